@@ -1,0 +1,199 @@
+"""What the owners of decisions share: the state of one session, its three lists of effects, and how a message leaves.
+
+Each decision has one owner (DESIGN section 4), a class in a module of its own that is told what happened and acts through this
+object. Effects gather in three lists, because their order is part of the contract: silence first, then the wire, then the news.
+"""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+
+from rtcore._clock import Clock
+from rtcore._effects import Effect, Lane, Send
+from rtcore._formats import AudioFormat
+from rtcore._history import History
+from rtcore._microphone import Microphone
+from rtcore._notices import MicrophoneDropped
+from rtcore._playout import Playout
+from rtcore._requests import Pending, Requests
+from rtcore._timers import Timers
+from rtcore._wire import Append, ClientEvent, encode
+from rtcore.dialects import Dialect, audio_format, dialect
+
+if TYPE_CHECKING:
+    from rtcore._creation import Creation
+    from rtcore._interruption import Interruption
+    from rtcore._lifecycle import Lifecycle
+    from rtcore._responses import Responses
+    from rtcore._tools import Tools
+    from rtcore._turns import Turns
+    from rtcore.config import Config
+
+State = Literal["new", "connecting", "configuring", "ready", "closed"]
+
+
+class Counters(Struct):
+    """What was survived, in numbers. They only grow."""
+
+    late_deltas: int = 0
+    """Deltas of responses that were interrupted, have ended, or are unknown (B10)."""
+    late_samples: int = 0
+    """Samples in those that belonged to a known segment."""
+    stale_reports: int = 0
+    """Position reports and flush answers of generations that are settled, or smaller than the last (C21)."""
+    excess_reports: int = 0
+    """Reports above what was handed over (B02)."""
+    estimated_cuts: int = 0
+    """Flushes settled without the clock's answer (B29)."""
+    warnings: int = 0
+    """Server messages that could not be used."""
+    unknown_events: int = 0
+    """Server events of an unknown type."""
+    stale_connections: int = 0
+    """Messages of a connection that is not the current one."""
+    late_cancels: int = 0
+    """Cancels sent because a server that interrupts by itself went on for 400 ms."""
+    steps_aside: int = 0
+    """Segments that held up the queue and were passed (DESIGN 3)."""
+    underruns: int = 0
+    """Times the clock ran dry while a response was generating."""
+    rejected_truncates: int = 0
+    """Truncates that the server refused (C09)."""
+
+
+class Acknowledged(Struct, frozen=True):
+    """The session as the server acknowledged it; only this counts (DESIGN 2)."""
+
+    session_id: str
+    output_format: AudioFormat
+    input_format: AudioFormat
+    server_interrupts: bool
+    """Its turn detection cancels the running response by itself."""
+    server_creates: bool
+    """It answers a turn by itself."""
+    detects_turns: bool
+    """It finds the turns; without, commits and cancels are the client's job (C13)."""
+    speaks: bool
+    """Its answers are audio, so that a message without a part yet is one that nobody heard."""
+
+
+def read_acknowledged(session: dict[str, Any], asked: dict[str, Any]) -> Acknowledged:
+    """Read a GA-shaped session object. Raises ``ValueError`` for an unknown audio format (F016).
+
+    A null or absent ``interrupt_response`` counts as true, a null ``turn_detection`` as manual; where the whole key is absent,
+    what
+    we asked for counts, and else the server's default, which is turn detection (C13, facts 8.1).
+    """
+    audio = _object(session.get("audio"))
+    given, wanted = _object(audio.get("input")), _object(_object(asked.get("audio")).get("input"))
+    output = _object(audio.get("output"))
+    detection = given.get("turn_detection", wanted.get("turn_detection", {}))
+    rules = _object(detection)
+    detects = detection is not None
+    return Acknowledged(
+        session_id=str(session.get("id") or ""),
+        output_format=audio_format(output.get("format") or "audio/pcm"),
+        input_format=audio_format(given.get("format") or "audio/pcm"),
+        server_interrupts=detects and rules.get("interrupt_response") is not False,
+        server_creates=detects and rules.get("create_response") is not False,
+        detects_turns=detects,
+        speaks="text" not in (session.get("output_modalities") or asked.get("output_modalities") or ("audio",)),
+    )
+
+
+def _secrets(config: "Config") -> tuple[str, ...]:
+    connection = config.connection
+    keys = [key.get_secret_value() for key in (connection.api_key, connection.bearer_token) if key is not None]
+    # Short header values are words, not credentials.
+    return tuple(text for text in (*keys, *connection.headers.values()) if len(text) >= 8)
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+class Core:
+    """The state of one session."""
+
+    responses: "Responses"
+    interruption: "Interruption"
+    creation: "Creation"
+    tools: "Tools"
+    turns: "Turns"
+    lifecycle: "Lifecycle"
+
+    def __init__(self, config: "Config", clock: Clock, seed: int) -> None:
+        self.config = config
+        self.clock = clock
+        self.dialect: Dialect = dialect(config.connection.dialect)
+        self.asked: dict[str, Any] = config.session.wire()
+        self.now = float("-inf")
+        self.state: State = "new"
+        self.connection = 0
+        self.sound: list[Effect] = []
+        self.wire: list[Effect] = []
+        self.news: list[Effect] = []
+        self.timers = Timers()
+        self.counters = Counters()
+        self.requests = Requests(f"{seed & 0xFFFFFFFF:08x}", self.news, self.timers)
+        self.history = History()
+        self.session: dict[str, Any] = self.asked
+        self.acknowledged = read_acknowledged(self.asked, self.asked)
+        self.playout = Playout(clock, self.acknowledged.output_format, config.playout.lead_ms)
+        self.microphone = Microphone(self.acknowledged.input_format, config.microphone.batch_ms, config.microphone.max_held_ms)
+        self._secrets = _secrets(config)
+        self._backlog: list[tuple[bytes, Lane, Pending | None, float]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether the server has acknowledged the session, so that anything may be sent."""
+        return self.state == "ready"
+
+    def scrub(self, words: str) -> str:
+        """Words of the server or the line without the credentials that they may repeat."""
+        for secret in self._secrets:
+            words = words.replace(secret, "***")
+        return words
+
+    def send(
+        self, event: ClientEvent, *, lane: Lane = "ordered", pending: Pending | None = None, wait_ms: int = 0, first: bool = False
+    ) -> None:
+        """Put a client event on the wire, or keep it until the session is acknowledged (F136).
+
+        ``pending`` is what its answer settles; it is given up ``wait_ms`` after sending (0: never). ``first``
+        marks the event that asks for the acknowledgement.
+        """
+        payload = encode(event)
+        if self.ready or first:
+            self._put(payload, lane, pending, wait_ms / 1000)
+        else:
+            self._backlog.append((payload, lane, pending, wait_ms / 1000))
+
+    def send_backlog(self) -> None:
+        """The session is acknowledged: what was kept goes out in order."""
+        backlog, self._backlog = self._backlog, []
+        for kept in backlog:
+            self._put(*kept)
+
+    def send_microphone(self, *, rest: bool) -> None:
+        """Send whole batches of microphone audio; the rest too when its time has come. Held, bounded, until the session is
+        ready.
+        """
+        microphone = self.microphone
+        if not self.ready:
+            dropped_ms = microphone.trim()
+            if dropped_ms:
+                self.news.append(MicrophoneDropped(dropped_ms, "the session is not ready"))
+            return
+        for pcm in microphone.batches(rest=rest):
+            self.wire.append(Send(self.connection, encode(Append(pcm)), "audio"))
+        if not microphone.holds:
+            self.timers.cancel("microphone batch")
+        elif not self.timers.armed("microphone batch"):
+            self.timers.set("microphone batch", self.now + 2 * self.config.microphone.batch_ms / 1000)
+
+    def _put(self, payload: bytes, lane: Lane, pending: Pending | None, wait: float) -> None:
+        self.wire.append(Send(self.connection, payload, lane))
+        if pending is not None:
+            pending.due = self.now + wait if wait else None
+            self.requests.expect(pending)

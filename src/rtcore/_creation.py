@@ -1,0 +1,373 @@
+"""May something be created now? The response slot, and the queue of everything we create.
+
+The slot holds one in-conversation response at a time:
+
+    FREE      -- we send response.create -->            RESERVED
+    RESERVED  -- response.created (ours) -->            ACTIVE
+    RESERVED  -- rejection, or no answer in time -->    FREE   (an active-response rejection queues it once more)
+    any       -- response.created (the server's) -->    ACTIVE
+    ACTIVE    -- response.done of every active one -->  FREE
+
+Items and responses of ours leave in the order in which they were asked for, and only while no edit of ours is unsettled: the
+model
+must not answer from words that nobody heard (DESIGN 3). Out-of-band responses have a lane of their own, past the slot.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from rtcore._core import Core
+from rtcore._errors import ErrorKind, LocalProtocolError
+from rtcore._items import Response
+from rtcore._notices import ContextStale, Outcome, Problem
+from rtcore._requests import Pending
+from rtcore._wire import CreateItem, CreateResponse, ResponseBody
+
+_METADATA = "rtcore_request"
+"""Correlates ``response.created`` with our request: the server echoes metadata, not our event_id (facts 5.4)."""
+
+
+_ID_LENGTH = 32
+"""Longest id that a client may choose (facts 3.2)."""
+_ITEM_TYPES = (
+    "message",
+    "function_call",
+    "function_call_output",
+    "mcp_approval_response",
+    "mcp_list_tools",
+    "mcp_call",
+    "mcp_approval_request",
+)
+_ROLES = ("user", "assistant", "system")
+
+
+def check_item(item: Mapping[str, object]) -> dict[str, Any]:
+    """An item that the program wants created, as plain data of its own. Raises ``LocalProtocolError`` (facts 5.8, F110)."""
+    kind = item.get("type")
+    if kind not in _ITEM_TYPES:
+        raise LocalProtocolError(f"item.type: {kind!r} is not one of {', '.join(_ITEM_TYPES)}")
+    if kind == "message":
+        if item.get("role") not in _ROLES:
+            raise LocalProtocolError(f"item.role: {item.get('role')!r} is not one of {', '.join(_ROLES)}")
+        content = item.get("content")
+        if not isinstance(content, list | tuple) or not content:
+            raise LocalProtocolError("item.content: is empty; a message needs at least one part")
+    if kind == "function_call_output" and not (isinstance(item.get("call_id"), str) and item.get("output") is not None):
+        raise LocalProtocolError("item.call_id and item.output: a call's output needs both; tool_result() fills them in")
+    chosen = item.get("id")
+    if chosen is not None and not (isinstance(chosen, str) and 0 < len(chosen) <= _ID_LENGTH):
+        raise LocalProtocolError(
+            f"item.id: {str(chosen)[:40]!r} is not a string of 1 to {_ID_LENGTH} characters; leave it out to get one"
+        )
+    try:
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(item)))
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise LocalProtocolError(f"item: cannot be written as JSON ({error}); give plain data") from None
+    return plain
+
+
+class Order(Struct):
+    """Something to create: an item (``item_id`` set) or a response."""
+
+    request: int
+    number: int
+    body: dict[str, Any]
+    item_id: str | None = None
+    previous_item_id: str | None = None
+    after: str | None = None
+    gated: bool = True
+    out_of_band: bool = False
+    audible: bool = True
+    automatic: bool = False
+    retried: bool = False
+    dead: bool = False
+    due: float | None = None
+
+
+class Claim(Struct, frozen=True):
+    """Whose a response is that the server announced."""
+
+    request: int | None = None
+    shown: int | None = None
+    ours: bool = False
+    dead: bool = False
+    out_of_band: bool = False
+    audible: bool = True
+
+
+class Creation:
+    """Owner of: may a response be created now?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._queue: deque[Order] = deque()
+        self._reserved: Order | None = None
+        self._side: dict[int, Order] = {}
+        self._expired: dict[int, Order] = {}
+        self._items: dict[str, Order] = {}
+        self._foreign = False
+        self._automatic = False
+        self._echoes = False
+
+    # -- asking ------------------------------------------------------------------------------------------------------------------
+
+    def ask_response(
+        self, body: dict[str, Any], *, request: int, out_of_band: bool = False, audible: bool = True, after: str | None = None
+    ) -> None:
+        """Queue a response of the program; ``after`` is the item it answers, without which it makes no sense."""
+        core = self._core
+        due = core.now + core.config.timeouts.queue_ms / 1000
+        self._queue.append(Order(request, request, body, after=after, out_of_band=out_of_band, audible=audible, due=due))
+        core.timers.set_earlier("turn of a request", due)
+
+    def ask_item(self, item: dict[str, Any], item_id: str, *, request: int, previous_item_id: str | None, gated: bool) -> None:
+        """Queue an item. User items wait for edits (``gated``); others only for their place in the queue."""
+        self._queue.append(Order(request, request, item, item_id, previous_item_id, gated=gated))
+
+    def send_output(self, item: dict[str, Any], item_id: str, request: int) -> None:
+        """Send a function call's output now: it is no creation that an edit could make wrong."""
+        self._send_item(Order(request, request, item, item_id))
+
+    def ask_answer(self) -> None:
+        """An answer that nobody asked for by name is due (a batch of tool outputs, a committed turn); several become one
+        (C15).
+        """
+        self._automatic = True
+
+    def drop_answer(self) -> None:
+        """The answer that was due is superseded by another response."""
+        self._automatic = False
+
+    def knows(self, item_id: str | None) -> bool:
+        """Whether the item is in the conversation, or on its way there from us."""
+        if item_id is None:
+            return False
+        return item_id in self._items or any(o.item_id == item_id for o in self._queue) or bool(self._core.history.get(item_id))
+
+    # -- leaving -----------------------------------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Create what may be created now. Called whenever something could have opened the way."""
+        core = self._core
+        if not core.ready:
+            return
+        while self._queue:
+            order = self._queue[0]
+            if order.item_id is not None:
+                if order.gated and core.interruption.editing:
+                    return
+                self._queue.popleft()
+                self._send_item(order)
+            else:
+                if core.interruption.editing or not (order.out_of_band or self._free):
+                    return
+                self._queue.popleft()
+                self._send_response(order)
+        if self._automatic and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
+            self._automatic = False
+            self._send_response(Order(0, core.requests.number(), {}, automatic=True))
+
+    @property
+    def _free(self) -> bool:
+        return not (
+            self._reserved is not None
+            or self._foreign
+            or any(not response.done and not response.out_of_band for response in self._core.responses.live.values())
+        )
+
+    def _send_item(self, order: Order) -> None:
+        core = self._core
+        item_id = order.item_id or ""
+        event_id = core.requests.event_id()
+        self._items[item_id] = order
+        core.send(
+            CreateItem(event_id, core.dialect.render_item(order.body), order.previous_item_id),
+            pending=Pending(event_id, "item", request=order.request, key=item_id),
+            wait_ms=core.config.timeouts.edit_ms,
+        )
+
+    def _send_response(self, order: Order) -> None:
+        core = self._core
+        if order.out_of_band:
+            self._side[order.number] = order
+        else:
+            self._reserved = order
+        event_id = core.requests.event_id()
+        metadata = {**(order.body.get("metadata") or {}), _METADATA: str(order.number)}
+        order.due = None
+        core.send(
+            CreateResponse(event_id, core.dialect.render_response({**order.body, "metadata": metadata})),
+            pending=Pending(event_id, "response", request=order.request, key=str(order.number)),
+            wait_ms=core.config.timeouts.create_ms,
+        )
+
+    # -- answers -----------------------------------------------------------------------------------------------------------------
+
+    def visible(self, metadata: dict[str, Any] | None) -> dict[str, str] | None:
+        """The program's own metadata, without our mark."""
+        if metadata is None:
+            return None
+        return {key: value for key, value in metadata.items() if key != _METADATA and isinstance(value, str)} or None
+
+    def claim(self, metadata: dict[str, Any] | None, *, conversation_known: bool) -> Claim:
+        """Whose response was announced: by our mark in its metadata; by order only from a server that never echoed one."""
+        core = self._core
+        number = _number(metadata)
+        order: Order | None = None
+        if number is not None:
+            self._echoes = True
+            if self._reserved is not None and self._reserved.number == number:
+                order = self._reserved
+            else:
+                order = self._side.pop(number, None) or self._expired.pop(number, None)
+        elif not self._echoes and metadata is None:
+            # With turn detection the server creates too; without the mark only the order can tell, and only when it cannot.
+            if self._reserved is not None and not core.acknowledged.server_creates:
+                order = self._reserved
+            elif self._side and not conversation_known:
+                order = self._side.pop(next(iter(self._side)))
+        if order is None:
+            return Claim()
+        if order is self._reserved:
+            self._reserved = None
+        core.requests.take_first("response", str(order.number))
+        shown = order.request if order.request and core.requests.is_open(order.request) else None
+        return Claim(order.request or None, shown, True, order.dead, order.out_of_band, order.audible)
+
+    def response_created(self, response: Response, *, ours: bool) -> None:
+        """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for."""
+        if response.out_of_band:
+            return
+        self._foreign = False
+        if not response.dead and self._core.tools.outputs_seen:
+            self._automatic = False
+        self._core.turns.answered()
+
+    def stale(self, response: Response) -> None:
+        """The server created this response before our edits were acknowledged (DESIGN 3)."""
+        response.context_stale = True
+        self._core.news.append(ContextStale(response.id))
+
+    def response_done(self, response: Response, status: str, problem: Problem | None) -> None:
+        """The slot may be free; the request that led to it settles."""
+        outcome: Outcome = "done"
+        if response.dead or status == "cancelled":
+            outcome = "cancelled"
+        elif status == "failed":
+            outcome = "failed"
+        self._core.requests.end(response.request, outcome, problem=problem, response_id=response.id)
+        self.pump()
+
+    def unknown_done(self, body: ResponseBody) -> None:
+        """A response ended that was never announced (facts 4.10): if it was ours, its request settles."""
+        number = _number(body.metadata)
+        if self._reserved is not None and self._reserved.number == number:
+            order, self._reserved = self._reserved, None
+            self._core.requests.take_first("response", str(order.number))
+            self._core.requests.end(order.request, "cancelled" if body.status == "cancelled" else "done", response_id=body.id)
+        self._foreign = False
+        self.pump()
+
+    def item_announced(self, item_id: str) -> None:
+        """An item of ours is in the conversation."""
+        core = self._core
+        if self._items.pop(item_id, None) is None:
+            return
+        pending = core.requests.take_first("item", item_id)
+        if pending is not None:
+            core.requests.end(pending.request, "done", item_id=item_id)
+        core.tools.output_announced(item_id)
+
+    def item_failed(self, pending: Pending, problem: Problem, outcome: Outcome = "failed") -> None:
+        """An item of ours was refused, or got no answer: a response that was to follow it is not created."""
+        self._items.pop(pending.key, None)
+        self._core.tools.output_failed(pending.key)
+        for order in [o for o in self._queue if o.after == pending.key]:
+            self._queue.remove(order)
+            self._core.requests.end(order.request, outcome, problem=problem)
+        self._core.requests.end(pending.request, outcome, problem=problem)
+        self.pump()
+
+    def response_failed(self, pending: Pending, kind: ErrorKind, problem: Problem) -> None:
+        """A response.create was refused: the slot is free of it, and an active-response refusal is tried once more (B13,
+        F046).
+        """
+        core = self._core
+        number = int(pending.key)
+        order = self._side.pop(number, None)
+        if self._reserved is not None and self._reserved.number == number:
+            order, self._reserved = self._reserved, None
+        if order is None:
+            core.requests.end(pending.request, "failed", problem=problem)
+        elif order.dead:
+            core.requests.end(order.request, "cancelled")
+        elif kind is ErrorKind.ACTIVE_RESPONSE and not order.retried:
+            # The server's own creation was faster. Its response.created may still be on the way, so the slot is taken
+            # until some response is seen to begin or end.
+            self._foreign = self._free
+            if order.automatic:
+                self._automatic = True
+            else:
+                order.retried = True
+                order.due = core.now + core.config.timeouts.queue_ms / 1000
+                core.timers.set_earlier("turn of a request", order.due)
+                self._queue.appendleft(order)
+            if self._foreign:
+                core.timers.set("response that holds the slot", core.now + core.config.timeouts.create_ms / 1000)
+        else:
+            core.requests.end(order.request, "failed", problem=problem)
+        self.pump()
+
+    def response_overdue(self, pending: Pending, problem: Problem) -> None:
+        """No response.created in time: the request ends; should it still come, it is cancelled and never heard (B14)."""
+        core = self._core
+        number = int(pending.key)
+        order = self._side.pop(number, None)
+        if self._reserved is not None and self._reserved.number == number:
+            order, self._reserved = self._reserved, None
+        if order is not None:
+            order.dead = True
+            self._expired[number] = order
+            while len(self._expired) > 64:
+                del self._expired[next(iter(self._expired))]
+        core.requests.end(pending.request, "timed_out", problem=problem)
+        self.pump()
+
+    def slot_overdue(self) -> None:
+        """A response that we were told of never showed itself: the slot is not held for ever."""
+        self._foreign = False
+        self.pump()
+
+    def queue_overdue(self) -> None:
+        """Requests whose turn did not come in time."""
+        core = self._core
+        for order in [o for o in self._queue if o.due is not None and o.due <= core.now]:
+            self._queue.remove(order)
+            core.requests.end(order.request, "timed_out")
+        due = min((o.due for o in self._queue if o.due is not None), default=None)
+        if due is not None:
+            core.timers.set("turn of a request", due)
+        self.pump()
+
+    def kill_reserved(self, *, all_queued: bool) -> None:
+        """Interrupted: the response that answers our pending create is dead on arrival (B15, F035).
+
+        ``all_queued``: the program itself interrupts, so responses that it asked for and that were not sent are cancelled too.
+        """
+        core = self._core
+        if self._reserved is not None:
+            self._reserved.dead = True
+        if all_queued:
+            self._automatic = False
+            for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:
+                self._queue.remove(order)
+                core.requests.end(order.request, "cancelled")
+
+
+def _number(metadata: dict[str, Any] | None) -> int | None:
+    mark = metadata.get(_METADATA) if metadata else None
+    return int(mark) if isinstance(mark, str) and mark.isascii() and mark.isdigit() and len(mark) < 16 else None

@@ -1,0 +1,105 @@
+"""The item mirror: the conversation as the server holds it, in the order in which it announced it.
+
+``previous_item_id`` of the announcement fixes an item's place; its text fills in later by item id (F103). An unknown predecessor
+puts the item at the tail, never drops it (F108). A deleted id leaves a tombstone, so that late news of it cannot bring it back.
+"""
+
+from collections.abc import Iterator
+
+from rtcore._items import HistoryItem, Item
+
+_TOMBSTONES = 1024
+"""How many deleted ids are remembered; older ones cannot get late news any more."""
+
+
+class History:
+    """Items by id (known from any event) and the order of the announced ones."""
+
+    def __init__(self) -> None:
+        self._order: list[str] = []
+        self._items: dict[str, Item] = {}
+        self._tombstones: dict[str, str | None] = {}
+
+    def get(self, item_id: str) -> Item | None:
+        """The item, announced or not."""
+        return self._items.get(item_id)
+
+    def know(self, item: Item) -> None:
+        """Remember an item that some event showed; its place comes with its announcement."""
+        self._items[item.id] = item
+
+    def is_deleted(self, item_id: str) -> bool:
+        """Whether the id was deleted."""
+        return item_id in self._tombstones
+
+    def announce(self, item: Item, previous_item_id: str | None) -> bool:
+        """Give an item its place. False where it had one.
+
+        None means first. An unknown predecessor means the tail (C25), a deleted one the place that it had.
+        """
+        if item.announced:
+            return False
+        item.announced = True
+        self._items[item.id] = item
+        order = self._order
+        while previous_item_id in self._tombstones:
+            previous_item_id = self._tombstones[previous_item_id]
+        if previous_item_id is None:
+            order.insert(0, item.id)
+        elif order and order[-1] != previous_item_id and self._is_placed(previous_item_id):
+            order.insert(order.index(previous_item_id) + 1, item.id)
+        else:
+            order.append(item.id)
+        return True
+
+    @property
+    def last(self) -> str | None:
+        """The id at the tail."""
+        return self._order[-1] if self._order else None
+
+    def _is_placed(self, item_id: str) -> bool:
+        item = self._items.get(item_id)
+        return item is not None and item.announced
+
+    def forget(self, item_id: str) -> None:
+        """Drop an item that never entered the conversation (out of band)."""
+        item = self._items.get(item_id)
+        if item is not None and not item.announced:
+            del self._items[item_id]
+
+    def delete(self, item_id: str) -> bool:
+        """The server deleted it. False where it was not there."""
+        at = self._order.index(item_id) if item_id in self._items and self._items[item_id].announced else 0
+        self._tombstones[item_id] = self._order[at - 1] if at > 0 else None
+        while len(self._tombstones) > _TOMBSTONES:
+            del self._tombstones[next(iter(self._tombstones))]
+        item = self._items.pop(item_id, None)
+        if item is None:
+            return False
+        item.deleted = True
+        if item.announced:
+            self._order.remove(item_id)
+        return item.announced
+
+    def __iter__(self) -> Iterator[Item]:
+        return (self._items[item_id] for item_id in self._order)
+
+    def view(self) -> tuple[HistoryItem, ...]:
+        """The conversation as the program sees it: heard text, the full text apart (DESIGN 3)."""
+        return tuple(
+            HistoryItem(
+                id=item.id,
+                type=item.type,
+                role=item.role,
+                status=item.status,
+                text=item.text_so_far,
+                full_text=item.full_text,
+                verdict=item.verdict,
+                heard_ms=item.heard_ms,
+                call_id=item.call_id,
+                name=item.name,
+                arguments=item.arguments,
+                output=item.output,
+            )
+            for item in self
+        )

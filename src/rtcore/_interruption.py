@@ -1,0 +1,366 @@
+"""Is this an interruption, who cancels, and what is the server told: the settlement of a cut.
+
+An interruption happens in two steps. First silence: the responses that are cut die, the clock is flushed, and a cancel goes out
+if
+it is ours to send. Then, with the clock's answer, the truth: each message gets its verdict, and the server is told by a truncate
+or a delete what was not heard. Where nothing unconfirmed was handed over, both happen in one step.
+"""
+
+from msgspec import Struct
+
+from rtcore._core import Core
+from rtcore._items import Item, Response, Segment
+from rtcore._notices import Cause, Interrupted, Verdict
+from rtcore._requests import Pending
+from rtcore._wire import Cancel, Delete, Truncate
+
+_DELETE_AFTER_S = 1.0
+"""An unheard item is deleted once its response is done, or this long after the cut (DESIGN 3)."""
+_SERVER_CANCEL_S = 0.4
+"""A server that interrupts by itself and still sends deltas after this long gets one cancel (DESIGN 4)."""
+_ORPHANS = 256
+"""Unheard items of ended responses that the server has not announced; deleted if it ever does."""
+
+
+class _Cut(Struct):
+    """A cut that waits for the clock's answer to flush ``generation`` (0: for nothing)."""
+
+    generation: int
+    cause: Cause
+    responses: list[Response]
+
+
+class Interruption:
+    """Owner of: is this an interruption? who cancels? And of the edits that follow."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._cuts: list[_Cut] = []
+        self._unwanted: dict[str, Item] = {}
+        self._orphans: dict[str, None] = {}
+
+    @property
+    def editing(self) -> bool:
+        """Whether a flush, truncate or delete of ours is unsettled: nothing may be created yet (DESIGN 3)."""
+        core = self._core
+        return bool(self._cuts or self._unwanted) or core.requests.editing or core.playout.flushing
+
+    # -- silence -----------------------------------------------------------------------------------------------------------------
+
+    def barge_in(self, cause: Cause, only: str | None = None) -> None:
+        """Cut everything that can still be heard (or ``only`` one response) and what would be heard next."""
+        core = self._core
+        if cause in ("server", "local") and core.config.interruption == "ignore":
+            return
+        if only is None:
+            core.creation.kill_reserved(all_queued=cause == "program")
+        targets = [r for r in core.responses.live.values() if self._cuttable(r, only)]
+        if not targets:
+            return
+        flush = False
+        segments: list[Segment] = []
+        for response in targets:
+            response.dead = True
+            response.cut_at = core.now
+            response.cut_cause = cause
+            own = [part.segment for item in response.items.values() for part in item.parts.values() if part.segment is not None]
+            for item in response.items.values():
+                if item.verdict is None and item.text_due is None:
+                    for part in item.parts.values():
+                        part.cut_text()
+            segments += own
+            flush |= core.playout.cut(response.id, own, core.now)
+            flush |= core.playout.may_sound and any(segment.estimated for segment in own)
+        generation = core.playout.flush(core.now, core.sound) if flush else core.playout.awaited(segments)
+        core.playout.drop_hold(core.sound)
+        if flush:
+            self.watch_flush()
+        for response in targets:
+            if not response.done:
+                core.timers.set_earlier("end of a response that was cut", core.now + core.config.timeouts.create_ms / 1000)
+                if not self._server_cancels(response, cause):
+                    self.cancel(response)
+        self._cuts.append(_Cut(generation, cause, targets))
+        if not generation:
+            self._settle_cuts(0)
+        core.playout.release(core.now, core.sound)
+        core.responses.after_playout()
+
+    def _cuttable(self, response: Response, only: str | None) -> bool:
+        if response.dead or (only is not None and response.id != only) or (only is None and not response.audible):
+            return False
+        return not response.done or any(
+            item.type == "message" and item.verdict is None and item.text_due is None for item in response.items.values()
+        )
+
+    def _server_cancels(self, response: Response, cause: Cause) -> bool:
+        core = self._core
+        interrupts = core.acknowledged.server_interrupts and core.dialect.capabilities.server_cancels
+        return cause == "server" and interrupts and not response.out_of_band
+
+    def cancel(self, response: Response) -> None:
+        """Exactly one cancel per response, always by id (B07, F052)."""
+        if response.cancel_sent or response.done:
+            return
+        response.cancel_sent = True
+        core = self._core
+        event_id = core.requests.event_id()
+        core.send(
+            Cancel(event_id, response.id),
+            lane="urgent",
+            pending=Pending(event_id, "cancel", key=response.id),
+            wait_ms=core.config.timeouts.create_ms,
+        )
+
+    def server_cancelled(self, response: Response) -> None:
+        """The server's turn detection cancelled it, and its ``speech_started`` has not come: the same interruption (facts
+        4.9).
+        """
+        response.done = True
+        self.barge_in("server")
+        response.done = False
+
+    def overflow(self, response_id: str) -> None:
+        """The bound of unheard audio is reached: model audio is never dropped silently, its response ends (F075)."""
+        core = self._core
+        core.lifecycle.warn("more unheard audio than playout.max_buffered_s allows; the response was cancelled", "", response_id)
+        self.barge_in("overflow", response_id)
+
+    def response_created(self, response: Response, *, ours: bool, dead: bool) -> None:
+        """A response begins: dead already if its request was interrupted before (B15), stale if our edits are under way."""
+        core = self._core
+        if dead:
+            response.dead = True
+            response.cut_at = core.now
+            response.cut_cause = "program"
+            response.cut_settled = True
+            core.playout.cut(response.id, [], core.now)
+            core.timers.set_earlier("end of a response that was cut", core.now + core.config.timeouts.create_ms / 1000)
+            self.cancel(response)
+        elif not ours and not response.out_of_band and self.editing:
+            core.creation.stale(response)
+
+    def overdue_responses(self) -> None:
+        """A response that was cut never ended: the server is taken at its silence, so that the slot is free again."""
+        core = self._core
+        wait = core.config.timeouts.create_ms / 1000
+        for response in list(core.responses.live.values()):
+            if response.dead and not response.done and response.cut_at is not None:
+                if core.now >= response.cut_at + wait:
+                    core.responses.presume_done(response)
+                else:
+                    core.timers.set_earlier("end of a response that was cut", response.cut_at + wait)
+
+    # -- truth -------------------------------------------------------------------------------------------------------------------
+
+    def watch_flush(self) -> None:
+        """Wait for the clock's answer, but not for ever (B29)."""
+        due = self._core.playout.flush_due
+        if due is None:
+            self._core.timers.cancel("answer to a flush")
+        else:
+            self._core.timers.set("answer to a flush", due)
+
+    def flushed(self, generation: int, samples: int | None) -> None:
+        """The clock's final count, or None where it gave none: settle every generation up to this one."""
+        core = self._core
+        if samples is None:
+            core.counters.estimated_cuts += 1
+        moved = core.playout.settle(generation, samples, core.now)
+        core.responses.moved(moved)
+        self.watch_flush()
+        self._settle_cuts(generation)
+        core.playout.release(core.now, core.sound)
+        core.responses.after_playout()
+        core.creation.pump()
+
+    def flush_overdue(self) -> None:
+        """No answer within the clock's declared latency and 150 ms: settle with the estimate, go on (B29)."""
+        core = self._core
+        late = [number for number, due in core.playout.dues() if due <= core.now]
+        if late:
+            core.lifecycle.clock_fault(max(late), "no answer to a flush in time; the heard position is estimated")
+            self.flushed(max(late), None)
+        self.watch_flush()
+
+    def settle_now(self) -> None:
+        """The clock will not answer any more (device lost, session over): settle with what is known."""
+        numbers = [number for number, _ in self._core.playout.dues()]
+        if numbers:
+            self.flushed(max(numbers), None)
+
+    def _settle_cuts(self, generation: int) -> None:
+        core = self._core
+        settled = [cut for cut in self._cuts if cut.generation <= generation]
+        self._cuts = [cut for cut in self._cuts if cut.generation > generation]
+        for cut in settled:
+            partial: list[str] = []
+            skipped: list[str] = []
+            estimated = False
+            for response in cut.responses:
+                response.cut_settled = True
+                for item in list(response.items.values()):
+                    if item.verdict is not None:
+                        continue
+                    self._judge(item, response, at_cut=True)
+                    # mypy narrows verdict to None above; _judge sets it.
+                    verdict: Verdict | None = item.verdict
+                    if verdict is Verdict.PARTIAL:
+                        partial.append(item.id)
+                    elif verdict is Verdict.SKIPPED:
+                        skipped.append(item.id)
+                    estimated |= any(p.segment is not None and p.segment.estimated for p in item.parts.values())
+                core.responses.retire(response)
+            if partial or skipped:
+                core.news.append(Interrupted(cut.cause, tuple(partial), tuple(skipped), estimated))
+        self.pump_deletes()
+
+    def _judge(self, item: Item, response: Response, *, at_cut: bool = False) -> None:
+        """The verdict of one message that was cut (the table of DESIGN section 3)."""
+        core = self._core
+        if item.type == "function_call":
+            if not item.dispatched:
+                self._unwant(item, response)
+            return
+        if item.type != "message":
+            return
+        if not item.parts and not response.done and not (at_cut and core.acknowledged.speaks):
+            # Announced after the cut: whether it is sound or text shows with its part, or never.
+            return
+        audio = [(index, part, part.segment) for index, part in item.audio_parts]
+        if item.parts and not audio:
+            if any(part.kind is not None for part in item.parts.values()) or response.done:
+                core.responses.end(item, Verdict.TEXT)
+            return
+        heard = [(index, part.segment) for index, part, _ in audio if part.segment is not None and part.segment.heard_ms >= 1]
+        received = any(segment is not None and segment.playable for _, _, segment in audio)
+        if received and all(part.complete and (segment is None or segment.all_heard) for _, part, segment in audio):
+            core.responses.await_text(item)
+            core.responses.check_ended(item)
+        elif heard:
+            open_part = next(((i, s) for i, s in heard if not s.all_heard), None)
+            if open_part is not None:
+                self._truncate(item, response, *open_part)
+            core.responses.end(item, Verdict.PARTIAL)
+        else:
+            self._unwant(item, response)
+            core.responses.end(item, Verdict.SKIPPED)
+
+    # -- edits -------------------------------------------------------------------------------------------------------------------
+
+    def _truncate(self, item: Item, response: Response, index: int, segment: Segment) -> None:
+        if response.out_of_band or not self._core.dialect.capabilities.truncate:
+            return
+        own = self._core.dialect.capabilities.truncate_content_index == "own"
+        item.truncated = (index if own else 0, segment.heard_ms)
+        self._send_truncate(item)
+
+    def _send_truncate(self, item: Item) -> None:
+        core = self._core
+        if item.truncated is None:
+            return
+        event_id = core.requests.event_id()
+        waits = core.dialect.capabilities.truncate_acknowledged
+        core.send(
+            Truncate(event_id, item.id, *item.truncated),
+            lane="urgent",
+            pending=Pending(event_id, "truncate", key=item.id, edit=waits),
+            wait_ms=core.config.timeouts.edit_ms,
+        )
+
+    def late_audio(self, response: Response, item: Item) -> None:
+        """Audio of a response that was cut: the server may hold more than we said, and may have missed its own cancel."""
+        core = self._core
+        if item.truncated is not None and not response.done:
+            item.late_audio = True
+        if (
+            response.cut_cause == "server"
+            and response.cut_at is not None
+            and core.now - response.cut_at >= _SERVER_CANCEL_S
+            and not response.cancel_sent
+            and not response.done
+        ):
+            core.counters.late_cancels += 1
+            self.cancel(response)
+
+    def item_known(self, item: Item) -> None:
+        """An item of a dead response appeared: a call that will not be executed goes; a message waits for its kind."""
+        response = item.response
+        if response is not None and response.dead and response.cut_settled and item.type == "function_call":
+            self._judge(item, response)
+            self.pump_deletes()
+
+    def part_known(self, item: Item) -> None:
+        """The kind of a dead response's part is known: its message can be judged."""
+        response = item.response
+        if response is not None and response.dead and response.cut_settled and item.verdict is None:
+            self._judge(item, response)
+            self.pump_deletes()
+
+    def response_done(self, response: Response) -> None:
+        """A response that was cut is done: what waited for that goes out."""
+        if not response.dead:
+            return
+        if all(r.done or not r.dead for r in self._core.responses.live.values()):
+            self._core.timers.cancel("end of a response that was cut")
+        for item in list(response.items.values()):
+            if response.cut_settled and item.verdict is None:
+                self._judge(item, response)
+            if item.late_audio:
+                item.late_audio = False
+                self._send_truncate(item)
+        self.pump_deletes()
+
+    def _unwant(self, item: Item, response: Response) -> None:
+        shown = any(part.kind == "text" and part.text_at_cut for part in item.parts.values())
+        if response.out_of_band or shown or item.delete_sent or not self._core.dialect.capabilities.delete:
+            return
+        self._unwanted[item.id] = item
+
+    def pump_deletes(self) -> None:
+        """Delete unheard items: announced, settled, and their response done or a second past the cut."""
+        core = self._core
+        for item in list(self._unwanted.values()):
+            response = item.response
+            if response is None or item.deleted or _is_text(item):
+                del self._unwanted[item.id]
+                continue
+            due = (response.cut_at or core.now) + _DELETE_AFTER_S
+            if response.done and not item.announced:
+                # The server never announced it; if it ever does, it is deleted then.
+                del self._unwanted[item.id]
+                self._orphans[item.id] = None
+                while len(self._orphans) > _ORPHANS:
+                    del self._orphans[next(iter(self._orphans))]
+            elif item.announced and (response.done or core.now >= due):
+                del self._unwanted[item.id]
+                self._delete(item)
+            elif core.now < due:
+                core.timers.set_earlier("delete of an unheard item", due)
+        if not self._unwanted:
+            core.timers.cancel("delete of an unheard item")
+
+    def announced(self, item: Item) -> None:
+        """The server announced an item that nobody heard."""
+        if item.id in self._orphans:
+            del self._orphans[item.id]
+            self._delete(item)
+        elif item.id in self._unwanted:
+            self.pump_deletes()
+
+    def _delete(self, item: Item) -> None:
+        core = self._core
+        item.delete_sent = True
+        event_id = core.requests.event_id()
+        core.send(
+            Delete(event_id, item.id),
+            lane="urgent",
+            pending=Pending(event_id, "delete", key=item.id, edit=True),
+            wait_ms=core.config.timeouts.edit_ms,
+        )
+
+
+def _is_text(item: Item) -> bool:
+    """A message that turned out to be text is never deleted by an interruption (DESIGN 3)."""
+    kinds = {part.kind for part in item.parts.values()}
+    return item.type == "message" and "text" in kinds and "audio" not in kinds

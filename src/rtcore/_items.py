@@ -1,0 +1,283 @@
+"""Items, their parts, and the responses they belong to: what the other modules share, without behaviour of its own.
+
+An ``Item`` is created at the first sight of its id, whatever event shows it first, and lives as long as the history names it.
+Its texts stand in its parts, so that late transcripts find their place by item id (F103).
+"""
+
+from collections import deque
+from typing import Literal
+
+from msgspec import Struct
+
+from rtcore._formats import AudioFormat
+from rtcore._heard import heard_text
+from rtcore._notices import Cause, Verdict
+
+PartKind = Literal["audio", "text", "other"]
+
+
+class Segment:
+    """One audio content part of one item: counts in samples, and the PCM that was not handed over yet.
+
+    ``received`` counts everything the server sent, late audio included; ``heard + discarded + queued == received`` holds at all
+    times (invariant 8), with ``queued`` derived. At a cut ``received_at_cut`` is frozen: late audio never loosens a clamp.
+    """
+
+    __slots__ = (
+        "carry",
+        "complete",
+        "content_index",
+        "cut",
+        "discarded",
+        "estimated",
+        "format",
+        "heard",
+        "item_id",
+        "odd_told",
+        "received",
+        "received_at_cut",
+        "response_id",
+        "started_at",
+        "stopped_at",
+        "waiting",
+        "width",
+    )
+
+    def __init__(self, response_id: str, item_id: str, content_index: int, format: AudioFormat) -> None:
+        self.response_id = response_id
+        self.item_id = item_id
+        self.content_index = content_index
+        self.format = format
+        self.width = format.sample_width
+        self.received = 0
+        self.received_at_cut: int | None = None
+        self.heard = 0
+        self.discarded = 0
+        self.complete = False
+        self.cut = False
+        self.estimated = False
+        self.carry = b""
+        self.odd_told = False
+        self.waiting: deque[tuple[bytes | memoryview, int]] = deque()
+        self.started_at: float | None = None
+        self.stopped_at: float | None = None
+
+    @property
+    def queued(self) -> int:
+        """Samples received that are neither heard nor discarded."""
+        return self.received - self.heard - self.discarded
+
+    @property
+    def playable(self) -> int:
+        """Samples that counted when it was cut, or all so far."""
+        return self.received if self.received_at_cut is None else self.received_at_cut
+
+    @property
+    def heard_ms(self) -> int:
+        """Whole milliseconds heard, never above what was received when it was cut (C08)."""
+        return self.format.ms(min(self.heard, self.playable))
+
+    @property
+    def all_heard(self) -> bool:
+        """Complete, and heard but for a sample: clocks that convert rates round by one (B02)."""
+        return self.complete and self.heard >= self.playable - 1
+
+
+class Part:
+    """A content part: its kind once known, its text so far, its segment if it has audio."""
+
+    __slots__ = ("_cut_length", "_pieces", "complete", "final", "kind", "segment")
+
+    def __init__(self) -> None:
+        self.kind: PartKind | None = None
+        self._pieces: list[str] = []
+        self.final = False
+        self.complete = False
+        self.segment: Segment | None = None
+        self._cut_length: int | None = None
+
+    def cut_text(self) -> None:
+        """Freeze how much text belongs to the audio received so far; what comes later was never to be heard."""
+        self._cut_length = len(self.text)
+
+    @property
+    def text_at_cut(self) -> str:
+        """The text that had arrived when the part was cut, or all of it."""
+        return self.text if self._cut_length is None else self.text[: self._cut_length]
+
+    @property
+    def heard_text(self) -> str:
+        """The text of what was heard of its audio; of a text part, all that came before the cut (B30, S05)."""
+        if self.kind != "audio":
+            return self.text_at_cut
+        segment = self.segment
+        return heard_text(self.text_at_cut, segment.heard, segment.playable) if segment is not None else ""
+
+    def add_text(self, delta: str) -> None:
+        """One more piece, unless the complete text is there already (F115)."""
+        if not self.final:
+            self._pieces.append(delta)
+
+    def finish_text(self, text: str | None) -> None:
+        """The complete text wins over the pieces; an empty one never replaces what is there (C24, F115)."""
+        if text:
+            self._pieces = [text]
+        if text is not None:
+            self.final = True
+
+    @property
+    def text(self) -> str:
+        """The text so far; joined once and kept, so that reading it again is free."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+
+class Item:
+    """A conversation item. Assistant messages get a ``verdict``; function calls are pinned once ``dispatched``."""
+
+    __slots__ = (
+        "announced",
+        "arguments",
+        "call_id",
+        "delete_sent",
+        "deleted",
+        "dispatched",
+        "done",
+        "heard_ms",
+        "heard_text",
+        "id",
+        "late_audio",
+        "name",
+        "output",
+        "parts",
+        "response",
+        "role",
+        "started_told",
+        "status",
+        "text_due",
+        "truncated",
+        "type",
+        "verdict",
+    )
+
+    def __init__(self, id: str, type: str, role: str | None, response: "Response | None") -> None:
+        self.id = id
+        self.type = type
+        self.role = role
+        self.status: str | None = None
+        self.call_id: str | None = None
+        self.name: str | None = None
+        self.arguments: str | None = None
+        self.output: str | None = None
+        self.response = response
+        self.parts: dict[int, Part] = {}
+        self.announced = False
+        self.done = False
+        self.dispatched = False
+        self.deleted = False
+        self.delete_sent = False
+        self.verdict: Verdict | None = None
+        self.heard_ms = 0
+        self.heard_text: str | None = None
+        self.truncated: tuple[int, int] | None = None
+        self.late_audio = False
+        self.started_told = False
+        self.text_due: float | None = None
+
+    def part(self, index: int) -> Part:
+        """The part at ``index``, made at first sight."""
+        found = self.parts.get(index)
+        if found is None:
+            found = self.parts[index] = Part()
+        return found
+
+    @property
+    def audio_parts(self) -> list[tuple[int, Part]]:
+        """Its audio parts in content order."""
+        return [(index, part) for index, part in sorted(self.parts.items()) if part.kind == "audio"]
+
+    @property
+    def text_so_far(self) -> str:
+        """What was heard of it until now; of texts and of the user's words, everything."""
+        if self.heard_text is not None:
+            return self.heard_text
+        if self.verdict is not None or self.response is None:
+            return self.full_text
+        return "".join(part.heard_text for _, part in sorted(self.parts.items()))
+
+    @property
+    def full_text(self) -> str:
+        """Everything that was generated, heard or not."""
+        return "".join(part.text for _, part in sorted(self.parts.items()))
+
+
+class Response:
+    """One response of the server. ``dead`` is for ever: it was interrupted, and its later events are counted and dropped."""
+
+    __slots__ = (
+        "audible",
+        "cancel_sent",
+        "context_stale",
+        "cut_at",
+        "cut_cause",
+        "cut_settled",
+        "dead",
+        "done",
+        "id",
+        "items",
+        "out_of_band",
+        "quiet_since",
+        "request",
+        "tools_answered",
+    )
+
+    def __init__(self, id: str, *, request: int | None, out_of_band: bool, audible: bool) -> None:
+        self.id = id
+        self.request = request
+        self.out_of_band = out_of_band
+        self.audible = audible
+        self.done = False
+        self.dead = False
+        self.cut_at: float | None = None
+        self.cut_cause: Cause | None = None
+        self.cut_settled = False
+        self.cancel_sent = False
+        self.context_stale = False
+        self.tools_answered = False
+        self.quiet_since = 0.0
+        self.items: dict[str, Item] = {}
+
+
+class HistoryItem(Struct, frozen=True):
+    """One item of the conversation as the program sees it.
+
+    ``text`` is what was heard (for the user and for texts: all of it), ``full_text`` what was generated. ``verdict`` is None
+    until the message ended, and for items that are not assistant messages.
+    """
+
+    id: str
+    type: str
+    role: str | None
+    status: str | None
+    text: str
+    full_text: str
+    verdict: Verdict | None = None
+    heard_ms: int = 0
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+
+
+class SegmentView(Struct, frozen=True):
+    """Sample counts of one audio part; ``heard + discarded + queued == received`` (invariant 8)."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+    format: AudioFormat
+    received: int
+    heard: int
+    discarded: int
+    queued: int

@@ -1,0 +1,292 @@
+"""A session's life: dial, configure, be ready, end. And what the server says about itself: errors and warnings.
+
+    new -> connecting -> configuring -> ready -> closed
+
+Every way a session can end runs through ``end``: silence, hang up, verdicts, requests, ``SessionClosed``, once.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from rtcore._core import Core, read_acknowledged
+from rtcore._effects import Connect, Disconnect
+from rtcore._errors import ErrorKind, classify, connection_problem, problem, quoted_item_id
+from rtcore._notices import (
+    ClockFault,
+    CloseReason,
+    Problem,
+    ProtocolWarning,
+    RateLimitsUpdated,
+    ServerError,
+    SessionChanged,
+    SessionClosed,
+    SessionReady,
+    Verdict,
+)
+from rtcore._requests import Pending
+from rtcore._wire import ErrorEvent, Event, RateLimits, SessionCreated, SessionUpdated, UpdateSession
+
+_EARLY = 4096
+"""Events of responses that arrive before the session is acknowledged and wait for its formats (C22)."""
+
+
+class Disconnection(Struct, frozen=True):
+    """Why a connection did not come up or went away, as the adapter saw it. No field may hold a credential.
+
+    ``http_status``: the handshake's refusal. ``close_code`` and ``reason``: the websocket close frame. ``error``: anything else,
+    in
+    words (refused, no such host, certificate, cut without a close frame).
+    """
+
+    http_status: int | None = None
+    close_code: int | None = None
+    reason: str = ""
+    error: str = ""
+
+
+class Lifecycle:
+    """Owner of: is there a session, and may it go on?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.early: list[Event] = []
+        self._fatal: Problem | None = None
+
+    # -- beginning ---------------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Dial."""
+        core = self._core
+        handshake = core.dialect.handshake(core.config.connection)
+        core.state = "connecting"
+        core.connection += 1
+        core.wire.append(Connect(core.connection, handshake))
+
+    def connected(self) -> None:
+        """The transport is up: configure before anything else (F137)."""
+        core = self._core
+        core.state = "configuring"
+        self._update(core.asked, None)
+        core.timers.set("acknowledgement of the session", core.now + core.config.timeouts.acknowledge_ms / 1000)
+
+    def update(self, changes: dict[str, Any], request: int) -> None:
+        """Send changed options; their acknowledgement counts (S09)."""
+        self._update(changes, request)
+
+    def _update(self, session: dict[str, Any], request: int | None) -> None:
+        core = self._core
+        event_id = core.requests.event_id()
+        core.send(
+            UpdateSession(event_id, core.dialect.render_session(session)),
+            pending=Pending(event_id, "update", request=request),
+            wait_ms=0 if request is None else core.config.timeouts.acknowledge_ms,
+            first=request is None,
+        )
+
+    def session_created(self, event: SessionCreated) -> None:
+        """The server's defaults; they count only until it acknowledges ours."""
+        self._read(event.session)
+
+    def session_updated(self, event: SessionUpdated) -> None:
+        """An acknowledgement. The first one makes the session ready."""
+        core = self._core
+        pending = core.requests.take_first("update")
+        if not self._read(event.session):
+            return
+        if core.ready:
+            core.requests.end(pending.request if pending is not None else None, "done")
+            core.news.append(SessionChanged(core.connection))
+            return
+        core.timers.cancel("acknowledgement of the session")
+        core.state = "ready"
+        core.news.append(SessionReady(core.connection, core.acknowledged.session_id))
+        core.send_backlog()
+        core.send_microphone(rest=False)
+        core.creation.pump()
+
+    def _read(self, session: dict[str, Any]) -> bool:
+        core = self._core
+        try:
+            core.session = core.dialect.read_session(session)
+            core.acknowledged = read_acknowledged(core.session, core.asked)
+        except ValueError as error:
+            told = Problem("unsupported_format", str(error), False, "Ask for audio/pcm, audio/pcmu or audio/pcma.")
+            self.end("fatal_error", told)
+            return False
+        core.microphone.format = core.acknowledged.input_format
+        return True
+
+    def not_acknowledged(self) -> None:
+        """No session.updated in time (DESIGN 2)."""
+        wait = self._core.config.timeouts.acknowledge_ms
+        message = f"the server did not acknowledge the session within {wait} ms"
+        remedy = "Check the dialect and the options, then try again."
+        self.end("not_acknowledged", Problem("not_acknowledged", message, True, remedy))
+
+    def hold_early(self, event: Event) -> bool:
+        """Keep an event of the conversation until the session's formats are acknowledged."""
+        if self._core.ready or len(self.early) >= _EARLY:
+            return False
+        self.early.append(event)
+        return True
+
+    # -- errors ------------------------------------------------------------------------------------------------------------------
+
+    def error(self, event: ErrorEvent) -> None:
+        """An error event: matched to the command that it answers; fatal only for credentials, quota and expiry (F007)."""
+        core = self._core
+        body = event.error
+        code = body.code if isinstance(body.code, str) else None
+        message = core.scrub(body.message or "")
+        param = body.param if isinstance(body.param, str) else None
+        kind = classify(code, message, body.type or "", extra=core.dialect.errors)
+        told = problem(code, message, param, body.type or "")
+        pending = core.requests.take_for_error(body.event_id, kind, quoted_item_id(message))
+        if kind is ErrorKind.FATAL:
+            core.news.append(ServerError(told, pending.request if pending is not None else None, fatal=True))
+            self.end("expired" if told.code == "session_expired" else "fatal_error", told)
+            return
+        if pending is None:
+            if kind is ErrorKind.ACTIVE_RESPONSE:
+                core.turns.server_could_not_answer()
+            if kind not in _BENIGN:
+                core.news.append(ServerError(told))
+            return
+        self.settle(pending, kind, told)
+
+    def settle(self, pending: Pending, kind: ErrorKind, told: Problem) -> None:
+        """A command of ours failed: what waited for it goes on."""
+        core = self._core
+        if pending.kind == "response":
+            core.creation.response_failed(pending, kind, told)
+        elif pending.kind == "item":
+            core.creation.item_failed(pending, told)
+        elif pending.kind == "cancel":
+            response = core.responses.live.get(pending.key)
+            if response is not None and kind is ErrorKind.CANCEL_NOT_ACTIVE:
+                core.responses.presume_done(response)
+        elif pending.kind == "truncate":
+            core.counters.rejected_truncates += 1
+        elif pending.kind == "delete":
+            if kind is ErrorKind.DELETE_NOT_FOUND:
+                core.responses.forget(pending.key)
+                core.requests.end(pending.request, "done", item_id=pending.key)
+            core.requests.end(pending.request, "failed", problem=told, item_id=pending.key)
+        elif pending.kind == "update" and not core.ready:
+            # All or nothing: a refused first update means that nothing of the configuration counts (facts 2.3).
+            self.end("not_acknowledged", told)
+            return
+        else:
+            core.requests.end(pending.request, "failed", problem=told)
+        if pending.request is None and kind not in _BENIGN:
+            core.news.append(ServerError(told))
+        core.creation.pump()
+
+    def overdue(self) -> None:
+        """Commands that the server did not answer in time: what waited for them goes on without."""
+        core = self._core
+        for pending in core.requests.overdue(core.now):
+            message = f"the server did not answer {_SAID[pending.kind]}"
+            told = Problem("no_answer", message, True, "Try again; the session goes on.")
+            if pending.kind == "response":
+                core.creation.response_overdue(pending, told)
+            elif pending.kind == "item":
+                core.creation.item_failed(pending, told, "timed_out")
+            elif pending.kind == "cancel":
+                response = core.responses.live.get(pending.key)
+                if response is not None:
+                    core.responses.presume_done(response)
+            else:
+                self._late(pending, told)
+        due = core.requests.due
+        if due is not None:
+            core.timers.set("answer to a command", due)
+        core.creation.pump()
+
+    def _late(self, pending: Pending, told: Problem) -> None:
+        core = self._core
+        if pending.request is None:
+            core.news.append(ServerError(told))
+        core.requests.end(pending.request, "timed_out", problem=told)
+
+    def warn(self, reason: str, event_type: str, detail: str) -> None:
+        """One message could not be used (B27)."""
+        self._core.counters.warnings += 1
+        self._core.news.append(ProtocolWarning(reason, event_type, detail))
+
+    def clock_fault(self, generation: int, reason: str) -> None:
+        """The clock said something impossible, or nothing."""
+        self._core.news.append(ClockFault(generation, reason))
+
+    def rate_limits(self, event: RateLimits) -> None:
+        """Passed on as it came."""
+        self._core.news.append(RateLimitsUpdated(tuple(event.rate_limits or ())))
+
+    # -- ending ------------------------------------------------------------------------------------------------------------------
+
+    def disconnected(self, cause: Disconnection) -> None:
+        """The line is gone, or never was."""
+        core = self._core
+        told = connection_problem(
+            http_status=cause.http_status,
+            close_code=cause.close_code,
+            reason=core.scrub(cause.reason),
+            error=core.scrub(cause.error),
+        )
+        if core.state == "connecting":
+            reason: CloseReason = "refused"
+        else:
+            reason = "expired" if told.code == "session_expired" else "lost"
+        core.connection += 1
+        self.end(reason, told, hang_up=False)
+
+    def end(self, reason: CloseReason, told: Problem | None = None, *, hang_up: bool = True) -> None:
+        """End the session once: silence, the line, verdicts with what was heard (F162), requests, ``SessionClosed`` last
+        (F101).
+        """
+        core = self._core
+        if core.state == "closed":
+            return
+        dialled = core.state != "new"
+        core.state = "closed"
+        if core.playout.unconfirmed:
+            core.playout.flush(core.now, core.sound)
+        if hang_up and dialled:
+            core.wire.append(Disconnect(core.connection))
+        numbers = [number for number, _ in core.playout.dues()]
+        if numbers:
+            core.responses.moved(core.playout.settle(max(numbers), None, core.now))
+        for response in list(core.responses.live.values()):
+            for item in list(response.items.values()):
+                if item.type == "message" and item.verdict is None:
+                    core.responses.end(item, _last_verdict(item))
+        core.responses.stop_speaking()
+        core.requests.end_all("cancelled" if reason == "closed" else "connection_lost", told)
+        core.timers.clear()
+        self.early.clear()
+        core.news.append(SessionClosed(reason, told))
+
+
+def _last_verdict(item: Any) -> Verdict:
+    segments = [part.segment for _, part in item.audio_parts if part.segment is not None]
+    if not item.audio_parts:
+        return Verdict.TEXT if item.parts else Verdict.SKIPPED
+    if segments and all(segment.all_heard for segment in segments):
+        return Verdict.FULL
+    return Verdict.PARTIAL if any(segment.heard_ms >= 1 for segment in segments) else Verdict.SKIPPED
+
+
+_BENIGN = frozenset({ErrorKind.CANCEL_NOT_ACTIVE, ErrorKind.TRUNCATE_TOO_LONG, ErrorKind.DELETE_NOT_FOUND})
+"""Errors that say only that what we wanted is so already."""
+
+_SAID = {
+    "update": "session.update",
+    "item": "conversation.item.create",
+    "response": "response.create",
+    "delete": "conversation.item.delete",
+    "truncate": "conversation.item.truncate",
+    "cancel": "response.cancel",
+    "commit": "input_audio_buffer.commit",
+    "clear": "input_audio_buffer.clear",
+}

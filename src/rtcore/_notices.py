@@ -1,0 +1,308 @@
+"""What a program listens to. Open for new subclasses; a program matches those it cares about.
+
+Times named ``at``, ``started_at`` and ``stopped_at`` are in ``now`` seconds. ``*_ms`` are whole milliseconds, floored.
+"""
+
+from enum import Enum
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from rtcore._formats import AudioFormat
+
+
+class Verdict(Enum):
+    """How much of a message was heard (DESIGN section 3). Each message gets exactly one."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+    SKIPPED = "skipped"
+    TEXT = "text"
+
+
+class Problem(Struct, frozen=True):
+    """An error with what can be done about it. Texts come from the server or the core and never hold a credential."""
+
+    code: str
+    message: str
+    retryable: bool
+    remedy: str
+    param: str | None = None
+    type: str = ""
+
+
+Outcome = Literal["done", "failed", "cancelled", "superseded", "timed_out", "connection_lost"]
+"""How a request settled. ``cancelled``: interrupted, or open when the program closed the session; ``connection_lost``: open when
+the session ended in any other way."""
+
+Cause = Literal["server", "local", "program", "text", "device", "overflow"]
+"""What interrupted: the server's turn detection, a local detector, ``interrupt()``, typed text, a lost audio device (F100), or a
+playout buffer at its bound (F075)."""
+
+CloseReason = Literal["closed", "refused", "lost", "fatal_error", "not_acknowledged", "expired"]
+"""Why a session ended: by ``close()``, handshake refused, line lost, fatal server error, no acknowledgement, server's limit."""
+
+
+class Notice(Struct, frozen=True):
+    """Base of everything a program can listen to."""
+
+
+# -- session ---------------------------------------------------------------------------------------------------------------
+
+
+class SessionReady(Notice, frozen=True):
+    """The server acknowledged the configuration; what was queued has been sent."""
+
+    connection: int
+    session_id: str
+
+
+class SessionChanged(Notice, frozen=True):
+    """The server acknowledged a later ``update``; the acknowledged session is what the core acts on."""
+
+    connection: int
+
+
+class SessionClosed(Notice, frozen=True):
+    """The session is over; always the last notice, exactly once (F101). ``problem`` is None after an orderly ``close()``."""
+
+    reason: CloseReason
+    problem: Problem | None = None
+
+
+class RequestEnded(Notice, frozen=True):
+    """A request settled; each does exactly once (invariant 2).
+
+    ``response_id`` is set where the request led to a response, ``item_id`` where it made or removed an item.
+    """
+
+    request: int
+    outcome: Outcome
+    problem: Problem | None = None
+    response_id: str | None = None
+    item_id: str | None = None
+
+
+class ServerError(Notice, frozen=True):
+    """The server reported an error; the session goes on unless ``fatal`` (F007). ``request`` is ours that it answers, if any."""
+
+    problem: Problem
+    request: int | None = None
+    fatal: bool = False
+
+
+class ProtocolWarning(Notice, frozen=True):
+    """One server message could not be used: ``reason`` says why. The session goes on (B27, C29)."""
+
+    reason: str
+    event_type: str = ""
+    detail: str = ""
+
+
+class UnknownEvent(Notice, frozen=True):
+    """A server event of a type this version does not know, whole and unread."""
+
+    event_type: str
+    payload: bytes
+
+
+class RateLimitsUpdated(Notice, frozen=True):
+    """The server's rate limits, as it sent them."""
+
+    limits: tuple[dict[str, Any], ...]
+
+
+# -- the user ---------------------------------------------------------------------------------------------------------------
+
+
+class UserSpeechStarted(Notice, frozen=True):
+    """A person began to speak. ``item_id`` is the user item to be (None from a local detector)."""
+
+    item_id: str | None
+    source: Literal["server", "local"] = "server"
+
+
+class UserSpeechStopped(Notice, frozen=True):
+    """A person stopped speaking."""
+
+    item_id: str | None
+    source: Literal["server", "local"] = "server"
+
+
+class UserTurnCommitted(Notice, frozen=True):
+    """The user's audio became the item ``item_id``."""
+
+    item_id: str
+
+
+class UserTranscriptDelta(Notice, frozen=True):
+    """A piece of the user's transcript; it may come after the reply has ended (F103)."""
+
+    item_id: str
+    content_index: int
+    delta: str
+
+
+class UserTranscript(Notice, frozen=True):
+    """The user's transcript is complete; possibly empty."""
+
+    item_id: str
+    content_index: int
+    text: str
+
+
+class UserTranscriptFailed(Notice, frozen=True):
+    """The user's words could not be transcribed; the conversation goes on."""
+
+    item_id: str
+    content_index: int
+    problem: Problem
+
+
+class MicrophoneDropped(Notice, frozen=True):
+    """Microphone audio was dropped, oldest first, because it could not be sent."""
+
+    dropped_ms: int
+    reason: str
+
+
+# -- the model --------------------------------------------------------------------------------------------------------------
+
+
+class ResponseStarted(Notice, frozen=True):
+    """The server began a response. ``request`` is ours that asked for it, or None where the server created it by itself."""
+
+    response_id: str
+    request: int | None = None
+    out_of_band: bool = False
+    metadata: dict[str, str] | None = None
+
+
+class ResponseEnded(Notice, frozen=True):
+    """The server finished generating (not: the user finished hearing). ``status`` is the protocol's, ``reason`` its detail
+    (F143).
+    """
+
+    response_id: str
+    status: str
+    reason: str | None = None
+    problem: Problem | None = None
+    usage: dict[str, Any] | None = None
+
+
+class TextDelta(Notice, frozen=True):
+    """Generated text: a transcript or text delta. It runs ahead of the sound; what was heard is in ``MessageEnded.text``."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+    delta: str
+
+
+class OutOfBandAudio(Notice, frozen=True):
+    """Audio of an out-of-band response that does not enter the speech queue (B12)."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+    pcm: bytes
+    format: AudioFormat
+
+
+class SpeakingStarted(Notice, frozen=True):
+    """The first sample of a turn became audible; once per turn (S01)."""
+
+    response_id: str
+    at: float
+
+
+class SpeakingStopped(Notice, frozen=True):
+    """Nothing more of the turn will be heard."""
+
+    at: float
+
+
+class MessageStarted(Notice, frozen=True):
+    """The first sample of this message became audible (S01, F026)."""
+
+    response_id: str
+    item_id: str
+    at: float
+
+
+class MessageEnded(Notice, frozen=True):
+    """A message's one verdict. ``text`` is what was heard, ``full_text`` what was generated when it ended.
+
+    ``heard_ms`` and ``received_ms`` are the sums over its audio parts. ``started_at`` is None where nothing was heard.
+    ``estimated`` marks a verdict made without the clock's answer.
+    """
+
+    response_id: str
+    item_id: str
+    verdict: Verdict
+    heard_ms: int
+    received_ms: int
+    text: str
+    full_text: str
+    started_at: float | None
+    stopped_at: float
+    estimated: bool = False
+
+
+class Interrupted(Notice, frozen=True):
+    """An interruption is settled and something was not heard: which messages were cut, which were not heard at all (C02)."""
+
+    cause: Cause
+    partial: tuple[str, ...]
+    skipped: tuple[str, ...]
+    estimated: bool = False
+
+
+class ToolCalled(Notice, frozen=True):
+    """A function call is complete: answer it once with ``tool_result(call_id, output)``. ``arguments`` is JSON text."""
+
+    call_id: str
+    name: str
+    arguments: str
+    response_id: str
+    item_id: str
+
+
+class ContextStale(Notice, frozen=True):
+    """The server created this response before our truncates or deletes were acknowledged; it may answer unheard words."""
+
+    response_id: str
+
+
+# -- the conversation -------------------------------------------------------------------------------------------------------
+
+
+class ItemAdded(Notice, frozen=True):
+    """The server announced an item; its place in ``Session.history`` is fixed from here on (C25)."""
+
+    item_id: str
+    item_type: str
+    role: str | None
+    previous_item_id: str | None
+
+
+class ItemDeleted(Notice, frozen=True):
+    """An item left the conversation."""
+
+    item_id: str
+
+
+# -- the clock --------------------------------------------------------------------------------------------------------------
+
+
+class Underrun(Notice, frozen=True):
+    """The clock ran dry while a response was still generating (F147)."""
+
+    generation: int
+
+
+class ClockFault(Notice, frozen=True):
+    """The clock said something impossible or nothing at all; what the core did about it is in ``reason``."""
+
+    generation: int
+    reason: str

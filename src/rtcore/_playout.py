@@ -1,0 +1,482 @@
+"""Who heard what: the one place where the clock's single number becomes segments, and the only owner of unheard PCM.
+
+Audio flows through three places, each of which keeps it by reference:
+
+    segment.waiting  ->  generation.runs (handed over, unconfirmed)  ->  heard, and forgotten
+
+The clock reports how many samples of a generation became audible; ``runs`` map that number onto segments. A flush closes the
+generation: what it leaves unheard is discarded where its segment was cut, and played again in the next generation where not
+(a pause on a clock that cannot pause, or an interruption of another response).
+
+Everything is counted in samples. No milliseconds, no events, no policy here.
+"""
+
+from collections import deque
+
+from rtcore._clock import Clock
+from rtcore._effects import Drain, Effect, Flush, Pause, Play, Resume
+from rtcore._formats import AudioFormat
+from rtcore._items import Segment
+
+Pcm = bytes | memoryview
+Run = tuple[Segment, int, int, Pcm, float]
+"""segment, first and past-the-end sample in its generation, PCM, when it was handed over."""
+
+
+class Generation:
+    """What lies between two flushes: one format, counts from 0."""
+
+    __slots__ = (
+        "anchor",
+        "anchor_at",
+        "confirmed",
+        "drained",
+        "excess_told",
+        "flush_due",
+        "format",
+        "guess",
+        "handed",
+        "number",
+        "paused",
+        "reported",
+        "runs",
+    )
+
+    def __init__(self, number: int, format: AudioFormat) -> None:
+        self.number = number
+        self.format = format
+        self.handed = 0
+        self.confirmed = 0
+        self.reported = 0
+        self.runs: deque[Run] = deque()
+        self.anchor = 0
+        self.anchor_at = 0.0
+        self.paused = False
+        self.drained = True
+        self.excess_told = False
+        self.flush_due: float | None = None
+        self.guess = 0
+
+    def estimate(self, now: float) -> int:
+        """Samples audible by ``now``: the last report extrapolated over the time in which audio was available (C19, B29).
+
+        A run cannot have sounded before it was handed over, so an underrun never counts, and a pause stops the count.
+        """
+        position, since = self.anchor, self.anchor_at
+        if self.paused:
+            return position
+        for _, start, end, _, at in self.runs:
+            if end <= position:
+                continue
+            since = max(since, at)
+            begin = max(position, start)
+            audible = min(int((now - since) * self.format.rate), end - begin)
+            if audible <= 0:
+                break
+            position = begin + audible
+            if position < end:
+                break
+            since += (end - begin) / self.format.rate
+        return position
+
+
+class _Entry:
+    """A response's place in the playing order."""
+
+    __slots__ = ("done", "segments")
+
+    def __init__(self) -> None:
+        self.segments: deque[Segment] = deque()
+        self.done = False
+
+
+class Playout:
+    """The queue of segments, the generations, and the arithmetic between them."""
+
+    def __init__(self, clock: Clock, format: AudioFormat, lead_ms: int | None) -> None:
+        self._clock = clock
+        self._lead_ms = lead_ms
+        self._entries: dict[str, _Entry] = {}
+        self._replay: deque[tuple[Segment, Pcm, int]] = deque()
+        self._flushing: dict[int, Generation] = {}
+        self._blocked_on = 0
+        self._held = False
+        self._head: Segment | None = None
+        self._direct = False
+        self.generation = Generation(1, format)
+        self.received = 0
+        self.heard = 0
+        self.discarded = 0
+
+    # -- what the rest of the core asks ---------------------------------------------------------------------------------------
+
+    @property
+    def queued(self) -> int:
+        """Samples of all segments that are neither heard nor discarded."""
+        return self.received - self.heard - self.discarded
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether a handed-over sample of the current generation is unconfirmed."""
+        return self.generation.confirmed < self.generation.handed
+
+    @property
+    def flush_due(self) -> float | None:
+        """When the earliest unanswered flush is settled without an answer."""
+        return min((due for _, due in self.dues()), default=None)
+
+    def dues(self) -> list[tuple[int, float]]:
+        """Unanswered flushes: generation, and when it is settled without an answer."""
+        return [(g.number, g.flush_due) for g in self._flushing.values() if g.flush_due is not None]
+
+    @property
+    def flushing(self) -> bool:
+        """Whether a flush is unanswered."""
+        return bool(self._flushing)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing sounds, nothing waits, and no response that is still open could add to it."""
+        return not (self._entries or self._replay or self._flushing or self.unconfirmed)
+
+    @property
+    def held(self) -> bool:
+        """Whether the program holds the sound."""
+        return self._held
+
+    def overdue_at(self, slack: float) -> float:
+        """When the unconfirmed audio will have sounded for sure, plus ``slack`` seconds."""
+        generation = self.generation
+        latest = max(generation.anchor_at, generation.runs[-1][4] if generation.runs else 0.0)
+        return latest + (generation.handed - generation.anchor) / generation.format.rate + slack
+
+    @property
+    def stalled(self) -> bool:
+        """The clock is dry while later audio waits behind a segment that is not complete."""
+        return not (self.unconfirmed or self._held or self._blocked_on) and any(
+            segment.waiting for entry in self._entries.values() for segment in entry.segments
+        )
+
+    # -- audio in ----------------------------------------------------------------------------------------------------------------
+
+    def open(self, response_id: str) -> None:
+        """Give a response its place in the playing order: that of its creation."""
+        self._entries.setdefault(response_id, _Entry())
+
+    def add(self, segment: Segment) -> None:
+        """A segment's first audio gives it its place within its response."""
+        self.open(segment.response_id)
+        self._entries[segment.response_id].segments.append(segment)
+        self._direct = False
+
+    def append(self, segment: Segment, pcm: Pcm, now: float, sound: list[Effect]) -> None:
+        """One audio delta. Constant work; the PCM is kept by reference, never copied but to join half samples."""
+        count = len(pcm)
+        if segment.width == 2:
+            if count & 1 or segment.carry:
+                pcm = _align(segment, pcm)
+                count = len(pcm)
+            count >>= 1
+        if not count:
+            return
+        segment.received += count
+        self.received += count
+        if self._direct and segment is self._head:
+            generation = self.generation
+            start = generation.handed
+            generation.handed = end = start + count
+            generation.drained = False
+            generation.runs.append((segment, start, end, pcm, now))
+            sound.append(Play(pcm, generation.format, generation.number))
+            return
+        segment.waiting.append((pcm, count))
+        self.release(now, sound)
+
+    def discard_late(self, segment: Segment, pcm: Pcm) -> int:
+        """Audio of a segment that was cut: counted, never played (C10). Gives its samples."""
+        if segment.width == 2:
+            pcm = _align(segment, pcm)
+        count = len(pcm) // segment.width
+        segment.received += count
+        segment.discarded += count
+        self.received += count
+        self.discarded += count
+        return count
+
+    def response_done(self, response_id: str, now: float, sound: list[Effect]) -> None:
+        """No more audio comes for this response: its segments are complete."""
+        entry = self._entries.get(response_id)
+        if entry is not None:
+            entry.done = True
+            self.release(now, sound)
+
+    # -- the clock ---------------------------------------------------------------------------------------------------------------
+
+    def find(self, number: int) -> Generation | None:
+        """The generation ``number`` if it is current or its flush is unanswered."""
+        return self.generation if number == self.generation.number else self._flushing.get(number)
+
+    def report(self, generation: Generation, samples: int, now: float) -> list[Segment]:
+        """The clock's number, already clamped. Gives the segments it moved, in order."""
+        moved = self._confirm(generation, samples, now)
+        generation.anchor = generation.reported = samples
+        generation.anchor_at = now
+        return moved
+
+    def assume_heard(self, now: float) -> list[Segment]:
+        """The clock fell silent although everything must have sounded: take it as heard, marked as an estimate."""
+        for segment, *_ in self.generation.runs:
+            segment.estimated = True
+        reported = self.generation.reported
+        moved = self.report(self.generation, self.generation.handed, now)
+        self.generation.reported = reported
+        return moved
+
+    @property
+    def may_sound(self) -> bool:
+        """Whether the clock itself has not confirmed everything: what was only assumed heard may still sound."""
+        return self.generation.reported < self.generation.handed
+
+    def trust_last_report(self) -> None:
+        """The device is gone: nothing after its last report can have sounded (F100)."""
+        self.generation.anchor = self.generation.confirmed
+        self.generation.paused = True
+
+    def flush(self, now: float, sound: list[Effect]) -> int:
+        """Silence now; the next generation begins. Gives the number that the clock will answer."""
+        closing = self.generation
+        closing.guess = closing.estimate(now)
+        closing.flush_due = now + (self._clock.flush_latency_ms + 150) / 1000
+        self._flushing[closing.number] = closing
+        sound.append(Flush(closing.number))
+        if any(not segment.cut for segment, *_ in closing.runs):
+            self._blocked_on = closing.number
+        self._next_generation(closing.format)
+        return closing.number
+
+    def settle(self, number: int, samples: int | None, now: float) -> list[Segment]:
+        """Close every flushed generation up to ``number``; ``samples`` is the clock's final count, None where it gave none."""
+        moved: list[Segment] = []
+        for generation in [g for g in self._flushing.values() if g.number <= number]:
+            del self._flushing[generation.number]
+            answered = samples is not None and generation.number == number
+            final = samples if answered and samples is not None else generation.guess
+            if not answered:
+                for segment, *_ in generation.runs:
+                    segment.estimated = True
+            moved += self._confirm(generation, max(generation.confirmed, min(final, generation.handed)), now)
+            self._put_back(generation)
+        if self._blocked_on and self._blocked_on <= number:
+            self._blocked_on = 0
+        return moved
+
+    # -- cutting -----------------------------------------------------------------------------------------------------------------
+
+    def cut(self, response_id: str, segments: list[Segment], now: float) -> bool:
+        """These segments of a response will not be heard any further. Gives whether the clock still holds samples of them."""
+        self._entries.pop(response_id, None)
+        self._head, self._direct = None, False
+        for segment in segments:
+            if segment.cut:
+                continue
+            segment.cut = True
+            segment.received_at_cut = segment.received
+            while segment.waiting:
+                self._discard(segment, segment.waiting.popleft()[1])
+        if self._replay:
+            for segment, _, count in [entry for entry in self._replay if entry[0].cut]:
+                self._discard(segment, count)
+            self._replay = deque(entry for entry in self._replay if not entry[0].cut)
+        return any(segment.cut for segment, *_ in self.generation.runs)
+
+    def awaited(self, segments: list[Segment]) -> int:
+        """The latest unanswered flush that decides how much of these segments was heard, or 0."""
+        wanted = set(map(id, segments))
+        return max((g.number for g in self._flushing.values() if any(id(run[0]) in wanted for run in g.runs)), default=0)
+
+    def step_aside(self, now: float, sound: list[Effect]) -> None:
+        """The segment that holds up the queue goes behind those that wait; nothing of it is lost."""
+        response_id, entry = next(iter(self._entries.items()))
+        if any(segment.waiting for segment in entry.segments):
+            entry.segments.rotate(-1)
+        else:
+            self._entries[response_id] = self._entries.pop(response_id)
+        self.release(now, sound)
+
+    # -- pausing -----------------------------------------------------------------------------------------------------------------
+
+    def pause(self, now: float, sound: list[Effect]) -> None:
+        """Hold the sound: by the clock where it can, else by a flush and playing again from the heard sample."""
+        self._held = True
+        generation = self.generation
+        if self._clock.pause and self.unconfirmed:
+            generation.anchor = generation.estimate(now)
+            generation.anchor_at = now
+            generation.paused = True
+            sound.append(Pause(generation.number))
+        elif self.unconfirmed:
+            self.flush(now, sound)
+        self._direct = False
+
+    def resume(self, now: float, sound: list[Effect]) -> None:
+        """Go on with the next sample."""
+        self._held = False
+        generation = self.generation
+        if generation.paused:
+            generation.paused = False
+            generation.anchor_at = now
+            sound.append(Resume(generation.number))
+        self.release(now, sound)
+
+    def drop_hold(self, sound: list[Effect]) -> None:
+        """An interruption ends a pause: a flush silences the clock; where none was due, the clock is told to go on."""
+        self._held = False
+        if self.generation.paused:
+            self.generation.paused = False
+            sound.append(Resume(self.generation.number))
+
+    # -- handing over ------------------------------------------------------------------------------------------------------------
+
+    def release(self, now: float, sound: list[Effect]) -> None:
+        """Hand over what may sound next: in order, in one format per generation, and no further ahead than the lead."""
+        while self._may_release():
+            head = self._find_head()
+            source = self._replay[0] if self._replay else (head, *head.waiting[0]) if head and head.waiting else None
+            if source is None:
+                break
+            segment, pcm, count = source
+            if not self._same_format(segment.format, sound):
+                break
+            generation = self.generation
+            if self._lead_ms is not None:
+                room = segment.format.samples(self._lead_ms) - (generation.handed - generation.confirmed)
+                if room <= 0:
+                    break
+                if count > room:
+                    self._split_first(segment, pcm, room)
+                    continue
+            (self._replay if self._replay else segment.waiting).popleft()
+            start = generation.handed
+            generation.handed = start + count
+            generation.drained = False
+            generation.runs.append((segment, start, start + count, pcm, now))
+            sound.append(Play(pcm, generation.format, generation.number))
+        self._note_head(sound)
+
+    def _note_head(self, sound: list[Effect]) -> None:
+        self._head = head = self._find_head()
+        generation = self.generation
+        self._direct = (
+            self._lead_ms is None
+            and self._may_release()
+            and not self._replay
+            and head is not None
+            and not head.waiting
+            and head.format == generation.format
+        )
+        if not (self._entries or self._replay or generation.drained) and self.unconfirmed:
+            self._drain(sound)
+
+    def _may_release(self) -> bool:
+        # A clock that was paused holds what it is given; any other must not be given anything while held.
+        return not self._blocked_on and (not self._held or self.generation.paused)
+
+    def _find_head(self) -> Segment | None:
+        entries = self._entries
+        while entries:
+            response_id, entry = next(iter(entries.items()))
+            segments = entry.segments
+            while segments:
+                head = segments[0]
+                if head.waiting or not (head.complete or entry.done):
+                    return head
+                segments.popleft()
+            if not entry.done:
+                return None
+            del entries[response_id]
+        return None
+
+    def _same_format(self, format: AudioFormat, sound: list[Effect]) -> bool:
+        generation = self.generation
+        if format == generation.format:
+            return True
+        if not generation.handed:
+            generation.format = format
+            return True
+        if self.unconfirmed:
+            self._drain(sound)
+            return False
+        self._next_generation(format)
+        return True
+
+    def _drain(self, sound: list[Effect]) -> None:
+        if not self.generation.drained:
+            self.generation.drained = True
+            sound.append(Drain(self.generation.number))
+
+    def _next_generation(self, format: AudioFormat) -> None:
+        self.generation = Generation(self.generation.number + 1, format)
+        self._head, self._direct = None, False
+
+    def _split_first(self, segment: Segment, pcm: Pcm, room: int) -> None:
+        view = memoryview(pcm)
+        at = room * segment.width
+        first, rest = view[:at], view[at:]
+        count = len(rest) // segment.width
+        if self._replay:
+            self._replay.popleft()
+            self._replay.extendleft([(segment, rest, count), (segment, first, room)])
+        else:
+            segment.waiting.popleft()
+            segment.waiting.extendleft([(rest, count), (first, room)])
+
+    # -- accounting --------------------------------------------------------------------------------------------------------------
+
+    def _confirm(self, generation: Generation, samples: int, now: float) -> list[Segment]:
+        moved: list[Segment] = []
+        before = generation.confirmed
+        if samples <= before:
+            return moved
+        runs = generation.runs
+        while runs:
+            segment, start, end, _, _ = runs[0]
+            begin = max(start, before)
+            fresh = min(end, samples) - begin
+            if fresh > 0:
+                if segment.started_at is None:
+                    # Between the last report and this one; the report says how long ago the segment's first sample was.
+                    segment.started_at = max(now - (samples - begin) / generation.format.rate, generation.anchor_at)
+                segment.stopped_at = now
+                segment.heard += fresh
+                self.heard += fresh
+                if not moved or moved[-1] is not segment:
+                    moved.append(segment)
+            if end > samples:
+                break
+            runs.popleft()
+        generation.confirmed = samples
+        return moved
+
+    def _put_back(self, generation: Generation) -> None:
+        again: list[tuple[Segment, Pcm, int]] = []
+        for segment, start, end, pcm, _ in generation.runs:
+            skip = max(0, generation.confirmed - start)
+            count = end - start - skip
+            if segment.cut:
+                self._discard(segment, count)
+            else:
+                again.append((segment, memoryview(pcm)[skip * segment.width :] if skip else pcm, count))
+        generation.runs.clear()
+        self._replay.extendleft(reversed(again))
+
+    def _discard(self, segment: Segment, count: int) -> None:
+        segment.discarded += count
+        self.discarded += count
+
+
+def _align(segment: Segment, pcm: Pcm) -> bytes:
+    """Whole samples only: a half sample is carried to the next delta (B27, C22)."""
+    joined = segment.carry + bytes(pcm)
+    whole = len(joined) & ~1
+    segment.carry = joined[whole:]
+    return joined[:whole]

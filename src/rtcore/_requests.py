@@ -1,0 +1,152 @@
+"""What we asked of the server and what it has not answered yet.
+
+Two numbers must not be confused: a *request* is what the program waits for and settles exactly once (invariant 2); a *pending
+event* is one client event that the server answers by an event or an error. An error is matched to its event by ``event_id``,
+then by the item that its text names, then by its kind to the oldest one unanswered (facts 6, F046).
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from rtcore._effects import Effect
+from rtcore._errors import ErrorKind
+from rtcore._notices import Outcome, Problem, RequestEnded
+from rtcore._timers import Timers
+
+Kind = Literal["update", "item", "response", "delete", "truncate", "cancel", "commit", "clear"]
+
+_KINDS_OF_ERROR: dict[ErrorKind, tuple[Kind, ...]] = {
+    ErrorKind.ACTIVE_RESPONSE: ("response",),
+    ErrorKind.CANCEL_NOT_ACTIVE: ("cancel",),
+    ErrorKind.COMMIT_EMPTY: ("commit",),
+    ErrorKind.DELETE_NOT_FOUND: ("delete",),
+    ErrorKind.TRUNCATE_TOO_LONG: ("truncate",),
+    ErrorKind.TRUNCATE_NO_AUDIO: ("truncate",),
+    ErrorKind.TRUNCATE_NOT_FOUND: ("truncate",),
+    ErrorKind.DUPLICATE_ITEM: ("item",),
+    ErrorKind.BAD_PREDECESSOR: ("item",),
+}
+
+
+class Pending(Struct, gc=False):
+    """A client event without its answer. ``edit`` marks a truncate or delete of ours: creations wait for it (DESIGN 3)."""
+
+    event_id: str
+    kind: Kind
+    request: int | None = None
+    key: str = ""
+    edit: bool = False
+    due: float | None = None
+
+
+class Requests:
+    """The open requests and the pending events."""
+
+    def __init__(self, tag: str, news: list[Effect], timers: Timers) -> None:
+        self._tag = tag
+        self._news = news
+        self._timers = timers
+        self._events = 0
+        self._numbers = 0
+        self._open: dict[int, None] = {}
+        self._pending: dict[str, Pending] = {}
+        self._edits = 0
+
+    def event_id(self) -> str:
+        """A fresh event id, from the seeded counter."""
+        self._events += 1
+        return f"event_{self._tag}_{self._events}"
+
+    def item_id(self) -> str:
+        """A fresh item id of ours (at most 32 characters, facts 3.2)."""
+        self._events += 1
+        return f"item_{self._tag}_{self._events}"
+
+    def open(self) -> int:
+        """A fresh request number."""
+        number = self.number()
+        self._open[number] = None
+        return number
+
+    def number(self) -> int:
+        """A number for a creation that nobody waits for."""
+        self._numbers += 1
+        return self._numbers
+
+    def is_open(self, request: int) -> bool:
+        """Whether the request has not settled."""
+        return request in self._open
+
+    def end(
+        self,
+        request: int | None,
+        outcome: Outcome,
+        *,
+        problem: Problem | None = None,
+        response_id: str | None = None,
+        item_id: str | None = None,
+    ) -> None:
+        """Settle a request; what is settled, or nobody's, stays silent."""
+        if request is not None and request in self._open:
+            del self._open[request]
+            self._news.append(RequestEnded(request, outcome, problem, response_id, item_id))
+
+    def end_all(self, outcome: Outcome, problem: Problem | None) -> None:
+        """The session is over: everything open settles."""
+        self._pending.clear()
+        self._edits = 0
+        for request in list(self._open):
+            self.end(request, outcome, problem=problem)
+
+    @property
+    def editing(self) -> bool:
+        """Whether a truncate or delete of ours is unacknowledged."""
+        return self._edits > 0
+
+    @property
+    def due(self) -> float | None:
+        """When the earliest pending event is given up."""
+        return min((p.due for p in self._pending.values() if p.due is not None), default=None)
+
+    def expect(self, pending: Pending) -> None:
+        """Wait for the answer to a client event."""
+        self._pending[pending.event_id] = pending
+        self._edits += pending.edit
+        if pending.due is not None:
+            self._timers.set_earlier("answer to a command", pending.due)
+
+    def take(self, event_id: str | None) -> Pending | None:
+        """The pending event of that id; it is pending no more."""
+        found = self._pending.pop(event_id, None) if event_id else None
+        if found is not None:
+            self._edits -= found.edit
+            if self.due is None:
+                self._timers.cancel("answer to a command")
+        return found
+
+    def take_first(self, kind: Kind, key: str | None = None) -> Pending | None:
+        """The oldest pending event of a kind (and key)."""
+        for pending in self._pending.values():
+            if pending.kind == kind and (key is None or pending.key == key):
+                return self.take(pending.event_id)
+        return None
+
+    def take_for_error(self, event_id: str | None, kind: ErrorKind, item_id: str | None) -> Pending | None:
+        """The client event that an error answers."""
+        found = self.take(event_id)
+        if found is not None or event_id in self._pending:
+            return found
+        for candidate in _KINDS_OF_ERROR.get(kind, ()):
+            found = self.take_first(candidate, item_id) if item_id is not None else None
+            found = found or self.take_first(candidate)
+            if found is not None:
+                return found
+        return None
+
+    def overdue(self, now: float) -> list[Pending]:
+        """Take out what was not answered in time."""
+        late = [p for p in self._pending.values() if p.due is not None and p.due <= now]
+        for pending in late:
+            self.take(pending.event_id)
+        return late

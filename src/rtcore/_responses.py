@@ -1,0 +1,613 @@
+"""What the model says: responses, their items, parts and texts, as the server's events describe them.
+
+The routing key of every event is (response, item, content index). A response that was interrupted is dead for ever; one that has
+ended is remembered for a while, so that its late events are known as late. Nothing that arrives here raises.
+"""
+
+from msgspec import UNSET
+
+from rtcore._core import Core
+from rtcore._errors import problem
+from rtcore._formats import AudioFormat
+from rtcore._items import Item, PartKind, Response, Segment
+from rtcore._notices import (
+    ItemAdded,
+    ItemDeleted,
+    MessageEnded,
+    MessageStarted,
+    OutOfBandAudio,
+    Problem,
+    ResponseEnded,
+    ResponseStarted,
+    SpeakingStarted,
+    SpeakingStopped,
+    TextDelta,
+    Verdict,
+)
+from rtcore._wire import (
+    AudioDelta,
+    AudioDone,
+    ContentPartAdded,
+    ContentPartDone,
+    ItemAddedEvent,
+    ItemBody,
+    ItemDeletedEvent,
+    ItemDoneEvent,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputTextDelta,
+    OutputTextDone,
+    PartBody,
+    ResponseBody,
+    ResponseCreated,
+    ResponseDone,
+    TranscriptDelta,
+    TranscriptDone,
+)
+
+_REMEMBERED = 256
+"""How many ended responses are remembered to recognise their late events."""
+
+_KIND: dict[str, PartKind] = {"audio": "audio", "output_audio": "audio", "text": "text", "output_text": "text"}
+
+
+class Responses:
+    """Owner of: is this event for something alive?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.live: dict[str, Response] = {}
+        self.segments: dict[tuple[str, int], Segment] = {}
+        self.speaking = False
+        self._ended: dict[str, None] = {}
+        self._watching = False
+        self._limit = config_samples(core)
+
+    # -- audio -------------------------------------------------------------------------------------------------------------------
+
+    def audio_delta(self, event: AudioDelta) -> None:
+        """One audio delta: the hot path. Constant work, no copy."""
+        core = self._core
+        segment = self.segments.get((event.item_id, event.content_index))
+        if segment is None or segment.response_id != event.response_id:
+            segment = self._first_audio(event)
+            if segment is None:
+                return
+        if segment.cut:
+            self._late_audio(segment, event)
+            return
+        playout = core.playout
+        playout.append(segment, event.delta, core.now, core.sound)
+        if segment.carry and not segment.odd_told:
+            segment.odd_told = True
+            core.lifecycle.warn("an audio delta ends within a sample; the rest is carried to the next", "", segment.item_id)
+        if not self._watching:
+            self.watch_clock()
+        if playout.received - playout.heard - playout.discarded > self._limit:
+            core.interruption.overflow(event.response_id)
+
+    def _first_audio(self, event: AudioDelta) -> Segment | None:
+        core = self._core
+        response = self.live.get(event.response_id)
+        item = self._item(response, event.item_id, "message") if response else None
+        if response is None or item is None:
+            core.counters.late_deltas += 1
+            core.counters.late_samples += len(event.delta) // core.acknowledged.output_format.sample_width
+            return None
+        part = item.part(event.content_index)
+        part.kind = "audio"
+        segment = part.segment
+        if segment is None:
+            segment = part.segment = Segment(response.id, item.id, event.content_index, self._format())
+        if not response.audible:
+            self._out_of_band_audio(segment, event)
+            return None
+        if (item.id, event.content_index) in self.segments:
+            return segment
+        self.segments[item.id, event.content_index] = segment
+        if response.dead or item.verdict is not None:
+            segment.cut = True
+            segment.received_at_cut = 0
+            core.interruption.part_known(item)
+        else:
+            core.playout.add(segment)
+        return segment
+
+    def _format(self) -> AudioFormat:
+        return self._core.acknowledged.output_format
+
+    def _out_of_band_audio(self, segment: Segment, event: AudioDelta) -> None:
+        joined = segment.carry + event.delta
+        whole = len(joined) // segment.width * segment.width
+        segment.carry = joined[whole:]
+        if whole:
+            self._core.news.append(
+                OutOfBandAudio(event.response_id, event.item_id, event.content_index, joined[:whole], segment.format)
+            )
+
+    def _late_audio(self, segment: Segment, event: AudioDelta) -> None:
+        core = self._core
+        core.counters.late_deltas += 1
+        core.counters.late_samples += core.playout.discard_late(segment, event.delta)
+        response = self.live.get(event.response_id)
+        item = core.history.get(event.item_id)
+        if response is not None and item is not None:
+            core.interruption.late_audio(response, item)
+
+    def watch_clock(self) -> None:
+        """While samples are unconfirmed, the clock's silence has a deadline (invariant 12, F078)."""
+        core = self._core
+        if core.playout.unconfirmed and not core.playout.held:
+            self._watching = True
+            core.timers.set("position report of the clock", core.playout.overdue_at(self._slack()))
+
+    def clock_overdue(self) -> None:
+        """The clock said nothing although everything must have sounded: go on with an estimate."""
+        core = self._core
+        self._watching = False
+        playout = core.playout
+        if not playout.unconfirmed or playout.held:
+            return
+        if core.now < playout.overdue_at(self._slack()):
+            self.watch_clock()
+            return
+        core.lifecycle.clock_fault(
+            playout.generation.number, "no position report in time; what was handed over is taken as heard"
+        )
+        self.moved(playout.assume_heard(core.now))
+        playout.release(core.now, core.sound)
+        self.after_playout()
+
+    def _slack(self) -> float:
+        clock = self._core.clock
+        return (clock.report_ms + clock.latency_ms + clock.flush_latency_ms + 1000) / 1000
+
+    def moved(self, segments: list[Segment]) -> None:
+        """The clock's number moved these segments: say who began to sound and who was heard to the end."""
+        core = self._core
+        for segment in segments:
+            item = core.history.get(segment.item_id)
+            if item is None:
+                continue
+            if not item.started_told and segment.started_at is not None:
+                item.started_told = True
+                if not self.speaking:
+                    self.speaking = True
+                    core.news.append(SpeakingStarted(segment.response_id, segment.started_at))
+                core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at))
+            if segment.all_heard:
+                self.check_ended(item)
+
+    def after_playout(self) -> None:
+        """Something in the queue changed: watch for a segment that holds it up, and notice the end of a turn's sound."""
+        core = self._core
+        if core.playout.stalled:
+            core.timers.set_earlier("segment that holds up the queue", core.now + core.config.playout.stall_ms / 1000)
+        else:
+            core.timers.cancel("segment that holds up the queue")
+        if self.speaking and core.playout.idle:
+            self.speaking = False
+            core.news.append(SpeakingStopped(core.now))
+        if not core.playout.unconfirmed:
+            self._watching = False
+            core.timers.cancel("position report of the clock")
+        elif not self._watching:
+            self.watch_clock()
+
+    def stop_speaking(self) -> None:
+        """The session is over."""
+        if self.speaking:
+            self.speaking = False
+            self._core.news.append(SpeakingStopped(self._core.now))
+
+    def step_aside(self) -> None:
+        """The stall deadline passed: what waits behind the incomplete segment plays first."""
+        core = self._core
+        if core.playout.stalled:
+            core.counters.steps_aside += 1
+            core.playout.step_aside(core.now, core.sound)
+            self.after_playout()
+
+    def audio_done(self, event: AudioDone) -> None:
+        """The part's audio is complete; its text may still come (S07)."""
+        item = self._known(event.response_id, event.item_id)
+        if item is not None:
+            self._complete_audio(item, event.content_index)
+            self.check_ended(item)
+
+    def _complete_audio(self, item: Item, index: int) -> None:
+        part = item.part(index)
+        part.kind = part.kind or "audio"
+        part.complete = True
+        if part.segment is not None and not part.segment.complete:
+            part.segment.complete = True
+            self._core.playout.release(self._core.now, self._core.sound)
+            self.after_playout()
+
+    # -- text --------------------------------------------------------------------------------------------------------------------
+
+    def text_delta(self, event: TranscriptDelta | OutputTextDelta) -> None:
+        """A piece of transcript or text; both feed the same text of the part (F142)."""
+        core = self._core
+        item = core.history.get(event.item_id)
+        if item is None or item.response is None or item.response.id != event.response_id:
+            response = self.live.get(event.response_id)
+            item = self._item(response, event.item_id, "message") if response else None
+            if item is None or item.response is None:
+                core.counters.late_deltas += 1
+                return
+        part = item.parts.get(event.content_index) or item.part(event.content_index)
+        if part.kind is None:
+            part.kind = "audio" if isinstance(event, TranscriptDelta) else "text"
+            if item.response.dead:
+                core.interruption.part_known(item)
+        part.add_text(event.delta)
+        if item.response.dead:
+            core.counters.late_deltas += 1
+        else:
+            core.news.append(TextDelta(event.response_id, event.item_id, event.content_index, event.delta))
+
+    def text_done(self, event: TranscriptDone | OutputTextDone) -> None:
+        """The part's text is complete."""
+        item = self._known(event.response_id, event.item_id)
+        if item is not None:
+            part = item.part(event.content_index)
+            text = event.transcript if isinstance(event, TranscriptDone) else event.text
+            part.kind = part.kind or ("audio" if isinstance(event, TranscriptDone) else "text")
+            part.finish_text(text or "")
+            if isinstance(event, OutputTextDone):
+                part.complete = True
+            self.check_ended(item)
+
+    # -- responses ---------------------------------------------------------------------------------------------------------------
+
+    def created(self, event: ResponseCreated) -> None:
+        """A response begins."""
+        body = event.response
+        if body.id not in self.live and body.id not in self._ended:
+            self._adopt(body.id, body)
+
+    def _adopt(self, response_id: str, body: ResponseBody | None) -> Response:
+        core = self._core
+        metadata = body.metadata if body is not None else None
+        claim = core.creation.claim(metadata, conversation_known=body is not None and body.conversation_id is not None)
+        out_of_band = claim.out_of_band or (body is not None and body.conversation_id is None)
+        audible = not out_of_band or (claim.ours and claim.audible)
+        response = Response(response_id, request=claim.request, out_of_band=out_of_band, audible=audible)
+        self.live[response_id] = response
+        if response.audible:
+            core.playout.open(response_id)
+        core.news.append(ResponseStarted(response_id, claim.shown, out_of_band, core.creation.visible(metadata)))
+        core.interruption.response_created(response, ours=claim.ours, dead=claim.dead)
+        core.creation.response_created(response, ours=claim.ours)
+        return response
+
+    def done(self, event: ResponseDone) -> None:
+        """A response ended, however. Unknown and repeated ones change nothing (C18)."""
+        core = self._core
+        body = event.response
+        response = self.live.get(body.id)
+        if response is None or response.done:
+            if response is None and body.id not in self._ended:
+                self._remember(body.id)
+                core.creation.unknown_done(body)
+            return
+        status, reason, error = _status(body)
+        if status == "cancelled" and reason == "turn_detected" and not response.dead:
+            core.interruption.server_cancelled(response)
+        response.done = True
+        for shown in body.output or ():
+            item = response.items.get(shown.id)
+            if item is not None:
+                self._fill(item, shown)
+                core.tools.item_done(item, response, shown.status if status == "completed" else "incomplete")
+            elif status == "completed" and shown.type == "function_call":
+                adopted = self._item(response, shown.id, "function_call")
+                if adopted is not None:
+                    self._fill(adopted, shown)
+                    core.tools.item_done(adopted, response, shown.status)
+        for item in response.items.values():
+            item.done = True
+            for part in item.parts.values():
+                part.complete = True
+                part.final = True
+                if part.segment is not None:
+                    part.segment.complete = True
+        core.playout.response_done(response.id, core.now, core.sound)
+        core.news.append(ResponseEnded(response.id, status, reason, error, body.usage))
+        for item in list(response.items.values()):
+            self.check_ended(item)
+        core.interruption.response_done(response)
+        core.creation.response_done(response, status, error)
+        core.tools.response_done(response)
+        self.after_playout()
+        if all(other.done for other in self.live.values()):
+            core.timers.cancel("end of a response")
+        self.retire(response)
+
+    def presume_done(self, response: Response) -> None:
+        """The server says that nothing is running, or went silent about a response that was cut: it has ended (C14)."""
+        if not response.done:
+            self.done(ResponseDone(ResponseBody(id=response.id, status="cancelled")))
+
+    def _went_quiet(self, response: Response) -> None:
+        """Everything of it ended but itself: a ``response.done`` that never comes must not hold the slot for ever (F022)."""
+        core = self._core
+        if not response.done:
+            response.quiet_since = core.now
+            core.timers.set_earlier("end of a response", core.now + core.config.timeouts.create_ms / 1000)
+
+    def responses_overdue(self) -> None:
+        """Presume the end of responses whose items have all ended and that have been quiet since."""
+        core = self._core
+        wait = core.config.timeouts.create_ms / 1000
+        for response in list(self.live.values()):
+            items = response.items.values()
+            if response.done or response.dead or not items:
+                continue
+            if not all(item.done and (item.type != "message" or item.verdict is not None) for item in items):
+                continue
+            if core.now >= response.quiet_since + wait:
+                core.lifecycle.warn("response.done is missing; the response is taken as done", "response.done", response.id)
+                self.presume_done(response)
+            else:
+                core.timers.set_earlier("end of a response", response.quiet_since + wait)
+
+    def retire(self, response: Response) -> None:
+        """Forget a response once it is done and each of its messages ended; its late events are known by its id."""
+        if not response.done or any(item.type == "message" and item.verdict is None for item in response.items.values()):
+            return
+        if response.dead and not response.cut_settled:
+            return
+        core = self._core
+        if self.live.pop(response.id, None) is None:
+            return
+        self._remember(response.id)
+        for item in response.items.values():
+            for index in item.parts:
+                self.segments.pop((item.id, index), None)
+            core.history.forget(item.id)
+
+    def _remember(self, response_id: str) -> None:
+        self._ended[response_id] = None
+        while len(self._ended) > _REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+
+    # -- items -------------------------------------------------------------------------------------------------------------------
+
+    def item_added_to_response(self, event: OutputItemAdded) -> None:
+        """An output item begins. Of a response never announced, it announces it (facts 4.10)."""
+        response = self.live.get(event.response_id)
+        if response is None:
+            if event.response_id in self._ended:
+                self._core.counters.late_deltas += 1
+                return
+            response = self._adopt(event.response_id, None)
+        item = self._item(response, event.item.id, event.item.type or "message")
+        if item is not None:
+            item.role = item.role or event.item.role
+            self._fill(item, event.item)
+            self._core.interruption.item_known(item)
+
+    def item_done_in_response(self, event: OutputItemDone) -> None:
+        """An output item is complete, or was cut."""
+        response = self.live.get(event.response_id)
+        item = self._item(response, event.item.id, event.item.type or "message") if response else None
+        if response is not None and item is not None:
+            self._finish(item, event.item)
+            self._core.tools.item_done(item, response, event.item.status)
+            self.check_ended(item)
+
+    def item_announced(self, event: ItemAddedEvent) -> None:
+        """The item is in the conversation; its place is fixed from here on (C25)."""
+        core = self._core
+        body = event.item
+        if not body.id or core.history.is_deleted(body.id):
+            return
+        item = core.history.get(body.id)
+        if item is None:
+            item = core.turns.early_words.pop(body.id, None) or Item(body.id, body.type or "message", body.role, None)
+        item.role = item.role or body.role
+        core.creation.item_announced(body.id)
+        place = core.history.last if event.previous_item_id is UNSET else event.previous_item_id
+        first = core.history.announce(item, place)
+        self._fill(item, body)
+        if first:
+            core.news.append(ItemAdded(item.id, item.type, item.role, place))
+            core.interruption.announced(item)
+
+    def item_done(self, event: ItemDoneEvent) -> None:
+        """The item is complete in the conversation; for one of a response, its parts are too."""
+        core = self._core
+        item = core.history.get(event.item.id)
+        if item is None:
+            return
+        self._finish(item, event.item)
+        if item.response is not None:
+            core.tools.item_done(item, item.response, event.item.status)
+            self.check_ended(item)
+
+    def item_deleted(self, event: ItemDeletedEvent) -> None:
+        """An item left the conversation. An empty id can only mean the one delete that is under way (F108)."""
+        core = self._core
+        pending = core.requests.take_first("delete", event.item_id or None)
+        item_id = event.item_id or (pending.key if pending is not None else "")
+        if pending is not None:
+            core.requests.end(pending.request, "done", item_id=item_id)
+        self.forget(item_id)
+        core.creation.pump()
+
+    def forget(self, item_id: str) -> None:
+        """Take an item out of the history."""
+        if item_id and self._core.history.delete(item_id):
+            self._core.news.append(ItemDeleted(item_id))
+
+    def part_added(self, event: ContentPartAdded) -> None:
+        """A content part begins; its kind decides what a cut means for the message."""
+        core = self._core
+        response = self.live.get(event.response_id)
+        item = self._item(response, event.item_id, "message") if response else None
+        if item is None or response is None:
+            return
+        part = item.part(event.content_index)
+        if part.kind is None and event.part is not None:
+            part.kind = _KIND.get(event.part.type, "other")
+        if response.dead and part.kind is not None:
+            core.interruption.part_known(item)
+
+    def part_done(self, event: ContentPartDone) -> None:
+        """A content part is complete."""
+        item = self._known(event.response_id, event.item_id)
+        if item is None:
+            return
+        part = item.part(event.content_index)
+        if event.part is not None:
+            part.kind = part.kind or _KIND.get(event.part.type, "other")
+            _fill_text(item, event.content_index, event.part)
+        if part.kind == "audio":
+            self._complete_audio(item, event.content_index)
+        part.complete = True
+        self.check_ended(item)
+
+    def _known(self, response_id: str, item_id: str) -> Item | None:
+        item = self._core.history.get(item_id)
+        return item if item is not None and item.response is not None and item.response.id == response_id else None
+
+    def _item(self, response: Response, item_id: str, type: str) -> Item | None:
+        """The response's item, known from whatever event shows it first (F027); None if it is another response's or deleted."""
+        history = self._core.history
+        item = history.get(item_id)
+        if item is None:
+            if not item_id or (history.is_deleted(item_id) and item_id not in response.items):
+                return None
+            item = response.items.get(item_id) or Item(item_id, type, None, response)
+            history.know(item)
+        if item.response is None:
+            item.response = response
+        elif item.response is not response:
+            return None
+        response.items[item_id] = item
+        return item
+
+    def _fill(self, item: Item, body: ItemBody) -> None:
+        item.status = body.status or item.status
+        item.call_id = body.call_id or item.call_id
+        item.name = body.name or item.name
+        item.arguments = body.arguments or item.arguments
+        if isinstance(body.output, str):
+            item.output = body.output
+        for index, part in enumerate(body.content or ()):
+            if part.type in _KIND or item.response is None:
+                known = item.part(index)
+                known.kind = known.kind or _KIND.get(part.type, "other")
+                _fill_text(item, index, part)
+
+    def _finish(self, item: Item, body: ItemBody) -> None:
+        self._fill(item, body)
+        item.done = True
+        for index, part in item.parts.items():
+            if part.kind == "audio":
+                self._complete_audio(item, index)
+            part.complete = True
+
+    # -- the end of a message ----------------------------------------------------------------------------------------------------
+
+    def check_ended(self, item: Item) -> None:
+        """End a message that was heard to its end, once its texts are complete or their deadline passed."""
+        response = item.response
+        if response is None or item.type != "message" or item.verdict is not None:
+            return
+        if item.text_due is None and (response.dead or not (item.done or response.done)):
+            return
+        if not response.audible:
+            if response.done:
+                self.end(item, Verdict.TEXT)
+            return
+        audio = item.audio_parts
+        if item.text_due is None and any(part.segment is not None and not part.segment.all_heard for _, part in audio):
+            return
+        core = self._core
+        if all(part.final for part in item.parts.values()) or (item.text_due is not None and core.now >= item.text_due):
+            self.end(item, Verdict.FULL if audio else Verdict.TEXT)
+        else:
+            self.await_text(item)
+
+    def await_text(self, item: Item) -> None:
+        """Everything was heard: its verdict waits for its text, up to a deadline."""
+        if item.text_due is None:
+            core = self._core
+            item.text_due = core.now + core.config.timeouts.text_ms / 1000
+            core.timers.set_earlier("text of a heard message", item.text_due)
+
+    def text_overdue(self) -> None:
+        """The deadline for a text passed."""
+        core = self._core
+        for response in list(self.live.values()):
+            for item in list(response.items.values()):
+                if item.text_due is not None and item.verdict is None:
+                    self.check_ended(item)
+                    if item.verdict is None:
+                        core.timers.set_earlier("text of a heard message", item.text_due)
+
+    def end(self, item: Item, verdict: Verdict) -> None:
+        """Tell a message's one verdict (invariant 6)."""
+        core = self._core
+        response = item.response
+        if response is None or item.verdict is not None:
+            return
+        item.verdict = verdict
+        segments = [part.segment for _, part in item.audio_parts if part.segment is not None]
+        heard_ms = sum(segment.heard_ms for segment in segments)
+        full = item.full_text
+        if verdict is Verdict.PARTIAL:
+            item.heard_text = "".join(part.heard_text for _, part in sorted(item.parts.items()))
+        elif verdict is Verdict.SKIPPED:
+            item.heard_text = ""
+        item.heard_ms = heard_ms
+        self._went_quiet(response)
+        stops = [segment.stopped_at for segment in segments if segment.stopped_at is not None]
+        starts = [segment.started_at for segment in segments if segment.started_at is not None]
+        core.news.append(
+            MessageEnded(
+                response_id=response.id,
+                item_id=item.id,
+                verdict=verdict,
+                heard_ms=heard_ms,
+                received_ms=sum(segment.format.ms(segment.playable) for segment in segments),
+                text=full if item.heard_text is None else item.heard_text,
+                full_text=full,
+                started_at=min(starts, default=None),
+                stopped_at=max(stops, default=core.now),
+                estimated=any(segment.estimated for segment in segments),
+            )
+        )
+        self.retire(response)
+
+
+def config_samples(core: Core) -> int:
+    """The bound of unheard audio, in samples."""
+    return core.config.playout.max_buffered_s * core.acknowledged.output_format.rate
+
+
+def _fill_text(item: Item, index: int, body: PartBody) -> None:
+    text = body.transcript if body.transcript is not None else body.text
+    if text:
+        item.part(index).finish_text(text)
+
+
+def _status(body: ResponseBody) -> tuple[str, str | None, Problem | None]:
+    """Status, reason and error; ``status_details`` may be any JSON (facts 7.2)."""
+    details = body.status_details
+    status = body.status or "completed"
+    if not isinstance(details, dict):
+        return status, details if isinstance(details, str) else None, None
+    reason = details.get("reason")
+    error = details.get("error")
+    found = None
+    if isinstance(error, dict):
+        found = problem(_text(error.get("code")), _text(error.get("message")) or "", None, _text(error.get("type")) or "")
+    return status, reason if isinstance(reason, str) else None, found
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

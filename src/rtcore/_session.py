@@ -1,0 +1,641 @@
+"""The session: inputs to effects. The only file that knows the others.
+
+Each input first fires the timers that are overdue (at < now), then does its own work, then fires those at == now; what it caused
+comes back as one list, silence first, then the wire, then the news. Nothing here does IO, reads a clock or draws randomness.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from rtcore._clock import Clock
+from rtcore._core import Core, Counters, State
+from rtcore._creation import Creation, check_item
+from rtcore._effects import Deadline, Effect
+from rtcore._errors import LocalProtocolError
+from rtcore._formats import AudioFormat
+from rtcore._interruption import Interruption
+from rtcore._items import HistoryItem, SegmentView
+from rtcore._lifecycle import Disconnection, Lifecycle
+from rtcore._microphone import COMMIT_MIN_MS
+from rtcore._notices import Problem, Underrun, UnknownEvent
+from rtcore._requests import Pending
+from rtcore._responses import Responses
+from rtcore._tools import Tools
+from rtcore._turns import Turns
+from rtcore._wire import (
+    KNOWN_TYPES,
+    ArgumentsDelta,
+    ArgumentsDone,
+    AudioDelta,
+    AudioDone,
+    BufferCleared,
+    BufferCommitted,
+    Clear,
+    Commit,
+    ContentPartAdded,
+    ContentPartDone,
+    Delete,
+    ErrorEvent,
+    ItemAddedEvent,
+    ItemCreatedEvent,
+    ItemDeletedEvent,
+    ItemDoneEvent,
+    ItemRetrieved,
+    ItemTruncated,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputTextDelta,
+    OutputTextDone,
+    PreviewAudioDelta,
+    PreviewAudioDone,
+    PreviewTextDelta,
+    PreviewTextDone,
+    PreviewTranscriptDelta,
+    PreviewTranscriptDone,
+    RateLimits,
+    ResponseCreated,
+    ResponseDone,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptDelta,
+    TranscriptDone,
+    TranscriptionCompleted,
+    TranscriptionDelta,
+    TranscriptionFailed,
+    decode,
+    decode_type,
+)
+from rtcore.config import Config, parse_options, parse_response
+from rtcore.dialects import Capabilities
+
+T = TypeVar("T")
+
+
+class Issued(NamedTuple):
+    """What a command that expects an answer gives back: the request's number and the effects to carry out now.
+
+    ``RequestEnded(request, ...)`` follows exactly once, perhaps already among the effects (invariant 2).
+    """
+
+    request: int
+    effects: list[Effect]
+
+
+class Session:
+    """One realtime conversation: a pure state machine (DESIGN section 2).
+
+    Feed it what happens, each with ``now`` in seconds of any monotonic clock; carry out the effects it returns, in order and all
+    of
+    them, before the next input; call ``tick`` at ``deadline.at`` at the latest. A remote fault never raises. The caller's mistake
+    raises ``LocalProtocolError`` before anything changes. Not thread-safe: one thread at a time; re-entry raises.
+
+    ``clock`` says what the audio clock can do. ``seed`` makes event and item ids distinct between sessions; the same inputs with
+    the same seed give the same effects, byte for byte.
+    """
+
+    def __init__(self, config: Config | None = None, *, clock: Clock | None = None, seed: int = 0) -> None:
+        core = self._core = Core(config if config is not None else Config(), clock if clock is not None else Clock(), seed)
+        core.responses = self._responses = Responses(core)
+        core.interruption = Interruption(core)
+        core.creation = Creation(core)
+        core.tools = Tools(core)
+        core.turns = Turns(core)
+        core.lifecycle = Lifecycle(core)
+        self._timers = core.timers
+        self._inside = False
+        self._audio_delta = core.responses.audio_delta
+        self._handlers = _handlers(core)
+
+    # -- transport ---------------------------------------------------------------------------------------------------------------
+
+    def open(self, *, now: float) -> list[Effect]:
+        """Begin: gives ``Connect``. Raises where the connection is not fully configured, and the second time."""
+        core = self._core
+        if core.state != "new":
+            raise LocalProtocolError("open() was called before; make a new Session for a new conversation")
+        core.dialect.handshake(core.config.connection)
+        out = self._enter(now)
+        core.lifecycle.open()
+        return self._leave(out)
+
+    def connected(self, connection: int, *, now: float) -> list[Effect]:
+        """The transport of ``connection`` is up, its handshake accepted."""
+        out = self._enter(now)
+        if self._current(connection) and self._core.state == "connecting":
+            self._core.lifecycle.connected()
+        return self._leave(out)
+
+    def disconnected(self, connection: int, cause: Disconnection, *, now: float) -> list[Effect]:
+        """The transport of ``connection`` did not come up, or went away; the session ends and every request settles."""
+        out = self._enter(now)
+        if self._current(connection):
+            self._core.lifecycle.disconnected(cause)
+        return self._leave(out)
+
+    def receive(self, connection: int, payload: bytes, *, now: float) -> list[Effect]:
+        """One server message. No bytes whatever make it raise: what cannot be used is one ``ProtocolWarning`` (C29)."""
+        out = self._enter(now)
+        core = self._core
+        if connection != core.connection or core.state not in ("ready", "configuring"):
+            core.counters.stale_connections += 1
+            return self._leave(out)
+        try:
+            event = decode.decode(payload)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            self._unreadable(payload, error)
+            return self._leave(out)
+        kind = type(event)
+        if core.state == "ready":
+            if isinstance(event, AudioDelta):
+                self._audio_delta(event)
+            else:
+                self._handlers[kind](event)
+        elif kind in _SETUP:
+            self._handlers[kind](event)
+            self._replay_early()
+        elif not core.lifecycle.hold_early(event):
+            core.lifecycle.warn("too many events before the session was acknowledged", "", "")
+        return self._leave(out)
+
+    def _replay_early(self) -> None:
+        core = self._core
+        if core.state == "ready":
+            early, core.lifecycle.early = core.lifecycle.early, []
+            for event in early:
+                self._handlers[type(event)](event)
+
+    def _unreadable(self, payload: bytes, error: Exception) -> None:
+        core = self._core
+        try:
+            event_type = decode_type.decode(payload).type
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            event_type = ""
+        if event_type and event_type not in KNOWN_TYPES:
+            core.counters.unknown_events += 1
+            core.news.append(UnknownEvent(event_type, bytes(payload)))
+        else:
+            core.lifecycle.warn("a server message could not be read", event_type, f"{type(error).__name__}: {error}"[:500])
+
+    def _current(self, connection: int) -> bool:
+        if connection == self._core.connection and self._core.state != "closed":
+            return True
+        self._core.counters.stale_connections += 1
+        return False
+
+    # -- the audio clock ---------------------------------------------------------------------------------------------------------
+
+    def played(self, generation: int, samples: int, *, now: float) -> list[Effect]:
+        """How many samples of ``generation`` have become audible by ``now``, in total.
+
+        Reports of settled generations and smaller ones are ignored and counted (C21); more than was handed over is clamped, with
+        one notice per generation (B02, C08).
+        """
+        out = self._enter(now)
+        core = self._core
+        found = core.playout.find(generation)
+        if found is None or samples < found.confirmed or core.state == "closed":
+            core.counters.stale_reports += 1
+            return self._leave(out)
+        core.responses.moved(core.playout.report(found, self._clamped(found.handed, samples, generation), core.now))
+        core.playout.release(core.now, core.sound)
+        core.responses.after_playout()
+        return self._leave(out)
+
+    def flushed(self, generation: int, samples: int, *, now: float) -> list[Effect]:
+        """The answer to ``Flush(generation)``: its final count. Settles every generation up to it; a late answer is ignored
+        (B29).
+        """
+        out = self._enter(now)
+        core = self._core
+        found = core.playout.find(generation)
+        if found is None or found.flush_due is None or core.state == "closed":
+            core.counters.stale_reports += 1
+            return self._leave(out)
+        core.interruption.flushed(generation, self._clamped(found.handed, samples, generation))
+        return self._leave(out)
+
+    def _clamped(self, handed: int, samples: int, generation: int) -> int:
+        if samples <= handed:
+            return samples
+        core = self._core
+        core.counters.excess_reports += 1
+        found = core.playout.find(generation)
+        if found is not None and not found.excess_told:
+            found.excess_told = True
+            core.lifecycle.clock_fault(generation, f"reported {samples} samples of {handed} handed over; clamped")
+        return handed
+
+    def underrun(self, generation: int, *, now: float) -> list[Effect]:
+        """The clock ran dry. Told while a response is still generating; it is not the end of anything (F147)."""
+        out = self._enter(now)
+        core = self._core
+        if generation == core.playout.generation.number and any(not r.done and not r.dead for r in core.responses.live.values()):
+            core.counters.underruns += 1
+            core.news.append(Underrun(generation))
+        return self._leave(out)
+
+    def device(self, state: Literal["lost", "ready"], *, now: float) -> list[Effect]:
+        """The audio device vanished or is back. What was playing is cut at the last report (F100)."""
+        if state not in ("lost", "ready"):
+            raise LocalProtocolError(f'state: {state!r} is not "lost" or "ready"')
+        out = self._enter(now)
+        if state == "lost" and self._core.state == "ready":
+            self._core.playout.trust_last_report()
+            self._core.interruption.barge_in("device")
+            self._core.interruption.settle_now()
+        return self._leave(out)
+
+    def speech(self, event: Literal["started", "stopped"], *, now: float) -> list[Effect]:
+        """A detector on this side heard a person start or stop; a start is an interruption of its own."""
+        if event not in ("started", "stopped"):
+            raise LocalProtocolError(f'event: {event!r} is not "started" or "stopped"')
+        out = self._enter(now)
+        if self._core.state == "ready":
+            self._core.turns.local(event)
+        return self._leave(out)
+
+    def tick(self, *, now: float) -> list[Effect]:
+        """Time passed. Allowed early, late and often."""
+        return self._leave(self._enter(now))
+
+    # -- commands ----------------------------------------------------------------------------------------------------------------
+
+    def append_audio(self, pcm: bytes, *, now: float) -> list[Effect]:
+        """Microphone audio in the acknowledged input format; sent in batches, held (bounded) until the session is ready."""
+        self._check_open("append_audio")
+        width = self._core.microphone.format.sample_width
+        if len(pcm) % width:
+            raise LocalProtocolError(
+                f"pcm: {len(pcm)} bytes are no whole samples of {width} bytes; keep the rest for the next call"
+            )
+        out = self._enter(now)
+        core = self._core
+        core.microphone.append(pcm)
+        core.send_microphone(rest=False)
+        return self._leave(out)
+
+    def commit(self, *, now: float) -> Issued:
+        """End the user's turn: the buffered audio becomes an item. Less than 100 ms is cleared instead, and the request fails
+        (F123).
+        """
+        self._check_open("commit")
+        if not self._core.microphone.uncommitted:
+            raise LocalProtocolError("commit(): no audio was appended since the last commit; append_audio() first")
+        out = self._enter(now)
+        core = self._core
+        core.send_microphone(rest=True)
+        request = core.requests.open()
+        event_id = core.requests.event_id()
+        wait = core.config.timeouts.edit_ms
+        if core.microphone.uncommitted_ms < COMMIT_MIN_MS:
+            core.microphone.clear()
+            core.send(Clear(event_id), pending=Pending(event_id, "clear"), wait_ms=wait)
+            message = f"less than {COMMIT_MIN_MS} ms of audio since the last commit"
+            told = Problem("input_audio_buffer_commit_empty", message, True, "Append at least 100 ms before commit().")
+            core.requests.end(request, "failed", problem=told)
+        else:
+            core.microphone.committed()
+            core.send(Commit(event_id), pending=Pending(event_id, "commit", request=request), wait_ms=wait)
+        return Issued(request, self._leave(out))
+
+    def clear(self, *, now: float) -> Issued:
+        """Throw away the audio that was not committed, here and at the server."""
+        self._check_open("clear")
+        out = self._enter(now)
+        core = self._core
+        core.microphone.clear()
+        core.timers.cancel("microphone batch")
+        request = core.requests.open()
+        event_id = core.requests.event_id()
+        core.send(Clear(event_id), pending=Pending(event_id, "clear", request=request), wait_ms=core.config.timeouts.edit_ms)
+        return Issued(request, self._leave(out))
+
+    def send_text(self, text: str, *, interrupt: bool = True, respond: bool = True, now: float) -> Issued:
+        """A typed message of the user. It silences the model first (``interrupt``, F037) and asks for an answer (``respond``).
+
+        The request settles with the response, or without one when the item is in the conversation.
+        """
+        self._check_open("send_text")
+        if not text:
+            raise LocalProtocolError("text: is empty; an item needs content (F110)")
+        out = self._enter(now)
+        core = self._core
+        request = core.requests.open()
+        if interrupt:
+            core.interruption.barge_in("text")
+        item_id = core.requests.item_id()
+        item = {"id": item_id, "type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        core.creation.ask_item(item, item_id, request=0 if respond else request, previous_item_id=None, gated=True)
+        if respond:
+            core.creation.ask_response({}, request=request, after=item_id)
+        core.creation.pump()
+        return Issued(request, self._leave(out))
+
+    def respond(self, options: Mapping[str, object] | None = None, *, audible: bool | None = None, now: float) -> Issued:
+        """Ask for a response. ``options`` are those of ``response.create`` in the protocol's names (facts 5.1).
+
+        With ``conversation="none"`` it runs beside the conversation; its audio comes as ``OutOfBandAudio``, unless ``audible``.
+        """
+        body = self._read("respond", lambda: parse_response(options or {}))
+        self._core.dialect.render_response(body)
+        out_of_band = body.get("conversation") == "none"
+        if audible is False and not out_of_band:
+            raise LocalProtocolError(
+                'audible: False needs options={"conversation": "none"}; a response of the conversation is heard'
+            )
+        out = self._enter(now)
+        core = self._core
+        request = core.requests.open()
+        core.creation.ask_response(body, request=request, out_of_band=out_of_band, audible=bool(audible) or not out_of_band)
+        core.creation.pump()
+        return Issued(request, self._leave(out))
+
+    def interrupt(self, response: str | None = None, *, now: float) -> list[Effect]:
+        """Silence the model: everything, or one response by id. What was heard is settled as for any interruption (C12).
+
+        Nothing to interrupt gives no effects.
+        """
+        self._check_open("interrupt")
+        out = self._enter(now)
+        self._core.interruption.barge_in("program", response)
+        self._core.creation.pump()
+        return self._leave(out)
+
+    def tool_result(self, call_id: str, output: object, *, respond: bool = True, now: float) -> Issued:
+        """Answer a call that ``ToolCalled`` reported, once. A str passes as it is, anything else is encoded as JSON once (F076).
+
+        After every call of the response is answered, one response is created, unless each said ``respond=False``.
+        """
+        self._check_open("tool_result")
+        self._core.tools.check(call_id)
+        try:
+            text = self._read("tool_result", lambda: output if isinstance(output, str) else msgspec.json.encode(output).decode())
+        except (TypeError, ValueError) as error:
+            raise LocalProtocolError(f"output: cannot be written as JSON ({error}); give a str or plain data") from None
+        out = self._enter(now)
+        request = self._core.requests.open()
+        self._core.tools.answer(call_id, text, respond=respond, request=request)
+        return Issued(request, self._leave(out))
+
+    def update(self, changes: Mapping[str, object], *, now: float) -> Issued:
+        """Change options of the session; only what is named is sent. What the server acknowledges counts (S09).
+
+        Another voice once the model has spoken is refused here, because the server would refuse it (facts 2.4, F135).
+        """
+        core = self._core
+        context, interruption = core.config.context, core.config.interruption
+        wire = self._read(
+            "update",
+            lambda: parse_options(changes, acknowledged=core.session, context=context, interruption=interruption).wire(),
+        )
+        core.dialect.render_session(wire)
+        if core.playout.received and "voice" in ((wire.get("audio") or {}).get("output") or {}):
+            raise LocalProtocolError(
+                "audio.output.voice: the voice is fixed once the model has spoken; open a new session for another"
+            )
+        out = self._enter(now)
+        request = core.requests.open()
+        core.lifecycle.update(wire, request)
+        return Issued(request, self._leave(out))
+
+    def create_item(self, item: Mapping[str, object], *, previous_item_id: str | None = None, now: float) -> Issued:
+        """Put an item into the conversation: behind ``previous_item_id``, at the start ("root"), or at the end (None)."""
+        core = self._core
+        body = self._read("create_item", lambda: check_item(item))
+        if previous_item_id not in (None, "root") and not core.creation.knows(previous_item_id):
+            raise LocalProtocolError(f"previous_item_id: {previous_item_id!r} is not in the conversation; leave it out to append")
+        if body.get("id") is not None and core.history.get(str(body["id"])) is not None:
+            raise LocalProtocolError(f"item.id: {body['id']!r} is in the conversation already; leave it out to get a fresh one")
+        out = self._enter(now)
+        request = core.requests.open()
+        item_id = str(body.get("id") or core.requests.item_id())
+        core.creation.ask_item(
+            {**body, "id": item_id},
+            item_id,
+            request=request,
+            previous_item_id=previous_item_id,
+            gated=body.get("role") == "user",
+        )
+        core.creation.pump()
+        return Issued(request, self._leave(out))
+
+    def delete_item(self, item_id: str, *, now: float) -> Issued:
+        """Take an item out of the conversation. A call's output goes with its call, and the other way round: delete both."""
+        self._check_open("delete_item")
+        core = self._core
+        if core.history.get(item_id) is None:
+            raise LocalProtocolError(f"item_id: {item_id!r} is not in the conversation; Session.history lists what is")
+        out = self._enter(now)
+        request = core.requests.open()
+        event_id = core.requests.event_id()
+        core.send(
+            Delete(event_id, item_id),
+            pending=Pending(event_id, "delete", request=request, key=item_id),
+            wait_ms=core.config.timeouts.edit_ms,
+        )
+        return Issued(request, self._leave(out))
+
+    def pause(self, *, now: float) -> list[Effect]:
+        """Hold the sound; nothing is lost. On a clock that cannot hold, it is flushed and played again from the heard sample."""
+        self._check_open("pause")
+        out = self._enter(now)
+        core = self._core
+        if not core.playout.held:
+            core.playout.pause(core.now, core.sound)
+            core.interruption.watch_flush()
+            core.responses.after_playout()
+        return self._leave(out)
+
+    def resume(self, *, now: float) -> list[Effect]:
+        """Go on with the sample after the last one heard."""
+        self._check_open("resume")
+        out = self._enter(now)
+        core = self._core
+        if core.playout.held:
+            core.playout.resume(core.now, core.sound)
+            core.responses.after_playout()
+        return self._leave(out)
+
+    def close(self, *, now: float) -> list[Effect]:
+        """End the session in order. ``SessionClosed`` is the last effect; after it, every input gives none."""
+        out = self._enter(now)
+        self._core.lifecycle.end("closed", hang_up=self._core.state in ("connecting", "configuring", "ready"))
+        return self._leave(out)
+
+    # -- views -------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> Deadline | None:
+        """When to tick at the latest, and why; None while nothing but an input can change anything (invariant 12)."""
+        return self._timers.deadline
+
+    @property
+    def state(self) -> State:
+        """new, connecting, configuring (sent, not acknowledged), ready, closed."""
+        return self._core.state
+
+    @property
+    def speaking(self) -> bool:
+        """From a turn's first audible sample until nothing more of it will be heard (S01)."""
+        return self._responses.speaking
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        """The conversation in the server's order, with heard and full text."""
+        return self._core.history.view()
+
+    @property
+    def counters(self) -> Counters:
+        """What was survived, in numbers: a copy."""
+        return msgspec.structs.replace(self._core.counters)
+
+    @property
+    def segments(self) -> tuple[SegmentView, ...]:
+        """Sample counts of the audio parts of responses that have not ended (invariant 8)."""
+        return tuple(
+            SegmentView(s.response_id, s.item_id, s.content_index, s.format, s.received, s.heard, s.discarded, s.queued)
+            for s in self._responses.segments.values()
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the dialect's server can do."""
+        return self._core.dialect.capabilities
+
+    @property
+    def output_format(self) -> AudioFormat:
+        """Format of the model's audio as acknowledged (as asked for, before)."""
+        return self._core.acknowledged.output_format
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """Format of the microphone's audio as acknowledged (as asked for, before)."""
+        return self._core.acknowledged.input_format
+
+    # -- one step ----------------------------------------------------------------------------------------------------------------
+
+    def _check_open(self, command: str) -> None:
+        if self._inside:
+            raise LocalProtocolError(
+                f"{command}() was called while another input was being handled; queue it until that returned"
+            )
+        if self._core.state == "closed":
+            raise LocalProtocolError(f"{command}(): the session is closed; make a new Session")
+
+    def _enter(self, now: float) -> list[Effect]:
+        if self._inside:
+            raise LocalProtocolError(
+                "an input was fed while another was being handled; carry out its effects first, then feed the next"
+            )
+        core = self._core
+        if now > core.now:
+            core.now = now
+        self._inside = True
+        out: list[Effect] = []
+        if self._timers.next_at < core.now:
+            self._fire(inclusive=False)
+        return out
+
+    def _leave(self, out: list[Effect]) -> list[Effect]:
+        core = self._core
+        if self._timers.next_at <= core.now:
+            self._fire(inclusive=True)
+        if core.sound:
+            out += core.sound
+            core.sound.clear()
+        if core.wire:
+            out += core.wire
+            core.wire.clear()
+        if core.news:
+            out += core.news
+            core.news.clear()
+        self._inside = False
+        return out
+
+    def _fire(self, *, inclusive: bool) -> None:
+        while (why := self._timers.pop_before(self._core.now, inclusive=inclusive)) is not None:
+            _TIMERS[why](self._core)
+
+    def _read(self, command: str, read: Callable[[], T]) -> T:
+        """Read a command's arguments; they may be objects of the caller, whose code must not feed the session meanwhile."""
+        self._check_open(command)
+        self._inside = True
+        try:
+            return read()
+        finally:
+            self._inside = False
+
+
+_TIMERS: dict[str, Callable[[Core], None]] = {
+    "acknowledgement of the session": lambda core: core.lifecycle.not_acknowledged(),
+    "answer to a command": lambda core: core.lifecycle.overdue(),
+    "answer to a flush": lambda core: core.interruption.flush_overdue(),
+    "delete of an unheard item": lambda core: core.interruption.pump_deletes(),
+    "end of a response that was cut": lambda core: core.interruption.overdue_responses(),
+    "end of a response": lambda core: core.responses.responses_overdue(),
+    "end of the user's speech": lambda core: core.turns.floor_overdue(),
+    "microphone batch": lambda core: core.send_microphone(rest=True),
+    "position report of the clock": lambda core: core.responses.clock_overdue(),
+    "response that holds the slot": lambda core: core.creation.slot_overdue(),
+    "segment that holds up the queue": lambda core: core.responses.step_aside(),
+    "text of a heard message": lambda core: core.responses.text_overdue(),
+    "turn of a request": lambda core: core.creation.queue_overdue(),
+}
+
+_SETUP = (SessionCreated, SessionUpdated, ErrorEvent, RateLimits)
+
+
+def _handlers(core: Core) -> dict[type, Callable[[Any], None]]:
+    """Which owner an event goes to. A table, because it is many (style: a match for the few, a table for the many)."""
+    responses, turns, lifecycle = core.responses, core.turns, core.lifecycle
+
+    def truncated(event: ItemTruncated) -> None:
+        core.requests.take_first("truncate", event.item_id)
+        core.creation.pump()
+
+    def nothing(event: object) -> None:
+        """Known, and of no consequence here."""
+
+    return {
+        AudioDelta: responses.audio_delta,
+        PreviewAudioDelta: responses.audio_delta,
+        TranscriptDelta: responses.text_delta,
+        PreviewTranscriptDelta: responses.text_delta,
+        OutputTextDelta: responses.text_delta,
+        PreviewTextDelta: responses.text_delta,
+        AudioDone: responses.audio_done,
+        PreviewAudioDone: responses.audio_done,
+        TranscriptDone: responses.text_done,
+        PreviewTranscriptDone: responses.text_done,
+        OutputTextDone: responses.text_done,
+        PreviewTextDone: responses.text_done,
+        ContentPartAdded: responses.part_added,
+        ContentPartDone: responses.part_done,
+        OutputItemAdded: responses.item_added_to_response,
+        OutputItemDone: responses.item_done_in_response,
+        ResponseCreated: responses.created,
+        ResponseDone: responses.done,
+        ItemAddedEvent: responses.item_announced,
+        ItemCreatedEvent: responses.item_announced,
+        ItemDoneEvent: responses.item_done,
+        ItemRetrieved: nothing,
+        ItemDeletedEvent: responses.item_deleted,
+        ItemTruncated: truncated,
+        ArgumentsDelta: nothing,
+        ArgumentsDone: core.tools.arguments_done,
+        BufferCommitted: turns.committed,
+        BufferCleared: lambda event: turns.cleared(),
+        SpeechStarted: turns.started,
+        SpeechStopped: turns.stopped,
+        TranscriptionDelta: turns.transcript_delta,
+        TranscriptionCompleted: turns.transcript_completed,
+        TranscriptionFailed: turns.transcript_failed,
+        SessionCreated: lifecycle.session_created,
+        SessionUpdated: lifecycle.session_updated,
+        RateLimits: lifecycle.rate_limits,
+        ErrorEvent: lifecycle.error,
+    }

@@ -1,0 +1,59 @@
+"""Named deadlines. The core owns every timer; the adapter only asks for the earliest and ticks.
+
+Few timers exist at a time, so finding the earliest is a scan, done only when one changed.
+"""
+
+from rtcore._effects import Deadline
+
+NEVER = float("inf")
+
+
+class Timers:
+    """Named one-shot timers, each with the reason that ``Deadline.why`` shows."""
+
+    __slots__ = ("_armed", "next_at")
+
+    def __init__(self) -> None:
+        self._armed: dict[str, float] = {}
+        self.next_at = NEVER
+        """When the earliest fires, or ``NEVER``; read on every input, so it is kept rather than computed."""
+
+    def set(self, why: str, at: float) -> None:
+        """Arm, or move, the timer ``why``."""
+        self._armed[why] = at
+        self.next_at = min(self._armed.values())
+
+    def set_earlier(self, why: str, at: float) -> None:
+        """Arm the timer ``why`` unless it is to fire before ``at`` anyway."""
+        if at < self._armed.get(why, NEVER):
+            self.set(why, at)
+
+    def cancel(self, why: str) -> None:
+        """Disarm ``why`` if it is armed."""
+        if self._armed.pop(why, None) is not None:
+            self.next_at = min(self._armed.values(), default=NEVER)
+
+    def armed(self, why: str) -> bool:
+        """Whether ``why`` is to fire."""
+        return why in self._armed
+
+    def pop_before(self, now: float, *, inclusive: bool) -> str | None:
+        """Disarm and name the earliest timer with at < now (or at == now too, if ``inclusive``)."""
+        if self.next_at > now or (self.next_at == now and not inclusive):
+            return None
+        why = min(self._armed, key=self._armed.__getitem__)
+        self.cancel(why)
+        return why
+
+    def clear(self) -> None:
+        """Disarm all."""
+        self._armed.clear()
+        self.next_at = NEVER
+
+    @property
+    def deadline(self) -> Deadline | None:
+        """The earliest, with its reason."""
+        if not self._armed:
+            return None
+        why = min(self._armed, key=self._armed.__getitem__)
+        return Deadline(self._armed[why], why)

@@ -1,0 +1,124 @@
+"""The tool ledger: exactly one output per completed call, one answer per batch (DESIGN 4, invariant 10).
+
+A call is dispatched once, when its arguments are complete and its response is alive. Its output goes out at once: it needs
+neither
+the slot nor the end of the sound. When every call of a response is answered and the response is done, one answer is due.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from rtcore._core import Core
+from rtcore._errors import LocalProtocolError
+from rtcore._items import Item, Response
+from rtcore._notices import ToolCalled
+from rtcore._wire import ArgumentsDone
+
+
+class _Call(Struct):
+    response: Response
+    item: Item
+    state: Literal["open", "sent", "answered", "failed"] = "open"
+    respond: bool = True
+
+
+class Tools:
+    """Owner of: what about tool calls?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._calls: dict[str, _Call] = {}
+        self._outputs: dict[str, str] = {}
+
+    def arguments_done(self, event: ArgumentsDone) -> None:
+        """The arguments are complete: this is when a call is dispatched (F074)."""
+        core = self._core
+        response = core.responses.live.get(event.response_id)
+        item = core.history.get(event.item_id)
+        if response is None or item is None or item.response is not response:
+            core.counters.late_deltas += 1
+            return
+        item.type = "function_call"
+        item.arguments = event.arguments
+        item.name = event.name or item.name
+        item.call_id = event.call_id or item.call_id
+        self._dispatch(item, response)
+
+    def item_done(self, item: Item, response: Response, status: str | None) -> None:
+        """A call's item is complete; it may be the first to say so. One that was cut is never executed (C26)."""
+        if item.type == "function_call" and status != "incomplete" and item.arguments is not None:
+            self._dispatch(item, response)
+
+    def _dispatch(self, item: Item, response: Response) -> None:
+        if item.dispatched or response.dead or not item.call_id or item.name is None or item.call_id in self._calls:
+            return
+        item.dispatched = True
+        self._calls[item.call_id] = _Call(response, item)
+        self._core.news.append(ToolCalled(item.call_id, item.name, item.arguments or "", response.id, item.id))
+
+    def check(self, call_id: str) -> None:
+        """Raise ``LocalProtocolError`` for a call that is unknown or has its output."""
+        call = self._calls.get(call_id)
+        if call is None:
+            raise LocalProtocolError(
+                f"call_id: {call_id!r} is not an open call; answer those that ToolCalled reported, once each"
+            )
+        if call.state != "open":
+            raise LocalProtocolError(f"call_id: {call_id!r} has its output already; each call gets exactly one")
+
+    def answer(self, call_id: str, output: str, *, respond: bool, request: int) -> None:
+        """Send a call's output. It is pinned: nothing holds it up, and no interruption takes it back (F064)."""
+        core = self._core
+        call = self._calls[call_id]
+        call.state = "sent"
+        call.respond = respond
+        item_id = core.requests.item_id()
+        self._outputs[item_id] = call_id
+        core.creation.send_output(
+            {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}, item_id, request
+        )
+        self._batch(call.response)
+
+    @property
+    def outputs_seen(self) -> bool:
+        """Whether the server has confirmed every output sent, so that a response created now was created with them."""
+        return not self._outputs
+
+    def output_announced(self, item_id: str) -> None:
+        """The server has the output."""
+        call_id = self._outputs.pop(item_id, None)
+        if call_id is not None:
+            self._calls[call_id].state = "answered"
+            self._forget(self._calls[call_id].response)
+
+    def output_failed(self, item_id: str) -> None:
+        """The server refused the output: the call is failed, and no answer is asked for blindly (F071)."""
+        call_id = self._outputs.pop(item_id, None)
+        if call_id is not None:
+            self._calls[call_id].state = "failed"
+            self._core.creation.drop_answer()
+
+    def response_done(self, response: Response) -> None:
+        """The response of a batch is done."""
+        self._batch(response)
+        self._forget(response)
+
+    def _batch(self, response: Response) -> None:
+        calls = [call for call in self._calls.values() if call.response is response]
+        if not calls or not response.done or response.tools_answered or any(call.state == "open" for call in calls):
+            return
+        response.tools_answered = True
+        # The program that interrupted decides itself what comes next; a person's turn is answered, by the server or by us (F064).
+        silenced = response.dead and response.cut_cause not in ("server", "local")
+        if any(call.respond for call in calls) and not response.out_of_band and not silenced:
+            self._core.creation.ask_answer()
+            self._core.creation.pump()
+
+    def _forget(self, response: Response) -> None:
+        # Answered calls stay in the history; the ledger keeps only what can still change.
+        if not response.tools_answered:
+            return
+        for call_id, call in list(self._calls.items()):
+            if call.response is response and call.state == "answered":
+                del self._calls[call_id]

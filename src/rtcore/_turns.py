@@ -1,0 +1,164 @@
+"""Who has the floor: what the server's turn detection and a local detector say about the user.
+
+While a person speaks, and until the server has answered a turn that it answers by itself, no answer of ours is created unasked:
+it would race with the server's own (C16).
+"""
+
+from rtcore._core import Core
+from rtcore._errors import problem
+from rtcore._items import Item
+from rtcore._notices import (
+    UserSpeechStarted,
+    UserSpeechStopped,
+    UserTranscript,
+    UserTranscriptDelta,
+    UserTranscriptFailed,
+    UserTurnCommitted,
+)
+from rtcore._wire import (
+    BufferCommitted,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptionCompleted,
+    TranscriptionDelta,
+    TranscriptionFailed,
+)
+
+_SPEECH_S = 60.0
+"""Speech whose end is never told does not hold up answers for longer (F127)."""
+_ANSWER_S = 2.0
+"""A server that answers turns by itself creates the response within this time of the turn's end, or not at all."""
+
+
+_EARLY_ITEMS = 64
+"""Items not announced yet whose words are kept."""
+
+
+class Turns:
+    """Owner of: who may speak?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._speaking = False
+        self._awaiting_server = False
+        self._unanswered = False
+        self.early_words: dict[str, Item] = {}
+
+    @property
+    def user_has_the_floor(self) -> bool:
+        """Whether a person speaks, or the server is about to answer them."""
+        return self._speaking or self._awaiting_server
+
+    def started(self, event: SpeechStarted) -> None:
+        """The server heard a person begin: an interruption, unless nothing can be heard."""
+        core = self._core
+        self._floor(speaking=True, awaiting=False)
+        core.news.append(UserSpeechStarted(event.item_id))
+        core.interruption.barge_in("server")
+
+    def stopped(self, event: SpeechStopped) -> None:
+        """The server heard the end; the commit follows."""
+        core = self._core
+        if self._speaking:
+            self._floor(speaking=False, awaiting=True)
+        core.news.append(UserSpeechStopped(event.item_id))
+
+    def committed(self, event: BufferCommitted) -> None:
+        """The turn became an item. Where the server does not answer turns by itself, we do (DESIGN 4)."""
+        core = self._core
+        core.microphone.committed()
+        pending = core.requests.take_first("commit")
+        if pending is not None:
+            core.requests.end(pending.request, "done", item_id=event.item_id)
+        core.news.append(UserTurnCommitted(event.item_id))
+        if not core.acknowledged.detects_turns:
+            self._floor(speaking=False, awaiting=False)
+        elif core.acknowledged.server_creates and pending is None:
+            self._unanswered = True
+            self._floor(speaking=False, awaiting=True)
+        elif core.config.answer_turns and pending is None:
+            self._floor(speaking=False, awaiting=False)
+            core.creation.ask_answer()
+        core.creation.pump()
+
+    def cleared(self) -> None:
+        """The server's buffer is empty."""
+        core = self._core
+        pending = core.requests.take_first("clear")
+        if pending is not None:
+            core.requests.end(pending.request, "done")
+        core.microphone.committed()
+        self._floor(speaking=False, awaiting=False)
+        core.creation.pump()
+
+    def answered(self) -> None:
+        """A response runs."""
+        self._unanswered = False
+        if self._awaiting_server:
+            self._floor(speaking=False, awaiting=False)
+
+    def server_could_not_answer(self) -> None:
+        """The server's own creation failed because a response ran (facts 8.2, T/F): the turn is answered when the slot frees."""
+        core = self._core
+        if self._unanswered and core.config.answer_turns:
+            self._unanswered = False
+            self._floor(speaking=False, awaiting=False)
+            core.creation.ask_answer()
+            core.creation.pump()
+
+    def floor_overdue(self) -> None:
+        """Nobody said how the turn ended."""
+        self._floor(speaking=False, awaiting=False)
+        self._core.creation.pump()
+
+    def _floor(self, *, speaking: bool, awaiting: bool) -> None:
+        self._speaking, self._awaiting_server = speaking, awaiting and self._core.acknowledged.server_creates
+        timers = self._core.timers
+        if self._speaking:
+            timers.set("end of the user's speech", self._core.now + _SPEECH_S)
+        elif self._awaiting_server:
+            timers.set("end of the user's speech", self._core.now + _ANSWER_S)
+        else:
+            timers.cancel("end of the user's speech")
+
+    def local(self, event: str) -> None:
+        """A detector on this side heard something."""
+        core = self._core
+        if event == "started":
+            core.news.append(UserSpeechStarted(None, "local"))
+            core.interruption.barge_in("local")
+        else:
+            core.news.append(UserSpeechStopped(None, "local"))
+
+    # -- what the user said ------------------------------------------------------------------------------------------------------
+
+    def transcript_delta(self, event: TranscriptionDelta) -> None:
+        """A piece of the user's words, at any time after the commit (F103)."""
+        if event.delta:
+            self._item(event.item_id).part(event.content_index).add_text(event.delta)
+        self._core.news.append(UserTranscriptDelta(event.item_id, event.content_index, event.delta or ""))
+
+    def transcript_completed(self, event: TranscriptionCompleted) -> None:
+        """The user's words, complete. Some servers repeat it (facts 14)."""
+        self._item(event.item_id).part(event.content_index).finish_text(event.transcript or "")
+        self._core.news.append(UserTranscript(event.item_id, event.content_index, event.transcript or ""))
+
+    def _item(self, item_id: str) -> Item:
+        """The user's item; its words may come before its announcement."""
+        item = self._core.history.get(item_id) or self.early_words.get(item_id)
+        if item is None:
+            item = self.early_words[item_id] = Item(item_id, "message", "user", None)
+            while len(self.early_words) > _EARLY_ITEMS:
+                del self.early_words[next(iter(self.early_words))]
+        return item
+
+    def transcript_failed(self, event: TranscriptionFailed) -> None:
+        """The user's words could not be had; nothing waits for them (F116)."""
+        error = event.error
+        told = problem(
+            str(error.code) if error is not None and error.code else None,
+            (error.message if error is not None else None) or "the transcription failed",
+            None,
+            (error.type if error is not None else None) or "",
+        )
+        self._core.news.append(UserTranscriptFailed(event.item_id, event.content_index, told))

@@ -1,0 +1,377 @@
+"""The vocabulary at the core's edge: server events as Structs with one Decoder, client events as bytes.
+
+Names of both generations (GA and preview) are accepted on input whatever the dialect (F132); a preview name is a subclass with
+another tag, so that one handler serves both. Fields that other vendors leave out have defaults; fields without which an event
+means nothing have none, so that their absence is a decoding error and becomes one ``ProtocolWarning`` (B27).
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+# -- objects inside events ---------------------------------------------------------------------------------------------------
+
+
+class PartBody(Struct, gc=False):
+    """A content part: ``audio``/``text`` in content_part events, ``output_audio``/``output_text`` in items (facts 3.6)."""
+
+    type: str = ""
+    text: str | None = None
+    transcript: str | None = None
+
+
+class ItemBody(Struct):
+    """A conversation item as the server shows it."""
+
+    id: str = ""
+    type: str = ""
+    role: str | None = None
+    status: str | None = None
+    content: list[PartBody] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: Any = None
+
+
+class ResponseBody(Struct):
+    """A response as the server shows it. ``conversation_id`` null means out of band; absent means the default conversation."""
+
+    id: str
+    status: str | None = None
+    status_details: Any = None
+    conversation_id: str | UnsetType | None = UNSET
+    metadata: dict[str, Any] | None = None
+    output: list[ItemBody] | None = None
+    usage: dict[str, Any] | None = None
+
+
+class ErrorBody(Struct):
+    """The server's error object (facts 6)."""
+
+    type: str | None = None
+    code: Any = None
+    message: str | None = None
+    param: Any = None
+    event_id: str | None = None
+
+
+# -- server events -----------------------------------------------------------------------------------------------------------
+
+
+class Event(Struct, tag_field="type"):
+    """Base of every server event."""
+
+
+class SessionCreated(Event, tag="session.created"):
+    session: dict[str, Any]
+
+
+class SessionUpdated(Event, tag="session.updated"):
+    session: dict[str, Any]
+
+
+class ErrorEvent(Event, tag="error"):
+    error: ErrorBody
+
+
+class RateLimits(Event, tag="rate_limits.updated"):
+    rate_limits: list[dict[str, Any]] | None = None
+
+
+class ItemAddedEvent(Event, tag="conversation.item.added"):
+    item: ItemBody
+    previous_item_id: str | UnsetType | None = UNSET
+    """Null means first; left out (other vendors), the tail (facts 3.4, 14)."""
+
+
+class ItemCreatedEvent(ItemAddedEvent, tag="conversation.item.created"):
+    """Preview name; also what some GA-like servers send."""
+
+
+class ItemDoneEvent(Event, tag="conversation.item.done"):
+    """Its ``previous_item_id`` is not read: it is sometimes null although .added named one (facts 3.4)."""
+
+    item: ItemBody
+
+
+class ItemRetrieved(Event, tag="conversation.item.retrieved"):
+    item: ItemBody
+
+
+class ItemDeletedEvent(Event, tag="conversation.item.deleted"):
+    item_id: str = ""
+
+
+class ItemTruncated(Event, tag="conversation.item.truncated"):
+    item_id: str
+    content_index: int = 0
+    audio_end_ms: int = 0
+
+
+class TranscriptionDelta(Event, tag="conversation.item.input_audio_transcription.delta"):
+    item_id: str
+    content_index: int = 0
+    delta: str | None = None
+
+
+class TranscriptionCompleted(Event, tag="conversation.item.input_audio_transcription.completed"):
+    item_id: str
+    content_index: int = 0
+    transcript: str | None = None
+
+
+class TranscriptionFailed(Event, tag="conversation.item.input_audio_transcription.failed"):
+    item_id: str
+    content_index: int = 0
+    error: ErrorBody | None = None
+
+
+class BufferCommitted(Event, tag="input_audio_buffer.committed"):
+    item_id: str
+    previous_item_id: str | None = None
+
+
+class BufferCleared(Event, tag="input_audio_buffer.cleared"):
+    pass
+
+
+class SpeechStarted(Event, tag="input_audio_buffer.speech_started"):
+    item_id: str | None = None
+    audio_start_ms: int | None = None
+
+
+class SpeechStopped(Event, tag="input_audio_buffer.speech_stopped"):
+    item_id: str | None = None
+    audio_end_ms: int | None = None
+
+
+class ResponseCreated(Event, tag="response.created"):
+    response: ResponseBody
+
+
+class ResponseDone(Event, tag="response.done"):
+    response: ResponseBody
+
+
+class OutputItemAdded(Event, tag="response.output_item.added"):
+    response_id: str
+    item: ItemBody
+    output_index: int = 0
+
+
+class OutputItemDone(Event, tag="response.output_item.done"):
+    response_id: str
+    item: ItemBody
+    output_index: int = 0
+
+
+class ContentPartAdded(Event, tag="response.content_part.added"):
+    response_id: str
+    item_id: str
+    part: PartBody | None = None
+    content_index: int = 0
+
+
+class ContentPartDone(Event, tag="response.content_part.done"):
+    response_id: str
+    item_id: str
+    part: PartBody | None = None
+    content_index: int = 0
+
+
+class AudioDelta(Event, tag="response.output_audio.delta", gc=False):
+    """``delta`` is decoded from base64 by msgspec straight into bytes: the one copy an audio delta gets."""
+
+    response_id: str
+    item_id: str
+    delta: bytes
+    content_index: int = 0
+
+
+class PreviewAudioDelta(AudioDelta, tag="response.audio.delta", gc=False):
+    pass
+
+
+class AudioDone(Event, tag="response.output_audio.done"):
+    response_id: str
+    item_id: str
+    content_index: int = 0
+
+
+class PreviewAudioDone(AudioDone, tag="response.audio.done"):
+    pass
+
+
+class TranscriptDelta(Event, tag="response.output_audio_transcript.delta", gc=False):
+    response_id: str
+    item_id: str
+    delta: str
+    content_index: int = 0
+
+
+class PreviewTranscriptDelta(TranscriptDelta, tag="response.audio_transcript.delta", gc=False):
+    pass
+
+
+class TranscriptDone(Event, tag="response.output_audio_transcript.done"):
+    response_id: str
+    item_id: str
+    transcript: str | None = None
+    content_index: int = 0
+
+
+class PreviewTranscriptDone(TranscriptDone, tag="response.audio_transcript.done"):
+    pass
+
+
+class OutputTextDelta(Event, tag="response.output_text.delta", gc=False):
+    response_id: str
+    item_id: str
+    delta: str
+    content_index: int = 0
+
+
+class PreviewTextDelta(OutputTextDelta, tag="response.text.delta", gc=False):
+    pass
+
+
+class OutputTextDone(Event, tag="response.output_text.done"):
+    response_id: str
+    item_id: str
+    text: str | None = None
+    content_index: int = 0
+
+
+class PreviewTextDone(OutputTextDone, tag="response.text.done"):
+    pass
+
+
+class ArgumentsDelta(Event, tag="response.function_call_arguments.delta", gc=False):
+    response_id: str
+    item_id: str
+    delta: str = ""
+
+
+class ArgumentsDone(Event, tag="response.function_call_arguments.done"):
+    response_id: str
+    item_id: str
+    arguments: str
+    call_id: str | None = None
+    name: str | None = None
+
+
+ServerEvent = (
+    AudioDelta
+    | PreviewAudioDelta
+    | TranscriptDelta
+    | PreviewTranscriptDelta
+    | OutputTextDelta
+    | PreviewTextDelta
+    | ArgumentsDelta
+    | ArgumentsDone
+    | AudioDone
+    | PreviewAudioDone
+    | TranscriptDone
+    | PreviewTranscriptDone
+    | OutputTextDone
+    | PreviewTextDone
+    | ContentPartAdded
+    | ContentPartDone
+    | OutputItemAdded
+    | OutputItemDone
+    | ResponseCreated
+    | ResponseDone
+    | ItemAddedEvent
+    | ItemCreatedEvent
+    | ItemDoneEvent
+    | ItemRetrieved
+    | ItemDeletedEvent
+    | ItemTruncated
+    | TranscriptionDelta
+    | TranscriptionCompleted
+    | TranscriptionFailed
+    | BufferCommitted
+    | BufferCleared
+    | SpeechStarted
+    | SpeechStopped
+    | SessionCreated
+    | SessionUpdated
+    | RateLimits
+    | ErrorEvent
+)
+
+decode: msgspec.json.Decoder[ServerEvent] = msgspec.json.Decoder(ServerEvent)
+
+KNOWN_TYPES: frozenset[str] = frozenset(
+    str(cls.__struct_config__.tag)
+    for cls in Event.__subclasses__() + [s for c in Event.__subclasses__() for s in c.__subclasses__()]
+)
+
+
+class TypeOnly(Struct):
+    """The fallback for an event that did not decode: its type, if it has one."""
+
+    type: str = ""
+    event_id: str | None = None
+
+
+decode_type: msgspec.json.Decoder[TypeOnly] = msgspec.json.Decoder(TypeOnly)
+
+
+# -- client events -----------------------------------------------------------------------------------------------------------
+
+
+class Append(Struct, tag_field="type", tag="input_audio_buffer.append", gc=False):
+    """Microphone audio; msgspec encodes ``audio`` as base64. No event_id: it has no acknowledgement (facts 5.9)."""
+
+    audio: bytes
+
+
+class Truncate(Struct, tag_field="type", tag="conversation.item.truncate", gc=False):
+    event_id: str
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+
+
+class Delete(Struct, tag_field="type", tag="conversation.item.delete", gc=False):
+    event_id: str
+    item_id: str
+
+
+class Cancel(Struct, tag_field="type", tag="response.cancel", gc=False):
+    """Always names its response, so that it can never hit the next one (F052)."""
+
+    event_id: str
+    response_id: str
+
+
+class Commit(Struct, tag_field="type", tag="input_audio_buffer.commit", gc=False):
+    event_id: str
+
+
+class Clear(Struct, tag_field="type", tag="input_audio_buffer.clear", gc=False):
+    event_id: str
+
+
+class CreateItem(Struct, tag_field="type", tag="conversation.item.create", omit_defaults=True):
+    event_id: str
+    item: dict[str, Any]
+    previous_item_id: str | None = None
+
+
+class CreateResponse(Struct, tag_field="type", tag="response.create"):
+    event_id: str
+    response: dict[str, Any]
+
+
+class UpdateSession(Struct, tag_field="type", tag="session.update"):
+    event_id: str
+    session: dict[str, Any]
+
+
+ClientEvent = Append | Truncate | Delete | Cancel | Commit | Clear | CreateItem | CreateResponse | UpdateSession
+
+encode = msgspec.json.Encoder().encode

@@ -1,0 +1,712 @@
+"""What a program can set, each option with its meaning, unit, bounds and default.
+
+Session options carry the protocol's GA names, whatever the dialect. Everything is frozen and refuses unknown keys. Three rules:
+
+- **Unset and None differ** (F138). What is not set is not sent, and the server's default counts; None is sent as ``null`` and
+  switches the feature off, where the protocol allows it. Reading an unset option gives None: ask ``model_fields_set``.
+- **A turn detection is sent whole or not at all**: servers fill a partial one with other values than their defaults (F122).
+- **Credentials never show**: not in ``repr``, not in errors.
+
+Mistakes raise ``pydantic.ValidationError`` here (a ``ValueError``), and ``LocalProtocolError`` from ``parse_options`` and
+``parse_response``. This is the only module of rtcore that imports pydantic.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    Strict,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from rtcore._errors import LocalProtocolError
+from rtcore.dialects import audio_format, dialect, ga_format
+
+_Bool = Annotated[bool, Strict()]
+_Int = Annotated[int, Strict()]
+_Number = Annotated[float, Strict()]
+
+_HIDDEN = "(hidden)"
+
+
+def _line(kind: str, message: str, loc: tuple[int | str, ...], value: object) -> InitErrorDetails:
+    # The message is a template to pydantic; without a context nothing is filled in.
+    return InitErrorDetails(type=PydanticCustomError(kind, message), loc=loc, input=value)
+
+
+class _Model(BaseModel, frozen=True):
+    """Frozen, unknown keys refused with the list of known ones."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    _secret: ClassVar[bool] = False
+    """Whether values of this model are kept out of its errors."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Say what is known where a key is not, and hide what must not be seen."""
+        try:
+            valid = handler(data)
+        except ValidationError as fault:
+            lines = [
+                _line(
+                    line["type"],
+                    cls._unknown(line["loc"][0]) if line["type"] == "extra_forbidden" and len(line["loc"]) == 1 else line["msg"],
+                    line["loc"],
+                    _HIDDEN if cls._secret else line["input"],
+                )
+                for line in fault.errors(include_url=False, include_context=False)
+            ]
+        else:
+            lines = valid._nulls()
+            if not lines:
+                return valid
+        # Outside of the except block, so that the first error, which shows what is hidden here, is not attached to this one.
+        raise ValidationError.from_exception_data(cls.__name__, lines)
+
+    @classmethod
+    def _unknown(cls, name: int | str) -> str:
+        return f"unknown option {name!r}; known are: {', '.join(cls.model_fields)}"
+
+    def _nulls(self) -> list[InitErrorDetails]:
+        """Options that were set to None and may not be."""
+        return []
+
+
+class _Options(_Model, frozen=True):
+    """Options of the protocol: unset ones are not sent, None only where the protocol knows null."""
+
+    _nullable: ClassVar[frozenset[str]] = frozenset()
+    """Options that null switches off (protocol facts 2.1)."""
+    _always: ClassVar[frozenset[str]] = frozenset()
+    """Options that are sent even where they were not set."""
+
+    def _nulls(self) -> list[InitErrorDetails]:
+        return [
+            _line("null", "cannot be null; leave it out to keep the server's value", (name,), None)
+            for name in type(self).model_fields
+            if name in self.model_fields_set and name not in self._nullable and getattr(self, name) is None
+        ]
+
+    def wire(self) -> dict[str, Any]:
+        """The options that are set, as a JSON object with GA names."""
+        return {
+            name: _plain(getattr(self, name))
+            for name in type(self).model_fields
+            if name in self.model_fields_set or name in self._always
+        }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, _Options):
+        return value.wire()
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+# -- audio -------------------------------------------------------------------------------------------------------------------
+
+
+def _format_object(value: object) -> object:
+    """Both spellings of a format, as the GA object (F016)."""
+    if isinstance(value, _Format):
+        return value
+    return ga_format(audio_format(value))
+
+
+class _Format(_Options, frozen=True):
+    _always: ClassVar[frozenset[str]] = frozenset({"type", "rate"})
+
+
+class Pcm(_Format, frozen=True):
+    """Signed 16 bit little endian, mono."""
+
+    type: Literal["audio/pcm"] = "audio/pcm"
+    rate: Literal[24_000] = Field(default=24_000, description="Samples per second; the protocol knows 24000 only.")
+
+
+class Pcmu(_Format, frozen=True):
+    """G.711 mu-law, 8000 samples per second."""
+
+    type: Literal["audio/pcmu"] = "audio/pcmu"
+
+
+class Pcma(_Format, frozen=True):
+    """G.711 A-law, 8000 samples per second."""
+
+    type: Literal["audio/pcma"] = "audio/pcma"
+
+
+Format = Annotated[Annotated[Pcm | Pcmu | Pcma, Discriminator("type")], BeforeValidator(_format_object)]
+"""An audio format; its name alone ("pcm16", "audio/pcmu") is understood too."""
+
+
+class _TurnDetection(_Options, frozen=True):
+    create_response: _Bool = Field(default=True, description="The server answers by itself when a turn ends.")
+    interrupt_response: _Bool = Field(
+        default=True, description="The server stops its response when speech starts. False implies create_response=False."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cannot_create_while_it_runs(cls, data: Any) -> Any:
+        """The server cannot create while the old response runs: not interrupting implies not creating (facts 8.2, DESIGN 4)."""
+        if isinstance(data, Mapping) and data.get("interrupt_response") is False and "create_response" not in data:
+            return {**data, "create_response": False}
+        return data
+
+
+class ServerVad(_TurnDetection, frozen=True):
+    """Turns end after a silence (protocol facts 8.1). Sent whole (F122)."""
+
+    _nullable: ClassVar[frozenset[str]] = frozenset({"idle_timeout_ms"})
+    _always: ClassVar[frozenset[str]] = frozenset(
+        {
+            "type",
+            "threshold",
+            "prefix_padding_ms",
+            "silence_duration_ms",
+            "create_response",
+            "interrupt_response",
+            "idle_timeout_ms",
+        }
+    )
+
+    type: Literal["server_vad"] = "server_vad"
+    threshold: _Number = Field(
+        default=0.5, ge=0, le=1, description="How sure of speech the server must be, 0 to 1; more for noisy rooms."
+    )
+    prefix_padding_ms: _Int = Field(
+        default=300, ge=0, description="Audio before the start of speech that belongs to the turn, in ms."
+    )
+    silence_duration_ms: _Int = Field(default=500, ge=0, description="Silence that ends a turn, in ms.")
+    idle_timeout_ms: _Int | None = Field(
+        default=None,
+        ge=5_000,
+        le=30_000,
+        description="The server speaks up after this silence, in ms, 5000 to 30000; None: never.",
+    )
+
+
+class SemanticVad(_TurnDetection, frozen=True):
+    """Turns end where the words make sense (protocol facts 8.1, 8.5). Sent whole (F122)."""
+
+    _always: ClassVar[frozenset[str]] = frozenset({"type", "eagerness", "create_response", "interrupt_response"})
+
+    type: Literal["semantic_vad"] = "semantic_vad"
+    eagerness: Literal["low", "medium", "high", "auto"] = Field(
+        default="auto", description="How soon to take the turn: waits at most 8 s (low), 4 s (medium, auto), 2 s (high)."
+    )
+
+
+TurnDetection = Annotated[ServerVad | SemanticVad, Discriminator("type")]
+"""How the server finds the user's turns."""
+
+
+class Transcription(_Options, frozen=True):
+    """Transcription of what the user says, apart from the model (S10)."""
+
+    model: str | None = Field(
+        default=None, description="Transcription model, such as whisper-1; on Azure the name of its deployment."
+    )
+    language: str | None = Field(default=None, description="Language of the speech, ISO 639-1, for example en.")
+    prompt: str | None = Field(default=None, description="Words that guide the transcription.")
+    languages: tuple[str, ...] | None = Field(default=None, description="Languages that may be spoken (gpt-live-transcribe).")
+    keywords: tuple[str, ...] | None = Field(default=None, description="Words to expect (gpt-live-transcribe).")
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = Field(
+        default=None, description="How long it may wait for certainty (gpt-realtime-whisper)."
+    )
+
+
+class NoiseReduction(_Options, frozen=True):
+    """Noise reduction of the microphone's audio, before turn detection and model."""
+
+    _always: ClassVar[frozenset[str]] = frozenset({"type"})
+
+    type: Literal["near_field", "far_field"] = Field(description="near_field for headsets, far_field for rooms.")
+    strength: _Number | None = Field(default=None, ge=0, le=1, description="How strong, 0 to 1.")
+
+
+class AudioInput(_Options, frozen=True):
+    """What the microphone sends and what the server does with it."""
+
+    _nullable: ClassVar[frozenset[str]] = frozenset({"turn_detection", "transcription", "noise_reduction"})
+
+    format: Format | None = Field(
+        default=None, description="Encoding of the microphone's audio; the server's default is PCM16, 24 kHz."
+    )
+    turn_detection: TurnDetection | None = Field(
+        default=None, description="How turns are found; None: by the program (commit(), respond()). Unset: the server's default."
+    )
+    transcription: Transcription | None = Field(default=None, description="Transcribe the user; None: do not.")
+    noise_reduction: NoiseReduction | None = Field(default=None, description="Reduce noise; None: do not.")
+
+
+class VoiceId(_Options, frozen=True):
+    """A voice of your own, by its id."""
+
+    id: str = Field(description="The voice's id.", min_length=1)
+
+
+class AudioOutput(_Options, frozen=True):
+    """How the model sounds."""
+
+    format: Format | None = Field(
+        default=None, description="Encoding of the model's audio; the server's default is PCM16 at 24 kHz."
+    )
+    voice: str | VoiceId | None = Field(
+        default=None, description="Name of a voice, or the id of your own. Fixed once the model has spoken (protocol facts 2.4)."
+    )
+    speed: _Number | None = Field(
+        default=None, ge=0.25, le=1.5, description="Speed of speech, 0.25 to 1.5; changes between turns only."
+    )
+
+
+class AudioOptions(_Options, frozen=True):
+    """Audio in both directions."""
+
+    input: AudioInput | None = Field(default=None, description="From the user to the model.")
+    output: AudioOutput | None = Field(default=None, description="From the model to the user.")
+
+
+class ResponseAudioOutput(_Options, frozen=True):
+    """How one response sounds."""
+
+    format: Format | None = Field(default=None, description="Encoding of this response's audio.")
+    voice: str | VoiceId | None = Field(default=None, description="Name of a voice, or the id of your own.")
+
+
+class ResponseAudio(_Options, frozen=True):
+    """Audio of one response."""
+
+    output: ResponseAudioOutput | None = Field(default=None, description="From the model to the user.")
+
+
+# -- tools and the rest ------------------------------------------------------------------------------------------------------
+
+
+class FunctionTool(_Options, frozen=True):
+    """A function that the model may call. Flat, not nested under ``function`` as in chat completions (protocol facts 2.11)."""
+
+    _always: ClassVar[frozenset[str]] = frozenset({"type"})
+
+    type: Literal["function"] = "function"
+    name: str = Field(description="What the model calls it.", min_length=1)
+    description: str | None = Field(default=None, description="When and how to use it.")
+    parameters: dict[str, JsonValue] | None = Field(default=None, description="JSON schema of its arguments.")
+
+
+def _tool_kind(tool: object) -> str:
+    if isinstance(tool, Mapping):
+        return "function" if tool.get("type", "function") == "function" else "other"
+    return "function"
+
+
+Tool = Annotated[
+    Annotated[FunctionTool, Tag("function")] | Annotated[dict[str, JsonValue], Tag("other")],
+    Discriminator(_tool_kind),
+]
+"""A function tool, or a tool of another type (mcp) as the protocol writes it, which is passed on as it is."""
+
+
+class ChooseFunction(_Options, frozen=True):
+    """The model must call this function."""
+
+    _always: ClassVar[frozenset[str]] = frozenset({"type"})
+
+    type: Literal["function"] = "function"
+    name: str = Field(description="The function's name.", min_length=1)
+
+
+class ChooseMcp(_Options, frozen=True):
+    """The model must call this MCP server."""
+
+    _always: ClassVar[frozenset[str]] = frozenset({"type"})
+    _nullable: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    type: Literal["mcp"] = "mcp"
+    server_label: str = Field(description="The MCP server's label.", min_length=1)
+    name: str | None = Field(default=None, description="The tool on that server; None: any.")
+
+
+ToolChoice = Literal["none", "auto", "required"] | Annotated[ChooseFunction | ChooseMcp, Discriminator("type")]
+"""Whether the model calls a tool, and which (protocol facts 2.11)."""
+
+
+class Tracing(_Options, frozen=True):
+    """Where the provider files its trace of the session. Once on, it cannot be changed (protocol facts 2.10)."""
+
+    workflow_name: str | None = Field(default=None, description="Name of the workflow in the trace.")
+    group_id: str | None = Field(default=None, description="Groups traces.")
+    metadata: JsonValue = Field(default=None, description="Filed with the trace.")
+
+    _nullable: ClassVar[frozenset[str]] = frozenset({"metadata"})
+
+
+class Prompt(_Options, frozen=True):
+    """A stored prompt; options of the session override its fields (protocol facts 2.10)."""
+
+    _nullable: ClassVar[frozenset[str]] = frozenset({"version", "variables"})
+
+    id: str = Field(description="The prompt's id.", min_length=1)
+    version: str | None = Field(default=None, description="Which version; None: the newest.")
+    variables: dict[str, JsonValue] | None = Field(default=None, description="Values of the prompt's variables.")
+
+
+class TokenLimits(_Options, frozen=True):
+    """Limits on what of the conversation the model sees."""
+
+    post_instructions: _Int | None = Field(
+        default=None, ge=0, description="Tokens of conversation behind instructions and tools."
+    )
+
+
+class RetentionRatio(_Options, frozen=True):
+    """On overflow, cut the oldest messages down to this share of the limit at once (protocol facts 2.9)."""
+
+    _always: ClassVar[frozenset[str]] = frozenset({"type"})
+
+    type: Literal["retention_ratio"] = "retention_ratio"
+    retention_ratio: _Number = Field(ge=0, le=1, description="Share of the limit that is kept, 0 to 1.")
+    token_limits: TokenLimits | None = Field(default=None, description="Limits of your own.")
+
+
+class Reasoning(_Options, frozen=True):
+    """How much a reasoning model thinks (gpt-realtime-2 family; other models refuse it)."""
+
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = Field(
+        default=None, description="How much it thinks before it speaks."
+    )
+
+
+def _one_modality(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if value is not None and len(value) != 1:
+        raise ValueError('choose ["audio"], which brings the transcript too, or ["text"]; not both (protocol facts 2.6)')
+    return value
+
+
+class _Generation(_Options, frozen=True):
+    """Options that a session and a single response share."""
+
+    instructions: str | None = Field(default=None, description='What the model is told to be and do; "" clears it.')
+    output_modalities: tuple[Literal["audio", "text"], ...] | None = Field(
+        default=None, description='["audio"] (with its transcript) or ["text"].'
+    )
+    tools: tuple[Tool, ...] | None = Field(default=None, description="What the model may call; [] clears them.")
+    tool_choice: ToolChoice | None = Field(default=None, description="Whether it calls: none, auto, required, or a certain one.")
+    max_output_tokens: Annotated[_Int, Field(ge=1, le=4096)] | Literal["inf"] | None = Field(
+        default=None, description='Longest response in tokens, 1 to 4096, or "inf".'
+    )
+    prompt: Prompt | None = Field(default=None, description="A stored prompt; None: none.")
+    reasoning: Reasoning | None = Field(default=None, description="How much a reasoning model thinks.")
+    parallel_tool_calls: _Bool | None = Field(default=None, description="Several calls in one response (reasoning models).")
+    temperature: _Number | None = Field(default=None, ge=0.6, le=1.2, description="0.6 to 1.2; preview dialect only.")
+
+    _modality = field_validator("output_modalities", mode="after")(_one_modality)
+
+
+class SessionOptions(_Generation, frozen=True):
+    """What the server is asked for, in the protocol's GA names (protocol facts 2). Only what is set is sent."""
+
+    _nullable: ClassVar[frozenset[str]] = frozenset({"tracing", "prompt"})
+
+    audio: AudioOptions | None = Field(default=None, description="Formats, turn detection, transcription, voice.")
+    tracing: Literal["auto"] | Tracing | None = Field(
+        default=None, description="Let the provider trace the session; None: do not."
+    )
+    include: tuple[Literal["item.input_audio_transcription.logprobs"], ...] | None = Field(
+        default=None, description="Extra fields in the server's events."
+    )
+    truncation: Literal["auto", "disabled"] | RetentionRatio | None = Field(
+        default=None, description="When the conversation outgrows the model: drop the oldest, fail, or cut to a share."
+    )
+
+
+_RESERVED = "rtcore_request"
+_PAIRS, _KEY_LENGTH, _TEXT_LENGTH = 16, 64, 512
+
+
+class ResponseOptions(_Generation, frozen=True):
+    """What one response is asked for; each overrides the session's (protocol facts 5.1)."""
+
+    _nullable: ClassVar[frozenset[str]] = frozenset({"prompt"})
+
+    conversation: Literal["auto", "none"] | None = Field(
+        default=None, description='"none": out of band, beside the conversation.'
+    )
+    metadata: dict[str, str] | None = Field(
+        default=None, description="Up to 15 pairs that come back with the response, keys to 64 characters, values to 512."
+    )
+    input: tuple[dict[str, JsonValue], ...] | None = Field(
+        default=None, description="Items to answer instead of the conversation; [] for none at all."
+    )
+    audio: ResponseAudio | None = Field(default=None, description="How this response sounds.")
+
+    @field_validator("metadata", mode="after")
+    @classmethod
+    def _within_limits(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        """Protocol facts 2.7; one pair is the core's own, by which it knows the answer to its request."""
+        if value is None:
+            return None
+        if _RESERVED in value:
+            raise ValueError(f"the key {_RESERVED!r} is used by rtcore; choose another")
+        if len(value) >= _PAIRS:
+            raise ValueError(f"has {len(value)} pairs; {_PAIRS - 1} are allowed, one more is rtcore's")
+        for key, text in value.items():
+            if len(key) > _KEY_LENGTH or len(text) > _TEXT_LENGTH:
+                raise ValueError(f"{key[:_KEY_LENGTH]!r}: keys have up to {_KEY_LENGTH} characters, values up to {_TEXT_LENGTH}")
+        return value
+
+
+# -- the program's side ------------------------------------------------------------------------------------------------------
+
+
+class Connection(_Model, frozen=True):
+    """Where to dial and with what credential. No error and no ``repr`` of it shows a credential."""
+
+    _secret: ClassVar[bool] = True
+
+    dialect: Literal["openai", "azure-preview"] = Field(
+        default="openai", description="openai: the GA protocol, on Azure too. azure-preview: Azure's preview api-versions."
+    )
+    url: str | None = Field(
+        default=None,
+        description="Base address as people write it: http(s) or ws(s), with or without path; None: api.openai.com. "
+        "A loopback address needs no key. Required on Azure.",
+    )
+    model: str = Field(
+        default="gpt-realtime", description="The model; on Azure the deployment's name, if deployment is not set.", min_length=1
+    )
+    api_key: SecretStr | None = Field(default=None, description="API key.")
+    bearer_token: SecretStr | None = Field(
+        default=None, description="Token instead of a key, for example of Entra ID. One of the two is enough; both are a mistake."
+    )
+    api_version: str = Field(
+        default="2025-04-01-preview",
+        description="azure-preview: 2025-04-01-preview or 2024-10-01-preview.",
+        pattern=r"^\d{4}-\d{2}-\d{2}(-preview)?$",
+    )
+    deployment: str | None = Field(default=None, description="Azure: name of the model's deployment; None: model.", min_length=1)
+    organization: str | None = Field(default=None, description="OpenAI-Organization header.", min_length=1)
+    project: str | None = Field(default=None, description="OpenAI-Project header.", min_length=1)
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="More headers; one of the same name replaces ours.", repr=False
+    )
+
+
+class Microphone(_Model, frozen=True):
+    """How microphone audio is sent."""
+
+    batch_ms: _Int = Field(default=40, ge=1, le=1_000, description="Audio per message, in ms: less is sooner, more is cheaper.")
+    max_held_ms: _Int = Field(
+        default=10_000, ge=1, description="Audio held while it cannot be sent, in ms; beyond it the oldest is dropped."
+    )
+
+
+class Playout(_Model, frozen=True):
+    """How model audio is handed to the clock."""
+
+    lead_ms: _Int | None = Field(
+        default=None,
+        ge=20,
+        description="Audio handed over ahead of what was heard, in ms; None: all (clocks that flush at once).",
+    )
+    stall_ms: _Int = Field(
+        default=2_000, ge=1, description="Longest wait for a message that holds up the queue while the speaker is dry, in ms."
+    )
+    max_buffered_s: _Int = Field(
+        default=900, ge=1, description="Unheard audio held, in seconds; beyond it the response is cancelled and reported."
+    )
+
+
+class Timeouts(_Model, frozen=True):
+    """How long answers may take, in ms."""
+
+    acknowledge_ms: _Int = Field(
+        default=10_000, ge=1, description="session.updated after the connection is up; then the session ends."
+    )
+    create_ms: _Int = Field(default=10_000, ge=1, description="response.created after response.create; then the request fails.")
+    queue_ms: _Int = Field(
+        default=60_000, ge=1, description="Wait of a response for its turn (the slot, our edits); then the request fails."
+    )
+    edit_ms: _Int = Field(
+        default=5_000, ge=1, description="The answer to a truncate, delete, create or update; then it counts as lost."
+    )
+    text_ms: _Int = Field(
+        default=1_000, ge=1, description="The text of a message whose audio was heard in full; then it ends without."
+    )
+
+
+class Config(_Model, frozen=True):
+    """Everything a ``Session`` is told at its start. Frozen; what belongs together is settled here (DESIGN, section 4).
+
+    - ``interrupt_response=False`` implies ``create_response=False``, unless that was set.
+    - ``context="exact"`` implies ``create_response=False`` and refuses an explicit True.
+    - ``interruption="ignore"`` implies ``interrupt_response=False``, unless that was set: the server must not cut what goes on
+      sounding.
+
+    Raises ``pydantic.ValidationError`` naming the option, the value and what is allowed.
+    """
+
+    connection: Connection = Field(default=Connection(), description="Where to dial.")
+    session: SessionOptions = Field(default=SessionOptions(), description="What the server is asked for.")
+    microphone: Microphone = Field(default=Microphone(), description="How microphone audio is sent.")
+    playout: Playout = Field(default=Playout(), description="How model audio is handed over.")
+    interruption: Literal["cut", "ignore"] = Field(
+        default="cut", description="What speech of the user does to speech of the model: cut it, or nothing."
+    )
+    context: Literal["auto", "exact"] = Field(
+        default="auto",
+        description="exact: responses are created by the core after its edits are acknowledged, so that the model never "
+        "answers words that nobody heard; costs one round trip.",
+    )
+    answer_turns: _Bool = Field(default=True, description="Answer a committed turn where the server does not create by itself.")
+    timeouts: Timeouts = Field(default=Timeouts(), description="How long answers may take.")
+
+    @model_validator(mode="after")
+    def _settle(self) -> Self:
+        """Derive what the settings imply, and see early what the dialect cannot say."""
+        given = self.session
+        try:
+            settled = _settled(given, self.context, self.interruption, whole=True)
+            dialect(self.connection.dialect).render_session(settled.wire())
+        except LocalProtocolError as fault:
+            # Not from this validator's own input: that is the whole configuration, with its credentials.
+            line = _line("value_error", str(fault), ("session",), _HIDDEN)
+            raise ValidationError.from_exception_data("Config", [line]) from None
+        # A validator may not give back another instance, and this one is not in anybody's hands yet.
+        self.__dict__["session"] = settled
+        return self
+
+
+def _settled(options: SessionOptions, context: str, interruption: str, *, whole: bool) -> SessionOptions:
+    """The options with what the program's policies imply for turn detection.
+
+    ``whole``: where nothing is said about turn detection, the server's default would count, so it is said. An update that does
+    not touch turn detection leaves it alone.
+    """
+    audio = options.audio or AudioOptions()
+    side = audio.input or AudioInput()
+    said = "turn_detection" in side.model_fields_set
+    implied = context == "exact" or interruption == "ignore"
+    if not implied or (said and side.turn_detection is None) or not (said or whole):
+        return options
+    detection = side.turn_detection or ServerVad()
+    chosen = detection.model_fields_set
+    changes: dict[str, bool] = {}
+    if interruption == "ignore" and "interrupt_response" not in chosen:
+        changes["interrupt_response"] = False
+        if "create_response" not in chosen:
+            changes["create_response"] = False
+    if context == "exact":
+        if "create_response" in chosen and detection.create_response:
+            raise LocalProtocolError(
+                "audio.input.turn_detection.create_response: True contradicts context='exact', where the core creates after its "
+                "edits; leave it out, or use context='auto'"
+            )
+        changes["create_response"] = False
+    side = side.model_copy(update={"turn_detection": detection.model_copy(update=changes)})
+    return options.model_copy(update={"audio": audio.model_copy(update={"input": side})})
+
+
+# -- options given later -----------------------------------------------------------------------------------------------------
+
+_TAGS = frozenset({"server_vad", "semantic_vad", "function", "other", "mcp", "audio/pcm", "audio/pcmu", "audio/pcma"})
+_SHORT = 80
+
+
+def _local(fault: ValidationError, root: str) -> LocalProtocolError:
+    """All of pydantic's findings as one mistake of the caller: name, value, what is allowed."""
+    found: list[str] = []
+    for line in fault.errors(include_url=False, include_context=False):
+        # pydantic puts the branch of a union into the location; it is no name that the caller wrote.
+        path = ".".join(str(step) for step in line["loc"] if step not in _TAGS and not _is_branch(step))
+        shown = "" if isinstance(line["input"], Mapping | BaseModel) else f" = {_shortened(line['input'])}"
+        found.append(f"{root}.{path}{shown}: {line['msg']}" if path else f"{root}{shown}: {line['msg']}")
+    return LocalProtocolError("; ".join(dict.fromkeys(found)))
+
+
+def _is_branch(step: int | str) -> bool:
+    return isinstance(step, str) and ("[" in step or step in _BRANCHES)
+
+
+_BRANCHES = frozenset({"str", "VoiceId", "int", "constrained-int", "Tracing", "RetentionRatio"})
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}..."
+
+
+def parse_options(
+    changes: Mapping[str, object],
+    *,
+    acknowledged: Mapping[str, Any] | None = None,
+    context: Literal["auto", "exact"] = "auto",
+    interruption: Literal["cut", "ignore"] = "cut",
+) -> SessionOptions:
+    """Partial session options given at run time, checked. GA names, nested.
+
+    ``acknowledged`` is the session that the server acknowledged, in GA shape: a partial ``turn_detection`` of the same type is
+    completed from it, because it is always sent whole (F122). ``context`` and ``interruption`` are those of the ``Config``.
+    Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
+    """
+    try:
+        options = SessionOptions.model_validate(_completed(changes, acknowledged or {}))
+    except ValidationError as fault:
+        raise _local(fault, "session") from None
+    return _settled(options, context, interruption, whole=False)
+
+
+_DETECTIONS = {"server_vad": tuple(ServerVad.model_fields), "semantic_vad": tuple(SemanticVad.model_fields)}
+
+
+def _completed(changes: Mapping[str, object], acknowledged: Mapping[str, Any]) -> dict[str, object]:
+    """The changes, with a partial turn detection filled from the acknowledged one."""
+    new, old = _at(changes, "audio", "input", "turn_detection"), _at(acknowledged, "audio", "input", "turn_detection")
+    result = dict(changes)
+    if not isinstance(new, Mapping):
+        return result
+    kept = {}
+    if isinstance(old, Mapping) and new.get("type", old.get("type")) == old.get("type"):
+        known = _DETECTIONS.get(str(old.get("type")), ())
+        kept = {key: value for key, value in old.items() if key in known and value is not None}
+        if new.get("interrupt_response") is False:
+            kept.pop("create_response", None)
+    filled = {"type": "server_vad", **kept, **new}
+    audio = cast(Mapping[str, Any], changes["audio"])
+    result["audio"] = {**audio, "input": {**audio["input"], "turn_detection": filled}}
+    return result
+
+
+def _at(value: object, *path: str) -> object:
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def parse_response(options: Mapping[str, object]) -> dict[str, Any]:
+    """Options of one ``response.create``, checked, as its ``response`` object in GA shape.
+
+    Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
+    """
+    try:
+        return ResponseOptions.model_validate(dict(options)).wire()
+    except ValidationError as fault:
+        raise _local(fault, "response") from None

@@ -1,0 +1,386 @@
+"""Configuration: every option bounded and explained, None and unset apart, what belongs together settled, no credential shown."""
+
+import traceback
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, SecretStr, ValidationError
+
+import rtcore.config
+from rtcore import Config, LocalProtocolError
+from rtcore.config import (
+    AudioInput,
+    AudioOptions,
+    AudioOutput,
+    ChooseFunction,
+    Connection,
+    FunctionTool,
+    Pcm,
+    Pcmu,
+    SemanticVad,
+    ServerVad,
+    SessionOptions,
+    Transcription,
+    VoiceId,
+    parse_options,
+    parse_response,
+)
+
+SECRET = "sk-very-secret"
+VAD = {
+    "type": "server_vad",
+    "threshold": 0.5,
+    "prefix_padding_ms": 300,
+    "silence_duration_ms": 500,
+    "create_response": True,
+    "interrupt_response": True,
+    "idle_timeout_ms": None,
+}
+
+
+def with_detection(detection: object) -> dict[str, Any]:
+    return {"audio": {"input": {"turn_detection": detection}}}
+
+
+def detected(options: SessionOptions) -> Any:
+    return options.wire()["audio"]["input"]["turn_detection"]
+
+
+# -- what is sent ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_set_is_not_sent_and_none_is_sent_as_null() -> None:  # F138, S09, S10
+    assert SessionOptions().wire() == {}
+    assert SessionOptions(audio=AudioOptions(input=AudioInput())).wire() == {"audio": {"input": {}}}
+    off = {"turn_detection": None, "transcription": None, "noise_reduction": None}
+    assert parse_options({"audio": {"input": off}, "tracing": None, "prompt": None}).wire() == {
+        "audio": {"input": off},
+        "tracing": None,
+        "prompt": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"instructions": None},
+        {"audio": None},
+        {"audio": {"input": None}},
+        {"audio": {"output": {"voice": None}}},
+        {"audio": {"input": {"transcription": {"language": None}}}},
+        {"tools": None},
+        {"max_output_tokens": None},
+    ],
+)
+def test_null_is_refused_where_the_protocol_has_none(options: dict[str, Any]) -> None:  # protocol facts 2.1
+    with pytest.raises(LocalProtocolError, match="cannot be null; leave it out"):
+        parse_options(options)
+
+
+def test_empty_clears_instructions_and_tools() -> None:  # protocol facts 2.1
+    assert parse_options({"instructions": "", "tools": []}).wire() == {"instructions": "", "tools": []}
+
+
+def test_a_turn_detection_is_sent_whole() -> None:  # F122
+    assert detected(parse_options(with_detection({"type": "server_vad", "threshold": 0.7}))) == {**VAD, "threshold": 0.7}
+    assert detected(parse_options(with_detection({"threshold": 0.7}))) == {**VAD, "threshold": 0.7}
+    assert detected(SessionOptions(audio=AudioOptions(input=AudioInput(turn_detection=SemanticVad(eagerness="low"))))) == {
+        "type": "semantic_vad",
+        "eagerness": "low",
+        "create_response": True,
+        "interrupt_response": True,
+    }
+
+
+def test_a_partial_turn_detection_is_completed_from_what_the_server_acknowledged() -> None:  # F122, S09
+    acknowledged = with_detection({**VAD, "silence_duration_ms": 800, "threshold": None, "vendor": 1})
+    changed = parse_options(with_detection({"prefix_padding_ms": 100}), acknowledged=acknowledged)
+    assert detected(changed) == {**VAD, "silence_duration_ms": 800, "prefix_padding_ms": 100}
+    other = parse_options(with_detection({"type": "semantic_vad"}), acknowledged=acknowledged)
+    assert detected(other)["type"] == "semantic_vad"
+    silent = parse_options(with_detection({"interrupt_response": False}), acknowledged=acknowledged)
+    assert detected(silent)["create_response"] is False
+    for nothing in ({}, {"audio": None}, with_detection(None), with_detection({"type": "vendor_vad"})):
+        assert detected(parse_options(with_detection({"threshold": 0.7}), acknowledged=nothing)) == {**VAD, "threshold": 0.7}
+
+
+def test_everything_is_sent_as_ga_names_it() -> None:  # protocol facts 2, 13
+    options = SessionOptions(
+        instructions="Be brief.",
+        output_modalities=("audio",),
+        audio=AudioOptions(
+            input=AudioInput(format=Pcm(), transcription=Transcription(model="whisper-1", language="en")),
+            output=AudioOutput(format=Pcmu(), voice=VoiceId(id="voice_1"), speed=1.5),
+        ),
+        tools=(FunctionTool(name="weather", description="Tells it.", parameters={"type": "object", "properties": {}}),),
+        tool_choice=ChooseFunction(name="weather"),
+        max_output_tokens="inf",
+    )
+    assert options.wire() == {
+        "instructions": "Be brief.",
+        "output_modalities": ["audio"],
+        "tools": [
+            {
+                "type": "function",
+                "name": "weather",
+                "description": "Tells it.",
+                "parameters": {"type": "object", "properties": {}},
+            }
+        ],
+        "tool_choice": {"type": "function", "name": "weather"},
+        "max_output_tokens": "inf",
+        "audio": {
+            "input": {"format": {"type": "audio/pcm", "rate": 24000}, "transcription": {"model": "whisper-1", "language": "en"}},
+            "output": {"format": {"type": "audio/pcmu"}, "voice": {"id": "voice_1"}, "speed": 1.5},
+        },
+    }
+    assert parse_options(options.wire()) == options
+
+
+@pytest.mark.parametrize(
+    ("spelling", "sent"),
+    [
+        ("pcm16", {"type": "audio/pcm", "rate": 24000}),
+        ("audio/pcm", {"type": "audio/pcm", "rate": 24000}),
+        ({"type": "audio/pcm"}, {"type": "audio/pcm", "rate": 24000}),
+        ("g711_ulaw", {"type": "audio/pcmu"}),
+        ({"type": "audio/pcma"}, {"type": "audio/pcma"}),
+    ],
+)
+def test_every_spelling_of_a_format_is_accepted(spelling: object, sent: dict[str, Any]) -> None:  # F016
+    options = parse_options({"audio": {"input": {"format": spelling}}})
+    assert options.wire() == {"audio": {"input": {"format": sent}}}
+
+
+def test_a_tool_of_another_type_is_passed_on_as_it_is() -> None:  # protocol facts 2.11
+    mcp = {"type": "mcp", "server_label": "shop", "server_url": "https://example.com", "headers": None}
+    assert parse_options({"tools": [mcp, {"name": "f"}]}).wire() == {"tools": [mcp, {"type": "function", "name": "f"}]}
+
+
+# -- what belongs together ---------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_does_not_interrupt_does_not_create_either_unless_told_to() -> None:  # DESIGN 4, protocol facts 8.2
+    assert detected(parse_options(with_detection({"interrupt_response": False})))["create_response"] is False
+    both = {"interrupt_response": False, "create_response": True}
+    assert detected(parse_options(with_detection(both)))["create_response"] is True
+    assert SemanticVad(interrupt_response=False).create_response is False
+
+
+def test_an_exact_context_means_that_the_server_does_not_create() -> None:  # DESIGN 3
+    assert detected(Config(context="exact").session) == {**VAD, "create_response": False}
+    chosen = SessionOptions(audio=AudioOptions(input=AudioInput(turn_detection=SemanticVad(eagerness="high"))))
+    assert detected(Config(context="exact", session=chosen).session)["create_response"] is False
+    manual = SessionOptions(audio=AudioOptions(input=AudioInput(turn_detection=None)))
+    assert Config(context="exact", session=manual).session.wire() == with_detection(None)
+    assert Config().session.wire() == {}
+
+
+def test_an_exact_context_refuses_a_server_that_creates() -> None:  # DESIGN 3
+    creates = SessionOptions(audio=AudioOptions(input=AudioInput(turn_detection=ServerVad(create_response=True))))
+    with pytest.raises(ValidationError, match=r"create_response: True contradicts context='exact'.*use context='auto'"):
+        Config(context="exact", session=creates)
+    with pytest.raises(LocalProtocolError, match="contradicts context='exact'"):
+        parse_options(with_detection({"create_response": True}), context="exact")
+
+
+def test_speech_that_does_not_interrupt_means_that_the_server_does_not_either() -> None:  # DESIGN 4
+    assert detected(Config(interruption="ignore").session) == {**VAD, "interrupt_response": False, "create_response": False}
+    told = SessionOptions(audio=AudioOptions(input=AudioInput(turn_detection=ServerVad(interrupt_response=True))))
+    assert detected(Config(interruption="ignore", session=told).session)["interrupt_response"] is True
+
+
+def test_a_later_change_keeps_what_the_policies_imply_and_leaves_alone_what_it_does_not_name() -> None:  # S09
+    acknowledged = with_detection({**VAD, "create_response": False})
+    for change in (with_detection({"threshold": 0.7}), with_detection({**VAD, "threshold": 0.7, "create_response": False})):
+        changed = parse_options(change, acknowledged=acknowledged, context="exact")
+        assert detected(changed) == {**VAD, "threshold": 0.7, "create_response": False}
+    assert detected(parse_options(with_detection({"threshold": 0.7}), context="exact"))["create_response"] is False
+    ignoring = parse_options(with_detection({"threshold": 0.7}), interruption="ignore")
+    assert detected(ignoring)["interrupt_response"] is False
+    assert parse_options({"instructions": "x"}, context="exact", interruption="ignore").wire() == {"instructions": "x"}
+
+
+def test_what_the_dialect_cannot_say_is_refused_at_once() -> None:
+    with pytest.raises(ValidationError, match="temperature: this dialect has none"):
+        Config(session=SessionOptions(temperature=0.8))
+    preview = Connection(dialect="azure-preview", url="https://res.openai.azure.com")
+    assert Config(connection=preview, session=SessionOptions(temperature=0.8)).session.temperature == 0.8
+    with pytest.raises(ValidationError, match="truncation: the azure-preview dialect cannot say it"):
+        Config(connection=preview, session=SessionOptions(truncation="disabled"))
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            with_detection({"threshold": 1.5}),
+            r"^session\.audio\.input\.turn_detection\.threshold = 1\.5: .* less than or equal to 1",
+        ),
+        (with_detection({"threshold": float("nan")}), "turn_detection.threshold = nan"),
+        (
+            with_detection({"type": "server_vad", "idle_timeout_ms": 4999}),
+            "idle_timeout_ms = 4999: .* greater than or equal to 5000",
+        ),
+        (with_detection({"type": "server_vad", "idle_timeout_ms": 30001}), "idle_timeout_ms = 30001: .* 30000"),
+        (with_detection({"silence_duration_ms": "500"}), "silence_duration_ms = '500': Input should be a valid integer"),
+        (with_detection({"create_response": "yes"}), "create_response = 'yes': Input should be a valid boolean"),
+        (
+            with_detection({"type": "semantic_vad", "eagerness": "keen"}),
+            "eagerness = 'keen': .*'low', 'medium', 'high' or 'auto'",
+        ),
+        (with_detection({"type": "semantic_vad", "threshold": 0.5}), "unknown option 'threshold'; known are: .*eagerness"),
+        (with_detection({"type": "vad"}), "turn_detection.*'server_vad', 'semantic_vad'"),
+        (with_detection("server_vad"), "turn_detection = 'server_vad'"),
+        ({"audio": {"output": {"speed": 1.6}}}, "audio.output.speed = 1.6: .* 1.5"),
+        ({"audio": {"output": {"speed": 0.2}}}, "audio.output.speed = 0.2: .* 0.25"),
+        ({"audio": {"output": {"format": "opus"}}}, "audio.output.format = 'opus': .*known are audio/pcm"),
+        ({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}}, "audio.input.format.*rate = 16000: .*24000"),
+        ({"audio": {"input": {"noise_reduction": {"type": "none"}}}}, "noise_reduction.type = 'none': .*near_field"),
+        ({"max_output_tokens": 0}, "max_output_tokens = 0: .*greater than or equal to 1"),
+        ({"max_output_tokens": 4097}, "max_output_tokens = 4097: .*4096"),
+        ({"output_modalities": ["audio", "text"]}, r"output_modalities.*\[\"audio\"\].*not both"),
+        ({"output_modalities": []}, "output_modalities"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "unknown option 'function'; known are: type, name"),
+        ({"tools": [{"type": "mcp", "x": {1, 2}}]}, "not a valid JSON value"),
+        ({"tool_choice": "always"}, "tool_choice = 'always': .*'none', 'auto' or 'required'"),
+        ({"truncation": {"type": "retention_ratio", "retention_ratio": 1.2}}, "truncation.retention_ratio = 1.2"),
+        ({"model": "gpt-realtime-2"}, "unknown option 'model'; known are: instructions"),
+        ({"temperature": 3}, "temperature = 3"),
+        ({"audio": 3}, "^session.audio = 3"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_its_name_its_value_and_what_is_allowed(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(LocalProtocolError, match=message):
+        parse_options(options)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        parse_options({"max_output_tokens": 0, "audio": {"output": {"speed": 9.0}}})
+    assert "max_output_tokens" in str(caught.value) and "speed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"microphone": {"batch_ms": 0}},
+        {"microphone": {"batch_ms": True}},
+        {"playout": {"lead_ms": 0}},
+        {"timeouts": {"create_ms": -1}},
+        {"interruption": "never"},
+        {"context": None},
+        {"connection": {"dialect": "gemini"}},
+        {"connection": {"api_version": "latest"}},
+        {"connection": {"model": ""}},
+        {"unheard_of": 1},
+        {"timeouts": {"unheard_of": 1}},
+    ],
+)
+def test_a_wrong_setting_of_the_program_is_refused_with_its_name(config: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate(config)
+    outer = next(iter(config))
+    named = next(iter(config[outer])) if isinstance(config[outer], dict) else outer
+    assert named in str(caught.value)
+
+
+def test_a_configuration_is_frozen() -> None:
+    config = Config()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.context = "exact"  # type: ignore[misc]  # what mypy refuses has to be refused at run time too
+    assert config == Config()
+
+
+# -- one response ------------------------------------------------------------------------------------------------------------
+
+
+def test_options_of_a_response_are_checked_and_come_back_in_ga_shape() -> None:  # protocol facts 5.1
+    options: dict[str, Any] = {
+        "instructions": "Answer.",
+        "conversation": "none",
+        "metadata": {"topic": "weather"},
+        "input": [{"type": "item_reference", "id": "item_1"}],
+        "output_modalities": ["text"],
+        "audio": {"output": {"voice": "alloy", "format": "pcm16"}},
+        "tools": [],
+        "tool_choice": "none",
+        "max_output_tokens": 4096,
+    }
+    expected = {**options, "audio": {"output": {"voice": "alloy", "format": {"type": "audio/pcm", "rate": 24000}}}}
+    assert parse_response(options) == expected
+    assert parse_response({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metadata": {"rtcore_request": "1"}}, "metadata.*used by rtcore"),
+        ({"metadata": {str(n): "" for n in range(16)}}, "metadata.*16 pairs; 15 are allowed"),
+        ({"metadata": {"k" * 65: ""}}, "keys have up to 64"),
+        ({"metadata": {"k": "v" * 513}}, "values up to 512"),
+        ({"metadata": {"k": 1}}, r"metadata\.k = 1"),
+        ({"conversation": "other"}, "conversation = 'other': .*'auto' or 'none'"),
+        ({"input": [3]}, r"input\.0 = 3"),
+        ({"speed": 1}, "unknown option 'speed'"),
+        ({"audio": {"output": {"speed": 1.0}}}, "unknown option 'speed'; known are: format, voice"),
+        ({"instructions": None}, "cannot be null"),
+    ],
+)
+def test_a_wrong_option_of_a_response_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(LocalProtocolError, match=message) as caught:
+        parse_response(options)
+    assert str(caught.value).startswith("response.")
+
+
+# -- credentials -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_credential_shows_in_no_text_of_a_configuration() -> None:
+    connection = Connection(api_key=SecretStr(SECRET), bearer_token=SecretStr(SECRET), headers={"X-Key": SECRET})
+    config = Config(connection=connection)
+    assert SECRET not in repr(config) + str(config) + repr(connection) + str(connection)
+    assert SECRET not in connection.model_dump_json(exclude={"headers"})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"connection": {"apikey": SECRET}},
+        {"connection": {"api_key": SECRET, "dialect": "gemini"}},
+        {"connection": {"api_key": [SECRET]}},
+        {"connection": {"headers": {"X-Key": [SECRET]}}},
+        {"connection": {"api_key": SECRET}, "unheard_of": 1},
+        {"connection": {"api_key": SECRET}, "session": {"temperature": 0.8}},
+        {"connection": {"api_key": SECRET}, "session": with_detection({"create_response": True}), "context": "exact"},
+        {"connection": {"api_key": SECRET}, "session": 3},
+    ],
+)
+def test_a_credential_shows_in_no_error(config: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate(config)
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.errors()) + caught.value.json()
+    assert SECRET not in told
+    with pytest.raises(ValidationError) as caught:
+        Connection.model_validate({**config["connection"], "unheard_of": SECRET})
+    assert SECRET not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.errors())
+
+
+# -- documentation -----------------------------------------------------------------------------------------------------------
+
+MODELS = [
+    value
+    for name, value in vars(rtcore.config).items()
+    if isinstance(value, type) and issubclass(value, BaseModel) and name[0] != "_"
+]
+
+
+@pytest.mark.parametrize("model", [each for each in MODELS if each is not BaseModel])
+def test_every_option_says_what_it_means(model: type[BaseModel]) -> None:
+    assert model.__doc__
+    for name, field in model.model_fields.items():
+        if name != "type" or field.is_required():
+            assert field.description, f"{model.__name__}.{name} has no description"

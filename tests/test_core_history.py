@@ -1,0 +1,188 @@
+"""What history says: ordered by the server's announcements, filled in by id, never losing an item (DESIGN section 4)."""
+
+import pytest
+from helpers.scene import Scene, ended, ready, spoken, talking, told, verdicts
+from helpers.wire import (
+    announce,
+    audio,
+    cancelled,
+    closing,
+    committed,
+    created,
+    deleted,
+    done,
+    error,
+    message,
+    opened,
+    speech_started,
+    text_message,
+    transcript,
+    truncated,
+    turn,
+    user_item,
+    user_transcript,
+)
+
+from rtcore import (
+    ItemAdded,
+    ItemDeleted,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    UserTranscript,
+    UserTranscriptFailed,
+    UserTurnCommitted,
+)
+
+
+def ids(scene: Scene) -> list[str]:
+    return [item.id for item in scene.session.history]
+
+
+def test_items_stand_where_the_server_announced_them() -> None:  # C25, DESIGN 4: ordered by previous_item_id
+    scene = ready()
+    scene.server(user_item("a"), user_item("b", previous="a"), user_item("x", previous="a"))
+    assert ids(scene) == ["a", "x", "b"]
+
+
+def test_an_item_of_ours_at_the_root_is_announced_without_a_predecessor_and_is_the_first() -> None:  # facts 3.4: null is first
+    scene = ready()
+    scene.server(user_item("a"), user_item("b", previous="a"))
+    item = {"id": "zero", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "0"}]}
+    scene.create_item(item, previous="root")
+    scene.server(user_item("zero", previous=None))
+    assert ids(scene) == ["zero", "a", "b"]
+
+
+def test_an_unknown_predecessor_loses_nothing() -> None:  # C25, F108
+    scene = ready()
+    scene.server(user_item("a"), user_item("b", previous="nowhere"), user_item("c", previous="b"))
+    assert ids(scene) == ["a", "b", "c"]
+
+
+def test_an_item_after_a_deleted_one_is_not_lost() -> None:  # DESIGN 4: a deleted id leaves a tombstone; F108
+    scene = ready()
+    scene.server(user_item("a"), user_item("b", previous="a"), deleted("b"), user_item("c", previous="b"))
+    assert ids(scene) == ["a", "c"]
+
+
+def test_a_deleted_item_does_not_come_back() -> None:  # DESIGN 4: tombstones
+    scene = spoken(message("m1", 100), heard_ms=100, at=0.1)
+    scene.server(deleted("m1"), closing("m1", "late"), user_transcript("m1", "late"))
+    assert ids(scene) == []
+
+
+def test_an_announcement_is_told_with_its_place() -> None:  # contract: ItemAdded, ItemDeleted
+    scene = ready()
+    effects = scene.server(user_item("a"), user_item("b", previous="a"), deleted("a"))
+    assert (told(effects, ItemAdded), told(effects, ItemDeleted)) == (
+        [ItemAdded("a", "message", "user", None), ItemAdded("b", "message", "user", "a")],
+        [ItemDeleted("a")],
+    )
+
+
+def test_a_question_stands_before_its_answer_although_its_words_come_later() -> None:  # C25, F103
+    scene = ready()
+    scene.server(speech_started("u1"), turn("u1"), created("r1"), message("m1", 100, "Answer.", previous="u1"), done("r1"))
+    scene.at(0.1).played(1, 100)
+    effects = scene.at(3.0).server(user_transcript("u1", "Question?"))
+    assert ([(i.id, i.role, i.text) for i in scene.session.history], told(effects, UserTranscript)) == (
+        [("u1", "user", "Question?"), ("m1", "assistant", "Answer.")],
+        [UserTranscript("u1", 0, "Question?")],
+    )
+
+
+def test_words_that_come_before_their_announcement_are_not_lost() -> None:  # C25, F103; facts 4.2: any time after committed
+    scene = ready()
+    scene.server(speech_started("u1"), committed("u1"), user_transcript("u1", "Early."), user_item("u1"))
+    assert [(i.id, i.text) for i in scene.session.history] == [("u1", "Early.")]
+
+
+def test_a_users_turn_is_told_in_three_steps() -> None:  # contract: notices of the user
+    effects = ready().server(speech_started("u1"), turn("u1"))
+    assert [e for e in effects if not isinstance(e, ItemAdded)] == [
+        UserSpeechStarted("u1"),
+        UserSpeechStopped("u1"),
+        UserTurnCommitted("u1"),
+    ]
+
+
+def test_words_that_could_not_be_transcribed_are_told_and_nothing_stops() -> None:  # facts 6.3
+    scene = ready()
+    scene.server(speech_started("u1"), turn("u1"))
+    kind = "conversation.item.input_audio_transcription.failed"
+    failure = {"type": "server_error", "code": "DeploymentNotFound", "message": "no such deployment", "param": None}
+    effects = scene.server([{"type": kind, "item_id": "u1", "content_index": 0, "error": failure}])
+    [notice] = told(effects, UserTranscriptFailed)
+    assert (notice.item_id, notice.problem.code, ids(scene), scene.session.state) == ("u1", "DeploymentNotFound", ["u1"], "ready")
+
+
+def test_a_message_is_in_history_from_its_announcement_on() -> None:  # C25, F072
+    scene = talking(opened("m1"))
+    assert [(i.id, i.role, i.text, i.verdict) for i in scene.session.history] == [("m1", "assistant", "", None)]
+
+
+def test_while_a_message_is_being_heard_its_text_is_what_was_heard() -> None:  # DESIGN 3: the heard text
+    scene = spoken(message("m1", 2000, "aaaa bbbb cccc dddd"), heard_ms=1000, at=1.0)
+    assert [(i.text, i.full_text) for i in scene.session.history] == [("aaaa bbbb", "aaaa bbbb cccc dddd")]
+
+
+def test_the_final_text_wins_over_its_pieces() -> None:  # F115
+    scene = talking(opened("m1"), transcript("m1", "Hel"), transcript("m1", "lo wrld"), audio("m1", 100))
+    scene.server(closing("m1", "Hello world."), transcript("m1", "!!"), done("r1"))
+    scene.at(0.1).played(1, 100)
+    assert [(i.text, i.full_text) for i in scene.session.history] == [("Hello world.", "Hello world.")]
+
+
+def test_what_the_server_leaves_out_of_its_summary_stays() -> None:  # F027
+    scene = talking(opened("m1"), audio("m1", 1000), heard_ms=100, at=0.1)
+    scene.server(done("r1", "cancelled", "turn_detected", output=[]))
+    assert ids(scene) == ["m1"]
+
+
+def test_a_text_message_has_its_text_in_history() -> None:  # DESIGN 3, verdicts: text; F142
+    scene = spoken(text_message("m1", "Seen."))
+    assert ([(i.text, i.full_text) for i in scene.session.history], verdicts(scene.log)) == (
+        [("Seen.", "Seen.")],
+        [ended("m1", "text", 0)],
+    )
+
+
+def test_a_truncated_acknowledgement_does_not_empty_a_message() -> None:  # C24, F015
+    scene = spoken(message("m1", 2000, "aaaa bbbb cccc dddd"), heard_ms=1000, at=1.0)
+    scene.barge_in(1000)
+    retrieved = {"id": "m1", "type": "message", "role": "assistant", "content": [{"type": "output_audio", "transcript": ""}]}
+    scene.server(truncated("m1", 1000), [{"type": "conversation.item.retrieved", "item": retrieved}])
+    assert [(i.text, i.full_text) for i in scene.session.history] == [("aaaa bbbb", "aaaa bbbb cccc dddd")]
+
+
+def test_an_item_that_the_server_inserts_by_itself_enters_history() -> None:  # facts 17.22
+    scene = ready()
+    system = {"id": "s1", "type": "message", "role": "system", "content": [{"type": "input_text", "text": "idle"}]}
+    scene.server(announce("s1", system), user_item("u1", previous="s1"))
+    assert [(i.id, i.role, i.text) for i in scene.session.history] == [("s1", "system", "idle"), ("u1", "user", "")]
+
+
+@pytest.mark.parametrize("unheard_first", [True, False])
+def test_history_is_synchronised_only_where_something_was_not_heard(unheard_first: bool) -> None:  # S04, B22
+    heard = 0 if unheard_first else 100
+    scene = spoken(message("m1", 100, "One."), at=0.1)
+    if heard:
+        scene.played(1, heard)
+    scene.barge_in(heard)
+    scene.server(*([deleted("m1")] if unheard_first else []))
+    assert ids(scene) == ([] if unheard_first else ["m1"])
+
+
+def test_a_deletion_that_the_server_refuses_keeps_the_item() -> None:  # F113: server events are its only writer
+    scene = spoken(message("m1", 100), heard_ms=100, at=0.1)
+    scene.delete_item("m1")
+    scene.server(error("server_error", "Try again."))
+    assert ids(scene) == ["m1"]
+
+
+def test_the_cut_message_stays_with_its_heard_text_and_the_next_turn_follows_it() -> None:  # B21, F112
+    scene = talking(opened("m1"), transcript("m1", "aaaa bbbb cccc dddd"), audio("m1", 2000), heard_ms=1000, at=1.0)
+    scene.server(audio("m1", 0, raw=b"\0\0" * 24))
+    scene.barge_in(1000)
+    scene.server(cancelled(), truncated("m1", 1000), turn("u1", previous="m1"))
+    assert [(i.id, i.role) for i in scene.session.history] == [("m1", "assistant"), ("u1", "user")]

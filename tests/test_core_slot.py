@@ -1,0 +1,504 @@
+"""When a response may be asked for, who is answered, and what a cut leaves to be said first (DESIGN sections 3 and 4)."""
+
+import pytest
+from helpers.scene import (
+    Scene,
+    acts,
+    cancel,
+    configured,
+    create,
+    delete,
+    ended,
+    event_id,
+    interrupted,
+    kinds,
+    outcomes,
+    play,
+    ready,
+    sent,
+    sounded,
+    spoken,
+    talking,
+    told,
+    truncate,
+    verdicts,
+)
+from helpers.wire import (
+    CLIENT_VAD,
+    SERVER_VAD,
+    Script,
+    active_response,
+    audio,
+    cancel_not_active,
+    cancelled,
+    closing,
+    committed,
+    created,
+    deleted,
+    done,
+    error,
+    item_done,
+    message,
+    opened,
+    pcm,
+    session_updated,
+    speech_started,
+    speech_stopped,
+    transcript,
+    truncated,
+    turn,
+    user_item,
+)
+
+from rtcore import ContextStale, Flush, OutOfBandAudio, RequestEnded, ResponseEnded, ResponseStarted, SessionClosed
+
+OOB = {"conversation": "none"}
+SERVER_INTERRUPTS_CLIENT_CREATES = {**SERVER_VAD, "create_response": False}
+
+
+# -- one at a time -----------------------------------------------------------------------------------------------------
+
+
+def test_a_request_waits_for_the_end_of_the_running_response() -> None:  # B13, C15, F044
+    scene = talking()
+    held = scene.respond()
+    assert (acts(held), acts(scene.server(done("r1")))) == ([], [create(scene.request)])
+
+
+def test_a_request_waits_for_the_answer_to_the_one_before() -> None:  # C15, DESIGN 6 invariant 1
+    scene = ready()
+    first = scene.respond({"instructions": "one"})
+    one = scene.request
+    held = scene.respond({"instructions": "two"}) + scene.server(created("r1", request=one))
+    assert (len(sent(first)), acts(held), kinds(scene.server(done("r1", request=one)))) == (1, [], ["response.create"])
+
+
+def test_requests_with_parameters_stay_distinct_and_in_order() -> None:  # C15
+    scene = talking()
+    asked: list[int] = []
+    for word in ("one", "two", "three"):
+        scene.respond({"instructions": word})
+        asked.append(scene.request)
+    said = []
+    last = ("r1", None)
+    for n, request in enumerate(asked):
+        [event] = sent(scene.server(done(last[0])))
+        said.append(event["response"]["instructions"])
+        last = (f"r{n + 2}", None)
+        scene.server(created(last[0], request=request))
+    assert (said, kinds(scene.server(done(last[0])))) == (["one", "two", "three"], [])
+
+
+def test_a_started_response_says_whose_it_is() -> None:  # C15; facts 5.4
+    scene = ready()
+    scene.respond()
+    mine = told(scene.server(created("r1", request=scene.request), done("r1")), ResponseStarted)
+    theirs = told(scene.server(created("r2")), ResponseStarted)
+    assert [(e.response_id, e.request) for e in mine + theirs] == [("r1", scene.request), ("r2", None)]
+
+
+@pytest.mark.parametrize("created_first", [True, False])
+def test_a_request_that_lost_the_race_is_asked_once_more_after_the_winner(created_first: bool) -> None:  # B13, F044, F046, C15
+    scene = ready()
+    scene.respond()
+    won, lost = created("r_auto"), active_response(event_id=None)
+    waiting = scene.server(*((won, lost) if created_first else (lost, won)))
+    assert (acts(waiting), acts(scene.server(done("r_auto")))) == ([], [create(scene.request)])
+
+
+def test_the_second_request_is_answered_as_if_nothing_had_happened() -> None:  # B13, F046
+    scene = ready()
+    scene.respond()
+    scene.server(created("r_auto"), active_response(), done("r_auto"))
+    assert outcomes(scene.server(created("r1", request=scene.request), done("r1"))) == [(scene.request, "done")]
+
+
+def test_a_rejection_frees_the_slot() -> None:  # C15, F047
+    scene = ready()
+    rejected = event_id(scene.respond({"instructions": "x"}), "response.create")
+    held = scene.respond()
+    effects = scene.server(error("invalid_value", "Bad.", event_id=rejected))
+    assert (acts(held), acts(effects)) == ([], [create(scene.request), ("settled", scene.request - 1, "failed")])
+
+
+def test_a_rejection_without_an_event_id_belongs_to_the_oldest_unanswered_request() -> None:  # F046
+    scene = ready()
+    scene.respond()
+    effects = scene.server(active_response(), created("r_auto"), done("r_auto"))
+    assert acts(effects) == [create(scene.request)]
+
+
+def test_the_end_of_a_dead_response_does_not_free_the_living_one_s_slot() -> None:  # F057, C18, F125
+    scene = talking(opened("a"), audio("a", 1000), heard_ms=300, at=0.3)
+    scene.barge_in(300)
+    scene.server(truncated("a", 300), created("r2"), opened("b", r="r2"), audio("b", 300, r="r2"))
+    scene.respond()
+    assert (kinds(scene.server(cancelled("r1"))), kinds(scene.server(done("r2")))) == ([], ["response.create"])
+
+
+@pytest.mark.parametrize("unknown", [done("r_unknown"), cancelled("r_unknown")])
+def test_the_end_of_an_unknown_response_changes_nothing(unknown: Script) -> None:  # C18
+    scene = talking(opened("a"), audio("a", 1000))
+    scene.respond()
+    effects = scene.server(unknown) + scene.server(audio("a", 100, start_ms=1000))
+    assert acts(effects) == [play(1, 100)]
+
+
+def test_a_second_end_of_a_response_changes_nothing() -> None:  # C18
+    scene = spoken(message("m1", 100), heard_ms=100, at=0.1)
+    scene.server(created("r2"))
+    scene.respond()
+    assert (acts(scene.server(done("r1"))), len(told(scene.log, ResponseEnded))) == ([], 1)
+
+
+def test_an_end_without_a_beginning_ends_the_request_that_it_names() -> None:  # C18; facts 4.10
+    scene = ready()
+    scene.respond()
+    effects = scene.server(done("r1", "cancelled", "turn_detected", request=scene.request))
+    later = scene.at(11.0).tick()
+    assert [outcome for _, outcome in outcomes(effects + later)] == ["cancelled"]
+
+
+def test_an_automatic_answer_replaces_the_automatic_answer_that_waits() -> None:  # F060, C15
+    scene = talking(turn_detection=CLIENT_VAD, config=configured(interruption="ignore"))
+    scene.server(speech_started("u1"), turn("u1"), speech_started("u2"), turn("u2", previous="u1"))
+    after = scene.server(done("r1"))
+    request = sent(after)[0]["response"]["metadata"]["rtcore_request"]
+    later = scene.server(created("r2", request=int(request)), done("r2"))
+    assert (kinds(after), kinds(later)) == (["response.create"], [])
+
+
+def test_a_turn_that_the_server_does_not_answer_is_answered_when_the_slot_is_free() -> None:  # DESIGN 4: settings; C16
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    assert kinds(scene.server(speech_started(), turn("u1"))) == ["response.create"]
+
+
+def test_a_turn_that_the_server_answers_is_left_to_it() -> None:  # DESIGN 4, F044
+    scene = ready()
+    assert kinds(scene.server(speech_started(), turn("u1"))) == []
+
+
+def test_a_program_may_answer_turns_itself() -> None:  # contract: answer_turns
+    scene = ready(configured(answer_turns=False), turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    assert kinds(scene.server(speech_started(), turn("u1"))) == []
+
+
+def test_an_incomplete_response_says_why_and_is_heard_to_its_end() -> None:  # F131, F143
+    scene = talking(message("m1", 500))
+    [notice] = told(scene.server(done("r1", "incomplete", "max_output_tokens")), ResponseEnded)
+    assert (notice.status, notice.reason, verdicts(scene.at(0.5).played(1, 500))) == (
+        "incomplete",
+        "max_output_tokens",
+        [ended("m1", "full", 500)],
+    )
+
+
+def test_a_failed_response_says_why_and_frees_the_slot() -> None:  # F145, F146, F131
+    scene = talking()
+    scene.respond()
+    failure = {"type": "server_error", "code": "inference_rate_limit_exceeded", "message": "Slow down."}
+    effects = scene.server(done("r1", "failed", failure=failure))
+    [notice] = told(effects, ResponseEnded)
+    assert (notice.status, notice.problem and notice.problem.code, kinds(effects)) == (
+        "failed",
+        "inference_rate_limit_exceeded",
+        ["response.create"],
+    )
+
+
+# -- interruption and the slot -----------------------------------------------------------------------------------------
+
+
+def test_an_answer_asked_for_after_an_interruption_waits_for_the_end_of_the_old_one() -> None:  # F045, B13
+    scene = talking(opened("a"), audio("a", 1000), heard_ms=300, at=0.3)
+    scene.answering(scene.interrupt(), 300)
+    held = scene.respond() + scene.server(truncated("a", 300))
+    assert (kinds(held), kinds(scene.server(cancelled(by="client_cancelled")))) == ([], ["response.create"])
+
+
+def test_a_cancel_of_nothing_releases_the_waiting_request_once() -> None:  # C14, F045, F050
+    scene = talking()
+    scene.interrupt()
+    held = scene.respond()
+    released = scene.server(cancel_not_active())
+    assert (kinds(held), kinds(released), kinds(scene.server(done("r1")))) == ([], ["response.create"], [])
+
+
+def test_a_late_refusal_of_a_cancel_is_swallowed() -> None:  # C14, F050
+    scene = talking()
+    refused = event_id(scene.interrupt(), "response.cancel")
+    scene.respond()
+    released = scene.server(done("r1"))
+    assert (kinds(released), scene.server(cancel_not_active(refused))) == (["response.create"], [])
+
+
+@pytest.mark.parametrize("code", [None, "no_active_response"])
+def test_other_vendors_words_for_a_cancel_of_nothing_are_as_harmless(code: str | None) -> None:  # C14, F050
+    scene = talking()
+    refused = event_id(scene.interrupt(), "response.cancel")
+    effects = scene.server(error(code, "Cancellation failed: no active response found", event_id=refused))
+    assert (told(effects, SessionClosed), outcomes(effects), scene.session.state) == ([], [], "ready")
+
+
+def test_an_interruption_before_the_response_appears_cancels_it_once_when_it_does() -> None:  # B15, F049, F035
+    scene = ready()
+    scene.respond()
+    early = scene.interrupt()
+    late = scene.server(created("r1", request=scene.request), opened(), audio("m1", 500))
+    late += scene.server(cancelled(by="client_cancelled"))
+    assert (sent(early), [e for e in sent(late) if e != delete("m1")], sounded(late)) == ([], [cancel("r1")], b"")
+
+
+def test_the_slot_is_free_after_a_response_that_was_dead_on_arrival() -> None:  # B15, F049
+    scene = ready()
+    scene.respond()
+    scene.interrupt()
+    scene.server(created("r1", request=scene.request), cancelled(by="client_cancelled"))
+    assert kinds(scene.respond()) == ["response.create"]
+
+
+def test_an_interrupted_request_ends_once_as_cancelled() -> None:  # B15, DESIGN 6 invariant 2
+    scene = ready()
+    scene.respond()
+    effects = scene.interrupt() + scene.server(created("r1", request=scene.request), cancelled(by="client_cancelled"))
+    effects += scene.at(20.0).tick()
+    assert outcomes(effects) == [(scene.request, "cancelled")]
+
+
+def test_a_request_that_timed_out_is_cancelled_when_its_response_appears() -> None:  # B14, F034
+    scene = ready()
+    scene.respond()
+    ended_first = outcomes(scene.at(10.0).tick())
+    late = scene.server(created("r1", request=scene.request), opened(), audio("m1", 500), created("r2"))
+    late += scene.server(audio("m1", 100, start_ms=500), message("b", 300, r="r2"), cancelled(by="client_cancelled"), done("r2"))
+    assert (ended_first, cancel("r1") in sent(late), kinds(late).count("response.cancel"), sounded(late), outcomes(late)) == (
+        [(scene.request, "timed_out")],
+        True,
+        1,
+        pcm("b", 300),
+        [],
+    )
+
+
+def test_an_interruption_by_name_touches_only_that_response() -> None:  # F052, F161
+    scene = spoken(message("a", 1000), at=0.1)
+    scene.server(created("r2"), opened("b", r="r2"), audio("b", 500, r="r2"))
+    effects = scene.answering(scene.interrupt("r2"), 100)
+    assert [e for e in sent(effects) if e["type"] == "response.cancel"] == [cancel("r2")]
+    assert verdicts(scene.at(2.0).played(scene_generation(scene), 5000)) == [ended("a", "full", 1000)]
+
+
+def scene_generation(scene: Scene) -> int:
+    """The generation that sounds now."""
+    return 1 + sum(isinstance(effect, Flush) for effect in scene.log)
+
+
+def test_an_interruption_of_a_response_that_is_over_changes_nothing_of_the_next() -> None:  # F052, F161
+    scene = spoken(message("a", 100), heard_ms=100, at=0.1)
+    scene.server(created("r2"), opened("b", r="r2"), audio("b", 500, r="r2"))
+    assert acts(scene.interrupt("r1")) == []
+
+
+def test_a_typed_text_silences_cancels_and_is_answered_after_the_old_response() -> None:  # F037, B13
+    scene = talking(opened("a"), audio("a", 2000), heard_ms=500, at=0.5)
+    stop = scene.answering(scene.say("Stop."), 500)
+    edited = scene.server(truncated("a", 500))
+    assert ([*map(type, stop[:1])], sent(stop), kinds(edited), kinds(scene.server(cancelled(by="client_cancelled")))) == (
+        [Flush],
+        [cancel("r1"), truncate("a", 500)],
+        ["conversation.item.create"],
+        ["response.create"],
+    )
+
+
+def test_a_typed_text_may_leave_the_speech_alone() -> None:  # contract: send_text(interrupt=False)
+    scene = talking(opened("a"), audio("a", 2000), heard_ms=500, at=0.5)
+    assert (kinds(scene.say("By the way.", interrupt=False)), scene.session.speaking) == (["conversation.item.create"], True)
+
+
+def test_a_typed_text_may_want_no_answer() -> None:  # contract: send_text(respond=False)
+    scene = ready()
+    effects = scene.say("Just so you know.", respond=False)
+    [event] = sent(effects)
+    settled = outcomes(scene.server(user_item(event["item"]["id"])))
+    assert (kinds(effects), event["item"]["content"], settled) == (
+        ["conversation.item.create"],
+        [{"type": "input_text", "text": "Just so you know."}],
+        [(scene.request, "done")],
+    )
+
+
+# -- edits before creations --------------------------------------------------------------------------------------------
+
+
+def _cut_at(heard_ms: int, *more: Script) -> Scene:
+    """r1 is done; its message a was cut after ``heard_ms`` and the edit is on its way."""
+    scene = spoken(message("a", 2000), *more, heard_ms=heard_ms, at=0.5)
+    scene.barge_in(heard_ms)
+    return scene
+
+
+@pytest.mark.parametrize(("heard_ms", "answer"), [(500, truncated("a", 500)), (0, deleted("a"))], ids=["truncate", "delete"])
+def test_a_response_is_not_asked_for_before_the_edit_is_acknowledged(heard_ms: int, answer: Script) -> None:  # DESIGN 3: edits
+    scene = _cut_at(heard_ms)
+    held = scene.respond()
+    assert (acts(held), acts(scene.server(answer))) == ([], [create(scene.request)])
+
+
+@pytest.mark.parametrize(("heard_ms", "answer"), [(500, truncated("a", 500)), (0, deleted("a"))], ids=["truncate", "delete"])
+def test_a_user_item_is_not_made_before_the_edit_is_acknowledged(heard_ms: int, answer: Script) -> None:  # DESIGN 3: edits
+    scene = _cut_at(heard_ms)
+    held = scene.say("And now?")
+    assert (acts(held), kinds(scene.server(answer))) == ([], ["conversation.item.create", "response.create"])
+
+
+def test_nothing_is_created_while_a_flush_is_unsettled() -> None:  # DESIGN 3: edits before creations
+    scene = spoken(message("a", 2000), heard_ms=500, at=0.5)
+    scene.server(speech_started())
+    held = scene.respond()
+    edits = scene.flushed(1, 500)
+    assert (acts(held), sent(edits), kinds(scene.server(truncated("a", 500)))) == (
+        [],
+        [truncate("a", 500)],
+        ["response.create"],
+    )
+
+
+def test_all_edits_come_first() -> None:  # DESIGN 3: edits before creations
+    scene = _cut_at(500, message("b", 1000, index=1, previous="a"))
+    scene.respond()
+    assert (kinds(scene.server(truncated("a", 500))), kinds(scene.server(deleted("b")))) == ([], ["response.create"])
+
+
+def test_an_edit_that_is_never_acknowledged_holds_up_creations_for_five_seconds() -> None:  # contract: edit_ms
+    scene = _cut_at(500)
+    scene.respond()
+    deadline = scene.session.deadline
+    assert deadline is not None
+    assert (deadline.at, kinds(scene.at(5.4).tick()), kinds(scene.at(5.5).tick())) == (5.5, [], ["response.create"])
+
+
+def test_the_server_s_own_answer_before_our_edit_is_marked_stale() -> None:  # DESIGN 3: context_stale
+    scene = talking(opened("a"), audio("a", 2000), heard_ms=500, at=0.5)
+    scene.barge_in(500)
+    effects = scene.server(cancelled(), turn("u1"), created("r2"))
+    assert told(effects, ContextStale) == [ContextStale("r2")]
+
+
+def test_the_server_s_own_answer_after_our_edit_is_not_stale() -> None:  # DESIGN 3: context_stale
+    scene = talking(opened("a"), audio("a", 2000), heard_ms=500, at=0.5)
+    scene.barge_in(500)
+    effects = scene.server(cancelled(), truncated("a", 500), turn("u1"), created("r2"))
+    assert told(effects, ContextStale) == []
+
+
+def test_with_an_exact_context_the_answer_is_asked_for_after_the_edit() -> None:  # DESIGN 3: context="exact"
+    scene = talking(
+        opened("a"),
+        audio("a", 2000),
+        heard_ms=500,
+        at=0.5,
+        config=configured(context="exact"),
+        turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES,
+    )
+    scene.barge_in(500)
+    held = scene.server(cancelled(), turn("u1"))
+    assert (kinds(held), kinds(scene.server(truncated("a", 500)))) == ([], ["response.create"])
+
+
+def test_out_of_band_requests_wait_for_nobody() -> None:  # DESIGN 4: their own lane; C17
+    scene = talking()
+    assert kinds(scene.respond(OOB)) == ["response.create"]
+
+
+# -- out of band -------------------------------------------------------------------------------------------------------
+
+
+def _beside(*, audible: bool | None = None) -> Scene:
+    """r1 speaks in the conversation, r2 was asked for out of band."""
+    scene = talking(opened("a"), audio("a", 2000), heard_ms=500, at=0.5)
+    scene.respond({**OOB, "metadata": {"topic": "summary"}}, audible=audible)
+    scene.server(created("r2", request=scene.request, in_band=False, metadata={"topic": "summary"}))
+    return scene
+
+
+def _aside(item: str = "b", ms: int = 300, text: str = "Aside.") -> Script:
+    """A message of r2; out of band, no conversation events exist."""
+    whole = opened(item, r="r2") + transcript(item, text, r="r2") + audio(item, ms, r="r2") + closing(item, text, r="r2")
+    return [event for event in whole if not event["type"].startswith("conversation.")]
+
+
+def test_an_out_of_band_response_goes_to_the_caller_and_nowhere_else() -> None:  # B12, C17
+    scene = _beside()
+    effects = scene.server(_aside())
+    assert (sounded(effects), b"".join(e.pcm for e in told(effects, OutOfBandAudio)), [i.id for i in scene.session.history]) == (
+        b"",
+        pcm("b", 300),
+        ["a"],
+    )
+
+
+def test_the_end_of_an_out_of_band_response_is_not_the_end_of_the_other() -> None:  # C17, F057
+    scene = _beside()
+    ended_aside = scene.server(_aside(), done("r2", in_band=False))
+    assert (outcomes(ended_aside), sent(scene.interrupt())) == ([(scene.request, "done")], [cancel("r1")])
+
+
+def test_an_out_of_band_response_does_not_take_the_slot() -> None:  # C17, B12
+    scene = ready()
+    scene.respond(OOB)
+    scene.server(created("r2", request=scene.request, in_band=False))
+    assert kinds(scene.respond()) == ["response.create"]
+
+
+def test_an_out_of_band_response_that_nobody_asked_for_is_known_by_its_conversation() -> None:  # facts 7.4, B12
+    scene = ready()
+    effects = scene.server(created("r2", in_band=False), _aside())
+    assert (sounded(effects), [e.out_of_band for e in told(effects, ResponseStarted)]) == (b"", [True])
+
+
+def test_an_audible_out_of_band_response_is_cancelled_by_us_because_the_server_never_does() -> None:  # DESIGN 4, F055
+    scene = ready()
+    scene.respond(OOB, audible=True)
+    scene.server(created("r2", request=scene.request, in_band=False), opened("b", r="r2")[:1], audio("b", 2000, r="r2"))
+    scene.at(0.5).played(1, 500)
+    assert acts(scene.barge_in(500)) == [
+        Flush(1),
+        cancel("r2"),
+        ended("b", "partial", 500),
+        interrupted("b"),
+    ]
+
+
+def test_items_of_an_audible_out_of_band_response_are_neither_truncated_nor_deleted() -> None:  # DESIGN 3: out of band
+    scene = ready()
+    scene.respond(OOB, audible=True)
+    scene.server(created("r2", request=scene.request, in_band=False), _aside(ms=1000), done("r2", in_band=False))
+    effects = scene.at(0.2).barge_in(200) + scene.at(3.0).tick()
+    assert (sent(effects), verdicts(effects)) == ([], [ended("b", "partial", 200)])
+
+
+def test_every_audible_response_is_cancelled_by_its_own_id() -> None:  # F055
+    scene = _beside(audible=True)
+    scene.server(_aside()[:3])
+    assert sorted(event["response_id"] for event in sent(scene.interrupt())) == ["r1", "r2"]
+
+
+def test_a_request_settles_once_whatever_the_server_repeats() -> None:  # DESIGN 6 invariant 2, C18
+    scene = ready()
+    scene.respond()
+    script = created("r1", request=scene.request) + message("m1", 100) + done("r1")
+    effects = scene.server(script, script, done("r1"), active_response(), committed("u9"), item_done("m1"))
+    assert len(told(effects, RequestEnded)) == 1
+
+
+def test_speech_that_stops_the_wait_for_a_turn_leaves_the_slot_alone() -> None:  # C16
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    early = scene.server(speech_started("u1"), speech_stopped("u1"))
+    assert (kinds(early), kinds(scene.server(committed("u1"), user_item("u1")))) == ([], ["response.create"])
+
+
+def test_a_change_of_who_creates_counts_from_its_acknowledgement() -> None:  # C13, DESIGN 2: what counts is what was acknowledged
+    scene = ready()
+    scene.server(session_updated(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES))
+    assert kinds(scene.server(speech_started(), turn("u1"))) == ["response.create"]

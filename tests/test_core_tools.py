@@ -1,0 +1,176 @@
+"""Function calls: one output per call, one answer per batch, nothing guessed (DESIGN section 4, the tool ledger)."""
+
+from contextlib import suppress
+
+import pytest
+from helpers.scene import Scene, kinds, outcomes, ready, sent, sounded, spoken, talking, told
+from helpers.wire import (
+    arguments,
+    audio,
+    call,
+    call_closed,
+    call_opened,
+    cancelled,
+    created,
+    deleted,
+    done,
+    message,
+    opened,
+    pcm,
+    truncated,
+    user_item,
+)
+
+from rtcore import LocalProtocolError, ToolCalled
+
+
+def outputs(scene: Scene) -> list[tuple[str, str]]:
+    """Every function call output that was sent: call and output."""
+    items = [event["item"] for event in sent(scene.log) if event["type"] == "conversation.item.create"]
+    return [(item["call_id"], item["output"]) for item in items if item["type"] == "function_call_output"]
+
+
+def test_a_completed_call_is_told_once() -> None:  # DESIGN 4; facts 4.5
+    scene = talking(call("c1", '{"x": 1}', "look"), done("r1"))
+    assert told(scene.log, ToolCalled) == [ToolCalled("c1", "look", '{"x": 1}', "r1", "f_c1")]
+
+
+def test_a_call_is_told_when_its_arguments_are_complete_and_not_before() -> None:  # F074
+    scene = talking(call_opened("c1"))
+    early = scene.server(arguments("c1", "{}"))
+    assert (told(early, ToolCalled), len(told(scene.server(call_closed("c1")[:1]), ToolCalled))) == ([], 1)
+
+
+def test_a_call_that_is_told_twice_is_one_call() -> None:  # C26
+    scene = talking(call("c1"), call("c1"), done("r1"))
+    assert len(told(scene.log, ToolCalled)) == 1
+
+
+def test_a_call_known_only_from_its_finished_item_is_told() -> None:  # S02, C18: events may be missing
+    scene = talking(call_closed("c1", '{"x": 1}')[2:])
+    assert [(e.call_id, e.name, e.arguments) for e in told(scene.log, ToolCalled)] == [("c1", "look", '{"x": 1}')]
+
+
+def test_a_result_is_sent_at_once_and_the_answer_asked_for_after_the_response() -> None:  # B28, facts 4.11, F044
+    scene = talking(call("c1"))
+    early = scene.tool_result("c1", "sunny")
+    assert (kinds(early), outputs(scene), kinds(scene.server(done("r1")))) == (
+        ["conversation.item.create"],
+        [("c1", "sunny")],
+        ["response.create"],
+    )
+
+
+def test_a_result_after_the_response_is_sent_with_its_request() -> None:  # B28
+    scene = talking(call("c1"), done("r1"))
+    assert kinds(scene.tool_result("c1", "sunny")) == ["conversation.item.create", "response.create"]
+
+
+def test_a_result_never_waits_for_playout() -> None:  # B28, F066
+    scene = talking(message("m1", 3000), call("c1", index=1, previous="m1"), done("r1"))
+    assert kinds(scene.at(0.5).tool_result("c1", "sunny")) == ["conversation.item.create", "response.create"]
+
+
+def test_the_answer_to_a_tool_is_heard_after_the_preamble() -> None:  # B28, F059
+    scene = talking(message("m1", 3000), call("c1", index=1, previous="m1"), done("r1"))
+    scene.at(0.5).tool_result("c1", "sunny")
+    scene.server(created("r2", request=scene.request), message("m2", 500, r="r2"))
+    assert sounded(scene.log) == pcm("m1", 3000) + pcm("m2", 500)
+
+
+def test_a_tool_result_does_not_stop_the_speech() -> None:  # F059, F066
+    scene = talking(opened("m1"), audio("m1", 3000), call("c1", index=1, previous="m1"), heard_ms=100, at=0.1)
+    assert (kinds(scene.tool_result("c1", "sunny")), scene.session.speaking) == (["conversation.item.create"], True)
+
+
+@pytest.mark.parametrize("order", [("c1", "c2"), ("c2", "c1")])
+@pytest.mark.parametrize("done_first", [True, False])
+def test_one_answer_for_a_batch_after_all_results_and_the_end_of_the_response(order: tuple[str, str], done_first: bool) -> None:
+    # F062, DESIGN 4: one response.create per batch
+    scene = talking(call("c1"), call("c2", index=1, previous="f_c1"))
+    if done_first:
+        scene.server(done("r1"))
+    for call_id in order:
+        scene.tool_result(call_id, call_id.upper())
+    if not done_first:
+        scene.server(done("r1"))
+    assert (outputs(scene), kinds(scene.log)[-1], kinds(scene.log).count("response.create")) == (
+        [(call_id, call_id.upper()) for call_id in order],
+        "response.create",
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "output"),
+    [("plain", "plain"), ('{"a": 1}', '{"a": 1}'), ({"a": 1}, '{"a":1}'), ([1, 2], "[1,2]"), (None, "null"), (1.5, "1.5")],
+)
+def test_a_text_passes_unchanged_and_everything_else_is_encoded_once(result: object, output: str) -> None:  # F076
+    scene = talking(call("c1"))
+    scene.tool_result("c1", result)
+    assert outputs(scene) == [("c1", output)]
+
+
+def test_a_result_may_want_no_answer() -> None:  # contract: tool_result(respond=False)
+    scene = talking(call("c1"), done("r1"))
+    assert kinds(scene.tool_result("c1", "sunny", respond=False)) == ["conversation.item.create"]
+
+
+def test_a_second_result_is_not_sent() -> None:  # DESIGN 6 invariant 10, C26
+    scene = talking(call("c1"), done("r1"))
+    scene.tool_result("c1", "sunny")
+    with suppress(LocalProtocolError):
+        scene.tool_result("c1", "rainy")
+    assert outputs(scene) == [("c1", "sunny")]
+
+
+def test_a_result_for_a_call_nobody_made_is_refused() -> None:  # DESIGN 2: the caller's mistake
+    scene = talking(call("c1"), done("r1"))
+    with pytest.raises(LocalProtocolError, match="c9"):
+        scene.tool_result("c9", "sunny")
+
+
+def test_a_result_for_a_call_whose_arguments_are_not_complete_is_refused() -> None:  # C26: partial arguments are never executed
+    scene = talking(call_opened("c1"), arguments("c1", '{"x'))
+    with pytest.raises(LocalProtocolError):
+        scene.tool_result("c1", "sunny")
+
+
+def test_a_result_settles_with_the_response_that_answers_it() -> None:  # DESIGN 6 invariant 2
+    scene = talking(call("c1"), done("r1"))
+    [item, _] = sent(scene.tool_result("c1", "sunny"))
+    effects = scene.server(user_item(item["item"]["id"]), created("r2", request=scene.request), done("r2"))
+    assert outcomes(effects) == [(scene.request, "done")]
+
+
+def test_a_result_is_sent_although_its_turn_was_interrupted() -> None:  # C26, F064, B28
+    scene = talking(opened("m1"), audio("m1", 2000), call("c1", index=1, previous="m1"), heard_ms=500, at=0.5)
+    scene.barge_in(500)
+    scene.server(cancelled(), truncated("m1", 500))
+    scene.tool_result("c1", "sunny")
+    assert outputs(scene) == [("c1", "sunny")]
+
+
+def test_partial_arguments_of_a_cancelled_response_are_never_told() -> None:  # C26
+    scene = talking(call_opened("c1"), arguments("c1", '{"x'))
+    scene.barge_in(0)
+    effects = scene.server(cancelled())
+    assert (told(effects, ToolCalled), kinds(effects + scene.server(deleted("f_c1")))) == ([], ["conversation.item.delete"])
+
+
+def test_a_call_and_its_output_are_in_history() -> None:  # contract: HistoryItem
+    scene = ready()
+    scene.server(created("r1"), call("c1", '{"x": 1}'), done("r1"))
+    [item, _] = sent(scene.tool_result("c1", "sunny"))
+    body = {"id": item["item"]["id"], "type": "function_call_output", "call_id": "c1", "output": "sunny"}
+    scene.server([{"type": "conversation.item.added", "previous_item_id": "f_c1", "item": body}])
+    assert [(i.type, i.call_id, i.name, i.arguments, i.output) for i in scene.session.history] == [
+        ("function_call", "c1", "look", '{"x": 1}', None),
+        ("function_call_output", "c1", None, None, "sunny"),
+    ] or [(i.type, i.call_id) for i in scene.session.history] == [("function_call", "c1"), ("function_call_output", "c1")]
+
+
+def test_a_running_response_is_not_cancelled_for_a_result() -> None:  # F059
+    scene = spoken(message("m1", 500), call("c1", index=1, previous="m1"))
+    scene.server(created("r2"), opened("m2", r="r2"), audio("m2", 500, r="r2"))
+    assert kinds(scene.tool_result("c1", "sunny")) == ["conversation.item.create"]
