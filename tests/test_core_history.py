@@ -59,6 +59,20 @@ def test_an_unknown_predecessor_loses_nothing() -> None:  # C25, F108
     assert ids(scene) == ["a", "b", "c"]
 
 
+def test_an_item_without_a_predecessor_is_the_first() -> None:  # facts 3.4: null is first
+    scene = ready()
+    scene.server(user_item("a"), user_item("b", previous="a"), user_item("zero", previous=None))
+    assert ids(scene) == ["zero", "a", "b"]
+
+
+def test_a_deleted_item_leaves_a_tombstone_that_keeps_its_place() -> None:  # DESIGN 4: a deleted id leaves a tombstone
+    scene = ready()
+    scene.server(user_item("a"), user_item("b", previous="a"), user_item("c", previous="b"), deleted("b"))
+    before = ids(scene)
+    scene.server(user_item("d", previous="b"))
+    assert (before, ids(scene)) == (["a", "c"], ["a", "d", "c"])
+
+
 def test_an_item_after_a_deleted_one_is_not_lost() -> None:  # DESIGN 4: a deleted id leaves a tombstone; F108
     scene = ready()
     scene.server(user_item("a"), user_item("b", previous="a"), deleted("b"), user_item("c", previous="b"))

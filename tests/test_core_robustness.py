@@ -3,17 +3,22 @@
 import base64
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
-from helpers.scene import Scene, configured, ended, kinds, ready, sent, sounded, spoken, talking, told, verdicts
+from helpers.scene import Scene, configured, ended, kinds, outcomes, ready, sent, sounded, spoken, talking, told, verdicts
 from helpers.wire import (
+    CLIENT_VAD,
+    SERVER_VAD,
     Event,
     Script,
+    active_response,
     announce,
     audio,
     call,
+    cancel_not_active,
     cancelled,
     closing,
     committed,
@@ -37,7 +42,7 @@ from helpers.wire import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtcore import Effect, Flush, Play, ProtocolWarning, Send, ServerError, UnknownEvent
+from rtcore import Clock, Effect, Flush, LocalProtocolError, Play, ProtocolWarning, Send, ServerError, UnknownEvent
 
 
 def _but(script: Script, **changes: Any) -> bytes:
@@ -198,25 +203,59 @@ STORY: Script = (
 )
 
 Step = tuple[str, int]
+COMMANDS: dict[str, Callable[[Scene], list[Effect]]] = {
+    "tick": Scene.tick,
+    "interrupt": Scene.interrupt,
+    "respond": Scene.respond,
+    "respond out of band": lambda scene: scene.respond({"conversation": "none"}, audible=True),
+    "say": Scene.say,
+    "say aside": lambda scene: scene.say("aside", interrupt=False, respond=False),
+    "pause": Scene.pause,
+    "resume": Scene.resume,
+    "append": lambda scene: scene.append(pcm("mic", 50)),
+    "commit": Scene.commit,
+    "clear": Scene.clear,
+    "tool result": lambda scene: scene.tool_result("c1", {"a": 1}),
+    "delete": lambda scene: scene.delete_item("m1"),
+    "update": lambda scene: scene.update({"instructions": "x"}),
+    "local speech": Scene.local_speech,
+    "refused": lambda scene: scene.server(active_response()),
+    "late cancel": lambda scene: scene.server(cancel_not_active()),
+    "device lost": lambda scene: scene.device("lost"),
+    "device ready": lambda scene: scene.device("ready"),
+    "echo": lambda scene: scene.server(created("r3", request=scene.request)),
+}
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("event"), st.integers(0, len(STORY) - 1)),
+        st.tuples(st.just("next"), st.integers(1, 8)),
         st.tuples(st.just("played"), st.integers(0, 12_000)),
         st.tuples(st.just("answer"), st.integers(0, 12_000)),
         st.tuples(st.just("wait"), st.integers(1, 3000)),
-        st.tuples(st.sampled_from(["tick", "interrupt", "respond", "say", "pause", "resume", "underrun"]), st.just(0)),
+        st.tuples(st.just("underrun"), st.just(0)),
+        st.tuples(st.sampled_from(sorted(COMMANDS)), st.just(0)),
     ),
     min_size=10,
     max_size=80,
 )
 
 
-def _step(scene: Scene, step: Step, flushes: list[int]) -> list[Effect]:
+def _told(steps: list[Step]) -> list[tuple[Step, Script]]:
+    """Steps with their server events: "next" goes on with the story, "event" is any of it at any time."""
+    result, place = list[tuple[Step, Script]](), 0
+    for name, n in steps:
+        script = STORY[place : place + n] if name == "next" else [STORY[n]] if name == "event" else []
+        place += len(script) if name == "next" else 0
+        result.append(((name, n), script))
+    return result
+
+
+def _step(scene: Scene, step: Step, script: Script, flushes: list[int]) -> list[Effect]:
     name, n = step
     generation = 1 + sum(isinstance(effect, Flush) for effect in scene.log)
     match name:
-        case "event":
-            return scene.server([STORY[n]])
+        case "event" | "next":
+            return scene.server(script)
         case "played":
             return scene.played_samples(generation, n)
         case "answer":
@@ -225,25 +264,38 @@ def _step(scene: Scene, step: Step, flushes: list[int]) -> list[Effect]:
             return scene.at(scene.now + n / 1000).tick()
         case "underrun":
             return scene.underrun(generation)
-        case "say":
-            return scene.say()
         case _:
-            command: Callable[[], list[Effect]] = getattr(scene, name)
-            return command()
+            with suppress(LocalProtocolError):
+                return COMMANDS[name](scene)
+            return []
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(STEPS)
-def test_any_order_repetition_and_loss_of_events_keeps_the_invariants(steps: list[Step]) -> None:  # C29, B31
-    scene, received, flushes = ready(), 0, list[int]()
-    for step in steps:
-        effects = _step(scene, step, flushes)
+@given(STEPS, st.booleans(), st.sampled_from([SERVER_VAD, CLIENT_VAD, None]))
+def test_any_order_repetition_and_loss_of_events_keeps_the_invariants(
+    steps: list[Step], can_pause: bool, turn_detection: Event | None
+) -> None:  # C29, B31; DESIGN 6 invariants 2, 4, 6, 8, 12
+    scene = ready(clock=Clock(pause=can_pause), turn_detection=turn_detection)
+    issued, flushes, received = {0}, list[int](), dict[str, int]()
+    for step, script in _told(steps):
+        for event in (event for event in script if event["type"] == "response.output_audio.delta"):
+            received[event["item_id"]] = received.get(event["item_id"], 0) + len(base64.b64decode(event["delta"])) // 48
+        effects = _step(scene, step, script, flushes)
+        issued.add(scene.request)
         flushes += [effect.generation for effect in effects if isinstance(effect, Flush)]
-        if step[0] == "event" and "delta" in (event := STORY[step[1]]) and event["type"] == "response.output_audio.delta":
-            received += len(base64.b64decode(event["delta"]))
-        assert all(event["audio_end_ms"] in range(1, 101 * 80) for event in sent(effects) if "audio_end_ms" in event)
+        cuts = [event for event in sent(effects) if event["type"] == "conversation.item.truncate"]
+        assert all(1 <= event["audio_end_ms"] <= received[event["item_id"]] for event in cuts)
         assert all(view.heard + view.discarded + view.queued == view.received for view in scene.session.segments)
-    assert len(sounded(scene.log)) <= received
+        assert scene.session.deadline is None or scene.session.deadline.at >= scene.now
+    played = len(sounded(scene.log)) // 48
+    assert not can_pause or played <= sum(received.values())
+    wakes = 0
+    while (deadline := scene.session.deadline) is not None and wakes < 100:
+        wakes += 1
+        scene.at(max(scene.now, deadline.at)).tick()
+    assert wakes < 100
+    scene.close()
+    assert sorted(request for request, _ in outcomes(scene.log)) == sorted(issued - {0})
 
 
 def test_the_whole_story_backwards() -> None:  # C29

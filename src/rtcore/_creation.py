@@ -162,14 +162,26 @@ class Creation:
                     return
                 self._queue.popleft()
                 self._send_item(order)
-            else:
-                if core.interruption.editing or not (order.out_of_band or self._free):
-                    return
+            elif core.interruption.editing:
+                return
+            elif order.out_of_band or self._free:
                 self._queue.popleft()
                 self._send_response(order)
+            else:
+                self._send_beside()
+                return
         if self._automatic and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
             self._automatic = False
             self._send_response(Order(0, core.requests.number(), {}, automatic=True))
+
+    def _send_beside(self) -> None:
+        """The slot is taken: out-of-band responses do not wait for it, but for the items asked for before them."""
+        for order in list(self._queue):
+            if order.item_id is not None:
+                return
+            if order.out_of_band:
+                self._queue.remove(order)
+                self._send_response(order)
 
     @property
     def _free(self) -> bool:
@@ -201,7 +213,7 @@ class Creation:
         order.due = None
         core.send(
             CreateResponse(event_id, core.dialect.render_response({**order.body, "metadata": metadata})),
-            pending=Pending(event_id, "response", request=order.request, key=str(order.number)),
+            pending=Pending(event_id, "response", request=order.request or None, key=str(order.number)),
             wait_ms=core.config.timeouts.create_ms,
         )
 
@@ -225,7 +237,7 @@ class Creation:
             else:
                 order = self._side.pop(number, None) or self._expired.pop(number, None)
         elif not self._echoes and metadata is None:
-            # With turn detection the server creates too; without the mark only the order can tell, and only when it cannot.
+            # Where the server creates too, a response without the mark is its own; else the order tells.
             if self._reserved is not None and not core.acknowledged.server_creates:
                 order = self._reserved
             elif self._side and not conversation_known:

@@ -67,7 +67,7 @@ class Interruption:
             for item in response.items.values():
                 if item.verdict is None and item.text_due is None:
                     for part in item.parts.values():
-                        part.cut_text()
+                        part.cut()
             segments += own
             flush |= core.playout.cut(response.id, own, core.now)
             flush |= core.playout.may_sound and any(segment.estimated for segment in own)
@@ -234,7 +234,7 @@ class Interruption:
             return
         heard = [(index, part.segment) for index, part, _ in audio if part.segment is not None and part.segment.heard_ms >= 1]
         received = any(segment is not None and segment.playable for _, _, segment in audio)
-        if received and all(part.complete and (segment is None or segment.all_heard) for _, part, segment in audio):
+        if received and all(part.was_complete and (segment is None or segment.all_heard) for _, part, segment in audio):
             core.responses.await_text(item)
             core.responses.check_ended(item)
         elif heard:
@@ -298,8 +298,12 @@ class Interruption:
             self.pump_deletes()
 
     def response_done(self, response: Response) -> None:
-        """A response that was cut is done: what waited for that goes out."""
+        """A response is done: its calls that never became complete go (DESIGN 4), and what waited for the end of a cut."""
         if not response.dead:
+            for item in response.items.values():
+                if item.type == "function_call" and not item.dispatched:
+                    self._unwant(item, response)
+            self.pump_deletes()
             return
         if all(r.done or not r.dead for r in self._core.responses.live.values()):
             self._core.timers.cancel("end of a response that was cut")

@@ -26,6 +26,7 @@ class Segment:
     __slots__ = (
         "carry",
         "complete",
+        "complete_at_cut",
         "content_index",
         "cut",
         "discarded",
@@ -54,6 +55,7 @@ class Segment:
         self.heard = 0
         self.discarded = 0
         self.complete = False
+        self.complete_at_cut: bool | None = None
         self.cut = False
         self.estimated = False
         self.carry = b""
@@ -80,13 +82,14 @@ class Segment:
     @property
     def all_heard(self) -> bool:
         """Complete, and heard but for a sample: clocks that convert rates round by one (B02)."""
-        return self.complete and self.heard >= self.playable - 1
+        complete = self.complete if self.complete_at_cut is None else self.complete_at_cut
+        return complete and self.heard >= self.playable - 1
 
 
 class Part:
     """A content part: its kind once known, its text so far, its segment if it has audio."""
 
-    __slots__ = ("_cut_length", "_pieces", "complete", "final", "kind", "segment")
+    __slots__ = ("_complete_at_cut", "_cut_length", "_pieces", "complete", "final", "kind", "segment")
 
     def __init__(self) -> None:
         self.kind: PartKind | None = None
@@ -95,10 +98,20 @@ class Part:
         self.complete = False
         self.segment: Segment | None = None
         self._cut_length: int | None = None
+        self._complete_at_cut: bool | None = None
 
-    def cut_text(self) -> None:
-        """Freeze how much text belongs to the audio received so far; what comes later was never to be heard."""
+    def cut(self) -> None:
+        """Freeze what belongs to the audio received so far: the text, and whether the part was complete.
+
+        The server's cascade closes a part that it cut; it does not make it one that was heard to its end (DESIGN 3).
+        """
         self._cut_length = len(self.text)
+        self._complete_at_cut = self.complete
+
+    @property
+    def was_complete(self) -> bool:
+        """Whether it was complete when it was cut, or is now."""
+        return self.complete if self._complete_at_cut is None else self._complete_at_cut
 
     @property
     def text_at_cut(self) -> str:

@@ -179,7 +179,7 @@ class Lifecycle:
             return
         else:
             core.requests.end(pending.request, "failed", problem=told)
-        if pending.request is None and kind not in _BENIGN:
+        if pending.request is None and kind not in _BENIGN and kind is not ErrorKind.ACTIVE_RESPONSE:
             core.news.append(ServerError(told))
         core.creation.pump()
 

@@ -36,6 +36,7 @@ class Generation:
         "format",
         "guess",
         "handed",
+        "lost",
         "number",
         "paused",
         "reported",
@@ -52,6 +53,7 @@ class Generation:
         self.anchor = 0
         self.anchor_at = 0.0
         self.paused = False
+        self.lost = False
         self.drained = True
         self.excess_told = False
         self.flush_due: float | None = None
@@ -63,7 +65,7 @@ class Generation:
         A run cannot have sounded before it was handed over, so an underrun never counts, and a pause stops the count.
         """
         position, since = self.anchor, self.anchor_at
-        if self.paused:
+        if self.paused or self.lost:
             return position
         for _, start, end, _, at in self.runs:
             if end <= position:
@@ -219,6 +221,7 @@ class Playout:
     def report(self, generation: Generation, samples: int, now: float) -> list[Segment]:
         """The clock's number, already clamped. Gives the segments it moved, in order."""
         moved = self._confirm(generation, samples, now)
+        generation.lost = False
         generation.anchor = generation.reported = samples
         generation.anchor_at = now
         return moved
@@ -239,8 +242,9 @@ class Playout:
 
     def trust_last_report(self) -> None:
         """The device is gone: nothing after its last report can have sounded (F100)."""
-        self.generation.anchor = self.generation.confirmed
-        self.generation.paused = True
+        for generation in (*self._flushing.values(), self.generation):
+            generation.guess = generation.confirmed
+        self.generation.lost = True
 
     def flush(self, now: float, sound: list[Effect]) -> int:
         """Silence now; the next generation begins. Gives the number that the clock will answer."""
@@ -281,6 +285,7 @@ class Playout:
                 continue
             segment.cut = True
             segment.received_at_cut = segment.received
+            segment.complete_at_cut = segment.complete
             while segment.waiting:
                 self._discard(segment, segment.waiting.popleft()[1])
         if self._replay:

@@ -16,16 +16,16 @@ from rtcore._timers import Timers
 
 Kind = Literal["update", "item", "response", "delete", "truncate", "cancel", "commit", "clear"]
 
-_KINDS_OF_ERROR: dict[ErrorKind, tuple[Kind, ...]] = {
-    ErrorKind.ACTIVE_RESPONSE: ("response",),
-    ErrorKind.CANCEL_NOT_ACTIVE: ("cancel",),
-    ErrorKind.COMMIT_EMPTY: ("commit",),
-    ErrorKind.DELETE_NOT_FOUND: ("delete",),
-    ErrorKind.TRUNCATE_TOO_LONG: ("truncate",),
-    ErrorKind.TRUNCATE_NO_AUDIO: ("truncate",),
-    ErrorKind.TRUNCATE_NOT_FOUND: ("truncate",),
-    ErrorKind.DUPLICATE_ITEM: ("item",),
-    ErrorKind.BAD_PREDECESSOR: ("item",),
+_KIND_OF_ERROR: dict[ErrorKind, Kind] = {
+    ErrorKind.ACTIVE_RESPONSE: "response",
+    ErrorKind.CANCEL_NOT_ACTIVE: "cancel",
+    ErrorKind.COMMIT_EMPTY: "commit",
+    ErrorKind.DELETE_NOT_FOUND: "delete",
+    ErrorKind.TRUNCATE_TOO_LONG: "truncate",
+    ErrorKind.TRUNCATE_NO_AUDIO: "truncate",
+    ErrorKind.TRUNCATE_NOT_FOUND: "truncate",
+    ErrorKind.DUPLICATE_ITEM: "item",
+    ErrorKind.BAD_PREDECESSOR: "item",
 }
 
 
@@ -45,6 +45,7 @@ class Requests:
 
     def __init__(self, tag: str, news: list[Effect], timers: Timers) -> None:
         self._tag = tag
+        self._event_prefix = f"event_{tag}_"
         self._news = news
         self._timers = timers
         self._events = 0
@@ -56,7 +57,7 @@ class Requests:
     def event_id(self) -> str:
         """A fresh event id, from the seeded counter."""
         self._events += 1
-        return f"event_{self._tag}_{self._events}"
+        return f"{self._event_prefix}{self._events}"
 
     def item_id(self) -> str:
         """A fresh item id of ours (at most 32 characters, facts 3.2)."""
@@ -135,14 +136,15 @@ class Requests:
     def take_for_error(self, event_id: str | None, kind: ErrorKind, item_id: str | None) -> Pending | None:
         """The client event that an error answers."""
         found = self.take(event_id)
-        if found is not None or event_id in self._pending:
+        if found is not None or (event_id or "").startswith(self._event_prefix):
+            # An event of ours that waits no more: the error must not be laid to another.
             return found
-        for candidate in _KINDS_OF_ERROR.get(kind, ()):
-            found = self.take_first(candidate, item_id) if item_id is not None else None
-            found = found or self.take_first(candidate)
-            if found is not None:
-                return found
-        return None
+        candidate = _KIND_OF_ERROR.get(kind)
+        if candidate is None:
+            return None
+        # A refused predecessor is named in the text, not the item that was to follow it.
+        named = item_id if kind is not ErrorKind.BAD_PREDECESSOR else None
+        return self.take_first(candidate, named)
 
     def overdue(self, now: float) -> list[Pending]:
         """Take out what was not answered in time."""

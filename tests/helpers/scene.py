@@ -66,6 +66,7 @@ class Scene:
         self.request = 0
         self._flushed = 0
         self._closed = False
+        self._seen: set[tuple[str, object]] = set()
 
     def at(self, now: float) -> "Scene":
         self.now = now
@@ -196,16 +197,19 @@ class Scene:
                 event = json.loads(payload)
                 assert next(iter(event)) == "type"
                 if event["type"] != "input_audio_buffer.append":
-                    ids = [json.loads(e.payload).get("event_id") for e in self.log if isinstance(e, Send)]
-                    assert event["event_id"] not in ids, "every client event has its own id"
+                    self._once("client event", event["event_id"])
             case RequestEnded(request):
-                assert request not in [e.request for e in told(self.log, RequestEnded)], "a request settles once"
+                self._once("request", request)
             case MessageEnded():
-                assert effect.item_id not in [e.item_id for e in told(self.log, MessageEnded)], "a message ends once"
+                self._once("message", effect.item_id)
             case SessionClosed():
                 self._closed = True
             case _:
                 pass
+
+    def _once(self, what: str, key: object) -> None:
+        assert (what, key) not in self._seen, f"{what} {key} twice"
+        self._seen.add((what, key))
 
 
 def _rank(effect: Effect) -> int:
