@@ -85,6 +85,12 @@ def test_a_deleted_item_does_not_come_back() -> None:  # DESIGN 4: tombstones
     assert ids(scene) == []
 
 
+def test_events_of_a_deleted_message_bring_nothing_back() -> None:  # DESIGN 4: tombstones; DESIGN 2: nothing raises
+    scene = talking(opened("m1"), deleted("m1"))
+    scene.server(opened("m1"), audio("m1", 100), closing("m1"), deleted("m1"), announce("m1"), done("r1"))
+    assert ids(scene) == []
+
+
 def test_an_announcement_is_told_with_its_place() -> None:  # contract: ItemAdded, ItemDeleted
     scene = ready()
     effects = scene.server(user_item("a"), user_item("b", previous="a"), deleted("a"))

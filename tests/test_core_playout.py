@@ -482,6 +482,34 @@ def test_after_a_replay_positions_are_still_the_message_s_own() -> None:  # C20,
     assert sent(scene.at(3.5).barge_in(500)) == [truncate("m1", 1600)]
 
 
+def test_an_interruption_of_a_pause_that_is_a_flush_needs_no_second_flush() -> None:  # DESIGN 3; F083, B17
+    scene = talking(opened("m1"), audio("m1", 4000), heard_ms=1000, at=1.0, clock=Clock(pause=False))
+    scene.pause()
+    scene.flushed(1, 1100)
+    cut = scene.at(2.0).server(speech_started())
+    assert (acts(cut), acts(scene.at(3.0).resume())) == (
+        [truncate("m1", 1100), ended("m1", "partial", 1100), interrupted("m1")],
+        [],
+    )
+
+
+def test_an_interruption_while_a_pause_is_being_flushed_is_settled_by_its_answer() -> None:  # DESIGN 3; F083
+    scene = talking(opened("m1"), audio("m1", 4000), heard_ms=1000, at=1.0, clock=Clock(pause=False))
+    scene.pause()
+    cut = scene.at(1.1).server(speech_started())
+    assert (acts(cut), acts(scene.at(1.2).flushed(1, 1050))) == (
+        [],
+        [truncate("m1", 1050), ended("m1", "partial", 1050), interrupted("m1")],
+    )
+
+
+def test_a_resume_before_the_pause_s_flush_is_answered_loses_and_repeats_nothing() -> None:  # DESIGN 3; F083, C20
+    scene = talking(opened("m1"), audio("m1", 4000), heard_ms=1000, at=1.0, clock=Clock(pause=False))
+    scene.pause()
+    early = scene.at(1.1).resume()
+    assert (sounded(early), sounded(scene.at(1.2).flushed(1, 1050))) == (b"", pcm("m1", 2950, start_ms=1050))
+
+
 @pytest.mark.parametrize("can_pause", [True, False])
 def test_a_pause_of_silence_loses_nothing_that_comes_then(can_pause: bool) -> None:  # B16, F080
     scene = ready(clock=Clock(pause=can_pause))

@@ -411,6 +411,14 @@ def test_out_of_band_requests_wait_for_nobody() -> None:  # DESIGN 4: their own 
     assert kinds(scene.respond(OOB)) == ["response.create"]
 
 
+def test_the_edits_of_two_cuts_both_come_first() -> None:  # DESIGN 3: edits before creations
+    scene = _cut_at(500)
+    scene.server(created("r2"), opened("b", r="r2"), audio("b", 1000, r="r2"))
+    scene.at(1.0).barge_in(200, "u2")
+    held = scene.respond() + scene.server(cancelled("r2"), truncated("b", 200))
+    assert (kinds(held), kinds(scene.server(truncated("a", 500)))) == ([], ["response.create"])
+
+
 # -- out of band -------------------------------------------------------------------------------------------------------
 
 
@@ -482,6 +490,16 @@ def test_every_audible_response_is_cancelled_by_its_own_id() -> None:  # F055
     scene = _beside(audible=True)
     scene.server(_aside()[:3])
     assert sorted(event["response_id"] for event in sent(scene.interrupt())) == ["r1", "r2"]
+
+
+def test_an_interruption_leaves_a_silent_out_of_band_response_alone() -> None:  # B12, C17
+    scene = _beside()
+    effects = scene.answering(scene.interrupt(), 500)
+    aside = scene.server(_aside(), done("r2", in_band=False))
+    assert ([e for e in sent(effects) if e["type"] == "response.cancel"], len(told(aside, OutOfBandAudio)) > 0) == (
+        [cancel("r1")],
+        True,
+    )
 
 
 def test_a_request_settles_once_whatever_the_server_repeats() -> None:  # DESIGN 6 invariant 2, C18

@@ -170,6 +170,8 @@ class Creation:
             else:
                 self._send_beside()
                 return
+        if not any(order.due for order in self._queue):
+            core.timers.cancel("turn of a request")
         if self._automatic and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
             self._automatic = False
             self._send_response(Order(0, core.requests.number(), {}, automatic=True))

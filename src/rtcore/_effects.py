@@ -13,6 +13,7 @@ from rtcore._formats import AudioFormat
 from rtcore._notices import Notice
 
 Lane = Literal["ordered", "urgent", "audio"]
+"""What may overtake a message in an adapter's outbox; ``Send`` says which does what."""
 
 
 class Handshake(Struct, frozen=True):

@@ -45,5 +45,8 @@ class AudioFormat(Struct, frozen=True):
 
 
 PCM16_24K = AudioFormat("audio/pcm", 24_000)
+"""PCM16 at 24 kHz: what servers of this protocol speak by default, 48 bytes per ms."""
 PCMU = AudioFormat("audio/pcmu", 8_000)
+"""G.711 mu-law at 8 kHz, 8 bytes per ms."""
 PCMA = AudioFormat("audio/pcma", 8_000)
+"""G.711 A-law at 8 kHz, 8 bytes per ms."""

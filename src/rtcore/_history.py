@@ -69,7 +69,7 @@ class History:
 
     def delete(self, item_id: str) -> bool:
         """The server deleted it. False where it was not there."""
-        at = self._order.index(item_id) if item_id in self._items and self._items[item_id].announced else 0
+        at = self._order.index(item_id) if self._is_placed(item_id) else 0
         self._tombstones[item_id] = self._order[at - 1] if at > 0 else None
         while len(self._tombstones) > _TOMBSTONES:
             del self._tombstones[next(iter(self._tombstones))]

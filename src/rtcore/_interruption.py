@@ -229,7 +229,8 @@ class Interruption:
             return
         audio = [(index, part, part.segment) for index, part in item.audio_parts]
         if item.parts and not audio:
-            if any(part.kind is not None for part in item.parts.values()) or response.done:
+            # Sound may still follow in an item that is open; what was read before the cut makes it a text all the same.
+            if item.done or response.done or any(part.kind == "text" and part.text_at_cut for part in item.parts.values()):
                 core.responses.end(item, Verdict.TEXT)
             return
         heard = [(index, part.segment) for index, part, _ in audio if part.segment is not None and part.segment.heard_ms >= 1]
@@ -249,7 +250,7 @@ class Interruption:
     # -- edits -------------------------------------------------------------------------------------------------------------------
 
     def _truncate(self, item: Item, response: Response, index: int, segment: Segment) -> None:
-        if response.out_of_band or not self._core.dialect.capabilities.truncate:
+        if response.out_of_band or item.deleted or not self._core.dialect.capabilities.truncate:
             return
         own = self._core.dialect.capabilities.truncate_content_index == "own"
         item.truncated = (index if own else 0, segment.heard_ms)
@@ -317,7 +318,7 @@ class Interruption:
 
     def _unwant(self, item: Item, response: Response) -> None:
         shown = any(part.kind == "text" and part.text_at_cut for part in item.parts.values())
-        if response.out_of_band or shown or item.delete_sent or not self._core.dialect.capabilities.delete:
+        if response.out_of_band or shown or item.delete_sent or item.deleted or not self._core.dialect.capabilities.delete:
             return
         self._unwanted[item.id] = item
 

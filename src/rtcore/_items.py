@@ -203,6 +203,8 @@ class Item:
         found = self.parts.get(index)
         if found is None:
             found = self.parts[index] = Part()
+            if self.response is not None and self.response.dead:
+                found.cut()
         return found
 
     @property

@@ -380,7 +380,7 @@ class Playout:
             and head.format == generation.format
         )
         if not (self._entries or self._replay or generation.drained) and self.unconfirmed:
-            self._drain(sound)
+            self.drain(sound)
 
     def _may_release(self) -> bool:
         # A clock that was paused holds what it is given; any other must not be given anything while held.
@@ -409,15 +409,18 @@ class Playout:
             generation.format = format
             return True
         if self.unconfirmed:
-            self._drain(sound)
+            self.drain(sound)
             return False
         self._next_generation(format)
         return True
 
-    def _drain(self, sound: list[Effect]) -> None:
-        if not self.generation.drained:
-            self.generation.drained = True
-            sound.append(Drain(self.generation.number))
+    def drain(self, sound: list[Effect]) -> bool:
+        """Tell the clock, once, that nothing more is coming for now."""
+        if self.generation.drained:
+            return False
+        self.generation.drained = True
+        sound.append(Drain(self.generation.number))
+        return True
 
     def _next_generation(self, format: AudioFormat) -> None:
         self.generation = Generation(self.generation.number + 1, format)

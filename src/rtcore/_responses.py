@@ -57,6 +57,7 @@ class Responses:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.live: dict[str, Response] = {}
+        self.items: dict[str, Item] = {}
         self.segments: dict[tuple[str, int], Segment] = {}
         self.speaking = False
         self._ended: dict[str, None] = {}
@@ -130,7 +131,7 @@ class Responses:
         core.counters.late_deltas += 1
         core.counters.late_samples += core.playout.discard_late(segment, event.delta)
         response = self.live.get(event.response_id)
-        item = core.history.get(event.item_id)
+        item = self.items.get(event.item_id)
         if response is not None and item is not None:
             core.interruption.late_audio(response, item)
 
@@ -166,7 +167,7 @@ class Responses:
         """The clock's number moved these segments: say who began to sound and who was heard to the end."""
         core = self._core
         for segment in segments:
-            item = core.history.get(segment.item_id)
+            item = self.items.get(segment.item_id)
             if item is None:
                 continue
             if not item.started_told and segment.started_at is not None:
@@ -229,7 +230,7 @@ class Responses:
     def text_delta(self, event: TranscriptDelta | OutputTextDelta) -> None:
         """A piece of transcript or text; both feed the same text of the part (F142)."""
         core = self._core
-        item = core.history.get(event.item_id)
+        item = self.items.get(event.item_id)
         if item is None or item.response is None or item.response.id != event.response_id:
             response = self.live.get(event.response_id)
             item = self._item(response, event.item_id, "message") if response else None
@@ -366,6 +367,7 @@ class Responses:
         for item in response.items.values():
             for index in item.parts:
                 self.segments.pop((item.id, index), None)
+            self.items.pop(item.id, None)
             core.history.forget(item.id)
 
     def _remember(self, response_id: str) -> None:
@@ -470,23 +472,23 @@ class Responses:
         self.check_ended(item)
 
     def _known(self, response_id: str, item_id: str) -> Item | None:
-        item = self._core.history.get(item_id)
+        item = self.items.get(item_id)
         return item if item is not None and item.response is not None and item.response.id == response_id else None
 
     def _item(self, response: Response, item_id: str, type: str) -> Item | None:
         """The response's item, known from whatever event shows it first (F027); None if it is another response's or deleted."""
         history = self._core.history
-        item = history.get(item_id)
+        item = self.items.get(item_id) or history.get(item_id)
         if item is None:
-            if not item_id or (history.is_deleted(item_id) and item_id not in response.items):
+            if not item_id or history.is_deleted(item_id):
                 return None
-            item = response.items.get(item_id) or Item(item_id, type, None, response)
+            item = Item(item_id, type, None, response)
             history.know(item)
         if item.response is None:
             item.response = response
         elif item.response is not response:
             return None
-        response.items[item_id] = item
+        response.items[item_id] = self.items[item_id] = item
         return item
 
     def _fill(self, item: Item, body: ItemBody) -> None:
@@ -509,6 +511,8 @@ class Responses:
             if part.kind == "audio":
                 self._complete_audio(item, index)
             part.complete = True
+        if item.response is not None and item.response.dead:
+            self._core.interruption.part_known(item)
 
     # -- the end of a message ----------------------------------------------------------------------------------------------------
 
