@@ -70,6 +70,10 @@ def check_item(item: Mapping[str, object]) -> dict[str, Any]:
     return plain
 
 
+_KEPT = 64
+"""Orders that were given up and are known again if their response shows itself."""
+
+
 class Order(Struct):
     """Something to create: an item (``item_id`` set) or a response."""
 
@@ -84,6 +88,7 @@ class Order(Struct):
     audible: bool = True
     automatic: bool = False
     retried: bool = False
+    doubtful: bool = False
     dead: bool = False
     due: float | None = None
 
@@ -95,6 +100,7 @@ class Claim(Struct, frozen=True):
     shown: int | None = None
     ours: bool = False
     dead: bool = False
+    doubtful: bool = False
     out_of_band: bool = False
     audible: bool = True
 
@@ -237,7 +243,7 @@ class Creation:
             if self._reserved is not None and self._reserved.number == number:
                 order = self._reserved
             else:
-                order = self._side.pop(number, None) or self._expired.pop(number, None)
+                order = self._side.pop(number, None) or self._expired.pop(number, None) or self._unqueue(number)
         elif not self._echoes and metadata is None:
             # Where the server creates too, a response without the mark is its own; else the order tells.
             if self._reserved is not None and not core.acknowledged.server_creates:
@@ -250,16 +256,32 @@ class Creation:
             self._reserved = None
         core.requests.take_first("response", str(order.number))
         shown = order.request if order.request and core.requests.is_open(order.request) else None
-        return Claim(order.request or None, shown, True, order.dead, order.out_of_band, order.audible)
+        return Claim(order.request or None, shown, True, order.dead, order.doubtful, order.out_of_band, order.audible)
 
-    def response_created(self, response: Response, *, ours: bool) -> None:
+    def _unqueue(self, number: int) -> Order | None:
+        """A request that was to be tried again after a refusal that was not its own."""
+        found = next((order for order in self._queue if order.number == number and order.item_id is None), None)
+        if found is not None:
+            self._queue.remove(found)
+        return found
+
+    def _keep(self, order: Order) -> None:
+        """Know the order again, should its response show itself after all."""
+        self._expired[order.number] = order
+        while len(self._expired) > _KEPT:
+            del self._expired[next(iter(self._expired))]
+
+    def response_created(self, response: Response, *, doubtful: bool) -> None:
         """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for."""
         if response.out_of_band:
             return
         self._foreign = False
         if not response.dead and self._core.tools.outputs_seen:
             self._automatic = False
-        self._core.turns.answered()
+        if doubtful:
+            self._core.turns.server_could_not_answer()
+        else:
+            self._core.turns.answered()
 
     def stale(self, response: Response) -> None:
         """The server created this response before our edits were acknowledged (DESIGN 3)."""
@@ -306,7 +328,7 @@ class Creation:
         self._core.requests.end(pending.request, outcome, problem=problem)
         self.pump()
 
-    def response_failed(self, pending: Pending, kind: ErrorKind, problem: Problem) -> None:
+    def response_failed(self, pending: Pending, kind: ErrorKind, problem: Problem, *, named: bool) -> None:
         """A response.create was refused: the slot is free of it, and an active-response refusal is tried once more (B13,
         F046).
         """
@@ -319,12 +341,17 @@ class Creation:
             core.requests.end(pending.request, "failed", problem=problem)
         elif order.dead:
             core.requests.end(order.request, "cancelled")
+            order.doubtful = kind is ErrorKind.ACTIVE_RESPONSE and not named
+            self._keep(order)
         elif kind is ErrorKind.ACTIVE_RESPONSE and not order.retried:
             # The server's own creation was faster. Its response.created may still be on the way, so the slot is taken
             # until some response is seen to begin or end.
             self._foreign = self._free
+            # Without our event_id it may have been the server's own creation that was refused, because ours had been accepted.
+            order.doubtful = not named
             if order.automatic:
                 self._automatic = True
+                self._keep(order)
             else:
                 order.retried = True
                 order.due = core.now + core.config.timeouts.queue_ms / 1000
@@ -345,9 +372,7 @@ class Creation:
             order, self._reserved = self._reserved, None
         if order is not None:
             order.dead = True
-            self._expired[number] = order
-            while len(self._expired) > 64:
-                del self._expired[next(iter(self._expired))]
+            self._keep(order)
         core.requests.end(pending.request, "timed_out", problem=problem)
         self.pump()
 

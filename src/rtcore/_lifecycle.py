@@ -153,13 +153,13 @@ class Lifecycle:
             if kind not in _BENIGN:
                 core.news.append(ServerError(told))
             return
-        self.settle(pending, kind, told)
+        self.settle(pending, kind, told, named=body.event_id is not None)
 
-    def settle(self, pending: Pending, kind: ErrorKind, told: Problem) -> None:
+    def settle(self, pending: Pending, kind: ErrorKind, told: Problem, *, named: bool) -> None:
         """A command of ours failed: what waited for it goes on."""
         core = self._core
         if pending.kind == "response":
-            core.creation.response_failed(pending, kind, told)
+            core.creation.response_failed(pending, kind, told, named=named)
         elif pending.kind == "item":
             core.creation.item_failed(pending, told)
         elif pending.kind == "cancel":

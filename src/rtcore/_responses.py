@@ -280,7 +280,7 @@ class Responses:
             core.playout.open(response_id)
         core.news.append(ResponseStarted(response_id, claim.shown, out_of_band, core.creation.visible(metadata)))
         core.interruption.response_created(response, ours=claim.ours, dead=claim.dead)
-        core.creation.response_created(response, ours=claim.ours)
+        core.creation.response_created(response, doubtful=claim.doubtful)
         return response
 
     def done(self, event: ResponseDone) -> None:
