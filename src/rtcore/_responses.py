@@ -288,12 +288,15 @@ class Responses:
         core = self._core
         body = event.response
         response = self.live.get(body.id)
+        status, reason, error = _status(body)
         if response is None or response.done:
             if response is None and body.id not in self._ended:
                 self._remember(body.id)
+                if status == "cancelled" and reason == "turn_detected" and core.acknowledged.server_interrupts:
+                    # Cut before its response.created was sent; what it says of the user holds all the same (facts 4.10).
+                    core.interruption.barge_in("server")
                 core.creation.unknown_done(body)
             return
-        status, reason, error = _status(body)
         if status == "cancelled" and reason == "turn_detected" and not response.dead:
             core.interruption.server_cancelled(response)
         response.done = True
