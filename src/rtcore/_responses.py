@@ -292,8 +292,10 @@ class Responses:
         if response is None or response.done:
             if response is None and body.id not in self._ended:
                 self._remember(body.id)
-                if status == "cancelled" and reason == "turn_detected" and core.acknowledged.server_interrupts:
-                    # Cut before its response.created was sent; what it says of the user holds all the same (facts 4.10).
+                running = any(not other.done and not other.out_of_band for other in self.live.values())
+                if status == "cancelled" and reason == "turn_detected" and not running:
+                    # Cut before its response.created was sent (facts 4.10); what it says of the user holds all the same. Beside
+                    # a response that runs it cannot have had the slot, and changes nothing (C18).
                     core.interruption.barge_in("server")
                 core.creation.unknown_done(body)
             return
