@@ -1,8 +1,7 @@
 """rtcore: the part of realtime voice that is right. A pure core: messages and time in, effects out.
 
 ``Session`` is the core. Effects and notices are what it gives back, ``Config`` what it is told, ``Clock`` what the audio clock
-can
-do. Adapters for asyncio, trio and threads are in ``rtcore_adapters``, the simulated world in ``rtcore.sim``.
+can do. Adapters for asyncio, trio and threads are in ``rtcore_adapters``, the simulated world in ``rtcore.sim``.
 """
 
 from rtcore._clock import Clock as Clock

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rtcore._interruption import Interruption
     from rtcore._lifecycle import Lifecycle
     from rtcore._responses import Responses
+    from rtcore._speech import Speech
     from rtcore._tools import Tools
     from rtcore._turns import Turns
     from rtcore.config import Config
@@ -81,8 +82,7 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any]) -> Acknowl
     """Read a GA-shaped session object. Raises ``ValueError`` for an unknown audio format (F016).
 
     A null or absent ``interrupt_response`` counts as true, a null ``turn_detection`` as manual; where the whole key is absent,
-    what
-    we asked for counts, and else the server's default, which is turn detection (C13, facts 8.1).
+    what we asked for counts, and else the server's default, which is turn detection (C13, facts 8.1).
     """
     audio = _object(session.get("audio"))
     given, wanted = _object(audio.get("input")), _object(_object(asked.get("audio")).get("input"))
@@ -116,6 +116,7 @@ class Core:
     """The state of one session."""
 
     responses: "Responses"
+    speech: "Speech"
     interruption: "Interruption"
     creation: "Creation"
     tools: "Tools"
@@ -176,9 +177,7 @@ class Core:
             self._put(*kept)
 
     def send_microphone(self, *, rest: bool) -> None:
-        """Send whole batches of microphone audio; the rest too when its time has come. Held, bounded, until the session is
-        ready.
-        """
+        """Send whole batches of microphone audio; the rest too when its time has come. Held until the session is ready."""
         microphone = self.microphone
         if not self.ready:
             dropped_ms = microphone.trim()

@@ -9,8 +9,7 @@ The slot holds one in-conversation response at a time:
     ACTIVE    -- response.done of every active one -->  FREE
 
 Items and responses of ours leave in the order in which they were asked for, and only while no edit of ours is unsettled: the
-model
-must not answer from words that nobody heard (DESIGN 3). Out-of-band responses have a lane of their own, past the slot.
+model must not answer from words that nobody heard (DESIGN 3). Out-of-band responses have a lane of their own, past the slot.
 """
 
 from collections import deque

@@ -53,9 +53,7 @@ class Play(Struct, frozen=True, gc=False):
 
 
 class Drain(Struct, frozen=True, gc=False):
-    """Nothing more is coming for now: sound the tail of resamplers and jitter buffers. Later audio of the same generation may
-    follow.
-    """
+    """Nothing more is coming for now: sound the tail of resamplers and jitter buffers. Later audio of it may follow."""
 
     generation: int
 

@@ -1,9 +1,8 @@
 """Is this an interruption, who cancels, and what is the server told: the settlement of a cut.
 
 An interruption happens in two steps. First silence: the responses that are cut die, the clock is flushed, and a cancel goes out
-if
-it is ours to send. Then, with the clock's answer, the truth: each message gets its verdict, and the server is told by a truncate
-or a delete what was not heard. Where nothing unconfirmed was handed over, both happen in one step.
+if it is ours to send. Then, with the clock's answer, the truth: each message gets its verdict, and the server is told by a
+truncate or a delete what was not heard. Where nothing unconfirmed was handed over, both happen in one step.
 """
 
 from msgspec import Struct
@@ -84,7 +83,7 @@ class Interruption:
         if not generation:
             self._settle_cuts(0)
         core.playout.release(core.now, core.sound)
-        core.responses.after_playout()
+        core.speech.after_playout()
 
     def _cuttable(self, response: Response, only: str | None) -> bool:
         if response.dead or (only is not None and response.id != only) or (only is None and not response.audible):
@@ -167,11 +166,11 @@ class Interruption:
         if samples is None:
             core.counters.estimated_cuts += 1
         moved = core.playout.settle(generation, samples, core.now)
-        core.responses.moved(moved)
+        core.speech.moved(moved)
         self.watch_flush()
         self._settle_cuts(generation)
         core.playout.release(core.now, core.sound)
-        core.responses.after_playout()
+        core.speech.after_playout()
         core.creation.pump()
 
     def flush_overdue(self) -> None:
@@ -231,21 +230,21 @@ class Interruption:
         if item.parts and not audio:
             # Sound may still follow in an item that is open; what was read before the cut makes it a text all the same.
             if item.done or response.done or any(part.kind == "text" and part.text_at_cut for part in item.parts.values()):
-                core.responses.end(item, Verdict.TEXT)
+                core.speech.end(item, Verdict.TEXT)
             return
         heard = [(index, part.segment) for index, part, _ in audio if part.segment is not None and part.segment.heard_ms >= 1]
         received = any(segment is not None and segment.playable for _, _, segment in audio)
         if received and all(part.was_complete and (segment is None or segment.all_heard) for _, part, segment in audio):
-            core.responses.await_text(item)
-            core.responses.check_ended(item)
+            core.speech.await_text(item)
+            core.speech.check_ended(item)
         elif heard:
             open_part = next(((i, s) for i, s in heard if not s.all_heard), None)
             if open_part is not None:
                 self._truncate(item, response, *open_part)
-            core.responses.end(item, Verdict.PARTIAL)
+            core.speech.end(item, Verdict.PARTIAL)
         else:
             self._unwant(item, response)
-            core.responses.end(item, Verdict.SKIPPED)
+            core.speech.end(item, Verdict.SKIPPED)
 
     # -- edits -------------------------------------------------------------------------------------------------------------------
 

@@ -34,9 +34,8 @@ _EARLY = 4096
 class Disconnection(Struct, frozen=True):
     """Why a connection did not come up or went away, as the adapter saw it. No field may hold a credential.
 
-    ``http_status``: the handshake's refusal. ``close_code`` and ``reason``: the websocket close frame. ``error``: anything else,
-    in
-    words (refused, no such host, certificate, cut without a close frame).
+    ``http_status``: the handshake's refusal. ``close_code`` and ``reason``: the websocket close frame. ``error``: anything
+    else, in words (refused, no such host, certificate, cut without a close frame).
     """
 
     http_status: int | None = None
@@ -256,12 +255,12 @@ class Lifecycle:
             core.wire.append(Disconnect(core.connection))
         numbers = [number for number, _ in core.playout.dues()]
         if numbers:
-            core.responses.moved(core.playout.settle(max(numbers), None, core.now))
+            core.speech.moved(core.playout.settle(max(numbers), None, core.now))
         for response in list(core.responses.live.values()):
             for item in list(response.items.values()):
                 if item.type == "message" and item.verdict is None:
-                    core.responses.end(item, _last_verdict(item))
-        core.responses.stop_speaking()
+                    core.speech.end(item, _last_verdict(item))
+        core.speech.stop_speaking()
         core.requests.end_all("cancelled" if reason == "closed" else "connection_lost", told)
         core.timers.clear()
         self.early.clear()

@@ -13,16 +13,11 @@ from rtcore._items import Item, PartKind, Response, Segment
 from rtcore._notices import (
     ItemAdded,
     ItemDeleted,
-    MessageEnded,
-    MessageStarted,
     OutOfBandAudio,
     Problem,
     ResponseEnded,
     ResponseStarted,
-    SpeakingStarted,
-    SpeakingStopped,
     TextDelta,
-    Verdict,
 )
 from rtcore._wire import (
     AudioDelta,
@@ -59,9 +54,7 @@ class Responses:
         self.live: dict[str, Response] = {}
         self.items: dict[str, Item] = {}
         self.segments: dict[tuple[str, int], Segment] = {}
-        self.speaking = False
         self._ended: dict[str, None] = {}
-        self._watching = False
         self._limit = config_samples(core)
 
     # -- audio -------------------------------------------------------------------------------------------------------------------
@@ -82,8 +75,8 @@ class Responses:
         if segment.carry and not segment.odd_told:
             segment.odd_told = True
             core.lifecycle.warn("an audio delta ends within a sample; the rest is carried to the next", "", segment.item_id)
-        if not self._watching:
-            self.watch_clock()
+        if not core.speech.watching:
+            core.speech.watch_clock()
         if playout.received - playout.heard - playout.discarded > self._limit:
             core.interruption.overflow(event.response_id)
 
@@ -135,86 +128,12 @@ class Responses:
         if response is not None and item is not None:
             core.interruption.late_audio(response, item)
 
-    def watch_clock(self) -> None:
-        """While samples are unconfirmed, the clock's silence has a deadline (invariant 12, F078)."""
-        core = self._core
-        if core.playout.unconfirmed and not core.playout.held:
-            self._watching = True
-            core.timers.set("position report of the clock", core.playout.overdue_at(self._slack()))
-
-    def clock_overdue(self) -> None:
-        """The clock said nothing although everything must have sounded: go on with an estimate."""
-        core = self._core
-        self._watching = False
-        playout = core.playout
-        if not playout.unconfirmed or playout.held:
-            return
-        if core.now < playout.overdue_at(self._slack()):
-            self.watch_clock()
-            return
-        core.lifecycle.clock_fault(
-            playout.generation.number, "no position report in time; what was handed over is taken as heard"
-        )
-        self.moved(playout.assume_heard(core.now))
-        playout.release(core.now, core.sound)
-        self.after_playout()
-
-    def _slack(self) -> float:
-        clock = self._core.clock
-        return (clock.report_ms + clock.latency_ms + clock.flush_latency_ms + 1000) / 1000
-
-    def moved(self, segments: list[Segment]) -> None:
-        """The clock's number moved these segments: say who began to sound and who was heard to the end."""
-        core = self._core
-        for segment in segments:
-            item = self.items.get(segment.item_id)
-            if item is None:
-                continue
-            if not item.started_told and segment.started_at is not None:
-                item.started_told = True
-                if not self.speaking:
-                    self.speaking = True
-                    core.news.append(SpeakingStarted(segment.response_id, segment.started_at))
-                core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at))
-            if segment.all_heard:
-                self.check_ended(item)
-
-    def after_playout(self) -> None:
-        """Something in the queue changed: watch for a segment that holds it up, and notice the end of a turn's sound."""
-        core = self._core
-        if core.playout.stalled:
-            core.timers.set_earlier("segment that holds up the queue", core.now + core.config.playout.stall_ms / 1000)
-        else:
-            core.timers.cancel("segment that holds up the queue")
-        if self.speaking and core.playout.idle:
-            self.speaking = False
-            core.news.append(SpeakingStopped(core.now))
-        if not core.playout.unconfirmed:
-            self._watching = False
-            core.timers.cancel("position report of the clock")
-        elif not self._watching:
-            self.watch_clock()
-
-    def stop_speaking(self) -> None:
-        """The session is over."""
-        if self.speaking:
-            self.speaking = False
-            self._core.news.append(SpeakingStopped(self._core.now))
-
-    def step_aside(self) -> None:
-        """The stall deadline passed: what waits behind the incomplete segment plays first."""
-        core = self._core
-        if core.playout.stalled:
-            core.counters.steps_aside += 1
-            core.playout.step_aside(core.now, core.sound)
-            self.after_playout()
-
     def audio_done(self, event: AudioDone) -> None:
         """The part's audio is complete; its text may still come (S07)."""
         item = self._known(event.response_id, event.item_id)
         if item is not None:
             self._complete_audio(item, event.content_index)
-            self.check_ended(item)
+            self._core.speech.check_ended(item)
 
     def _complete_audio(self, item: Item, index: int) -> None:
         part = item.part(index)
@@ -223,7 +142,7 @@ class Responses:
         if part.segment is not None and not part.segment.complete:
             part.segment.complete = True
             self._core.playout.release(self._core.now, self._core.sound)
-            self.after_playout()
+            self._core.speech.after_playout()
 
     # -- text --------------------------------------------------------------------------------------------------------------------
 
@@ -258,7 +177,7 @@ class Responses:
             part.finish_text(text or "")
             if isinstance(event, OutputTextDone):
                 part.complete = True
-            self.check_ended(item)
+            self._core.speech.check_ended(item)
 
     # -- responses ---------------------------------------------------------------------------------------------------------------
 
@@ -322,11 +241,11 @@ class Responses:
         core.playout.response_done(response.id, core.now, core.sound)
         core.news.append(ResponseEnded(response.id, status, reason, error, body.usage))
         for item in list(response.items.values()):
-            self.check_ended(item)
+            self._core.speech.check_ended(item)
         core.interruption.response_done(response)
         core.creation.response_done(response, status, error)
         core.tools.response_done(response)
-        self.after_playout()
+        self._core.speech.after_playout()
         if all(other.done for other in self.live.values()):
             core.timers.cancel("end of a response")
         self.retire(response)
@@ -336,7 +255,7 @@ class Responses:
         if not response.done:
             self.done(ResponseDone(ResponseBody(id=response.id, status="cancelled")))
 
-    def _went_quiet(self, response: Response) -> None:
+    def went_quiet(self, response: Response) -> None:
         """Everything of it ended but itself: a ``response.done`` that never comes must not hold the slot for ever (F022)."""
         core = self._core
         if not response.done:
@@ -403,7 +322,7 @@ class Responses:
         if response is not None and item is not None:
             self._finish(item, event.item)
             self._core.tools.item_done(item, response, event.item.status)
-            self.check_ended(item)
+            self._core.speech.check_ended(item)
 
     def item_announced(self, event: ItemAddedEvent) -> None:
         """The item is in the conversation; its place is fixed from here on (C25)."""
@@ -432,7 +351,7 @@ class Responses:
         self._finish(item, event.item)
         if item.response is not None:
             core.tools.item_done(item, item.response, event.item.status)
-            self.check_ended(item)
+            self._core.speech.check_ended(item)
 
     def item_deleted(self, event: ItemDeletedEvent) -> None:
         """An item left the conversation. An empty id can only mean the one delete that is under way (F108)."""
@@ -474,7 +393,7 @@ class Responses:
         if part.kind == "audio":
             self._complete_audio(item, event.content_index)
         part.complete = True
-        self.check_ended(item)
+        self._core.speech.check_ended(item)
 
     def _known(self, response_id: str, item_id: str) -> Item | None:
         item = self.items.get(item_id)
@@ -518,79 +437,6 @@ class Responses:
             part.complete = True
         if item.response is not None and item.response.dead:
             self._core.interruption.part_known(item)
-
-    # -- the end of a message ----------------------------------------------------------------------------------------------------
-
-    def check_ended(self, item: Item) -> None:
-        """End a message that was heard to its end, once its texts are complete or their deadline passed."""
-        response = item.response
-        if response is None or item.type != "message" or item.verdict is not None:
-            return
-        if item.text_due is None and (response.dead or not (item.done or response.done)):
-            return
-        if not response.audible:
-            if response.done:
-                self.end(item, Verdict.TEXT)
-            return
-        audio = item.audio_parts
-        if item.text_due is None and any(part.segment is not None and not part.segment.all_heard for _, part in audio):
-            return
-        core = self._core
-        if all(part.final for part in item.parts.values()) or (item.text_due is not None and core.now >= item.text_due):
-            self.end(item, Verdict.FULL if audio else Verdict.TEXT)
-        else:
-            self.await_text(item)
-
-    def await_text(self, item: Item) -> None:
-        """Everything was heard: its verdict waits for its text, up to a deadline."""
-        if item.text_due is None:
-            core = self._core
-            item.text_due = core.now + core.config.timeouts.text_ms / 1000
-            core.timers.set_earlier("text of a heard message", item.text_due)
-
-    def text_overdue(self) -> None:
-        """The deadline for a text passed."""
-        core = self._core
-        for response in list(self.live.values()):
-            for item in list(response.items.values()):
-                if item.text_due is not None and item.verdict is None:
-                    self.check_ended(item)
-                    if item.verdict is None:
-                        core.timers.set_earlier("text of a heard message", item.text_due)
-
-    def end(self, item: Item, verdict: Verdict) -> None:
-        """Tell a message's one verdict (invariant 6)."""
-        core = self._core
-        response = item.response
-        if response is None or item.verdict is not None:
-            return
-        item.verdict = verdict
-        segments = [part.segment for _, part in item.audio_parts if part.segment is not None]
-        heard_ms = sum(segment.heard_ms for segment in segments)
-        full = item.full_text
-        if verdict is Verdict.PARTIAL:
-            item.heard_text = "".join(part.heard_text for _, part in sorted(item.parts.items()))
-        elif verdict is Verdict.SKIPPED:
-            item.heard_text = ""
-        item.heard_ms = heard_ms
-        self._went_quiet(response)
-        stops = [segment.stopped_at for segment in segments if segment.stopped_at is not None]
-        starts = [segment.started_at for segment in segments if segment.started_at is not None]
-        core.news.append(
-            MessageEnded(
-                response_id=response.id,
-                item_id=item.id,
-                verdict=verdict,
-                heard_ms=heard_ms,
-                received_ms=sum(segment.format.ms(segment.playable) for segment in segments),
-                text=full if item.heard_text is None else item.heard_text,
-                full_text=full,
-                started_at=min(starts, default=None),
-                stopped_at=max(stops, default=core.now),
-                estimated=any(segment.estimated for segment in segments),
-            )
-        )
-        self.retire(response)
 
 
 def config_samples(core: Core) -> int:

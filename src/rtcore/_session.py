@@ -22,6 +22,7 @@ from rtcore._microphone import COMMIT_MIN_MS
 from rtcore._notices import Problem, Underrun, UnknownEvent
 from rtcore._requests import Pending
 from rtcore._responses import Responses
+from rtcore._speech import Speech
 from rtcore._tools import Tools
 from rtcore._turns import Turns
 from rtcore._wire import (
@@ -88,9 +89,8 @@ class Issued(NamedTuple):
 class Session:
     """One realtime conversation: a pure state machine (DESIGN section 2).
 
-    Feed it what happens, each with ``now`` in seconds of any monotonic clock; carry out the effects it returns, in order and all
-    of
-    them, before the next input; call ``tick`` at ``deadline.at`` at the latest. A remote fault never raises. The caller's mistake
+    Feed it what happens, each with ``now`` in seconds of any monotonic clock; carry out the effects it returns, in order and
+    all of them, before the next input; call ``tick`` at ``deadline.at`` at the latest. A remote fault never raises. The caller's mistake
     raises ``LocalProtocolError`` before anything changes. Not thread-safe: one thread at a time; re-entry raises.
 
     ``clock`` says what the audio clock can do. ``seed`` makes event and item ids distinct between sessions; the same inputs with
@@ -99,7 +99,8 @@ class Session:
 
     def __init__(self, config: Config | None = None, *, clock: Clock | None = None, seed: int = 0) -> None:
         core = self._core = Core(config if config is not None else Config(), clock if clock is not None else Clock(), seed)
-        core.responses = self._responses = Responses(core)
+        core.responses = Responses(core)
+        core.speech = Speech(core)
         core.interruption = Interruption(core)
         core.creation = Creation(core)
         core.tools = Tools(core)
@@ -200,9 +201,9 @@ class Session:
         if found is None or samples < found.confirmed or core.state == "closed":
             core.counters.stale_reports += 1
             return self._leave(out)
-        core.responses.moved(core.playout.report(found, self._clamped(found.handed, samples, generation), core.now))
+        core.speech.moved(core.playout.report(found, self._clamped(found.handed, samples, generation), core.now))
         core.playout.release(core.now, core.sound)
-        core.responses.after_playout()
+        core.speech.after_playout()
         return self._leave(out)
 
     def flushed(self, generation: int, samples: int, *, now: float) -> list[Effect]:
@@ -447,7 +448,7 @@ class Session:
         if not core.playout.held:
             core.playout.pause(core.now, core.sound)
             core.interruption.watch_flush()
-            core.responses.after_playout()
+            core.speech.after_playout()
         return self._leave(out)
 
     def resume(self, *, now: float) -> list[Effect]:
@@ -457,7 +458,7 @@ class Session:
         core = self._core
         if core.playout.held:
             core.playout.resume(core.now, core.sound)
-            core.responses.after_playout()
+            core.speech.after_playout()
         return self._leave(out)
 
     def close(self, *, now: float) -> list[Effect]:
@@ -481,7 +482,7 @@ class Session:
     @property
     def speaking(self) -> bool:
         """From a turn's first audible sample until nothing more of it will be heard (S01)."""
-        return self._responses.speaking
+        return self._core.speech.speaking
 
     @property
     def history(self) -> tuple[HistoryItem, ...]:
@@ -498,7 +499,7 @@ class Session:
         """Sample counts of the audio parts of responses that have not ended (invariant 8)."""
         return tuple(
             SegmentView(s.response_id, s.item_id, s.content_index, s.format, s.received, s.heard, s.discarded, s.queued)
-            for s in self._responses.segments.values()
+            for s in self._core.responses.segments.values()
         )
 
     @property
@@ -579,10 +580,10 @@ _TIMERS: dict[str, Callable[[Core], None]] = {
     "end of a response": lambda core: core.responses.responses_overdue(),
     "end of the user's speech": lambda core: core.turns.floor_overdue(),
     "microphone batch": lambda core: core.send_microphone(rest=True),
-    "position report of the clock": lambda core: core.responses.clock_overdue(),
+    "position report of the clock": lambda core: core.speech.clock_overdue(),
     "response that holds the slot": lambda core: core.creation.slot_overdue(),
-    "segment that holds up the queue": lambda core: core.responses.step_aside(),
-    "text of a heard message": lambda core: core.responses.text_overdue(),
+    "segment that holds up the queue": lambda core: core.speech.step_aside(),
+    "text of a heard message": lambda core: core.speech.text_overdue(),
     "turn of a request": lambda core: core.creation.queue_overdue(),
 }
 

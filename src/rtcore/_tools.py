@@ -1,8 +1,7 @@
 """The tool ledger: exactly one output per completed call, one answer per batch (DESIGN 4, invariant 10).
 
 A call is dispatched once, when its arguments are complete and its response is alive. Its output goes out at once: it needs
-neither
-the slot nor the end of the sound. When every call of a response is answered and the response is done, one answer is due.
+neither the slot nor the end of the sound. Once every call of a response is answered and it is done, one answer is due.
 """
 
 from typing import Literal

@@ -1,0 +1,167 @@
+"""What was heard, and when a message is over: from the clock's number to the news of who speaks and what became of each message.
+
+The playout counts samples; this owner says what the counts mean. It also watches the clock: a segment that holds up the queue
+and a clock that falls silent have a deadline, so that nothing waits for ever (F078, invariant 12).
+"""
+
+from rtcore._core import Core
+from rtcore._items import Item, Segment
+from rtcore._notices import MessageEnded, MessageStarted, SpeakingStarted, SpeakingStopped, Verdict
+
+
+class Speech:
+    """Owner of: is the model speaking, and has a message ended?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.speaking = False
+        self.watching = False
+
+    # -- the clock ---------------------------------------------------------------------------------------------------------------
+
+    def moved(self, segments: list[Segment]) -> None:
+        """The clock's number moved these segments: say who began to sound and who was heard to the end."""
+        core = self._core
+        for segment in segments:
+            item = core.responses.items.get(segment.item_id)
+            if item is None:
+                continue
+            if not item.started_told and segment.started_at is not None:
+                item.started_told = True
+                if not self.speaking:
+                    self.speaking = True
+                    core.news.append(SpeakingStarted(segment.response_id, segment.started_at))
+                core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at))
+            if segment.all_heard:
+                self.check_ended(item)
+
+    def after_playout(self) -> None:
+        """Something in the queue changed: watch for a segment that holds it up, and notice the end of a turn's sound."""
+        core = self._core
+        if core.playout.stalled:
+            core.timers.set_earlier("segment that holds up the queue", core.now + core.config.playout.stall_ms / 1000)
+        else:
+            core.timers.cancel("segment that holds up the queue")
+        if self.speaking and core.playout.idle:
+            self.speaking = False
+            core.news.append(SpeakingStopped(core.now))
+        if not core.playout.unconfirmed:
+            self.watching = False
+            core.timers.cancel("position report of the clock")
+        elif not self.watching:
+            self.watch_clock()
+
+    def stop_speaking(self) -> None:
+        """The session is over."""
+        if self.speaking:
+            self.speaking = False
+            self._core.news.append(SpeakingStopped(self._core.now))
+
+    def step_aside(self) -> None:
+        """The stall deadline passed: what waits behind the incomplete segment plays first."""
+        core = self._core
+        if core.playout.stalled:
+            core.counters.steps_aside += 1
+            core.playout.step_aside(core.now, core.sound)
+            self.after_playout()
+
+    def watch_clock(self) -> None:
+        """While samples are unconfirmed, the clock's silence has a deadline (invariant 12, F078)."""
+        core = self._core
+        if core.playout.unconfirmed and not core.playout.held:
+            self.watching = True
+            core.timers.set("position report of the clock", core.playout.overdue_at(self._slack()))
+
+    def clock_overdue(self) -> None:
+        """The clock said nothing although everything must have sounded: go on with an estimate."""
+        core = self._core
+        self.watching = False
+        playout = core.playout
+        if not playout.unconfirmed or playout.held:
+            return
+        if core.now < playout.overdue_at(self._slack()):
+            self.watch_clock()
+            return
+        core.lifecycle.clock_fault(
+            playout.generation.number, "no position report in time; what was handed over is taken as heard"
+        )
+        self.moved(playout.assume_heard(core.now))
+        playout.release(core.now, core.sound)
+        self.after_playout()
+
+    def _slack(self) -> float:
+        clock = self._core.clock
+        return (clock.report_ms + clock.latency_ms + clock.flush_latency_ms + 1000) / 1000
+
+    # -- the end of a message ----------------------------------------------------------------------------------------------------
+
+    def check_ended(self, item: Item) -> None:
+        """End a message that was heard to its end, once its texts are complete or their deadline passed."""
+        response = item.response
+        if response is None or item.type != "message" or item.verdict is not None:
+            return
+        if item.text_due is None and (response.dead or not (item.done or response.done)):
+            return
+        if not response.audible:
+            if response.done:
+                self.end(item, Verdict.TEXT)
+            return
+        audio = item.audio_parts
+        if item.text_due is None and any(part.segment is not None and not part.segment.all_heard for _, part in audio):
+            return
+        core = self._core
+        if all(part.final for part in item.parts.values()) or (item.text_due is not None and core.now >= item.text_due):
+            self.end(item, Verdict.FULL if audio else Verdict.TEXT)
+        else:
+            self.await_text(item)
+
+    def await_text(self, item: Item) -> None:
+        """Everything was heard: its verdict waits for its text, up to a deadline."""
+        if item.text_due is None:
+            core = self._core
+            item.text_due = core.now + core.config.timeouts.text_ms / 1000
+            core.timers.set_earlier("text of a heard message", item.text_due)
+
+    def text_overdue(self) -> None:
+        """The deadline for a text passed."""
+        core = self._core
+        for response in list(core.responses.live.values()):
+            for item in list(response.items.values()):
+                if item.text_due is not None and item.verdict is None:
+                    self.check_ended(item)
+                    if item.verdict is None:
+                        core.timers.set_earlier("text of a heard message", item.text_due)
+
+    def end(self, item: Item, verdict: Verdict) -> None:
+        """Tell a message's one verdict (invariant 6)."""
+        core = self._core
+        response = item.response
+        if response is None or item.verdict is not None:
+            return
+        item.verdict = verdict
+        segments = [part.segment for _, part in item.audio_parts if part.segment is not None]
+        heard_ms = sum(segment.heard_ms for segment in segments)
+        full = item.full_text
+        if verdict is Verdict.PARTIAL:
+            item.heard_text = "".join(part.heard_text for _, part in sorted(item.parts.items()))
+        elif verdict is Verdict.SKIPPED:
+            item.heard_text = ""
+        item.heard_ms = heard_ms
+        core.responses.went_quiet(response)
+        stops = [segment.stopped_at for segment in segments if segment.stopped_at is not None]
+        starts = [segment.started_at for segment in segments if segment.started_at is not None]
+        core.news.append(
+            MessageEnded(
+                response_id=response.id,
+                item_id=item.id,
+                verdict=verdict,
+                heard_ms=heard_ms,
+                received_ms=sum(segment.format.ms(segment.playable) for segment in segments),
+                text=full if item.heard_text is None else item.heard_text,
+                full_text=full,
+                started_at=min(starts, default=None),
+                stopped_at=max(stops, default=core.now),
+                estimated=any(segment.estimated for segment in segments),
+            )
+        )
+        core.responses.retire(response)

@@ -1,0 +1,295 @@
+"""What the server is told about a cut, against what was heard: invariants 4, 5 and 6.
+
+The verdict of every cut message is worked out here once more, from the audible signal and from what had reached the client, and
+compared with the truncates, the deletes and the notices of the core (DESIGN section 3, the table of verdicts).
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from rtcore._notices import MessageEnded, Verdict
+from rtcore.sim._ledger import Cut, Edit, ItemRecord, Ledger, Snapshot, Truncate
+from rtcore.sim._seen import ClientSeen
+from rtcore.sim._server_truth import ServerItem
+from rtcore.sim.matching import Segment
+from rtcore.sim.speaker import MILLISECOND
+
+_UNANNOUNCED_DONE = 1_000 * MILLISECOND
+"""An unheard item may be deleted so long after the cut, even if its response is not done (DESIGN section 3)."""
+_IN_FLIGHT = 2_000 * MILLISECOND
+"""How long an edit may be on its way before it counts as lost."""
+
+
+class Expected(NamedTuple):
+    """What the core owes the server for one message. ``nothing``: no edit at all; ``either``: too little is known to say."""
+
+    edit: Literal["nothing", "truncate", "delete", "either"]
+    verdict: Verdict | None = None
+    content_index: int = 0
+    audio_end_ms: int = 0
+
+
+class EditAudit:
+    """Owner of invariants 4, 5 and 6."""
+
+    def __init__(self, ledger: Ledger, truth: Mapping[str, ServerItem], *, own_index: bool, allowance: int) -> None:
+        self._ledger = ledger
+        self._truth = truth
+        self._own_index = own_index
+        self._allowance = allowance
+
+    # -- what the core sends -------------------------------------------------------------------------------------------------
+
+    def truncate(self, message: ClientSeen, estimated: set[str]) -> None:
+        """A truncate leaves the core."""
+        ledger = self._ledger
+        item = ledger.items.get(message.item_id or "")
+        ms, index = message.audio_end_ms, message.content_index
+        told = f"truncate of {message.item_id}[{index}] to {ms} ms"
+        if type(ms) is not int or ms <= 0 or type(index) is not int:
+            ledger.fail(4, f"{told}: audio_end_ms must be an integer above 0")
+            return
+        ledger.edits.append(Edit("truncate", message.item_id or "", message.event_id, ledger.now))
+        if item is None:
+            ledger.fail(4, f"{told}: no such item has reached the client")
+            return
+        segment = self._truncated_segment(item, index)
+        if segment is None or not segment.received:
+            ledger.fail(4, f"{told}: no audio of it has reached the client")
+            return
+        if item.response.out_of_band or not item.response.dead:
+            ledger.fail(5, f"{told}: nothing cut it")
+        if item.id in estimated:
+            item.estimated = True
+        received, heard = self._received(item, segment), segment.heard
+        if ms > ledger.ms(received):
+            ledger.fail(4, f"{told}: only {ledger.ms(received)} ms had reached the client")
+        truly = ledger.ms(min(heard, received))
+        if item.estimated:
+            self._estimated_error(item, ms - truly)
+        elif ms > truly:
+            ledger.fail(4, f"{told}: only {truly} ms were heard")
+        elif ms < truly:
+            ledger.fail(5, f"{told}: {truly} ms were heard")
+        if item.truncates:
+            before = item.truncates[-1]
+            if ms > before.audio_end_ms or index != before.content_index:
+                ledger.fail(4, f"{told}: it had been told {before.audio_end_ms} ms of part {before.content_index} before")
+            elif not item.late_audio:
+                ledger.fail(5, f"{told}: told before, and no audio came since")
+            elif not item.response.done:
+                ledger.fail(5, f"{told}: told again before the response was done")
+            ledger.saw("truncate repeated for late audio")
+        elif not item.estimated:
+            self._record_error(item, ms - truly)
+        item.truncates.append(Truncate(ledger.now, index, ms))
+        item.late_audio = False
+
+    def delete(self, message: ClientSeen, estimated: set[str], *, asked_by_program: bool) -> None:
+        """A delete leaves the core."""
+        ledger = self._ledger
+        item = ledger.items.get(message.item_id or "")
+        told = f"delete of {message.item_id}"
+        ledger.edits.append(Edit("delete", message.item_id or "", message.event_id, ledger.now))
+        if asked_by_program:
+            return
+        if item is None:
+            ledger.fail(5, f"{told}: no item of the model's has that id")
+            return
+        item.deletes += 1
+        item.estimated = item.estimated or item.id in estimated
+        response = item.response
+        if item.deletes > 1:
+            ledger.fail(5, f"{told}: deleted before")
+        # A call that will never complete goes, whatever ended its response (DESIGN section 4).
+        if response.out_of_band or not (response.dead or (item.type == "function_call" and response.done)):
+            ledger.fail(5, f"{told}: nothing cut it")
+        if not item.announced:
+            ledger.fail(5, f"{told}: it has not been announced")
+        cut = response.cut
+        if not response.done and ledger.now < response.dead_at + _UNANNOUNCED_DONE:
+            ledger.fail(5, f"{told}: its response is not done, and the cut less than a second ago")
+        if cut is not None and cut.flush is not None and cut.flush.answered_at is None:
+            if ledger.now < cut.flush.asked_at + self._allowance:
+                ledger.fail(5, f"{told}: its flush is not settled")
+        if item.type == "function_call":
+            if item.called:
+                ledger.fail(10, f"{told}: a function call that the program was given was deleted")
+        elif not item.estimated and any(ledger.ms(segment.heard) for segment in item.segments):
+            ledger.fail(5, f"{told}: {max(ledger.ms(s.heard) for s in item.segments)} ms of it were heard")
+        elif item.shown_text:
+            ledger.fail(5, f"{told}: its text was shown")
+
+    def message_ended(self, notice: MessageEnded, eligible: bool) -> None:
+        """A message got its verdict."""
+        ledger = self._ledger
+        item = ledger.items.get(notice.item_id)
+        if item is None or item.type != "message":
+            ledger.fail(6, f"MessageEnded for {notice.item_id}, which is no message of the model's")
+            return
+        if item.ended is not None:
+            ledger.fail(6, f"{item.id} ended twice: {item.ended.verdict.value}, then {notice.verdict.value}")
+            return
+        item.ended = notice
+        for segment in item.segments:
+            segment.dismissed = True
+        if notice.estimated:
+            if eligible:
+                item.estimated = True
+            else:
+                ledger.fail(5, f"{item.id} is called estimated although the clock had answered")
+        cut = item.response.cut
+        if cut is not None and cut.interruption is not None:
+            verdicts = cut.interruption.verdicts
+            verdicts[notice.verdict.value] = verdicts.get(notice.verdict.value, 0) + 1
+            if item.estimated:
+                cut.estimated = True
+        if not item.estimated and item.response.audible:
+            self._check_verdict(item, notice)
+
+    def _check_verdict(self, item: ItemRecord, notice: MessageEnded) -> None:
+        ledger = self._ledger
+        heard = [segment.heard for segment in item.segments]
+        width = ledger.audio.sample_width
+        expected = self.expected(item)
+        what = f"{item.id} ended {notice.verdict.value}"
+        allowed = expected.verdict is None or notice.verdict is expected.verdict
+        if not allowed:
+            received = [self._received(item, segment) for segment in item.segments]
+            amounts = ", ".join(f"{h // width} of {r // width}" for h, r in zip(heard, received, strict=True)) or "no audio"
+            name = expected.verdict.value if expected.verdict is not None else ""
+            ledger.fail(6, f"{what}, but {amounts} samples were heard, which is {name}")
+            return
+        if notice.verdict is Verdict.TEXT:
+            return
+        clamped = [min(segment.heard, self._received(item, segment)) for segment in item.segments]
+        parts, joined = sum(map(ledger.ms, clamped)), ledger.ms(sum(clamped))
+        # A full message may lack its last sample (B02): the report of it can come after the end.
+        short = ledger.ms(sum(clamped) - width) if notice.verdict is Verdict.FULL else joined
+        if notice.heard_ms not in (parts, joined, short):
+            ledger.fail(11, f"{what} with heard_ms {notice.heard_ms}, but {joined} ms were audible")
+
+    # -- checks --------------------------------------------------------------------------------------------------------------
+
+    def expected(self, item: ItemRecord) -> Expected:
+        """What the design owes this message, from what was heard and what had arrived when it was cut."""
+        ledger = self._ledger
+        if item.type != "message":
+            return Expected("either")
+        if not item.audio_parts and not item.segments:
+            return Expected("nothing", Verdict.TEXT) if item.shown_text else Expected("either")
+        states = [(segment, self._snapshot(item, segment)) for segment in item.segments]
+        width = ledger.audio.sample_width
+        silent = item.audio_parts - {segment.content_index for segment in item.segments}
+        whole = [state.complete and segment.heard >= state.received - width for segment, state in states]
+        if not states and silent <= item.done_parts:
+            return Expected("either")
+        if all(whole) and not (silent - item.done_parts):
+            return Expected("nothing", Verdict.FULL)
+        if not item.response.dead:
+            return Expected("either")
+        audible = [ledger.ms(min(segment.heard, state.received)) for segment, state in states]
+        for (segment, _), heard_ms, full in zip(states, audible, whole, strict=True):
+            if heard_ms and not full:
+                return Expected("truncate", Verdict.PARTIAL, segment.content_index, heard_ms)
+        if any(audible):
+            return Expected("nothing", Verdict.PARTIAL)  # the part that was not heard is left (DESIGN section 3)
+        if item.shown_text:
+            return Expected("nothing", Verdict.SKIPPED)
+        return Expected("delete", Verdict.SKIPPED)
+
+    def check(self, cut: Cut) -> None:
+        """Invariant 5, for one cut: every item with unheard audio was truncated or deleted, and nothing else was."""
+        cut.checked = True
+        for response in cut.responses:
+            for item in list(response.items.values()):
+                self._check_item(item)
+
+    def _check_item(self, item: ItemRecord) -> None:
+        ledger = self._ledger
+        if item.type != "message" or item.response.out_of_band:
+            return
+        if item.estimated and item.ended is not None:
+            self._check_estimated(item, item.ended)
+            return
+        expected = self.expected(item)
+        told = [truncate.audio_end_ms for truncate in item.truncates]
+        heard = ", ".join(f"{ledger.ms(s.heard)} of {ledger.ms(s.received)} ms" for s in item.segments) or "no audio"
+        if expected.edit == "truncate":
+            if not told:
+                ledger.fail(5, f"{item.id} was cut ({heard} heard) and the server was not told")
+            if item.deletes:
+                ledger.fail(5, f"{item.id} was deleted although {heard} of it were heard")
+        elif expected.edit == "delete":
+            if told:
+                ledger.fail(5, f"{item.id} was truncated to {told[-1]} ms although {heard} were heard")
+            if item.announced and not item.deletes and not item.deleted:
+                ledger.fail(5, f"{item.id} was not heard ({heard}) and was not deleted")
+        elif expected.edit == "nothing":
+            if told:
+                ledger.fail(5, f"{item.id} needed no edit ({heard} heard) and was truncated to {told[-1]} ms")
+            if item.deletes:
+                ledger.fail(5, f"{item.id} needed no edit ({heard} heard) and was deleted")
+
+    def _check_estimated(self, item: ItemRecord, ended: MessageEnded) -> None:
+        """Against the core's own estimate, because the clock said nothing."""
+        ledger = self._ledger
+        told = [truncate.audio_end_ms for truncate in item.truncates]
+        if ended.verdict is Verdict.PARTIAL and len(item.segments) == 1 and (not told or told[-1] != ended.heard_ms):
+            ledger.fail(5, f"{item.id} was estimated at {ended.heard_ms} ms and the server was told {told}")
+        if ended.verdict is Verdict.SKIPPED and item.announced and not item.shown_text and not item.deletes:
+            ledger.fail(5, f"{item.id} was estimated as not heard and was not deleted")
+        if ended.verdict is Verdict.FULL and (told or item.deletes):
+            ledger.fail(5, f"{item.id} was estimated as heard in full and was edited")
+
+    def unheard_left(self, item: ItemRecord) -> bool:
+        """Whether the server still holds audio of this item that nobody heard and that the design does not leave there."""
+        truth = self._truth.get(item.id)
+        if truth is None or truth.deleted or item.estimated or item.response.out_of_band or not item.announced:
+            return False
+        expected = self.expected(item)
+        if expected.edit in ("nothing", "either") and expected.verdict is not None:
+            return False
+        width = self._ledger.audio.sample_width
+        held = {part.index: part.held_samples for part in truth.parts if part.kind == "audio"}
+        for segment in item.segments:
+            if expected.edit == "truncate" and segment.content_index != expected.content_index:
+                continue
+            if held.get(segment.content_index, 0) > segment.heard // width + 1:
+                return True
+        return False
+
+    def edit_lost(self) -> bool:
+        """Whether an edit is still on its way, so that the server's truth cannot show it yet."""
+        return any(self._ledger.now < edit.at + _IN_FLIGHT for edit in self._ledger.edits)
+
+    # -- helpers -------------------------------------------------------------------------------------------------------------
+
+    def _truncated_segment(self, item: ItemRecord, index: int) -> Segment | None:
+        for segment in item.segments:
+            if segment.content_index == index:
+                return segment
+        return None
+
+    def _snapshot(self, item: ItemRecord, segment: Segment) -> Snapshot:
+        cut = item.response.cut
+        if cut is not None and id(segment) in cut.snapshots:
+            return cut.snapshots[id(segment)]
+        if item.response.dead:
+            return Snapshot(0, False)
+        return Snapshot(segment.received, segment.complete)
+
+    def _received(self, item: ItemRecord, segment: Segment) -> int:
+        return self._snapshot(item, segment).received
+
+    def _record_error(self, item: ItemRecord, error: int) -> None:
+        cut = item.response.cut
+        if cut is not None and cut.interruption is not None:
+            cut.interruption.errors_ms.append(error)
+
+    def _estimated_error(self, item: ItemRecord, error: int) -> None:
+        cut = item.response.cut
+        if cut is not None:
+            cut.estimated = True
+            if cut.interruption is not None and not item.truncates:
+                cut.interruption.estimated_errors_ms.append(error)

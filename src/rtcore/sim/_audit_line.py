@@ -1,0 +1,259 @@
+"""What the core asks of the server and of itself: invariants 1, 2, 9, 10 and 12.
+
+One response at a time, edits before creations, cancels by id and only of what was cut, refusals with an excuse, one output for each
+call, and a deadline wherever something is waited for.
+"""
+
+from collections.abc import Mapping
+
+from rtcore._effects import Deadline
+from rtcore._notices import RequestEnded, ToolCalled
+from rtcore.sim._ledger import Creation, Ledger
+from rtcore.sim._seen import ClientSeen, ServerSeen
+from rtcore.sim._server_truth import Refusal, ServerItem
+from rtcore.sim.speaker import MILLISECOND
+
+_ACTIVE, _NOT_ACTIVE, _COMMIT, _DELETE = (
+    "Conversation already has an active response",
+    "Cancellation failed",
+    "Error committing input audio buffer",
+    "Error deleting item",
+)
+_TEXT_WAIT = 1_000 * MILLISECOND
+"""How long typed text waits for edits (the core's ``timeouts.text_ms``)."""
+_EDIT_WAIT = 5_000 * MILLISECOND
+"""After how long an edit without an answer counts as settled (``timeouts.edit_ms``)."""
+_SERVER_CANCEL = 400 * MILLISECOND
+"""After how long the core may cancel for a server that interrupts by itself (DESIGN section 4)."""
+
+
+class LineAudit:
+    """Owner of invariants 1, 2, 9, 10 and 12."""
+
+    def __init__(self, ledger: Ledger, *, server_interrupts: bool, allowance: int) -> None:
+        self._ledger = ledger
+        self._server_interrupts = server_interrupts
+        self._allowance = allowance
+        self._open: dict[int, str] = {}
+        self._settled: set[int] = set()
+        self._called: dict[str, int] = {}
+        self._outputs: dict[str, int] = {}
+        self._texts: list[int] = []
+        self._underway: list[ServerSeen] = []
+
+    # -- requests (2) --------------------------------------------------------------------------------------------------------
+
+    def issued(self, request: int, what: str) -> None:
+        """A command gave back a request number."""
+        if request in self._open or request in self._settled:
+            self._ledger.fail(2, f"request {request} ({what}) was given before")
+        self._open[request] = what
+
+    def request_ended(self, notice: RequestEnded) -> None:
+        """A request settled."""
+        if notice.request in self._settled:
+            self._ledger.fail(2, f"request {notice.request} settled twice")
+        elif notice.request not in self._open:
+            self._ledger.fail(2, f"request {notice.request} settled and was never given")
+        else:
+            del self._open[notice.request]
+            self._settled.add(notice.request)
+
+    @property
+    def requests_open(self) -> bool:
+        """Whether a request waits for its end."""
+        return bool(self._open)
+
+    def all_settled(self) -> None:
+        """The session is over: nothing may be left."""
+        for request, what in self._open.items():
+            self._ledger.fail(2, f"request {request} ({what}) never settled")
+
+    # -- what the core sends (1, 5, 9) ---------------------------------------------------------------------------------------
+
+    def create_response(self, message: ClientSeen) -> None:
+        """A ``response.create`` leaves the core."""
+        ledger = self._ledger
+        body = message.response or {}
+        metadata = body.get("metadata")
+        request = metadata.get("rtcore_request") if isinstance(metadata, dict) else None
+        out_of_band = body.get("conversation") == "none"
+        if not out_of_band:
+            waiting = [creation for creation in ledger.creations if not creation.out_of_band]
+            active = [r.id for r in ledger.responses.values() if r.known and not r.done and not r.out_of_band]
+            if waiting:
+                ledger.fail(1, f"response.create while another ({waiting[0].event_id}) has no answer")
+            if active:
+                ledger.fail(1, f"response.create while {active[0]} is not done")
+            self._edits_first("response.create", None)
+        ledger.creations.append(Creation(message.event_id, request, out_of_band, message))
+
+    def create_item(self, message: ClientSeen) -> None:
+        """A ``conversation.item.create`` leaves the core."""
+        body = message.item or {}
+        call_id = body.get("call_id")
+        if body.get("type") == "function_call_output" and isinstance(call_id, str):
+            self._outputs[call_id] = self._outputs.get(call_id, 0) + 1
+            if self._outputs[call_id] > 1:
+                self._ledger.fail(10, f"{call_id} got {self._outputs[call_id]} outputs")
+            if call_id not in self._called:
+                self._ledger.fail(10, f"{call_id} got an output before it was called")
+        elif body.get("type") == "message" and body.get("role") == "user":
+            self._edits_first("a user item", self._texts.pop(0) if self._texts else None)
+
+    def text_typed(self) -> None:
+        """The program sent text: its item may wait for edits, but not for ever."""
+        self._texts.append(self._ledger.now)
+
+    def _edits_first(self, what: str, since: int | None) -> None:
+        ledger = self._ledger
+        if since is not None and ledger.now >= since + _TEXT_WAIT:
+            return
+        if ledger.flush_open(self._allowance):
+            ledger.fail(5, f"{what} was created while a flush was unsettled")
+        waiting = [edit for edit in ledger.edits if ledger.now < edit.at + _EDIT_WAIT]
+        if waiting:
+            ledger.fail(5, f"{what} was created while the {waiting[0].kind} of {waiting[0].item_id} was unsettled")
+
+    def cancel(self, message: ClientSeen) -> None:
+        """A ``response.cancel`` leaves the core."""
+        ledger = self._ledger
+        response = ledger.responses.get(message.response_id or "")
+        if message.response_id is None:
+            ledger.fail(3, "a cancel without response_id, which may hit any response")
+        elif response is None or not response.known:
+            ledger.fail(3, f"a cancel of {message.response_id}, which has not reached the client")
+        else:
+            response.cancels += 1
+            told = f"a cancel of {response.id}"
+            if response.done:
+                ledger.fail(9, f"{told}, which is done")
+            if response.cancels > 1:
+                ledger.fail(9, f"{told}, which was cancelled before")
+            if not response.dead and not response.out_of_band:
+                ledger.fail(3, f"{told}, which nothing interrupted")
+            cut = response.cut
+            if cut is not None and cut.cause == "server" and self._server_interrupts and not response.out_of_band:
+                if ledger.now < cut.at + _SERVER_CANCEL or response.last_audio_at < cut.at:
+                    ledger.fail(9, f"{told}, although the server interrupts by itself")
+                ledger.saw("server's cancel missing")
+
+    # -- what the server answers (1, 9) --------------------------------------------------------------------------------------
+
+    def underway(self, message: ServerSeen) -> None:
+        """A message that could excuse a refusal left the server."""
+        if message.type in _DECISIVE:
+            self._underway.append(message)
+            del self._underway[:-200]
+
+    def refused(self, refusal: Refusal, cause: ClientSeen | None) -> bool:
+        """The server refused something; whether that is on the closed list and excused."""
+        ledger = self._ledger
+        code = refusal.code or _code(refusal.message)
+        ledger.errors[code] = ledger.errors.get(code, 0) + 1
+        why = f"the server refused {cause.type if cause is not None else 'nothing of ours'}: {code}: {refusal.message}"
+        if cause is None:
+            # The server's own automatic creation met a running response.
+            if code == "conversation_already_has_active_response":
+                return True
+            ledger.fail(9, why)
+            return False
+        decisive = _EXCUSES.get(code)
+        if decisive is None:
+            ledger.fail(9, why)
+            return False
+        for message in reversed(self._underway):
+            late = message.got_order == 0 or message.got_order > cause.sent_order
+            if late and message.type in decisive and _concerns(message, cause):
+                ledger.saw(f"excused {code}")
+                return True
+        ledger.fail(9, f"{why}; nothing decisive was under way")
+        return False
+
+    def creation_answered(self, *, event_id: str | None = None, request: object = None) -> Creation | None:
+        """A creation was accepted or refused: it is in flight no more. Gives it, if there was one."""
+        ledger = self._ledger
+        for creation in ledger.creations:
+            if (event_id is not None and creation.event_id == event_id) or (request is not None and creation.request == request):
+                ledger.creations.remove(creation)
+                return creation
+        return None
+
+    # -- tools (10) ----------------------------------------------------------------------------------------------------------
+
+    def tool_called(self, notice: ToolCalled) -> None:
+        """A function call was given to the program."""
+        ledger = self._ledger
+        self._called[notice.call_id] = self._called.get(notice.call_id, 0) + 1
+        if self._called[notice.call_id] > 1:
+            ledger.fail(10, f"{notice.call_id} was called twice")
+        item = ledger.items.get(notice.item_id)
+        if item is not None:
+            item.called = True
+        if item is None or not item.call_done:
+            ledger.fail(10, f"{notice.call_id} was called before it was complete")
+
+    def tools_settled(self, truth: Mapping[str, ServerItem]) -> None:
+        """At the end: every completed call that the server still holds has its output, and no incomplete one is left."""
+        for item in truth.values():
+            if item.type != "function_call" or item.deleted or item.out_of_band or item.call_id is None:
+                continue
+            record = self._ledger.items.get(item.id)
+            if record is None:
+                continue
+            count = self._outputs.get(item.call_id, 0)
+            if item.status == "completed" and count != 1:
+                self._ledger.fail(10, f"{item.call_id} completed and has {count} outputs")
+            elif item.status != "completed" and record.announced and not record.response.cancels and count == 0:
+                self._ledger.fail(10, f"{item.call_id} never completed and was left in the conversation")
+
+    # -- deadlines (12) ------------------------------------------------------------------------------------------------------
+
+    def ticked(self, before: Deadline, after: Deadline | None) -> None:
+        """The core was ticked at its deadline."""
+        if after is not None and after.at <= before.at:
+            self._ledger.fail(12, f"after tick({before.at}) for {before.why!r} the deadline is {after.at} ({after.why!r})")
+
+    def waiting(self, deadline: Deadline | None) -> None:
+        """What the core waits for has a deadline with a reason."""
+        ledger = self._ledger
+        if deadline is None:
+            what = "a flush" if ledger.flush_open(self._allowance) else "an edit" if ledger.edits else ""
+            what = what or ("a creation" if ledger.creations else "")
+            if what:
+                ledger.fail(12, f"the core waits for the answer to {what} without a deadline")
+        elif not deadline.why:
+            ledger.fail(12, "a deadline without a reason")
+
+
+_DECISIVE = frozenset(
+    {"response.done", "response.created", "input_audio_buffer.committed", "input_audio_buffer.cleared", "conversation.item.deleted"}
+)
+_EXCUSES: dict[str, frozenset[str]] = {
+    "response_cancel_not_active": frozenset({"response.done"}),
+    "conversation_already_has_active_response": frozenset({"response.created"}),
+    "input_audio_buffer_commit_empty": frozenset({"input_audio_buffer.committed", "input_audio_buffer.cleared"}),
+    "item_delete_invalid_item_id": frozenset({"conversation.item.deleted"}),
+}
+
+
+def _concerns(message: ServerSeen, cause: ClientSeen) -> bool:
+    if cause.type == "response.cancel":
+        return message.response is not None and message.response.id == cause.response_id
+    if cause.type == "conversation.item.delete":
+        return message.item_id == cause.item_id
+    return True
+
+
+def _code(message: str) -> str:
+    """Older servers send a null code: the text says which it is (facts 6)."""
+    for text, code in (
+        (_ACTIVE, "conversation_already_has_active_response"),
+        (_NOT_ACTIVE, "response_cancel_not_active"),
+        (_COMMIT, "input_audio_buffer_commit_empty"),
+        ("buffer too small", "input_audio_buffer_commit_empty"),
+        (_DELETE, "item_delete_invalid_item_id"),
+    ):
+        if text in message:
+            return code
+    return message

@@ -1,0 +1,195 @@
+"""What the auditor writes down: responses, items, cuts, flushes and interruptions, as they really were.
+
+Nothing here decides; ``fail`` is the one way in which a broken invariant is recorded. Times are nanoseconds of virtual time, orders
+count the server messages that had reached the client.
+"""
+
+from msgspec import Struct, field
+
+from rtcore._formats import AudioFormat
+from rtcore._notices import MessageEnded
+from rtcore.sim._seen import ClientSeen
+from rtcore.sim.matching import Matcher, Place, Segment
+from rtcore.sim.results import Violation
+
+_ROUNDING = 1_000
+"""The core reckons in float seconds: a microsecond is no difference."""
+MAX_VIOLATIONS = 40
+"""After so many the world is broken, and more would only hide the first."""
+
+
+class Interruption(Struct, eq=False):
+    """One interruption by the user or the program, and what came of it."""
+
+    kind: str
+    begun_at: int
+    arrived_at: int | None = None
+    """When it reached the client."""
+    flushes: list[tuple[int, int]] = field(default_factory=list)
+    """What it silenced: when it reached the client, and the generation."""
+    verdicts: dict[str, int] = field(default_factory=dict)
+    errors_ms: list[int] = field(default_factory=list)
+    estimated_errors_ms: list[int] = field(default_factory=list)
+    unheard_left: int = 0
+    server_errors: int = 0
+    answered: bool | None = None
+
+
+class Flushing(Struct, eq=False):
+    """A flush that the core asked for."""
+
+    generation: int
+    asked_at: int
+    answered_at: int | None = None
+
+
+class Snapshot(Struct, gc=False):
+    """A segment at the moment of its cut: bytes that had reached the client, and whether its end had."""
+
+    received: int
+    complete: bool
+
+
+class Cut(Struct, eq=False):
+    """An interruption that left something unheard."""
+
+    at: int
+    cause: str
+    interruption: Interruption | None
+    responses: list["ResponseRecord"]
+    flush: Flushing | None = None
+    snapshots: dict[int, Snapshot] = field(default_factory=dict)
+    """By the id() of the segment."""
+    checked: bool = False
+    estimated: bool = False
+
+
+class Truncate(Struct, frozen=True):
+    """A truncate that the core sent."""
+
+    at: int
+    content_index: int
+    audio_end_ms: int
+
+
+class ItemRecord(Struct, eq=False):
+    """An item that the model made, as far as the client has seen it."""
+
+    id: str
+    type: str
+    response: "ResponseRecord"
+    announced: bool = False
+    audio_parts: set[int] = field(default_factory=set)
+    done_parts: set[int] = field(default_factory=set)
+    shown_text: bool = False
+    segments: list[Segment] = field(default_factory=list)
+    truncates: list[Truncate] = field(default_factory=list)
+    late_audio: bool = False
+    """Audio of it reached the client after the last truncate was sent."""
+    deletes: int = 0
+    deleted: bool = False
+    ended: MessageEnded | None = None
+    estimated: bool = False
+    """The core marked it so, and the clock had indeed not answered."""
+    call_id: str | None = None
+    call_done: bool = False
+    called: bool = False
+    """The program was told of the call."""
+
+    @property
+    def samples(self) -> int:
+        """Bytes heard of all its parts."""
+        return sum(segment.heard for segment in self.segments)
+
+
+class ResponseRecord(Struct, eq=False):
+    """A response, as far as the client has seen it."""
+
+    id: str
+    order: int
+    out_of_band: bool = False
+    audible: bool = True
+    """It enters the speech queue; an out-of-band response does so only if the program wants it."""
+    known: bool = False
+    """Some event of it reached the client."""
+    created: bool = False
+    done: bool = False
+    status: str = ""
+    cut: Cut | None = None
+    dead: bool = False
+    """Cut, or of a request that was interrupted before it became a response."""
+    dead_at: int = 0
+    dead_from: Place | None = None
+    cancels: int = 0
+    last_audio_at: int = -1
+    items: dict[str, ItemRecord] = field(default_factory=dict)
+    audio_parts: int = 0
+
+
+class Creation(Struct, eq=False):
+    """A ``response.create`` that has no answer yet."""
+
+    event_id: str | None
+    request: str | None
+    out_of_band: bool
+    sent: ClientSeen
+    killed: bool = False
+    """Interrupted before it was answered: its response is dead on arrival (B15)."""
+
+
+class Edit(Struct, eq=False):
+    """A truncate or delete of the core's that has no answer yet."""
+
+    kind: str
+    item_id: str
+    event_id: str | None
+    at: int
+
+
+class Ledger:
+    """All records of one world."""
+
+    def __init__(self, seed: int, audio: AudioFormat) -> None:
+        self.seed = seed
+        self.audio = audio
+        self.now = 0
+        self.order = 0
+        self.violations: list[Violation] = []
+        self.responses: dict[str, ResponseRecord] = {}
+        self.items: dict[str, ItemRecord] = {}
+        self.matcher = Matcher(audio.sample_width)
+        self.flushes: list[Flushing] = []
+        self.cuts: list[Cut] = []
+        self.creations: list[Creation] = []
+        self.edits: list[Edit] = []
+        self.situations: dict[str, int] = {}
+        self.errors: dict[str, int] = {}
+
+    def fail(self, invariant: int, text: str, at: int | None = None) -> None:
+        """An invariant of DESIGN section 6 is broken."""
+        if len(self.violations) < MAX_VIOLATIONS:
+            time = self.now if at is None else at
+            self.violations.append(Violation(self.seed, invariant, time / 1_000_000_000, text))
+
+    def saw(self, situation: str) -> None:
+        """Something worth testing came up."""
+        self.situations[situation] = self.situations.get(situation, 0) + 1
+
+    def ms(self, count: int) -> int:
+        """Whole milliseconds in ``count`` bytes."""
+        return self.audio.ms(count // self.audio.sample_width)
+
+    def flush_open(self, allowance: int) -> bool:
+        """Whether a flush has no answer, and the core has no right yet to go on without one."""
+        return any(f.answered_at is None and self.now < f.asked_at + allowance - _ROUNDING for f in self.flushes)
+
+    def flush_waits(self, allowance: int) -> bool:
+        """Whether a flush has no answer, and the core may still be waiting for it."""
+        return any(f.answered_at is None and self.now <= f.asked_at + allowance + _ROUNDING for f in self.flushes)
+
+    def response(self, response_id: str) -> ResponseRecord:
+        """The record of a response, made at the first sight of its id on the wire."""
+        found = self.responses.get(response_id)
+        if found is None:
+            found = self.responses[response_id] = ResponseRecord(response_id, len(self.responses))
+        return found

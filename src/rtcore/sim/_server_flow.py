@@ -1,0 +1,292 @@
+"""What happens when: responses and the one slot they compete for, cancels, the user's turns, and transcripts that come late."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, Protocol
+
+from rtcore._formats import AudioFormat
+from rtcore.sim._server_edits import check_response, decode_audio
+from rtcore.sim._server_generation import Generation
+from rtcore.sim._server_plan import draw_plan
+from rtcore.sim._server_schema import Fault
+from rtcore.sim._server_state import State
+from rtcore.sim._server_truth import ServerItem, ServerResponse
+from rtcore.sim._server_turns import Detector
+from rtcore.sim._server_wire import Json, audio_format
+
+_LIMIT_CODE = "conversation_already_has_active_response"
+
+
+class Task(Protocol):
+    """Something that goes on by itself: due ``at``, until ``finished``."""
+
+    at: float
+    finished: bool
+
+    def step(self) -> None:
+        """Do what is due."""
+
+
+class _Transcription:
+    """The user's words, some time after they were said."""
+
+    def __init__(self, state: State, item_id: str, steps: Iterator[int]) -> None:
+        self.at = state.now
+        self.item_id = item_id
+        self.finished = False
+        self._steps = steps
+
+    def step(self) -> None:
+        wait = next(self._steps, None)
+        if wait is None:
+            self.finished = True
+        else:
+            self.at += wait / 1_000_000
+
+
+class Flow:
+    """The moving part of one connection."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.tasks: list[Task] = []
+        self.active: Generation | None = None
+        self._out_of_band: dict[str, Generation] = {}
+        self._script = list(state.options.script)
+        self._script.reverse()
+        self._plans = state.rng.fork("plans")
+        self._transcripts = state.rng.fork("transcripts")
+        self._detector = Detector(state.rng.fork("turns"))
+        self._turn_item: str | None = None
+        self._owed = False
+
+    # -- time -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next event is due."""
+        due: float | None = None
+        for task in self.tasks:
+            if due is None or task.at < due:
+                due = task.at
+        return due
+
+    def advance(self) -> None:
+        """Do everything that is due by now, in the order of its time."""
+        while tasks := self.tasks:
+            task = tasks[0] if len(tasks) == 1 else min(tasks, key=_due)
+            if task.at > self.state.now:
+                return
+            task.step()
+            if task.finished:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Forget what has finished; a turn that waited for the slot gets its response."""
+        self.tasks = [task for task in self.tasks if not task.finished]
+        self._out_of_band = {key: running for key, running in self._out_of_band.items() if not running.finished}
+        if self.active is not None and self.active.finished:
+            self.active = None
+        if self._owed and self.active is None:
+            self._owed = False
+            self._start("turn", {}, None)
+
+    # -- responses ------------------------------------------------------------------------------------------------------------
+
+    def create(self, event: Json) -> Fault | None:
+        """response.create."""
+        state = self.state
+        wanted = state.wire.read_session(event.get("response") or {})
+        if fault := check_response(state, wanted):
+            return fault
+        if wanted.get("conversation") != "none" and self.active is not None:
+            return _busy(self.active)
+        self._start("client", wanted, event.get("event_id"))
+        return None
+
+    def _start(self, cause: Literal["client", "turn"], wanted: Json, event_id: str | None) -> None:
+        state = self.state
+        apart = wanted.get("conversation") == "none"
+        response = ServerResponse(
+            id=state.new_id("resp"),
+            cause=cause,
+            accepted_at=state.now,
+            out_of_band=apart,
+            metadata=wanted.get("metadata"),
+            client_event_id=event_id,
+        )
+        state.responses[response.id] = response
+        if self._script and not apart:
+            plan = self._script.pop()
+        else:
+            last = state.items[state.last_item() or ""] if state.order else None
+            tools: list[Json] = wanted["tools"] if "tools" in wanted else state.session["tools"]
+            plan = draw_plan(
+                self._plans,
+                state.options,
+                spoken_only=last is not None and last.type == "function_call_output",
+                text_only=(wanted.get("output_modalities") or state.session["output_modalities"]) == ["text"],
+                tools=tools,
+                tool_choice=wanted.get("tool_choice", state.session["tool_choice"]),
+            )
+        generation = Generation(state, response, plan, wanted)
+        if apart:
+            self._out_of_band[response.id] = generation
+        else:
+            self.active = generation
+        self.tasks.append(generation)
+
+    def cancel(self, event: Json) -> Fault | None:
+        """response.cancel: by id, or the conversation's running response."""
+        wanted = event.get("response_id")
+        running = self.active
+        if wanted is not None:
+            if running is None or running.response.id != wanted:
+                running = self._out_of_band.get(wanted)
+        elif running is not None and not running.started and self.state.rules.cancel_before_created == "refused":
+            running = None
+        if running is None or running.finished:
+            return Fault("response_cancel_not_active", None, "Cancellation failed: no active response found")
+        running.stop("client_cancelled")
+        self._settle()
+        return None
+
+    # -- input audio ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _format(self) -> AudioFormat:
+        return audio_format(self.state.session["audio"]["input"]["format"])
+
+    def append(self, event: Json) -> Fault | None:
+        """input_audio_buffer.append, as decoded JSON."""
+        audio = decode_audio(event["audio"], "audio")
+        if isinstance(audio, Fault):
+            return audio
+        self.hear(audio)
+        return None
+
+    def hear(self, audio: bytes) -> None:
+        """Appended audio; there is no answer but what turn detection finds."""
+        for kind, at_ms in self._detector.append(audio, self._format, self.state.turn_detection):
+            self._edge(kind, at_ms)
+
+    def user_speech(self, kind: Literal["started", "stopped"]) -> None:
+        """What turn detection would have found."""
+        detection = self.state.turn_detection
+        edge = self._detector.force(kind, self._format, detection) if detection is not None else None
+        if edge is not None:
+            self._edge(*edge)
+
+    def session_changed(self) -> None:
+        """Another session is in force."""
+        if self.state.turn_detection is None:
+            self._detector.switch_off()
+
+    def commit(self, event: Json) -> Fault | None:
+        """input_audio_buffer.commit: at least 100 ms, and no response by itself (protocol facts, 5.9)."""
+        held = self._detector.buffered_ms(self._format)
+        if held < 100:
+            message = (
+                "Error committing input audio buffer: buffer too small. "
+                f"Expected at least 100ms of audio, but buffer only has {held:.2f}ms of audio."
+            )
+            return Fault("input_audio_buffer_commit_empty", None, message)
+        self._detector.take_all()
+        self._commit()
+        return None
+
+    def clear(self, event: Json) -> Fault | None:
+        """input_audio_buffer.clear; a turn that had begun in it never becomes an item (protocol facts, 8.4)."""
+        self._detector.take_all()
+        self._turn_item = None
+        self.state.emit("input_audio_buffer.cleared")
+        return None
+
+    def _edge(self, kind: Literal["started", "stopped"], at_ms: int) -> None:
+        if kind == "started":
+            self._speech_started(at_ms)
+        else:
+            self._speech_stopped(at_ms)
+
+    def _flag(self, name: str) -> bool:
+        # Null and absent count as the default, true (C13).
+        detection = self.state.turn_detection or {}
+        return detection.get(name) is not False
+
+    def _speech_started(self, at_ms: int) -> None:
+        state = self.state
+        self._turn_item = state.new_id("item")
+        self._owed = False
+        cut = self.active if self._flag("interrupt_response") else None
+        first = cut is not None and state.rules.cascade == "before_speech_started"
+        if cut is not None and first:
+            cut.stop("turn_detected", at_once=True)
+        state.emit("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._turn_item)
+        if cut is not None and not first:
+            cut.stop("turn_detected")
+        self._settle()
+
+    def _speech_stopped(self, at_ms: int) -> None:
+        state = self.state
+        self._turn_item = self._turn_item or state.new_id("item")
+        state.emit("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._turn_item)
+        self._detector.take_turn()
+        self._commit()
+        if not self._flag("create_response"):
+            return
+        if self.active is None:
+            self._start("turn", {}, None)
+        elif self.active.ending:
+            # It is ending already: the response to the turn comes after its response.done.
+            self._owed = True
+        else:
+            # The server's own attempt fails where nothing was interrupted (protocol facts, 8.2: create without interrupt).
+            state.refuse(_busy(self.active))
+
+    def _commit(self) -> None:
+        state = self.state
+        item = ServerItem(
+            id=self._turn_item or state.new_id("item"),
+            type="message",
+            role="user",
+            origin="turn",
+            order=0,
+            announced_at=state.now,
+            status="completed",
+            content=[{"type": "input_audio", "transcript": None}],
+        )
+        self._turn_item = None
+        state.emit("input_audio_buffer.committed", previous_item_id=state.last_item(), item_id=item.id)
+        state.add(item)
+        state.announce(item)
+        state.finish(item, "completed")
+        if state.session["audio"]["input"]["transcription"] is not None:
+            self.tasks.append(_Transcription(state, item.id, self._transcribe(item)))
+
+    def _transcribe(self, item: ServerItem) -> Iterator[int]:
+        state, rng = self.state, self._transcripts.fork(item.id)
+        text = "" if rng.chance(80) else state.bank.phrase(rng)
+        yield rng.between(*state.options.transcription_delay_ms) * 1000
+        stem = "conversation.item.input_audio_transcription"
+        where: dict[str, Any] = {"item_id": item.id, "content_index": 0}
+        if rng.chance(state.options.transcription_failed_per_mille):
+            error = {"type": "server_error", "code": "audio_unintelligible", "message": "Transcription failed.", "param": None}
+            state.emit(f"{stem}.failed", **where, error=error)
+            return
+        words = text.split(" ") if text else []
+        for index, word in enumerate(words):
+            state.emit(f"{stem}.delta", **where, delta=word if index == 0 else f" {word}")
+            yield rng.between(0, 60_000)
+        item.content = [{"type": "input_audio", "transcript": text}]
+        state.emit(f"{stem}.completed", **where, transcript=text, usage={"type": "duration", "seconds": 1.0})
+
+
+def _due(task: Task) -> float:
+    return task.at
+
+
+def _busy(running: Generation) -> Fault:
+    message = (
+        f"Conversation already has an active response in progress: {running.response.id}. "
+        "Wait until the response is finished before creating a new one."
+    )
+    return Fault(_LIMIT_CODE, None, message)

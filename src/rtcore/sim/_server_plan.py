@@ -1,0 +1,306 @@
+"""What the simulated server is going to do: options, scripted responses, and the answers that nobody knows.
+
+A response is a plan before it is a stream: what it contains and how it is paced. A test or a demonstration writes plans
+(``ServerOptions.script``); everything else is drawn from the seed by ``draw_plan``. ``Rules`` are the answers of one server to
+the questions that the protocol's facts leave open.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from rtcore.sim._rng import Rng
+
+Range = tuple[int, int]
+"""Lowest and highest value, both included."""
+
+
+# -- what the facts leave open ----------------------------------------------------------------------------------------------
+
+
+class Rules(Struct, frozen=True):
+    """One server's answers where the real server's are unknown; the defaults are the likeliest ones.
+
+    - ``truncate_midway``: audio generated after a truncate of a running item is sent either way, and then dropped or kept (5.6).
+    - ``truncate_repeat``: a truncate at the value it already has is accepted, or refused as ``item_already_truncated`` (5.6).
+    - ``delete_midway``: a deleted item of a running response falls silent, or its deltas go on.
+    - ``cascade``: whether the closing events of an interrupted response come after ``speech_started`` or before (4.9).
+    - ``error_event_id``: whether an error names the client event: always, not for an active response or a duplicate id, never.
+    - ``codes``: current error codes, or null where older servers had null (6.1).
+    - ``unknown_item_text``: which of the two known texts a truncate of an unknown item gets (6.1).
+    - ``item_done``: whether generated items get ``conversation.item.done``.
+    - ``done_predecessor``: whether ``conversation.item.done`` names the predecessor or null (3.4).
+    - ``late_cancel``: a cancel that arrives when only closing events are left still cancels, or the response completes.
+    - ``created_if_cancelled``: whether a response cancelled before its ``response.created`` still gets one (4.10).
+    - ``cancel_before_created``: a cancel without an id in that moment is refused as not active, or cancels (F049).
+    - ``rate_limits``: when ``rate_limits.updated`` comes (4.3).
+    - ``audio_done_first``: whether a part's audio or its transcript is closed first (S07).
+    - ``cascade_audio_done``: whether the cascade closes audio and transcript before the part (4.9).
+    - ``cancelled_output``: whether a cancelled response lists its items (7.3).
+    - ``whole_samples``: whether every delta holds whole samples (9.2).
+    - ``obfuscation``: whether text deltas carry padding (facts: ``obfuscation``).
+    - ``part_content``: whether content_part events repeat the part as ``content`` (13, Azure GA).
+    - ``detection_echo``: whether unset flags of turn detection are acknowledged as true, as null or not at all (C13).
+    - ``detection_merge``: whether a turn detection of the same type keeps what the update does not name, or takes defaults.
+    - ``held_short_ms``: by how much the held length is below what was sent (F005).
+    """
+
+    truncate_midway: Literal["drops_later", "keeps_later"] = "drops_later"
+    truncate_repeat: Literal["accepted", "refused"] = "accepted"
+    delete_midway: Literal["silent", "goes_on"] = "silent"
+    cascade: Literal["after_speech_started", "before_speech_started"] = "after_speech_started"
+    error_event_id: Literal["always", "usual", "never"] = "usual"
+    codes: Literal["current", "old"] = "current"
+    unknown_item_text: Literal["not_found", "does_not_exist"] = "does_not_exist"
+    item_done: bool = True
+    done_predecessor: bool = True
+    late_cancel: Literal["cancelled", "completed"] = "cancelled"
+    created_if_cancelled: bool = True
+    cancel_before_created: Literal["refused", "cancels"] = "refused"
+    rate_limits: Literal["after_done", "at_start", "never"] = "after_done"
+    audio_done_first: bool = True
+    cascade_audio_done: bool = True
+    cancelled_output: Literal["listed", "empty"] = "listed"
+    whole_samples: bool = True
+    obfuscation: bool = False
+    part_content: bool = False
+    detection_echo: Literal["true", "null", "absent"] = "true"
+    detection_merge: bool = True
+    held_short_ms: int = 0
+
+
+def draw_rules(rng: Rng, *, harsh: bool, held_short_ms: int) -> Rules:
+    """One server's rules. ``harsh`` allows answers beyond those that a correct client is sure to survive without an error."""
+    return Rules(
+        truncate_midway=rng.choice(("drops_later", "keeps_later")),
+        truncate_repeat="refused" if harsh and rng.chance(500) else "accepted",
+        delete_midway=rng.choice(("silent", "goes_on")),
+        cascade="before_speech_started" if rng.chance(250) else "after_speech_started",
+        error_event_id=rng.choice(("always", "always", "usual", "usual", "never")),
+        codes="old" if rng.chance(250) else "current",
+        unknown_item_text=rng.choice(("not_found", "does_not_exist")),
+        item_done=not rng.chance(120),
+        done_predecessor=rng.chance(500),
+        late_cancel=rng.choice(("cancelled", "completed")),
+        created_if_cancelled=not rng.chance(250),
+        cancel_before_created=rng.choice(("refused", "cancels")),
+        rate_limits=rng.choice(("after_done", "after_done", "at_start", "never")),
+        audio_done_first=not rng.chance(250),
+        cascade_audio_done=not rng.chance(250),
+        cancelled_output="empty" if rng.chance(250) else "listed",
+        whole_samples=not rng.chance(125),
+        obfuscation=rng.chance(500),
+        part_content=rng.chance(250),
+        detection_echo=rng.choice(("true", "true", "true", "true", "null", "absent")),
+        detection_merge=rng.chance(500),
+        held_short_ms=rng.between(0, held_short_ms),
+    )
+
+
+# -- plans ------------------------------------------------------------------------------------------------------------------
+
+
+class PartPlan(Struct, frozen=True):
+    """One content part.
+
+    An audio part lasts ``audio_ms`` plus ``extra_samples`` (at the output format's rate) and takes its words from the voices,
+    near the beginning of ``voice`` where one is named. A text part says ``text``, or some words where that is empty.
+    """
+
+    kind: Literal["audio", "text"] = "audio"
+    audio_ms: int = 3000
+    extra_samples: int = 0
+    text: str = ""
+    voice: str | None = None
+
+
+class MessagePlan(Struct, frozen=True):
+    """One message item. ``phase`` is ``"commentary"``, ``"final_answer"`` or None (11.2)."""
+
+    parts: tuple[PartPlan, ...] = (PartPlan(),)
+    phase: str | None = None
+
+
+class CallPlan(Struct, frozen=True):
+    """One function call; ``arguments`` is JSON text, sent in ``fragments`` deltas."""
+
+    name: str
+    arguments: str = "{}"
+    fragments: int = 4
+
+
+class Stall(Struct, frozen=True):
+    """Generation stands still for ``for_s`` seconds when ``at_ms`` of the audio of output number ``output`` have been sent."""
+
+    output: int
+    at_ms: int
+    for_s: float
+
+
+Interleaving = Literal["sequential", "announced", "ahead", "late_close"]
+"""How one output follows another: announced after the one before has closed; announced while it is still sent; announced, with
+text or arguments running ahead; announced, and the one before closed only after the first audio of the next (4.6, 4.8)."""
+
+
+class ResponsePlan(Struct, frozen=True):
+    """One response: its outputs in order, and the pace.
+
+    ``think_s`` passes before its first event, ``gap_s`` between the declaration of an audio part and its first audio.
+    ``rate_percent`` is the speed of the audio against real time (200: twice as fast). Deltas are ``delta_ms`` long, cut every 20
+    ms; ``ragged`` ones at any sample (or byte, see ``Rules.whole_samples``). ``burst`` deltas leave at once, then the pause that
+    the rate demands; ``jitter_percent`` varies it. ``transcript_lead_ms`` is how far the transcript runs ahead. ``stragglers``
+    deltas still leave after a cancel (None: drawn). ``ends`` is the status: ``incomplete`` and ``failed`` responses break off
+    after their last delta, with ``detail`` as the reason or the error code.
+    """
+
+    output: tuple[MessagePlan | CallPlan, ...] = (MessagePlan(),)
+    think_s: float = 0.2
+    gap_s: float = 0.1
+    rate_percent: int = 300
+    delta_ms: Range = (100, 100)
+    ragged: bool = False
+    burst: int = 1
+    jitter_percent: int = 0
+    transcript_lead_ms: int = 500
+    interleaving: Interleaving = "sequential"
+    stalls: tuple[Stall, ...] = ()
+    stragglers: int | None = None
+    ends: Literal["completed", "incomplete", "failed"] = "completed"
+    detail: str | None = None
+
+
+def spoken(*audio_ms: int, think_s: float = 0.2, rate_percent: int = 300) -> ResponsePlan:
+    """A plan with one spoken message per length (ms): ``spoken(3000, 2000)``."""
+    messages = tuple(MessagePlan((PartPlan(audio_ms=length),)) for length in audio_ms)
+    return ResponsePlan(messages, think_s=think_s, rate_percent=rate_percent)
+
+
+class ServerOptions(Struct, frozen=True):
+    """How a server behaves. Ranges are drawn from evenly; ``*_per_mille`` are chances in 1000.
+
+    ``script`` is used in order for the responses of the conversation before drawing begins. ``rules`` fixes what the facts leave
+    open; None draws it from the seed (``Server.rules`` tells). ``harsh`` lets the draw include answers with which a correct
+    client cannot avoid an error; ``held_short_ms`` lets the held length be that much below the sent one (F005). ``session_s`` is
+    the session's life and ``epoch_s`` the Unix time at ``now == 0``, for ``expires_at``. ``log`` keeps ``Server.log``.
+    """
+
+    dialect: Literal["openai", "azure-preview"] = "openai"
+    model: str = "gpt-realtime"
+    script: tuple[ResponsePlan, ...] = ()
+    rules: Rules | None = None
+    harsh: bool = False
+    held_short_ms: int = 0
+    message_weights: tuple[int, int, int] = (55, 30, 15)
+    audio_ms: Range = (300, 9000)
+    text_per_mille: int = 40
+    two_parts_per_mille: int = 60
+    call_per_mille: int = 250
+    think_ms: Range = (30, 900)
+    gap_ms: Range = (0, 400)
+    rate_percent: Range = (120, 1000)
+    delta_ms: Range = (20, 400)
+    ragged_per_mille: int = 150
+    burst_per_mille: int = 200
+    stall_per_mille: int = 120
+    stall_ms: Range = (300, 2500)
+    interleave_per_mille: int = 500
+    incomplete_per_mille: int = 20
+    failed_per_mille: int = 15
+    stragglers: Range = (0, 4)
+    transcription_delay_ms: Range = (100, 4000)
+    transcription_failed_per_mille: int = 20
+    session_s: int = 3600
+    epoch_s: int = 1_767_225_600
+    log: bool = False
+
+
+_DETAILS = {"incomplete": ("max_output_tokens", "content_filter"), "failed": ("server_error", "rate_limit_exceeded")}
+_ARGUMENTS = (
+    '{"place":"Paris","unit":"celsius"}',
+    '{"order":4279}',
+    '{"query":"the opening hours of the museum","limit":3}',
+    '{"text":"caf\\u00e9 \\"quoted\\""}',
+    "{}",
+)
+
+
+def draw_plan(
+    rng: Rng,
+    options: ServerOptions,
+    *,
+    spoken_only: bool,
+    text_only: bool,
+    tools: Sequence[Mapping[str, Any]],
+    tool_choice: Any,
+) -> ResponsePlan:
+    """A response by the weights of ``options``. Only declared functions are called; an answer to function results speaks."""
+    names = [tool["name"] for tool in tools if tool.get("type", "function") == "function"]
+    calls: list[MessagePlan | CallPlan] = []
+    if names and not spoken_only and tool_choice != "none" and (tool_choice == "required" or rng.chance(options.call_per_mille)):
+        for _ in range(1 + (rng.below(3) if rng.chance(400) else 0)):
+            calls.append(CallPlan(rng.choice(names), rng.choice(_ARGUMENTS), rng.between(1, 6)))
+    count = 0 if calls and rng.chance(400) else 1 + _weighted(rng, options.message_weights)
+    if calls:
+        count = min(count, 1)
+    output: list[MessagePlan | CallPlan] = []
+    for index in range(count):
+        phase = None
+        if calls or count > 1:
+            phase = "commentary" if calls or index + 1 < count else "final_answer"
+        output.append(MessagePlan(_draw_parts(rng, options, text_only), phase))
+    output += calls
+    ends = _draw_end(rng, options)
+    low = rng.between(*options.delta_ms)
+    stalls: tuple[Stall, ...] = ()
+    if count and rng.chance(options.stall_per_mille):
+        stalls = (Stall(rng.below(count), rng.between(0, options.audio_ms[1] // 2), rng.between(*options.stall_ms) / 1000),)
+    return ResponsePlan(
+        output=tuple(output),
+        think_s=rng.between(*options.think_ms) / 1000,
+        gap_s=rng.between(*options.gap_ms) / 1000,
+        rate_percent=rng.between(*options.rate_percent),
+        delta_ms=(low, rng.between(low, options.delta_ms[1])),
+        ragged=rng.chance(options.ragged_per_mille),
+        burst=rng.between(2, 8) if rng.chance(options.burst_per_mille) else 1,
+        jitter_percent=rng.choice((0, 10, 50, 90)),
+        transcript_lead_ms=rng.choice((0, 300, 1500, 60_000)),
+        interleaving=_draw_interleaving(rng, options),
+        stalls=stalls,
+        ends=ends,
+        detail=None if ends == "completed" else rng.choice(_DETAILS[ends]),
+    )
+
+
+def _draw_parts(rng: Rng, options: ServerOptions, text_only: bool) -> tuple[PartPlan, ...]:
+    if text_only or rng.chance(options.text_per_mille):
+        return (PartPlan("text"),)
+    # The extra samples keep lengths off whole milliseconds, so that rounding up shows.
+    audio = PartPlan(audio_ms=rng.between(*options.audio_ms), extra_samples=rng.below(24))
+    if not rng.chance(options.two_parts_per_mille):
+        return (audio,)
+    other = PartPlan("text") if rng.chance(500) else PartPlan(audio_ms=rng.between(300, 2000), extra_samples=rng.below(24))
+    return (other, audio) if rng.chance(500) else (audio, other)
+
+
+def _draw_interleaving(rng: Rng, options: ServerOptions) -> Interleaving:
+    if not rng.chance(options.interleave_per_mille):
+        return "sequential"
+    kinds: tuple[Interleaving, ...] = ("announced", "ahead", "late_close")
+    return rng.choice(kinds)
+
+
+def _draw_end(rng: Rng, options: ServerOptions) -> Literal["completed", "incomplete", "failed"]:
+    roll = rng.below(1000)
+    if roll < options.failed_per_mille:
+        return "failed"
+    return "incomplete" if roll < options.failed_per_mille + options.incomplete_per_mille else "completed"
+
+
+def _weighted(rng: Rng, weights: Sequence[int]) -> int:
+    roll = rng.below(sum(weights))
+    for index, weight in enumerate(weights):
+        roll -= weight
+        if roll < 0:
+            return index
+    return len(weights) - 1

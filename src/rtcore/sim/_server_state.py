@@ -1,0 +1,196 @@
+"""The conversation as the server holds it, and the one place from which events leave.
+
+Requests, responses and turns change it through these methods alone; nothing here decides when something happens.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec.json import encode
+
+from rtcore.sim._rng import Rng
+from rtcore.sim._server_plan import Rules, ServerOptions
+from rtcore.sim._server_schema import Fault
+from rtcore.sim._server_speech import Bank
+from rtcore.sim._server_truth import LogEntry, Refusal, ServerItem, ServerPart, ServerResponse
+from rtcore.sim._server_wire import Json, Wire, default_session, merge_session
+
+_DIGITS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjklmnpqrstuvwxyz"
+# Faults whose errors often do not name the client event (protocol facts, 6).
+_UNNAMED = ("conversation_already_has_active_response", "item_create_duplicate_item_id")
+# What older servers answered without a code (protocol facts, 6.1).
+_CODELESS = (
+    "conversation_already_has_active_response",
+    "input_audio_buffer_commit_empty",
+    "unsupported_content_type",
+    "invalid_value",
+)
+
+
+class State:
+    """Everything that one connection's session knows."""
+
+    def __init__(self, bank: Bank, options: ServerOptions, rules: Rules, rng: Rng) -> None:
+        self.options = options
+        self.rules = rules
+        self.rng = rng
+        self.bank = bank
+        self.wire = Wire(options.dialect)
+        self.session: Json = default_session(self.wire, rules)
+        self.now = 0.0
+        self.out: list[bytes] = []
+        self.items: dict[str, ServerItem] = {}
+        self.order: dict[str, None] = {}
+        self.responses: dict[str, ServerResponse] = {}
+        self.refusals: list[Refusal] = []
+        self.log: list[LogEntry] | None = [] if options.log else None
+        self.calls: dict[str, str] = {}
+        self.used_starts: set[bytes] = set()
+        self.spoke = False
+        self.text_out = 0
+        self._tag = "".join(rng.choice(_DIGITS) for _ in range(9))
+        self._count = 0
+        self._announced = 0
+        self.session_id = self.new_id("sess")
+        self.conversation_id = self.new_id("conv")
+        self.expires_at = 0
+
+    # -- sending --------------------------------------------------------------------------------------------------------------
+
+    def new_id(self, prefix: str) -> str:
+        """An id that nobody else has; 32 characters at most."""
+        self._count += 1
+        return f"{prefix}_{self._tag}{self._count:07x}"
+
+    def event_id(self) -> bytes:
+        """The id of the next event, for events that are put together from bytes."""
+        self._count += 1
+        return b"event_%s%07x" % (self._tag.encode(), self._count)
+
+    def emit(self, kind: str, **fields: object) -> None:
+        """Put one server event on the wire; ``kind`` is its GA name."""
+        name = self.wire.name(kind)
+        self.out.append(encode({"type": name, "event_id": self.new_id("event"), **fields}))
+        if self.log is not None:
+            self.log.append(LogEntry(self.now, "out", name, *_named(fields)))
+
+    def emit_raw(self, payload: bytes, kind: str, response_id: str, item_id: str) -> None:
+        """Put one event on the wire that is already JSON."""
+        self.out.append(payload)
+        if self.log is not None:
+            self.log.append(LogEntry(self.now, "out", self.wire.name(kind), response_id, item_id))
+
+    def refuse(self, fault: Fault, event: Any = None) -> None:
+        """Answer a client event (or, with None, the server's own attempt) with an error."""
+        sent = event.get("event_id") if isinstance(event, dict) else None
+        rule = self.rules.error_event_id
+        named = rule == "always" or (rule == "usual" and fault.code not in _UNNAMED)
+        echo = sent if named and isinstance(sent, str) else None
+        code = fault.code
+        if self.rules.codes == "old" and (code in _CODELESS[:3] or fault.message.startswith("Audio content of")):
+            code = None
+        error = {"type": fault.type, "code": code, "message": fault.message, "param": fault.param, "event_id": echo}
+        self.refusals.append(Refusal(self.now, fault.type, code, fault.message, fault.param, echo, event))
+        self.emit("error", error=error)
+
+    # -- the session ----------------------------------------------------------------------------------------------------------
+
+    def session_event(self, kind: Literal["session.created", "session.updated"]) -> None:
+        """Tell the client the whole effective session."""
+        session = self.wire.session(self.session, identity=self.session_id, model=self.options.model, expires_at=self.expires_at)
+        self.emit(kind, session=session)
+
+    def merged(self, sent: Json) -> Json:
+        """What the session would become by this update (already GA)."""
+        return merge_session(self.session, sent, self.wire, self.rules)
+
+    @property
+    def turn_detection(self) -> Mapping[str, Any] | None:
+        """The turn detection in force, or None for manual turns."""
+        detection: Mapping[str, Any] | None = self.session["audio"]["input"]["turn_detection"]
+        return detection
+
+    # -- items ----------------------------------------------------------------------------------------------------------------
+
+    def add(self, item: ServerItem, after: str | None = None, *, first: bool = False) -> None:
+        """Give an item its place: at the end, after ``after``, or first. Out-of-band items get a record and no place."""
+        item.order = self._announced
+        self._announced += 1
+        self.items[item.id] = item
+        if item.out_of_band:
+            return
+        if first or (after is not None and after != self.last_item()):
+            places = list(self.order)
+            places.insert(0 if first else places.index(after or "") + 1, item.id)
+            self.order = dict.fromkeys(places)
+            item.previous_item_id = None if first else after
+        else:
+            item.previous_item_id = self.last_item()
+            self.order[item.id] = None
+
+    def last_item(self) -> str | None:
+        """The conversation's last item."""
+        return next(reversed(self.order), None)
+
+    def present(self, item_id: str) -> ServerItem | None:
+        """An item that is in the conversation now."""
+        return self.items[item_id] if item_id in self.order else None
+
+    def delete(self, item: ServerItem) -> None:
+        """Take an item out of the conversation; its record stays."""
+        del self.order[item.id]
+        item.deleted_at = self.now
+
+    def announce(self, item: ServerItem) -> None:
+        """Tell the client that an item entered the conversation."""
+        if not item.out_of_band:
+            self.emit("conversation.item.added", previous_item_id=item.previous_item_id, item=self.shape(item))
+
+    def finish(self, item: ServerItem, status: str) -> None:
+        """An item is final."""
+        item.status = status
+        item.done_at = self.now
+        if item.out_of_band or item.deleted or self.wire.preview:
+            return
+        if item.origin == "response" and not self.rules.item_done:
+            return
+        previous = item.previous_item_id if self.rules.done_predecessor else None
+        self.emit("conversation.item.done", previous_item_id=previous, item=self.shape(item))
+
+    def shape(self, item: ServerItem, *, audio: bool = False) -> Json:
+        """An item as this dialect shows it; ``audio`` includes what the server holds of it."""
+        shaped: Json = {"id": item.id, "type": item.type, "status": item.status}
+        match item.type:
+            case "message":
+                shaped["role"] = item.role
+                if item.phase is not None:
+                    shaped["phase"] = item.phase
+                shaped["content"] = [part_shape(part, audio=audio) for part in item.parts] if item.parts else item.content
+            case "function_call":
+                shaped |= {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
+            case "function_call_output":
+                shaped |= {"call_id": item.call_id, "output": item.output}
+            case _:
+                shaped |= item.output
+        return self.wire.item(shaped)
+
+
+def part_shape(part: ServerPart, *, audio: bool = False) -> Json:
+    """A generated part as it appears inside its item, in GA."""
+    if part.kind == "text":
+        return {"type": "output_text", "text": part.sent_text}
+    shaped: Json = {"type": "output_audio", "transcript": None if part.truncations else part.sent_text}
+    if audio:
+        shaped["audio"] = encode(part.audio[: part.held_samples * part.format.sample_width])[1:-1].decode()
+    return shaped
+
+
+def _named(fields: Mapping[str, object]) -> tuple[str | None, str | None]:
+    response, item = fields.get("response"), fields.get("item")
+    return _text(fields.get("response_id") or (response.get("id") if isinstance(response, dict) else None)), _text(
+        fields.get("item_id") or (item.get("id") if isinstance(item, dict) else None)
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

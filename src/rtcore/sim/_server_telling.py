@@ -1,0 +1,302 @@
+"""What one response tells: the events of its items and parts, and the record of them. When, is decided by its generation.
+
+Order and shapes are protocol facts 4.3 to 4.8; what they leave open is in ``Rules``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.json import encode
+
+from rtcore._formats import AudioFormat
+from rtcore.sim._rng import Rng
+from rtcore.sim._server_plan import CallPlan, MessagePlan, PartPlan, ResponsePlan
+from rtcore.sim._server_speech import Take
+from rtcore.sim._server_state import State
+from rtcore.sim._server_truth import ServerItem, ServerPart, ServerResponse
+from rtcore.sim._server_wire import Json, audio_format
+
+
+class Output:
+    """One output of the plan on its way: its item and how far it is told."""
+
+    __slots__ = ("args_sent", "closed", "index", "item", "opened", "plan", "takes")
+
+    def __init__(self, index: int, plan: MessagePlan | CallPlan) -> None:
+        self.index = index
+        self.plan = plan
+        self.item: ServerItem | None = None
+        self.takes: list[Take | None] = []
+        self.opened = 0
+        self.args_sent = 0
+        self.closed = False
+
+
+class Telling:
+    """Puts one response's events on the wire. ``deltas`` counts the deltas of audio, text and arguments that are through."""
+
+    def __init__(self, state: State, response: ServerResponse, plan: ResponsePlan, wanted: Json, rng: Rng) -> None:
+        self.outputs = [Output(index, out) for index, out in enumerate(plan.output)]
+        self.deltas = 0
+        self._state = state
+        self._response = response
+        self._wanted = wanted
+        self._rng = rng
+        output = state.session["audio"]["output"] | wanted.get("audio", {}).get("output", {})
+        self._audio: Json = {"format": output["format"], "voice": output["voice"]}
+        self._format: AudioFormat = audio_format(output["format"])
+        self._modalities: list[str] = wanted.get("output_modalities") or state.session["output_modalities"]
+        self._generated_samples = 0
+        self._generated_chars = 0
+
+    # -- opening --------------------------------------------------------------------------------------------------------------
+
+    def created(self) -> None:
+        """response.created."""
+        state = self._state
+        self._response.created_at = state.now
+        state.emit("response.created", response=self._shape([], None, None))
+        if state.rules.rate_limits == "at_start":
+            self._rate_limits()
+
+    def _shape(self, output: Sequence[Json], details: Json | None, usage: Json | None) -> Json:
+        state, response = self._state, self._response
+        limit = self._wanted.get("max_output_tokens", state.session["max_output_tokens"])
+        shape: Json = {
+            "object": "realtime.response",
+            "id": response.id,
+            "status": response.status,
+            "status_details": details,
+            "output": output,
+            "conversation_id": None if response.out_of_band else state.conversation_id,
+            "output_modalities": self._modalities,
+            "max_output_tokens": limit,
+            "audio": {"output": self._audio},
+            "usage": usage,
+            "metadata": response.metadata,
+        }
+        return state.wire.response(shape, session=state.session)
+
+    def open(self, out: Output) -> None:
+        """Announce an output's item, once."""
+        if out.item is not None:
+            return
+        state = self._state
+        call = isinstance(out.plan, CallPlan)
+        item = ServerItem(
+            id=state.new_id("item"),
+            type="function_call" if call else "message",
+            role=None if call else "assistant",
+            origin="response",
+            order=0,
+            announced_at=state.now,
+            response_id=self._response.id,
+            output_index=out.index,
+            out_of_band=self._response.out_of_band,
+        )
+        if isinstance(out.plan, CallPlan):
+            item.call_id, item.name = state.new_id("call"), out.plan.name
+            if not item.out_of_band:
+                state.calls[item.call_id] = item.id
+        else:
+            item.phase = out.plan.phase
+            out.takes = [None] * len(out.plan.parts)
+        out.item = item
+        self._response.item_ids.append(item.id)
+        state.add(item)
+        state.emit("response.output_item.added", **self._output(out), item=state.shape(item))
+        state.announce(item)
+
+    def open_part(self, out: Output, index: int) -> ServerPart:
+        """Declare a content part, once."""
+        assert isinstance(out.plan, MessagePlan) and out.item is not None
+        if index < out.opened:
+            return out.item.parts[index]
+        part = self._plan_part(out, out.plan.parts[index], index)
+        out.item.parts.append(part)
+        out.opened += 1
+        shown: Json = {"type": "text", "text": ""} if part.kind == "text" else {"type": "audio", "transcript": ""}
+        self._emit_part(out, "response.content_part.added", part, shown)
+        return part
+
+    def _plan_part(self, out: Output, plan: PartPlan, index: int) -> ServerPart:
+        state = self._state
+        kind = "text" if self._modalities == ["text"] else plan.kind
+        if kind == "text":
+            text = plan.text or state.bank.phrase(self._rng)
+            return ServerPart("text", index, self._format, text, 0, (), b"", 0, state.now)
+        samples = plan.audio_ms * self._format.rate // 1000 + plan.extra_samples
+        take = state.bank.take(self._format, samples, self._rng, state.used_starts, plan.voice)
+        out.takes[index] = take
+        part = ServerPart(
+            "audio", index, self._format, take.text, take.end - take.start, take.words, take.track.data, take.start, state.now
+        )
+        part.short_samples = self._format.samples(state.rules.held_short_ms)
+        return part
+
+    def _emit_part(self, out: Output, kind: str, part: ServerPart, shown: Json) -> None:
+        if self._silent(out):
+            return
+        more = {"content": shown} if self._state.rules.part_content and not self._state.wire.preview else {}
+        self._state.emit(kind, **self._output(out), **self._place(out, part), part=shown, **more)
+
+    def _output(self, out: Output) -> Json:
+        return {"response_id": self._response.id, "output_index": out.index}
+
+    def _place(self, out: Output, part: ServerPart) -> Json:
+        assert out.item is not None
+        return {"item_id": out.item.id, "content_index": part.index}
+
+    def _silent(self, out: Output) -> bool:
+        return out.item is not None and out.item.deleted and self._state.rules.delete_midway == "silent"
+
+    def delta_prefix(self, out: Output, part: ServerPart) -> tuple[bytes, bytes]:
+        """What every audio delta of this part says before its event id, and between that and its audio."""
+        name = self._state.wire.name("response.output_audio.delta")
+        place = encode({**self._output(out), **self._place(out, part)})
+        return b'{"type":"%s","event_id":"' % name.encode(), b'",%s,"delta":"' % place[1:-1]
+
+    def audio_delta(
+        self, out: Output, part: ServerPart, take: Take, prefix: tuple[bytes, bytes], position: int, size: int
+    ) -> None:
+        """``size`` bytes of audio from ``position`` of the part."""
+        state, item = self._state, out.item
+        assert item is not None
+        self._generated_samples += size // part.format.sample_width
+        self.deltas += 1
+        # Nothing of a deleted item is sent any more, for ever: what was sent stays a prefix of the part.
+        if self._silent(out):
+            return
+        first = take.start + position
+        payload = b"".join((prefix[0], state.event_id(), prefix[1], take.track.fragment(first, first + size), b'"}'))
+        state.emit_raw(payload, "response.output_audio.delta", self._response.id, item.id)
+        if part.first_audio_at is None:
+            part.first_audio_at = state.now
+            state.spoke = state.spoke or not self._response.out_of_band
+        part.last_audio_at = state.now
+        part.sent_bytes += size
+        if not part.truncations or state.rules.truncate_midway == "keeps_later":
+            part.kept_bytes += size
+
+    def text_delta(self, out: Output, part: ServerPart, end: int) -> None:
+        """The part's text or transcript up to the character ``end``; nothing where it is told already."""
+        delta = part.planned_text[part.sent_chars : end]
+        if not delta:
+            return
+        if part.kind == "text":
+            self.deltas += 1
+        if self._silent(out):
+            return
+        part.sent_chars = end
+        self._generated_chars += len(delta)
+        kind = "response.output_text.delta" if part.kind == "text" else "response.output_audio_transcript.delta"
+        self._state.emit(kind, **self._output(out), **self._place(out, part), delta=delta, **self._padding())
+
+    def args_delta(self, out: Output) -> None:
+        """The next fragment of a call's arguments, if there is one."""
+        assert isinstance(out.plan, CallPlan) and out.item is not None
+        if out.args_sent >= out.plan.fragments:
+            return
+        out.args_sent += 1
+        end = len(out.plan.arguments) * out.args_sent // out.plan.fragments
+        delta = out.plan.arguments[len(out.item.arguments) : end]
+        out.item.arguments += delta
+        self._generated_chars += len(delta)
+        self.deltas += 1
+        if delta and not self._silent(out):
+            self._state.emit(
+                "response.function_call_arguments.delta",
+                **self._output(out),
+                item_id=out.item.id,
+                call_id=out.item.call_id,
+                delta=delta,
+                **self._padding(),
+            )
+
+    def _padding(self) -> Json:
+        return {"obfuscation": "x" * self._rng.between(4, 14)} if self._state.rules.obfuscation else {}
+
+    # -- closing --------------------------------------------------------------------------------------------------------------
+
+    def close_part(self, out: Output, part: ServerPart, *, tail: bool = True) -> None:
+        """Close a part, once; ``tail`` says whether its audio and text are closed first."""
+        if part.done_at is not None:
+            return
+        part.done_at = self._state.now
+        if self._silent(out):
+            return
+        emit = self._state.emit
+        where = {**self._output(out), **self._place(out, part)}
+        if part.kind == "text":
+            if tail:
+                emit("response.output_text.done", **where, text=part.sent_text)
+            self._emit_part(out, "response.content_part.done", part, {"type": "text", "text": part.sent_text})
+            return
+        if tail:
+            if self._state.rules.audio_done_first:
+                emit("response.output_audio.done", **where)
+            emit("response.output_audio_transcript.done", **where, transcript=part.sent_text)
+            if not self._state.rules.audio_done_first:
+                emit("response.output_audio.done", **where)
+        self._emit_part(out, "response.content_part.done", part, {"type": "audio", "transcript": part.sent_text})
+
+    def close(self, out: Output, status: str, *, tail: bool = True) -> None:
+        """Close an output's item and whatever of it is open."""
+        state, item = self._state, out.item
+        assert item is not None
+        out.closed = True
+        for part in item.parts:
+            self.close_part(out, part, tail=tail)
+        # A call that was cut never completes its arguments (C26).
+        if isinstance(out.plan, CallPlan) and status == "completed" and not self._silent(out):
+            named = {} if state.wire.preview else {"name": item.name}
+            state.emit(
+                "response.function_call_arguments.done",
+                **self._output(out),
+                item_id=item.id,
+                call_id=item.call_id,
+                **named,
+                arguments=item.arguments,
+            )
+        state.finish(item, status)
+        if not self._silent(out):
+            state.emit("response.output_item.done", **self._output(out), item=state.shape(item))
+
+    def done(self, status: str, detail: str | None) -> None:
+        """response.done: nothing of this response follows but the rate limits."""
+        state, response = self._state, self._response
+        response.status, response.reason, response.done_at = status, detail, state.now
+        details: Json | None = None
+        if status == "failed":
+            message = "The server had an error while processing your request."
+            error = {"type": "server_error", "code": detail or "server_error", "message": message}
+            details = {"type": "failed", "error": error}
+        elif status != "completed":
+            details = {"type": status, "reason": detail or "max_output_tokens"}
+        listed = [out.item for out in self.outputs if out.item is not None and not self._silent(out)]
+        if status == "cancelled" and state.rules.cancelled_output == "empty":
+            listed = []
+        state.emit("response.done", response=self._shape([state.shape(item) for item in listed], details, self._usage(status)))
+        if state.rules.rate_limits == "after_done":
+            self._rate_limits()
+
+    def _usage(self, status: str) -> Json | None:
+        if status == "failed":
+            return None
+        audio = self._generated_samples * 20 // self._format.rate
+        text = self._generated_chars // 4
+        self._state.text_out += text + audio
+        known = 120 + self._state.text_out
+        details: dict[str, Any] = {"text_tokens": known, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": known // 2}
+        return {
+            "total_tokens": known + audio + text,
+            "input_tokens": known,
+            "output_tokens": audio + text,
+            "input_token_details": details,
+            "output_token_details": {"text_tokens": text, "audio_tokens": audio},
+        }
+
+    def _rate_limits(self) -> None:
+        remaining = max(0, 40_000 - self._state.text_out)
+        limits = [{"name": "tokens", "limit": 40_000, "remaining": remaining, "reset_seconds": 0.5}]
+        self._state.emit("rate_limits.updated", rate_limits=limits)

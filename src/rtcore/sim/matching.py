@@ -1,0 +1,234 @@
+"""Whose samples are these? The audible signal, found again in what the server sent, byte for byte.
+
+The core is not asked and the speaker's counter is not believed: a segment was heard as far as its own samples appear in the sound.
+Server audio is distinct by its first samples, so the sound names its item; from there on every byte has to agree.
+
+What may follow what is DESIGN section 3: segments in playing order, each to its end, unless it was cut; a new generation starts at
+the start of a segment, or where a flush that cut nothing left one.
+"""
+
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from rtcore.sim.speaker import Span
+
+SIGNATURE_SAMPLES = 32
+_STALLED = 1_000_000_000
+"""Silence, in nanoseconds, after which the core may let a later segment pass one that does not go on (DESIGN section 3)."""
+
+
+class Place(NamedTuple):
+    """A point in the audible stream: a sample's index in its generation."""
+
+    generation: int
+    sample: int
+
+
+class Sent(Protocol):
+    """What a segment needs of the server's truth: a stretch of a recording, of which so many bytes have been sent."""
+
+    source: bytes
+    start: int
+    sent_bytes: int
+
+
+class Segment(Struct, eq=False):
+    """One audio part of one item: what the server sent of it, and how much of that was heard."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+    order: tuple[int, int]
+    """Its response's place in the order of creation, its own in the order of first audio."""
+    sent: Sent
+    heard: int = 0
+    """Bytes of it that were audible."""
+    received: int = 0
+    """Bytes of it that reached the client."""
+    complete: bool = False
+    """Its end reached the client."""
+    first_at: int | None = None
+    last_at: int | None = None
+    dead_from: Place | None = None
+    """Nothing of it may sound from here on: it was cut."""
+    dismissed: bool = False
+    """The core said that it is over (a cancel, or the message's end): others may pass it."""
+
+    @property
+    def name(self) -> str:
+        """How a reader finds it."""
+        return f"{self.item_id}[{self.content_index}]"
+
+
+class Mismatch(NamedTuple):
+    """A sound that the design does not allow, and the number of the invariant that it breaks."""
+
+    at: int
+    invariant: int
+    text: str
+
+
+class Matcher:
+    """Feed it spans in the order of their sound."""
+
+    def __init__(self, width: int) -> None:
+        self.mismatches: list[Mismatch] = []
+        self._width = width
+        self._signature = SIGNATURE_SAMPLES * width
+        self._open: list[Segment] = []
+        self._all: dict[tuple[str, int], Segment] = {}
+        self._current: Segment | None = None
+        self._tentative = False
+        self._generation = 0
+        self._last_until = 0
+
+    def add(self, segment: Segment) -> None:
+        """A segment of which the server has sent its first audio."""
+        self._all[segment.item_id, segment.content_index] = segment
+        self._open.append(segment)
+        self._open.sort(key=lambda each: each.order)
+
+    def find(self, item_id: str, content_index: int) -> Segment | None:
+        """The segment, if the server sent audio of it."""
+        return self._all.get((item_id, content_index))
+
+    def segments(self) -> list[Segment]:
+        """All of them, in the order of their first audio on the wire."""
+        return list(self._all.values())
+
+    def consume(self, span: Span) -> None:
+        """Attribute one stretch of sound."""
+        if span.generation != self._generation:
+            self._generation = span.generation
+            self._current = None
+        gap = span.at - self._last_until
+        self._last_until = span.until
+        offset, end = 0, len(span.pcm)
+        while offset < end:
+            taken = self._go_on(span, offset)
+            if not taken:
+                taken = self._begin(span, offset, gap)
+            if not taken:
+                lost = (end - offset) // self._width
+                self._fail(span, 8, f"{lost} samples of generation {span.generation} are no item's")
+                return
+            offset += taken
+            gap = 0
+
+    def _go_on(self, span: Span, offset: int) -> int:
+        current = self._current
+        if current is None or _is_dead(current, Place(span.generation, span.index + offset // self._width)):
+            return 0
+        sent = current.sent
+        want = min(len(span.pcm) - offset, sent.sent_bytes - current.heard)
+        taken = self._common(sent, current.heard, span.pcm[offset : offset + want]) if want > 0 else 0
+        if taken:
+            self._take(current, span, offset, taken)
+            if current.heard > self._signature:
+                self._tentative = False
+        return taken
+
+    def _begin(self, span: Span, offset: int, gap: int) -> int:
+        left = self._current
+        sound = span.pcm[offset:]
+        back = 0
+        if left is not None and self._tentative:
+            # So short that its first samples could be another's: judge again with what follows.
+            back = left.heard
+            begun = left.sent.source[left.sent.start : left.sent.start + back]
+            sound = memoryview(begun + bytes(sound))
+        place = Place(span.generation, span.index + offset // self._width)
+        found, passed = self._search(sound, place, left if back else None)
+        if found is None:
+            back = 0
+            sound = span.pcm[offset:]
+            found = self._search_all(span, sound, place)
+            if found is None:
+                return 0
+        if back and left is not None:
+            left.heard, left.first_at = 0, None
+            left = None
+        if left is not None and left.heard < left.sent.sent_bytes and not self._over(left, place) and gap < _STALLED:
+            heard, sent = left.heard // self._width, left.sent.sent_bytes // self._width
+            self._fail(span, 8, f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it")
+        for other in passed:
+            if gap < _STALLED and other is not left:
+                self._fail(span, 8, f"{found.name} sounds before {other.name}, which comes first")
+        begins = found.heard == 0
+        self._current = found
+        taken = self._common(found.sent, found.heard, sound[: found.sent.sent_bytes - found.heard])
+        self._take(found, span, offset, taken)
+        self._tentative = begins and found.heard <= self._signature
+        self._prune()
+        return taken - back
+
+    def _search(self, sound: memoryview, place: Place, besides: Segment | None) -> tuple[Segment | None, list[Segment]]:
+        """The first in playing order that goes on like this, and those that should have come before it."""
+        passed: list[Segment] = []
+        for segment in self._open:
+            if segment is besides or _is_dead(segment, place):
+                continue
+            if segment.heard >= segment.sent.sent_bytes:
+                continue
+            if self._begins(segment, segment.heard, sound):
+                return segment, passed
+            if not segment.dismissed:
+                passed.append(segment)
+        return None, passed
+
+    def _search_all(self, span: Span, sound: memoryview, place: Place) -> Segment | None:
+        """Which item this is, although it must not sound now; reported, and followed from there."""
+        for segment in self._all.values():
+            for start in (segment.heard, 0):
+                if segment.sent.sent_bytes > start and self._begins(segment, start, sound):
+                    cut = segment.dead_from is not None
+                    why = "was cut" if cut else "was heard before"
+                    where = f"generation {place.generation} at sample {place.sample}"
+                    self._fail(span, 3 if cut else 8, f"{segment.name} sounds in {where} although it {why}")
+                    segment.heard = start
+                    return segment
+        return None
+
+    def _begins(self, segment: Segment, start: int, sound: memoryview) -> bool:
+        want = min(len(sound), segment.sent.sent_bytes - start, self._signature)
+        return segment.sent.source.startswith(sound[:want], segment.sent.start + start)
+
+    def _over(self, segment: Segment, place: Place) -> bool:
+        return segment.dismissed or _is_dead(segment, place)
+
+    def _take(self, segment: Segment, span: Span, offset: int, taken: int) -> None:
+        first = Place(span.generation, span.index + offset // self._width)
+        last = Place(span.generation, span.index + (offset + taken) // self._width - 1)
+        if not _is_dead(segment, first) and _is_dead(segment, last):
+            self._fail(span, 3, f"{segment.name} sounds on in generation {last.generation} at sample {last.sample} after it was cut")
+        if segment.first_at is None:
+            samples = len(span.pcm) // self._width
+            segment.first_at = span.at + (span.until - span.at) * (offset // self._width) // samples
+        segment.last_at = span.until
+        segment.heard += taken
+
+    def _prune(self) -> None:
+        if len(self._open) > 12:
+            self._open = [s for s in self._open if s.dead_from is None and not (s.complete and s.heard >= s.sent.sent_bytes)]
+
+    def _common(self, sent: Sent, start: int, sound: memoryview) -> int:
+        """How many bytes of ``sound``, in whole samples, agree with what was sent. One comparison where all do."""
+        source, start = sent.source, sent.start + start
+        if source.startswith(sound, start):
+            return len(sound)
+        low, high = 0, len(sound)  # the first ``low`` agree, the first ``high`` do not
+        while high - low > 1:
+            middle = (low + high) // 2
+            if source.startswith(sound[:middle], start):
+                low = middle
+            else:
+                high = middle
+        return low - low % self._width
+
+    def _fail(self, span: Span, invariant: int, text: str) -> None:
+        self.mismatches.append(Mismatch(span.at, invariant, text))
+
+
+def _is_dead(segment: Segment, place: Place) -> bool:
+    return segment.dead_from is not None and place >= segment.dead_from

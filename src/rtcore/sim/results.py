@@ -1,0 +1,215 @@
+"""What a world found out, in numbers that can be added: the same figures whoever adds them, in whatever grouping.
+
+Distributions are kept as counts by value, so that joining two is exact; percentiles are the nearest rank, by integers alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from msgspec import Struct
+
+K = TypeVar("K", int, str)
+
+Counts = dict[int, int]
+"""How often each value was measured."""
+
+
+class Spread(Struct, frozen=True):
+    """A distribution in short: how many were measured, the middle, the 99th percentile, the greatest."""
+
+    count: int
+    median: float
+    p99: float
+    max: float
+
+
+class Violation(Struct, frozen=True):
+    """A broken invariant of DESIGN section 6: its number, what happened, and when in the world of this seed (seconds)."""
+
+    seed: int
+    invariant: int
+    at: float
+    text: str
+
+
+class KindResult(Struct, frozen=True):
+    """Everything measured for one kind of interruption.
+
+    ``truncation_error_ms`` counts by (milliseconds told to the server - milliseconds truly heard, floored); cuts that the clock did not
+    answer are in ``estimated_error_ms`` instead. ``silence_us`` counts by microseconds of old sound after the interruption reached the client.
+    """
+
+    kind: str
+    interruptions: int = 0
+    verdicts: dict[str, int] = {}
+    truncation_error_ms: Counts = {}
+    estimated_error_ms: Counts = {}
+    silence_us: Counts = {}
+    unheard_left: int = 0
+    server_errors: int = 0
+    answered: int = 0
+    unanswered: int = 0
+
+    def __add__(self, other: "KindResult") -> "KindResult":
+        return KindResult(
+            self.kind,
+            self.interruptions + other.interruptions,
+            _add(self.verdicts, other.verdicts),
+            _add(self.truncation_error_ms, other.truncation_error_ms),
+            _add(self.estimated_error_ms, other.estimated_error_ms),
+            _add(self.silence_us, other.silence_us),
+            self.unheard_left + other.unheard_left,
+            self.server_errors + other.server_errors,
+            self.answered + other.answered,
+            self.unanswered + other.unanswered,
+        )
+
+
+class WorldResult(Struct, frozen=True):
+    """What one world found out. ``digest`` covers every byte sent and every effect, with its time (invariant 14)."""
+
+    seed: int
+    settings: str
+    kinds: tuple[KindResult, ...]
+    violations: tuple[Violation, ...]
+    cuts: int
+    cuts_checked: int
+    cuts_estimated: int
+    server_errors: dict[str, int]
+    simulated_ms: int
+    digest: str
+    pending_invariants: tuple[int, ...] = ()
+    situations: dict[str, int] = {}
+    """How often each interesting situation came up; one that never does in a campaign was not tested."""
+
+    @property
+    def interruptions(self) -> int:
+        """How many interruptions this world held."""
+        return sum(kind.interruptions for kind in self.kinds)
+
+    @property
+    def unheard_left(self) -> int:
+        """Items with unheard audio left in the server's conversation."""
+        return sum(kind.unheard_left for kind in self.kinds)
+
+    @property
+    def turns_unanswered(self) -> int:
+        """Interruptions after which the next turn got no answer."""
+        return sum(kind.unanswered for kind in self.kinds)
+
+
+class CampaignResult(Struct, frozen=True):
+    """What many worlds found out. Join with ``+``, in the order of the seeds; ``CampaignResult()`` is nothing."""
+
+    worlds: int = 0
+    kinds: tuple[KindResult, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    cuts: int = 0
+    cuts_checked: int = 0
+    cuts_estimated: int = 0
+    server_errors: dict[str, int] = {}
+    simulated_ms: int = 0
+    digest: str = ""
+    """Of the worlds' digests, in order."""
+    pending_invariants: tuple[int, ...] = ()
+    situations: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, world: WorldResult) -> "CampaignResult":
+        """A campaign of one world."""
+        return cls(
+            worlds=1,
+            kinds=world.kinds,
+            violations=world.violations,
+            cuts=world.cuts,
+            cuts_checked=world.cuts_checked,
+            cuts_estimated=world.cuts_estimated,
+            server_errors=world.server_errors,
+            simulated_ms=world.simulated_ms,
+            digest=world.digest,
+            pending_invariants=world.pending_invariants,
+            situations=world.situations,
+        )
+
+    def __add__(self, other: "CampaignResult") -> "CampaignResult":
+        kinds = {kind.kind: kind for kind in self.kinds}
+        for kind in other.kinds:
+            kinds[kind.kind] = kinds[kind.kind] + kind if kind.kind in kinds else kind
+        return CampaignResult(
+            worlds=self.worlds + other.worlds,
+            kinds=tuple(kinds[name] for name in sorted(kinds)),
+            violations=self.violations + other.violations,
+            cuts=self.cuts + other.cuts,
+            cuts_checked=self.cuts_checked + other.cuts_checked,
+            cuts_estimated=self.cuts_estimated + other.cuts_estimated,
+            server_errors=_add(self.server_errors, other.server_errors),
+            simulated_ms=self.simulated_ms + other.simulated_ms,
+            digest=_join(self.digest, other.digest),
+            pending_invariants=tuple(sorted({*self.pending_invariants, *other.pending_invariants})),
+            situations=_add(self.situations, other.situations),
+        )
+
+    @property
+    def interruptions(self) -> int:
+        """How many interruptions all worlds held."""
+        return sum(kind.interruptions for kind in self.kinds)
+
+    @property
+    def unheard_left(self) -> int:
+        """Items with unheard audio left in a server's conversation."""
+        return sum(kind.unheard_left for kind in self.kinds)
+
+    @property
+    def turns_unanswered(self) -> int:
+        """Interruptions after which the next turn got no answer."""
+        return sum(kind.unanswered for kind in self.kinds)
+
+    @property
+    def truncation_error_ms(self) -> Spread:
+        """Size of (told - truly heard) where the clock answered, in milliseconds."""
+        return spread(kind.truncation_error_ms for kind in self.kinds)
+
+    @property
+    def estimated_error_ms(self) -> Spread:
+        """Size of (told - truly heard) where it did not, in milliseconds."""
+        return spread(kind.estimated_error_ms for kind in self.kinds)
+
+    @property
+    def silence_after_barge_in_ms(self) -> Spread:
+        """Old sound after the interruption reached the client, in milliseconds."""
+        return spread((kind.silence_us for kind in self.kinds), 1000)
+
+
+def spread(many: Iterable[Mapping[int, int]], per_unit: int = 1) -> Spread:
+    """The distribution of the sizes of all values, in units of ``per_unit``."""
+    sizes: Counts = {}
+    for counts in many:
+        for value, count in counts.items():
+            sizes[abs(value)] = sizes.get(abs(value), 0) + count
+    total = sum(sizes.values())
+    if not total:
+        return Spread(0, 0, 0, 0)
+    ordered = sorted(sizes.items())
+    median, p99 = _rank(ordered, (total + 1) // 2), _rank(ordered, -(-total * 99 // 100))
+    return Spread(total, median / per_unit, p99 / per_unit, ordered[-1][0] / per_unit)
+
+
+def _rank(ordered: list[tuple[int, int]], rank: int) -> int:
+    seen = 0
+    for value, count in ordered:
+        seen += count
+        if seen >= rank:
+            return value
+    raise ValueError("a rank above the number of values")
+
+
+def _add(first: Mapping[K, int], second: Mapping[K, int]) -> dict[K, int]:
+    joined = dict(first)
+    for key, count in second.items():
+        joined[key] = joined.get(key, 0) + count
+    return dict(sorted(joined.items()))
+
+
+def _join(first: str, second: str) -> str:
+    # A sum: it does not matter how the worlds were grouped.
+    return f"{(int(first or '0', 16) + int(second or '0', 16)) % (1 << 64):016x}"

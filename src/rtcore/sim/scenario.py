@@ -1,0 +1,215 @@
+"""What kind of world it is: one value, drawn from the seed or written by a test.
+
+Swarm testing: first it is drawn which troubles a world has at all, then how bad they are; a uniform mix would hide rare combinations.
+A ``Scenario`` is data: it can be stored, compared and replayed.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct, structs
+
+from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
+from rtcore.config import Config
+from rtcore.sim._rng import Rng
+from rtcore.sim.network import NetworkOptions
+from rtcore.sim.server import ServerOptions
+from rtcore.sim.speaker import SpeakerOptions
+
+Kind = Literal[
+    "before the first event",
+    "between declaration and audio",
+    "on the first sample",
+    "inside message 1",
+    "at the boundary",
+    "inside message 2",
+    "in an underrun",
+    "after all audio arrived",
+    "after all was heard",
+    "twice within 100 ms",
+    "during a function call",
+    "interrupt() by the program",
+    "interrupt() before the response",
+    "typed text",
+    "manual turn",
+    "local detector",
+    "while paused",
+]
+"""When and by what an interruption comes."""
+
+_BY_SPEECH: tuple[tuple[Kind, int], ...] = (
+    ("before the first event", 6),
+    ("between declaration and audio", 7),
+    ("on the first sample", 8),
+    ("inside message 1", 14),
+    ("at the boundary", 11),
+    ("inside message 2", 11),
+    ("in an underrun", 6),
+    ("after all audio arrived", 10),
+    ("after all was heard", 4),
+    ("twice within 100 ms", 6),
+    ("during a function call", 5),
+    ("interrupt() by the program", 4),
+    ("interrupt() before the response", 2),
+    ("typed text", 4),
+    ("local detector", 3),
+    ("while paused", 3),
+)
+_BY_HAND: tuple[tuple[Kind, int], ...] = (
+    ("manual turn", 50),
+    ("interrupt() by the program", 12),
+    ("interrupt() before the response", 8),
+    ("typed text", 15),
+    ("local detector", 8),
+    ("while paused", 7),
+)
+_FORMATS: dict[str, AudioFormat] = {"audio/pcm": PCM16_24K, "audio/pcmu": PCMU, "audio/pcma": PCMA}
+
+TOOLS: tuple[dict[str, Any], ...] = (
+    {
+        "type": "function",
+        "name": "look_up",
+        "description": "Look something up.",
+        "parameters": {"type": "object", "properties": {"query": {"type": "string"}}},
+    },
+    {"type": "function", "name": "end_call", "description": "Hang up.", "parameters": {"type": "object", "properties": {}}},
+)
+"""The functions that a world's model may call."""
+
+
+class Scenario(Struct, frozen=True):
+    """One world's settings. ``tool_ms`` is how long the program takes to answer a function call."""
+
+    interruptions: int = 12
+    kinds: tuple[tuple[Kind, int], ...] = _BY_SPEECH
+    """The kinds that come up, with their weights."""
+    detection: Literal["server_vad", "semantic_vad"] | None = "server_vad"
+    server_creates: bool = True
+    server_interrupts: bool = True
+    context: Literal["auto", "exact"] = "auto"
+    output: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
+    lead_ms: int | None = None
+    tools: bool = True
+    tool_ms: tuple[int, int] = (20, 1500)
+    asides_per_mille: int = 0
+    """How many turns the program accompanies with an out-of-band response of its own; some of those are to be heard."""
+    pauses_per_mille: int = 0
+    """How many turns the program holds the sound of for a moment."""
+    stale_per_mille: int = 0
+    """How many server messages come once more, under the number of a connection that is gone."""
+    microphone: bool = False
+    """The user is heard by the server's own detector in real microphone audio."""
+    stream: NetworkOptions = NetworkOptions()
+    speaker: SpeakerOptions = SpeakerOptions()
+    server: ServerOptions = ServerOptions()
+
+    @property
+    def audio(self) -> AudioFormat:
+        """The format of the model's audio."""
+        return _FORMATS[self.output]
+
+    @property
+    def detects(self) -> bool:
+        """Whether the server finds turns by itself."""
+        return self.detection is not None
+
+    def config(self) -> Config:
+        """The core's configuration."""
+        detection: dict[str, Any] | None = None
+        if self.detection is not None:
+            detection = {"type": self.detection, "interrupt_response": self.server_interrupts}
+            if self.context != "exact":
+                detection["create_response"] = self.server_creates
+        session: dict[str, Any] = {
+            "audio": {
+                "input": {"turn_detection": detection, "transcription": {"model": "whisper-1"}},
+                "output": {"format": {"type": self.output}},
+            }
+        }
+        if self.tools:
+            session["tools"] = list(TOOLS)
+        connection = {"dialect": self.server.dialect, "url": "ws://localhost/openai", "api_key": "none", "model": self.server.model}
+        return Config.model_validate(
+            {"connection": connection, "session": session, "context": self.context, "playout": {"lead_ms": self.lead_ms}}
+        )
+
+    def __str__(self) -> str:
+        server = f"{self.server.dialect}, {self.detection or 'manual turns'}"
+        if self.detection is not None:
+            server += f" (creates: {self.server_creates and self.context == 'auto'}, interrupts: {self.server_interrupts})"
+        clock = self.speaker
+        faults = [name for name in ("late", "slow", "missing", "stale") if getattr(clock, f"{name}_per_mille")]
+        return (
+            f"{server}, context {self.context}, {self.output}, lead {self.lead_ms} ms, clock reports {clock.report_ms} ms, buffers "
+            f"{clock.buffer_ms} ms, stops in {clock.stop_ms[0]}-{clock.stop_ms[1]} ms, {'can' if clock.pause else 'cannot'} pause"
+            f"{', faults: ' + ' '.join(faults) if faults else ''}; network {self.stream.latency_ms}+{self.stream.jitter_ms} ms"
+        )
+
+
+def draw_scenario(rng: Rng) -> Scenario:
+    """One of the default mix."""
+    detection: Literal["server_vad", "semantic_vad"] | None = rng.choice(("server_vad",) * 6 + ("semantic_vad", "semantic_vad", None, None))
+    context: Literal["auto", "exact"] = "exact" if rng.chance(250) else "auto"
+    interrupts = not rng.chance(250)
+    return Scenario(
+        interruptions=rng.between(10, 40),
+        kinds=_BY_SPEECH if detection is not None else _BY_HAND,
+        detection=detection,
+        server_creates=detection is not None and context == "auto" and interrupts and not rng.chance(250),
+        server_interrupts=interrupts,
+        context=context,
+        output=rng.choice(("audio/pcm",) * 7 + ("audio/pcmu", "audio/pcmu", "audio/pcma")),
+        lead_ms=rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None,
+        tools=rng.chance(700),
+        tool_ms=rng.choice(((0, 20), (20, 1500), (500, 4000))),
+        asides_per_mille=300 if rng.chance(150) else 0,
+        pauses_per_mille=400 if rng.chance(200) else 0,
+        stale_per_mille=20 if rng.chance(200) else 0,
+        microphone=detection is not None and rng.chance(60),
+        stream=_draw_network(rng),
+        speaker=_draw_speaker(rng),
+        server=_draw_server(rng),
+    )
+
+
+def _draw_network(rng: Rng) -> NetworkOptions:
+    return NetworkOptions(
+        latency_ms=rng.choice((0, 5, 20, 40, 80, 150)),
+        jitter_ms=rng.choice((0, 5, 20, 60)),
+        burst_ms=rng.choice((20, 60, 120)) if rng.chance(150) else 0,
+        stall_per_mille=rng.between(2, 20) if rng.chance(150) else 0,
+        stream=rng.chance(250),
+    )
+
+
+def _draw_speaker(rng: Rng) -> SpeakerOptions:
+    options = SpeakerOptions(
+        buffer_ms=rng.choice((0, 10, 20, 40, 80, 160)),
+        block_ms=rng.choice((10, 20)),
+        drift_ppm=rng.between(-200, 200),
+        report_ms=rng.choice((10, 20, 20, 50, 50, 100, 100, 200)),
+        stop_ms=rng.choice(((0, 0), (0, 40), (0, 40), (20, 120), (100, 300))),
+        answer_ms=rng.choice(((0, 0), (0, 5), (5, 45))),
+        instant_per_mille=rng.choice((0, 300, 1000)),
+        stale_per_mille=100 if rng.chance(150) else 0,
+        hold_tail=rng.chance(250),
+        pause=rng.chance(700),
+    )
+    if not rng.chance(120):
+        return options
+    faults = {name: rng.between(50, 400) for name in ("late_per_mille", "slow_per_mille", "missing_per_mille") if rng.chance(500)}
+    return structs.replace(options, **faults)
+
+
+def _draw_server(rng: Rng) -> ServerOptions:
+    slow = rng.chance(250)  # hardly faster than it sounds, so that the speaker runs dry
+    low, high = (70, 140) if slow else (150, 1500)
+    return ServerOptions(
+        dialect="azure-preview" if rng.chance(300) else "openai",
+        audio_ms=rng.choice(((200, 1500), (300, 4000), (1000, 7000))),
+        think_ms=rng.choice(((0, 50), (30, 900))),
+        message_weights=rng.choice(((55, 30, 15), (20, 60, 20), (90, 10, 0))),
+        rate_percent=(low, high),
+        delta_ms=rng.choice(((20, 60), (100, 200), (100, 200), (50, 400))),
+        stall_per_mille=400 if rng.chance(200) else 60,
+        call_per_mille=rng.choice((100, 250, 600)),
+    )
