@@ -90,8 +90,9 @@ class Session:
     """One realtime conversation: a pure state machine (DESIGN section 2).
 
     Feed it what happens, each with ``now`` in seconds of any monotonic clock; carry out the effects it returns, in order and
-    all of them, before the next input; call ``tick`` at ``deadline.at`` at the latest. A remote fault never raises. The caller's mistake
-    raises ``LocalProtocolError`` before anything changes. Not thread-safe: one thread at a time; re-entry raises.
+    all of them, before the next input; call ``tick`` at ``deadline.at`` at the latest. A remote fault never raises. The
+    caller's mistake raises ``LocalProtocolError`` before anything changes. Not thread-safe: one thread at a time; re-entry
+    raises.
 
     ``clock`` says what the audio clock can do. ``seed`` makes event and item ids distinct between sessions; the same inputs with
     the same seed give the same effects, byte for byte.
@@ -369,7 +370,9 @@ class Session:
     def tool_result(self, call_id: str, output: object, *, respond: bool = True, now: float) -> Issued:
         """Answer a call that ``ToolCalled`` reported, once. A str passes as it is, anything else is encoded as JSON once (F076).
 
-        After every call of the response is answered, one response is created, unless each said ``respond=False``.
+        After every call of the response is answered, one response is created, unless each said ``respond=False``. A call of an
+        out-of-band response is not in the conversation, so its output goes nowhere: the request settles at once, and a program
+        that wants the model to go on names both in the ``input`` of its next ``respond``.
         """
         self._check_open("tool_result")
         self._core.tools.check(call_id)

@@ -72,6 +72,11 @@ class Tools:
         call = self._calls[call_id]
         call.state = "sent"
         call.respond = respond
+        if call.response.out_of_band:
+            call.state = "answered"
+            core.requests.end(request, "done")
+            self._batch(call.response)
+            return
         item_id = core.requests.item_id()
         self._outputs[item_id] = call_id
         core.creation.send_output(
