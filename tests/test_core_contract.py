@@ -74,6 +74,7 @@ from rtcore import (
 )
 from rtcore.config import Microphone, SessionOptions, Timeouts
 
+TEXT = [{"type": "input_text", "text": "x"}]
 LOST = Disconnection(close_code=1006, reason="")
 
 
@@ -123,13 +124,13 @@ def test_nothing_but_the_session_update_is_sent_before_the_acknowledgement() -> 
     scene.say("hello")
     scene.respond({"instructions": "later"})
     scene.append(bytes(9600))
-    scene.create_item({"type": "message", "role": "system", "content": [{"type": "input_text", "text": "x"}]})
+    scene.create_item({"type": "message", "role": "system", "content": TEXT})
     assert kinds(scene.log) == ["session.update"]
 
 
 def test_what_was_asked_before_the_acknowledgement_is_sent_after_it_in_order() -> None:  # DESIGN 2, F136
     scene = _connected()
-    scene.create_item({"type": "message", "role": "system", "content": [{"type": "input_text", "text": "x"}]})
+    scene.create_item({"type": "message", "role": "system", "content": TEXT})
     scene.say("hello")
     effects = scene.server(session_updated())
     assert ([e.get("item", {}).get("role") for e in sent(effects)], kinds(effects)) == (
@@ -409,7 +410,7 @@ def test_an_update_ends_with_its_acknowledgement() -> None:  # DESIGN 6 invarian
 
 def test_a_created_item_ends_with_its_announcement() -> None:  # DESIGN 6 invariant 2
     scene = ready()
-    scene.create_item({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]})
+    scene.create_item({"type": "message", "role": "user", "content": TEXT})
     [made] = [event["item"]["id"] for event in sent(scene.log)[1:]]
     assert _answered(scene, user_item) == [(scene.request, "done", made)]
 
@@ -464,7 +465,7 @@ def test_a_rejected_update_fails_and_the_session_goes_on() -> None:  # facts 2.3
 
 def test_a_rejected_item_fails_also_where_the_error_names_no_event() -> None:  # facts 6.1: duplicate id has a null event_id
     scene = ready()
-    scene.create_item({"id": "dup", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]})
+    scene.create_item({"id": "dup", "type": "message", "role": "user", "content": TEXT})
     effects = scene.server(error("item_create_duplicate_item_id", "Error adding item: an item with id 'dup' already exists."))
     assert outcomes(effects) == [(scene.request, "failed")]
 
@@ -489,6 +490,50 @@ def test_a_request_that_is_never_answered_times_out() -> None:  # F061
     )
 
 
+UNANSWERED: list[tuple[str, Callable[[Scene], object]]] = [
+    ("commit", lambda scene: (scene.append(pcm("mic", 200)), scene.commit())),
+    ("clear", Scene.clear),
+    ("respond", Scene.respond),
+    ("respond out of band", lambda scene: scene.respond({"conversation": "none"})),
+    ("say", Scene.say),
+    ("say without an answer", lambda scene: scene.say(respond=False)),
+    ("tool result", lambda scene: scene.tool_result("c1", "x")),
+    ("tool result without an answer", lambda scene: scene.tool_result("c1", "x", respond=False)),
+    ("update", lambda scene: scene.update({"instructions": "x"})),
+    ("create", lambda scene: scene.create_item({"type": "message", "role": "system", "content": TEXT})),
+    ("delete", lambda scene: scene.delete_item("m1")),
+]
+
+
+@pytest.mark.parametrize("command", [command for _, command in UNANSWERED], ids=[name for name, _ in UNANSWERED])
+def test_a_server_that_says_nothing_more_leaves_no_request_open(command: Callable[[Scene], object]) -> None:
+    # DESIGN 6 invariants 2 and 12, F047, F061
+    scene = _calling()
+    scene.at(0.5).played(1, 200)
+    command(scene)
+    while (deadline := scene.session.deadline) is not None:
+        scene.at(deadline.at).tick()
+    assert ([number for number, _ in outcomes(scene.log)], outcomes(scene.log)[0][1], scene.session.state) == (
+        [scene.request],
+        "timed_out",
+        "ready",
+    )
+
+
+def test_a_request_does_not_wait_for_ever_for_its_turn() -> None:  # B13: failure only after its deadline
+    scene = talking(config=configured(timeouts=Timeouts(queue_ms=20_000)))
+    scene.respond()
+    early = scene.at(19.9).tick()
+    assert (outcomes(early), outcomes(scene.at(20.0).tick())) == ([], [(scene.request, "timed_out")])
+
+
+def test_a_request_that_waited_too_long_is_not_sent_any_more() -> None:  # B13, B14
+    scene = talking(config=configured(timeouts=Timeouts(queue_ms=20_000)))
+    scene.respond()
+    scene.at(20.0).tick()
+    assert kinds(scene.server(done("r1"))) == []
+
+
 def test_after_a_time_out_the_next_turn_works() -> None:  # F061
     scene = ready()
     scene.respond()
@@ -505,7 +550,7 @@ def _many_requests() -> Scene:
     scene.respond({"instructions": "again"})
     scene.say("hello", interrupt=False)
     scene.update({"instructions": "x"})
-    scene.create_item({"type": "message", "role": "system", "content": [{"type": "input_text", "text": "x"}]})
+    scene.create_item({"type": "message", "role": "system", "content": TEXT})
     return scene
 
 
@@ -642,7 +687,7 @@ MISTAKES: list[tuple[str, Callable[[Session], object]]] = [
     (
         "a create after an unknown item",
         lambda s: s.create_item(
-            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]},
+            {"type": "message", "role": "user", "content": TEXT},
             previous_item_id="nowhere",
             now=1.0,
         ),

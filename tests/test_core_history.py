@@ -21,14 +21,18 @@ from helpers.wire import (
     turn,
     user_item,
     user_transcript,
+    user_words,
 )
 
 from rtcore import (
     ItemAdded,
     ItemDeleted,
+    RateLimitsUpdated,
+    TextDelta,
     UserSpeechStarted,
     UserSpeechStopped,
     UserTranscript,
+    UserTranscriptDelta,
     UserTranscriptFailed,
     UserTurnCommitted,
 )
@@ -124,6 +128,34 @@ def test_a_users_turn_is_told_in_three_steps() -> None:  # contract: notices of 
         UserSpeechStopped("u1"),
         UserTurnCommitted("u1"),
     ]
+
+
+def test_a_users_words_may_come_in_pieces() -> None:  # contract: UserTranscriptDelta; facts 4.2
+    scene = ready()
+    scene.server(speech_started("u1"), turn("u1"))
+    effects = scene.server(user_words("u1", "Hel"), user_words("u1", "lo."))
+    assert ([e.delta for e in told(effects, UserTranscriptDelta)], [i.text for i in scene.session.history]) == (
+        ["Hel", "lo."],
+        ["Hello."],
+    )
+
+
+def test_a_models_words_are_told_as_they_come() -> None:  # contract: TextDelta
+    scene = talking(opened("m1"))
+    effects = scene.server(transcript("m1", "One "), transcript("m1", "two."))
+    assert told(effects, TextDelta) == [TextDelta("r1", "m1", 0, "One "), TextDelta("r1", "m1", 0, "two.")]
+
+
+def test_words_of_a_dead_response_are_not_told() -> None:  # DESIGN 4: an interrupted response is dead for ever
+    scene = talking(opened("m1"), audio("m1", 1000), heard_ms=500, at=0.5)
+    scene.barge_in(500)
+    assert told(scene.server(transcript("m1", "too late")), TextDelta) == []
+
+
+def test_rate_limits_are_told_as_they_are() -> None:  # facts 10.3
+    limits = {"name": "tokens", "limit": 100, "remaining": 90, "reset_seconds": 1.5}
+    effects = ready().server([{"type": "rate_limits.updated", "rate_limits": [limits]}])
+    assert told(effects, RateLimitsUpdated) == [RateLimitsUpdated((limits,))]
 
 
 def test_words_that_could_not_be_transcribed_are_told_and_nothing_stops() -> None:  # facts 6.3

@@ -1,11 +1,12 @@
 """A naive model of a cut beside the core: twenty lines of arithmetic over samples, and any conversation must agree with them."""
 
-from helpers.scene import Scene, delete, ended, interrupted, ready, sent, talking, told, truncate, verdicts
+from helpers.scene import Scene, configured, delete, ended, interrupted, ready, sent, talking, told, truncate, verdicts
 from helpers.wire import Event, Script, audio, cancelled, closing, created, deleted, done, opened, truncated, turn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtcore import Flush, Interrupted, MessageEnded, Play
+from rtcore.config import Playout
 
 SIZES = st.lists(st.one_of(st.integers(24, 60), st.integers(24, 9600)), min_size=1, max_size=4)
 ROUNDS = st.lists(st.tuples(SIZES, st.booleans(), st.integers(0, 40_000)), min_size=1, max_size=4)
@@ -53,10 +54,10 @@ def _acknowledge(scene: Scene, edits: list[Event]) -> None:
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
-@given(ROUNDS)
-def test_every_cut_agrees_with_the_model(rounds: list[tuple[list[int], bool, int]]) -> None:
+@given(ROUNDS, st.sampled_from([None, 3_600_000]))
+def test_every_cut_agrees_with_the_model(rounds: list[tuple[list[int], bool, int]], lead_ms: int | None) -> None:
     # B01 to B06, C01 to C08, S04, F021, F024, DESIGN 6 invariants 4 to 6
-    scene = ready()
+    scene = ready(configured(playout=Playout(lead_ms=lead_ms)))
     for number, (sizes, finished, limit) in enumerate(rounds):
         names = [f"m{number}_{n}" for n in range(len(sizes))]
         heard = min(limit, sum(sizes))

@@ -415,6 +415,19 @@ def test_audio_is_handed_over_up_to_the_lead_and_all_of_it_in_the_end() -> None:
     assert (max(leads) <= 200, sounded(scene.log)) == (True, pcm("m1", 1000))
 
 
+@pytest.mark.parametrize("lead_ms", [None, 40, 200, 5000])
+def test_the_lead_changes_no_verdict(lead_ms: int | None) -> None:  # F040, DESIGN 3: playout lead
+    scene = ready(configured(playout=Playout(lead_ms=lead_ms)))
+    scene.server(created("r1"), message("m1", 300), message("m2", 300, index=1, previous="m1"), message("m3", 300, index=2))
+    for step in range(1, 22):
+        scene.at(step * 0.02).played(1, step * 20)
+    effects = scene.server(done("r1")) + scene.barge_in(420)
+    assert (sent(effects), verdicts(scene.log)) == (
+        [truncate("m2", 120), delete("m3")],
+        [ended("m1", "full", 300), ended("m2", "partial", 120), ended("m3", "skipped", 0)],
+    )
+
+
 def test_a_flush_takes_back_only_what_was_handed_over() -> None:  # F040
     scene = talking(opened("m1"), audio("m1", 1000), heard_ms=100, at=0.1, config=configured(playout=Playout(lead_ms=200)))
     assert sent(scene.barge_in(120)) == [truncate("m1", 120)]
@@ -461,6 +474,15 @@ def test_an_interruption_of_a_pause_cuts_at_the_paused_place() -> None:  # B17
     scene = spoken(message("m1", 1000), heard_ms=850, at=0.85)
     scene.pause()
     assert sent(scene.at(2.0).barge_in(850)) == [truncate("m1", 850)]
+
+
+@pytest.mark.parametrize("heard_ms", [600, 1000], ids=["with a flush", "with nothing to flush"])
+def test_after_an_interrupted_pause_the_next_answer_is_not_held(heard_ms: int) -> None:  # B16, B17, F080
+    scene = talking(opened("m1"), audio("m1", 1000), heard_ms=heard_ms, at=1.0)
+    holding = scene.pause() != []
+    cut = scene.at(1.1).barge_in(heard_ms)
+    answer = scene.server(cancelled(), truncated("m1", heard_ms), created("r2"), message("m2", 300, r="r2"))
+    assert (isinstance(cut[0], Resume | Flush), len(sounded(answer))) == (holding, 300 * 48)
 
 
 def test_a_clock_that_cannot_pause_is_flushed_and_plays_again_from_the_heard_sample() -> None:  # DESIGN 3; F083, C20

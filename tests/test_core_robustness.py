@@ -43,6 +43,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtcore import Clock, Effect, Flush, LocalProtocolError, Play, ProtocolWarning, Send, ServerError, UnknownEvent
+from rtcore.config import Playout
 
 
 def _but(script: Script, **changes: Any) -> bytes:
@@ -271,11 +272,12 @@ def _step(scene: Scene, step: Step, script: Script, flushes: list[int]) -> list[
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(STEPS, st.booleans(), st.sampled_from([SERVER_VAD, CLIENT_VAD, None]))
+@given(STEPS, st.booleans(), st.sampled_from([SERVER_VAD, CLIENT_VAD, None]), st.sampled_from([None, 60, 3_600_000]))
 def test_any_order_repetition_and_loss_of_events_keeps_the_invariants(
-    steps: list[Step], can_pause: bool, turn_detection: Event | None
+    steps: list[Step], can_pause: bool, turn_detection: Event | None, lead_ms: int | None
 ) -> None:  # C29, B31; DESIGN 6 invariants 2, 4, 6, 8, 12
-    scene = ready(clock=Clock(pause=can_pause), turn_detection=turn_detection)
+    config = configured(playout=Playout(lead_ms=lead_ms))
+    scene = ready(config, clock=Clock(pause=can_pause), turn_detection=turn_detection)
     issued, flushes, received = {0}, list[int](), dict[str, int]()
     for step, script in _told(steps):
         for event in (event for event in script if event["type"] == "response.output_audio.delta"):

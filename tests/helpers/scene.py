@@ -31,16 +31,15 @@ from rtcore import (
     Session,
     SessionClosed,
 )
-from rtcore.config import Connection, Playout
+from rtcore.config import Connection
 
 KEY = "sk-very-secret-4711"
 N = TypeVar("N", bound=Notice)
 
 
 def configured(**options: Any) -> Config:
-    """A configuration that hands all audio to the clock at once, so that a test counts what was received."""
+    """The defaults, with a key: all audio is handed to the clock as it comes."""
     options.setdefault("connection", Connection(api_key=SecretStr(KEY)))
-    options.setdefault("playout", Playout(lead_ms=3_600_000))
     return Config(**options)
 
 

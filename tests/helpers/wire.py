@@ -316,6 +316,11 @@ def user_transcript(item: str = "u1", text: str = "") -> Script:
     return [{"type": kind, "event_id": "event_u", "item_id": item, "content_index": 0, "transcript": text, "usage": usage}]
 
 
+def user_words(item: str = "u1", delta: str = "") -> Script:
+    kind = "conversation.item.input_audio_transcription.delta"
+    return [{"type": kind, "event_id": "event_u", "item_id": item, "content_index": 0, "delta": delta}]
+
+
 def truncated(item: str = "m1", ms: int = 0, *, part: int = 0) -> Script:
     fields = {"item_id": item, "content_index": part, "audio_end_ms": ms}
     return [{"type": "conversation.item.truncated", "event_id": "event_t", **fields}]

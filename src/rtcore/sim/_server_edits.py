@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import ValidationError, convert
 
-from rtcore.sim._server_schema import Fault
+from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_state import State
 from rtcore.sim._server_truth import ServerItem, Truncation
 from rtcore.sim._server_wire import Json

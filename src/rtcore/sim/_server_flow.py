@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any, Literal, Protocol
 
 from rtcore._formats import AudioFormat
+from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_edits import check_response, decode_audio
 from rtcore.sim._server_generation import Generation
 from rtcore.sim._server_plan import draw_plan
-from rtcore.sim._server_schema import Fault
 from rtcore.sim._server_state import State
 from rtcore.sim._server_truth import ServerItem, ServerResponse
 from rtcore.sim._server_turns import Detector

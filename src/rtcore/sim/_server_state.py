@@ -9,8 +9,8 @@ from typing import Any, Literal
 from msgspec.json import encode
 
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_plan import Rules, ServerOptions
-from rtcore.sim._server_schema import Fault
 from rtcore.sim._server_speech import Bank
 from rtcore.sim._server_truth import LogEntry, Refusal, ServerItem, ServerPart, ServerResponse
 from rtcore.sim._server_wire import Json, Wire, default_session, merge_session

@@ -20,6 +20,7 @@ from msgspec.json import Decoder, decode
 
 from rtcore.sim import _server_edits as edits
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_flow import Flow
 from rtcore.sim._server_plan import CallPlan as CallPlan
 from rtcore.sim._server_plan import MessagePlan as MessagePlan
@@ -30,7 +31,7 @@ from rtcore.sim._server_plan import ServerOptions as ServerOptions
 from rtcore.sim._server_plan import Stall as Stall
 from rtcore.sim._server_plan import draw_rules
 from rtcore.sim._server_plan import spoken as spoken
-from rtcore.sim._server_schema import Fault, check_event
+from rtcore.sim._server_schema import check_event
 from rtcore.sim._server_speech import Bank, bank
 from rtcore.sim._server_state import State
 from rtcore.sim._server_truth import LogEntry as LogEntry

@@ -1,0 +1,27 @@
+"""The benchmark measures the real path and prints what issue 2 asks for; how fast that is depends on the machine."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "core.py"
+
+
+def test_the_benchmark_prints_core_bare_and_ratio_for_every_kind_of_delta() -> None:
+    done = subprocess.run([sys.executable, str(BENCHMARK), "--rounds", "2"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = re.findall(r"^(.+?)\s+(\d+\.\d\d)\s+(\d+\.\d\d)\s+(\d+\.\d\d)", done.stdout, re.MULTILINE)
+    assert [line[0] for line in lines] == [
+        "audio delta,  20 ms",
+        "audio delta, 100 ms",
+        "audio delta, 200 ms",
+        "transcript delta",
+    ]
+    assert all(abs(float(core) / float(bare) - float(ratio)) < 0.1 * float(ratio) for _, core, bare, ratio in lines)
+
+
+def test_the_benchmark_refuses_to_measure_nothing() -> None:
+    done = subprocess.run([sys.executable, str(BENCHMARK), "--rounds", "0"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--rounds 0: must be at least 1" in done.stderr
