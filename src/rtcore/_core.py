@@ -103,7 +103,7 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any]) -> Acknowl
 
 def _secrets(config: "Config") -> tuple[str, ...]:
     connection = config.connection
-    keys = [key.get_secret_value() for key in (connection.api_key, connection.bearer_token) if key is not None]
+    keys = [key for key in (connection.credential("api_key"), connection.credential("bearer_token")) if key is not None]
     # Short header values are words, not credentials.
     return tuple(text for text in (*keys, *connection.headers.values()) if len(text) >= 8)
 

@@ -219,7 +219,7 @@ class Interruption:
         core = self._core
         if item.type == "function_call":
             if not item.dispatched:
-                self._unwant(item, response)
+                self.unwant(item, response)
             return
         if item.type != "message":
             return
@@ -243,7 +243,7 @@ class Interruption:
                 self._truncate(item, response, *open_part)
             core.speech.end(item, Verdict.PARTIAL)
         else:
-            self._unwant(item, response)
+            self.unwant(item, response)
             core.speech.end(item, Verdict.SKIPPED)
 
     # -- edits -------------------------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ class Interruption:
         if not response.dead:
             for item in response.items.values():
                 if item.type == "function_call" and not item.dispatched:
-                    self._unwant(item, response)
+                    self.unwant(item, response)
             self.pump_deletes()
             return
         if all(r.done or not r.dead for r in self._core.responses.live.values()):
@@ -315,7 +315,8 @@ class Interruption:
                 self._send_truncate(item)
         self.pump_deletes()
 
-    def _unwant(self, item: Item, response: Response) -> None:
+    def unwant(self, item: Item, response: Response) -> None:
+        """Have an item deleted that nobody heard or read (DESIGN 3)."""
         shown = any(part.kind == "text" and part.text_at_cut for part in item.parts.values())
         if response.out_of_band or shown or item.delete_sent or item.deleted or not self._core.dialect.capabilities.delete:
             return

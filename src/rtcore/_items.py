@@ -233,6 +233,7 @@ class Response:
     __slots__ = (
         "audible",
         "cancel_sent",
+        "completed",
         "context_stale",
         "cut_at",
         "cut_cause",
@@ -253,6 +254,7 @@ class Response:
         self.out_of_band = out_of_band
         self.audible = audible
         self.done = False
+        self.completed = False
         self.dead = False
         self.cut_at: float | None = None
         self.cut_cause: Cause | None = None

@@ -221,6 +221,7 @@ class Responses:
         if status == "cancelled" and reason == "turn_detected" and not response.dead:
             core.interruption.server_cancelled(response)
         response.done = True
+        response.completed = status == "completed"
         for shown in body.output or ():
             item = response.items.get(shown.id)
             if item is not None:
@@ -397,7 +398,10 @@ class Responses:
 
     def _known(self, response_id: str, item_id: str) -> Item | None:
         item = self.items.get(item_id)
-        return item if item is not None and item.response is not None and item.response.id == response_id else None
+        if item is None:
+            response = self.live.get(response_id)
+            return self._item(response, item_id, "message") if response is not None else None
+        return item if item.response is not None and item.response.id == response_id else None
 
     def _item(self, response: Response, item_id: str, type: str) -> Item | None:
         """The response's item, known from whatever event shows it first (F027); None if it is another response's or deleted."""

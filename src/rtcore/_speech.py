@@ -82,6 +82,11 @@ class Speech:
         if core.now < playout.overdue_at(self._slack()):
             self.watch_clock()
             return
+        if playout.drain(core.sound):
+            # Perhaps it only holds a tail until more comes; told that nothing does, it gets the same time again.
+            self.watching = True
+            core.timers.set("position report of the clock", core.now + self._slack())
+            return
         core.lifecycle.clock_fault(
             playout.generation.number, "no position report in time; what was handed over is taken as heard"
         )
@@ -110,6 +115,14 @@ class Speech:
         if item.text_due is None and any(part.segment is not None and not part.segment.all_heard for _, part in audio):
             return
         core = self._core
+        if audio and not any(part.segment is not None and part.segment.received for _, part in audio):
+            # Declared, and closed without a sample: whether it was to be heard shows when its response is done (facts 17.21).
+            if not response.done:
+                return
+            if not response.completed:
+                core.interruption.unwant(item, response)
+                self.end(item, Verdict.SKIPPED)
+                return
         if all(part.final for part in item.parts.values()) or (item.text_due is not None and core.now >= item.text_due):
             self.end(item, Verdict.FULL if audio else Verdict.TEXT)
         else:
@@ -140,7 +153,9 @@ class Speech:
             return
         item.verdict = verdict
         segments = [part.segment for _, part in item.audio_parts if part.segment is not None]
-        heard_ms = sum(segment.heard_ms for segment in segments)
+        received_ms = sum(segment.format.ms(segment.playable) for segment in segments)
+        # Full within the one sample that clocks round by (B02) is full.
+        heard_ms = received_ms if verdict is Verdict.FULL else sum(segment.heard_ms for segment in segments)
         full = item.full_text
         if verdict is Verdict.PARTIAL:
             item.heard_text = "".join(part.heard_text for _, part in sorted(item.parts.items()))
@@ -156,7 +171,7 @@ class Speech:
                 item_id=item.id,
                 verdict=verdict,
                 heard_ms=heard_ms,
-                received_ms=sum(segment.format.ms(segment.playable) for segment in segments),
+                received_ms=received_ms,
                 text=full if item.heard_text is None else item.heard_text,
                 full_text=full,
                 started_at=min(starts, default=None),

@@ -493,8 +493,8 @@ class Connection(_Model, frozen=True):
     model: str = Field(
         default="gpt-realtime", description="The model; on Azure the deployment's name, if deployment is not set.", min_length=1
     )
-    api_key: SecretStr | None = Field(default=None, description="API key.")
-    bearer_token: SecretStr | None = Field(
+    api_key: SecretStr | str | None = Field(default=None, description="API key.")
+    bearer_token: SecretStr | str | None = Field(
         default=None, description="Token instead of a key, for example of Entra ID. One of the two is enough; both are a mistake."
     )
     api_version: str = Field(
@@ -508,6 +508,17 @@ class Connection(_Model, frozen=True):
     headers: dict[str, str] = Field(
         default_factory=dict, description="More headers; one of the same name replaces ours.", repr=False
     )
+
+    @field_validator("api_key", "bearer_token", mode="after")
+    @classmethod
+    def _kept_secret(cls, value: SecretStr | str | None) -> SecretStr | None:
+        """A plain string is as good, so that the obvious spelling passes a type checker; it is kept as a secret all the same."""
+        return SecretStr(value) if isinstance(value, str) else value
+
+    def credential(self, name: Literal["api_key", "bearer_token"]) -> str | None:
+        """The credential in clear, for the handshake alone; None where it was not given."""
+        value = self.api_key if name == "api_key" else self.bearer_token
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 class Microphone(_Model, frozen=True):

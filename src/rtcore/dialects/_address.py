@@ -72,13 +72,14 @@ def _credential(name: str, value: str) -> str:
 
 
 def _authentication(connection: "Connection", azure: bool) -> list[tuple[str, str]]:
-    if connection.api_key is not None and connection.bearer_token is not None:
+    key, token = connection.credential("api_key"), connection.credential("bearer_token")
+    if key is not None and token is not None:
         raise LocalProtocolError("api_key: given together with bearer_token; give one of them")
-    if connection.bearer_token is not None:
-        return [("Authorization", "Bearer " + _credential("bearer_token", connection.bearer_token.get_secret_value()))]
-    if connection.api_key is None:
+    if token is not None:
+        return [("Authorization", "Bearer " + _credential("bearer_token", token))]
+    if key is None:
         return []
-    key = _credential("api_key", connection.api_key.get_secret_value())
+    key = _credential("api_key", key)
     return [("api-key", key)] if azure else [("Authorization", f"Bearer {key}")]
 
 
