@@ -24,9 +24,12 @@ class Handshake(Struct, frozen=True):
     subprotocols: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Header names without their values, because values carry keys."""
+        """Header names without their values, and the URL without user and query, because those carry keys."""
         names = ", ".join(name for name, _ in self.headers)
-        return f"Handshake(url={self.url.partition('?')[0]!r}, headers=[{names}])"
+        scheme, _, rest = self.url.partition("?")[0].rpartition("://")
+        authority, slash, path = rest.partition("/")
+        place = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+        return f"Handshake(url={place!r}, headers=[{names}])"
 
     __str__ = __repr__
 

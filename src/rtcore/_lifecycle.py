@@ -141,7 +141,7 @@ class Lifecycle:
         param = body.param if isinstance(body.param, str) else None
         kind = classify(code, message, body.type or "", extra=core.dialect.errors)
         told = problem(code, message, param, body.type or "")
-        pending = core.requests.take_for_error(body.event_id, kind, quoted_item_id(message))
+        pending = core.requests.take_for_error(body.event_id, kind, quoted_item_id(message), param)
         if kind is ErrorKind.FATAL:
             core.news.append(ServerError(told, pending.request if pending is not None else None, fatal=True))
             self.end("expired" if told.code == "session_expired" else "fatal_error", told)

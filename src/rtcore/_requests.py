@@ -29,6 +29,10 @@ _KIND_OF_ERROR: dict[ErrorKind, Kind] = {
 }
 
 
+_KIND_OF_PARAM: dict[str, Kind] = {"session": "update", "item": "item", "response": "response"}
+"""The command that a parameter path belongs to: "session.audio.input" can only be of a session.update."""
+
+
 class Pending(Struct, gc=False):
     """A client event without its answer. ``edit`` marks a truncate or delete of ours: creations wait for it (DESIGN 3)."""
 
@@ -133,13 +137,13 @@ class Requests:
                 return self.take(pending.event_id)
         return None
 
-    def take_for_error(self, event_id: str | None, kind: ErrorKind, item_id: str | None) -> Pending | None:
+    def take_for_error(self, event_id: str | None, kind: ErrorKind, item_id: str | None, param: str | None) -> Pending | None:
         """The client event that an error answers."""
         found = self.take(event_id)
         if found is not None or (event_id or "").startswith(self._event_prefix):
             # An event of ours that waits no more: the error must not be laid to another.
             return found
-        candidate = _KIND_OF_ERROR.get(kind)
+        candidate = _KIND_OF_ERROR.get(kind) or _KIND_OF_PARAM.get((param or "").partition(".")[0])
         if candidate is None:
             return None
         # A refused predecessor is named in the text, not the item that was to follow it.

@@ -1,0 +1,114 @@
+"""What a conversation offers in every runtime: the core's commands, and views of its state.
+
+A command that the server answers gives back a request of the runtime's own kind; the others give back nothing. Each raises
+``rtcore.LocalProtocolError`` for the caller's mistake, before anything has happened.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from rtcore import Counters, Effect, HistoryItem, Issued, Session
+
+R = TypeVar("R")
+
+
+class Commands(Generic[R]):
+    """The commands; a runtime says how they reach the session (``_ask``, ``_do``) and what a request ``R`` is."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _ask(self, command: Callable[..., Issued], *args: Any, **options: Any) -> R:
+        raise NotImplementedError
+
+    def _do(self, command: Callable[..., list[Effect]], *args: Any, **options: Any) -> None:
+        raise NotImplementedError
+
+    # -- views --------------------------------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The core, to look at. Its inputs belong to the adapter."""
+        return self._session
+
+    @property
+    def state(self) -> Literal["new", "connecting", "configuring", "ready", "closed"]:
+        """How far the session has come."""
+        return self._session.state
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the model is being heard."""
+        return self._session.speaking
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        """The conversation's items in order, each with the text that was heard."""
+        return self._session.history
+
+    @property
+    def counters(self) -> Counters:
+        """What was survived, in numbers."""
+        return self._session.counters
+
+    # -- what the user and the program say ----------------------------------------------------------------------------------
+
+    def send_text(self, text: str, *, interrupt: bool = True, respond: bool = True) -> R:
+        """Say something in writing: ``interrupt`` what is being heard, and ask for a response unless ``respond=False``."""
+        return self._ask(self._session.send_text, text, interrupt=interrupt, respond=respond)
+
+    def append_audio(self, pcm: bytes) -> None:
+        """Whole samples of the user's voice, in the session's input format, beside or instead of a microphone."""
+        self._do(self._session.append_audio, pcm)
+
+    def commit(self) -> R:
+        """The user's turn is over: make its audio an item. Only where no turn detection does that."""
+        return self._ask(self._session.commit)
+
+    def clear(self) -> R:
+        """Forget the user's audio that is not committed."""
+        return self._ask(self._session.clear)
+
+    def speech(self, event: Literal["started", "stopped"]) -> None:
+        """What a local detector noticed."""
+        self._do(self._session.speech, event)
+
+    # -- what the model does ------------------------------------------------------------------------------------------------
+
+    def respond(self, options: Mapping[str, object] | None = None, *, audible: bool | None = None) -> R:
+        """Ask for a response. ``options`` are those of ``response.create``, by their GA names."""
+        return self._ask(self._session.respond, options, audible=audible)
+
+    def interrupt(self, response: str | None = None) -> None:
+        """Silence, and no more of this response (default: of all that is heard or generated)."""
+        self._do(self._session.interrupt, response)
+
+    def pause(self) -> None:
+        """Hold the sound without losing a sample."""
+        self._do(self._session.pause)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._do(self._session.resume)
+
+    def tool_result(self, call_id: str, output: object, *, respond: bool = True) -> R:
+        """Answer a function call, once. A ``str`` goes out unchanged, anything else as JSON."""
+        return self._ask(self._session.tool_result, call_id, output, respond=respond)
+
+    # -- the conversation ---------------------------------------------------------------------------------------------------
+
+    def update(self, changes: Mapping[str, object]) -> R:
+        """Change session options, by their GA names; only what is named changes."""
+        return self._ask(self._session.update, changes)
+
+    def create_item(self, item: Mapping[str, object], *, previous_item_id: str | None = None) -> R:
+        """Put an item (GA shape) at the end of the conversation, or behind another."""
+        return self._ask(self._session.create_item, item, previous_item_id=previous_item_id)
+
+    def delete_item(self, item_id: str) -> R:
+        """Remove an item."""
+        return self._ask(self._session.delete_item, item_id)
+
+    def close(self) -> None:
+        """End the session in order. The notices end with ``SessionClosed``."""
+        self._do(self._session.close)

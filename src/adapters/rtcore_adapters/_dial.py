@@ -1,0 +1,42 @@
+"""Why a socket could not be opened or broke, in words: what happened, and what to do about it."""
+
+import errno
+import socket
+import ssl
+
+
+def dial_fault(error: Exception, host: str, port: int) -> tuple[str, str]:
+    """The error of a connection attempt as (what happened, remedy). Neither holds more than host and port."""
+    where = f"{host}:{port}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the TLS certificate of {where} is not trusted: {error.verify_message}",
+            "check the host name and this machine's certificates; for a private authority pass an ssl context that knows it",
+        )
+    if isinstance(error, ssl.SSLError):
+        remedy = "if the server speaks no TLS on this port, use ws:// instead of wss://"
+        return f"{where} failed the TLS handshake: {_reason(error)}", remedy
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"the host name {host!r} could not be resolved", "check the URL's host and this machine's name service"
+    # With several addresses asyncio joins the errors into one text.
+    if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        return f"nothing listens on {where}: connection refused", "check the host and the port, and that the server runs"
+    if isinstance(error, TimeoutError):
+        return f"{where} did not answer", "check the host, the port, and that the network lets the connection through"
+    return f"{where} could not be reached: {line_fault(error)}", "check the network and the URL"
+
+
+def line_fault(error: Exception | None) -> str:
+    """The error of an established connection, in words; None means that it ended without one."""
+    if error is None:
+        return "the connection was closed"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {_reason(error)}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
+
+
+def _reason(error: ssl.SSLError) -> str:
+    reason: str | None = getattr(error, "reason", None)  # only OpenSSL's own errors have one
+    return reason.replace("_", " ").lower() if reason else str(error)

@@ -1,0 +1,123 @@
+"""Notices on their way to the program, which may listen late, slowly or never.
+
+The pump puts, the program takes, and neither waits for the other. Facts (what was said, heard, cut, answered) are never lost:
+there are a few per turn, so a session of an hour stays small. Streams are: pieces of text that wait side by side become one
+piece, and beyond a bound the diagnostics that nobody reads are dropped, oldest first, and counted.
+"""
+
+from collections import deque
+from collections.abc import Hashable
+
+from rtcore import (
+    MicrophoneDropped,
+    Notice,
+    OutOfBandAudio,
+    ProtocolWarning,
+    RateLimitsUpdated,
+    TextDelta,
+    Underrun,
+    UnknownEvent,
+    UserTranscriptDelta,
+)
+
+MAX_WAITING = 2_000
+"""Notices that may wait before streams and diagnostics give way."""
+
+MAX_AUDIO = 16 * 1024 * 1024
+"""Bytes of out-of-band audio that may wait: about six minutes of PCM16 at 24 kHz."""
+
+_STREAMS = (TextDelta, UserTranscriptDelta)
+_DIAGNOSTICS = (ProtocolWarning, RateLimitsUpdated, Underrun, UnknownEvent, MicrophoneDropped)
+
+
+class _Waiting:
+    """One notice in the queue, or several pieces of one stream; ``notice`` becomes None where it was dropped."""
+
+    __slots__ = ("more", "notice")
+
+    def __init__(self, notice: Notice) -> None:
+        self.notice: Notice | None = notice
+        self.more: list[str] = []  # further pieces, joined once at the end: appending text to text would be quadratic
+
+
+class Mailbox:
+    """The queue between one session and one program. ``dropped`` counts the notices that nobody took in time."""
+
+    def __init__(self, *, max_waiting: int = MAX_WAITING, max_audio: int = MAX_AUDIO) -> None:
+        self._max_waiting = max_waiting
+        self._max_audio = max_audio
+        self._queue: deque[_Waiting] = deque()
+        self._expendable: deque[_Waiting] = deque()  # those of the queue that may be dropped, oldest first
+        self._audio: deque[_Waiting] = deque()  # those that hold out-of-band audio
+        self._audio_bytes = 0
+        self._waiting = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def put(self, notice: Notice) -> None:
+        """Queue a notice; never waits, never refuses."""
+        if isinstance(notice, _STREAMS) and self._queue:
+            last = self._queue[-1]
+            if last.notice is not None and _stream(last.notice) == _stream(notice):
+                last.more.append(notice.delta)
+                return
+        entry = _Waiting(notice)
+        self._queue.append(entry)
+        self._waiting += 1
+        if isinstance(notice, OutOfBandAudio):
+            self._audio.append(entry)
+            self._audio_bytes += len(notice.pcm)
+            while self._audio_bytes > self._max_audio:
+                self._drop(self._audio.popleft())
+        elif isinstance(notice, (*_STREAMS, *_DIAGNOSTICS)):
+            self._expendable.append(entry)
+        while self._waiting > self._max_waiting and self._expendable:
+            self._drop(self._expendable.popleft())
+        if len(self._queue) > 2 * max(self._waiting, self._max_waiting):  # mostly shells of what was dropped
+            self._queue = deque(entry for entry in self._queue if entry.notice is not None)
+
+    def take(self) -> Notice | None:
+        """The oldest notice that waits, or None."""
+        while self._queue:
+            entry = self._queue.popleft()
+            notice = entry.notice
+            if notice is None:
+                continue
+            self._waiting -= 1
+            if isinstance(notice, OutOfBandAudio):
+                self._audio.popleft()
+                self._audio_bytes -= len(notice.pcm)
+            elif self._expendable and self._expendable[0] is entry:
+                self._expendable.popleft()
+            return _joined(notice, entry.more)
+        return None
+
+    def _drop(self, entry: _Waiting) -> None:
+        if isinstance(entry.notice, OutOfBandAudio):
+            self._audio_bytes -= len(entry.notice.pcm)
+        self._waiting -= 1
+        self.dropped += 1
+        entry.notice = None
+
+
+def _stream(notice: Notice) -> Hashable:
+    """What two pieces of text must share to be pieces of one stream; None for a fact."""
+    match notice:
+        case TextDelta(response_id, item_id, content_index):
+            return (response_id, item_id, content_index)
+        case UserTranscriptDelta(item_id, content_index):
+            return (item_id, content_index)
+        case _:
+            return None
+
+
+def _joined(notice: Notice, more: list[str]) -> Notice:
+    match notice:
+        case TextDelta(response_id, item_id, content_index, delta) if more:
+            return TextDelta(response_id, item_id, content_index, "".join([delta, *more]))
+        case UserTranscriptDelta(item_id, content_index, delta) if more:
+            return UserTranscriptDelta(item_id, content_index, "".join([delta, *more]))
+        case _:
+            return notice

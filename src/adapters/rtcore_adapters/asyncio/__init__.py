@@ -1,0 +1,97 @@
+"""A conversation on asyncio.
+
+::
+
+    async with connect(Config(connection=Connection(api_key=key)), speaker=speaker, microphone=microphone) as conversation:
+        conversation.send_text("Tell me a story in two parts.")
+        async for notice in conversation:
+            ...
+
+When the ``async with`` block has been left, all of it has ended: sockets, tasks, timers, files, and the sound.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from ssl import SSLContext
+from typing import Any
+
+from rtcore import Config, Effect, Issued, Notice
+from rtcore_adapters._commands import Commands
+from rtcore_adapters._failures import ConnectionFailed, RequestFailed
+from rtcore_adapters._link import LinkTimes
+from rtcore_adapters.asyncio._pump import Pump, Tool
+from rtcore_adapters.asyncio._request import Request
+from rtcore_adapters.audio import Microphone, Speaker, VirtualSpeaker
+
+__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Request", "RequestFailed", "Tool", "connect"]
+
+
+class Conversation(Commands[Request]):
+    """A session that is ready: commands, views, and ``async for notice in conversation``.
+
+    The notices end after ``SessionClosed``. They belong to one consumer; two share them. A consumer that stops listening stops
+    nothing: facts wait, streams of text flow together, diagnostics beyond a bound are dropped (``dropped_notices``).
+    """
+
+    def __init__(self, pump: Pump) -> None:
+        super().__init__(pump.session)
+        self._pump = pump
+
+    def __aiter__(self) -> AsyncIterator[Notice]:
+        return self
+
+    async def __anext__(self) -> Notice:
+        return await self._pump.next_notice()
+
+    @property
+    def dropped_notices(self) -> int:
+        """Notices that were dropped because nobody took them."""
+        return self._pump.mailbox.dropped
+
+    def _ask(self, command: Callable[..., Issued], *args: Any, **options: Any) -> Request:
+        return self._pump.ask(partial(command, *args, **options))
+
+    def _do(self, command: Callable[..., list[Effect]], *args: Any, **options: Any) -> None:
+        self._pump.do(partial(command, *args, **options))
+
+
+@asynccontextmanager
+async def connect(
+    config: Config,
+    *,
+    speaker: Speaker | None = None,
+    microphone: Microphone | None = None,
+    tools: Mapping[str, Tool] | None = None,
+    ssl: SSLContext | None = None,
+    times: LinkTimes | None = None,
+    seed: int | None = None,
+) -> AsyncIterator[Conversation]:
+    """Open a session and give it once the server has acknowledged it.
+
+    Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
+    appends. ``tools`` answer function calls by name; a call of any other name is left to the program (``ToolCalled``). ``ssl``
+    replaces the default context, which verifies the server. ``times`` are the websocket's time-outs, ``seed`` fixes the ids
+    (default: drawn).
+
+    Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used, and
+    ``ValueError`` where the microphone's format is not the session's.
+    """
+    pump = Pump(
+        config,
+        speaker=speaker or VirtualSpeaker(record=False),
+        microphone=microphone,
+        tools=tools or {},
+        ssl=ssl,
+        times=times or LinkTimes(),
+        seed=secrets.randbits(63) if seed is None else seed,
+    )
+    try:
+        pump.start()
+        await pump.ready()
+        yield Conversation(pump)
+    finally:
+        await pump.stop()
+    if pump.crash is not None:
+        raise pump.crash

@@ -1,0 +1,13 @@
+"""Loudspeakers and microphones: the interfaces, and those that need no device."""
+
+from rtcore_adapters.audio._interface import Microphone as Microphone
+from rtcore_adapters.audio._interface import MicrophoneSink as MicrophoneSink
+from rtcore_adapters.audio._interface import Speaker as Speaker
+from rtcore_adapters.audio._interface import SpeakerReports as SpeakerReports
+from rtcore_adapters.audio._microphone import SilentMicrophone as SilentMicrophone
+from rtcore_adapters.audio._microphone import WavMicrophone as WavMicrophone
+from rtcore_adapters.audio._virtual import Span as Span
+from rtcore_adapters.audio._virtual import VirtualSpeaker as VirtualSpeaker
+from rtcore_adapters.audio._virtual import WavSpeaker as WavSpeaker
+from rtcore_adapters.audio._wav import AudioFileError as AudioFileError
+from rtcore_adapters.audio._wav import load_wav as load_wav

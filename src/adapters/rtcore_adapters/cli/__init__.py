@@ -1,0 +1,38 @@
+"""The command line, ``rtcore``: one module per command, loaded only when it is the one that runs.
+
+A command's module offers ``arguments(parser)``, which declares its options, and ``run(options) -> int``, which gives the exit
+status.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "demo": "talk for real, interrupt, count: a table, report.html and heard.wav",
+    "fuzz": "interruptions by the thousand, in virtual time, against the invariants",
+    "serve": "the strict simulated server on a local websocket",
+}
+"""Command, and module of this package, to what it is."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``rtcore`` with these arguments (default: the process's); gives the exit status. Wrong usage raises ``SystemExit``."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="rtcore", description="The part of realtime voice that is right.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, meaning in COMMANDS.items():
+        command = commands.add_parser(name, help=meaning, description=f"rtcore {name}: {meaning}.")
+        if name == chosen:
+            try:
+                module = import_module(f"{__name__}.{name}")
+            except ModuleNotFoundError as missing:
+                if missing.name != "anyio":
+                    raise
+                parser.exit(1, f'rtcore {name} needs anyio: install the extra, pip install "rtcore[cli]"\n')
+            module.arguments(command)
+            command.set_defaults(run=module.run)
+    options = parser.parse_args(words)
+    return int(options.run(options))

@@ -1,0 +1,185 @@
+"""The one table: interruptions by kind, and the figures of a whole campaign in sentences.
+
+``COLUMNS`` says what a row shows; the terminal and the report both use it.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
+
+from msgspec import Struct
+
+from rtcore.sim.results import CampaignResult, Counts, KindResult, Spread, Violation, spread
+
+INVARIANTS = {
+    1: "one response at a time",
+    2: "every request settles once",
+    3: "no event of one response changes another",
+    4: "truncates lie within what was received and heard",
+    5: "the server is told what was not heard, and nothing else",
+    6: "every message ends once, with the right verdict",
+    7: "silence first, and it lasts",
+    8: "every sample is heard, discarded or queued",
+    9: "the server refuses nothing",
+    10: "every function call gets one output",
+    11: "history says what was audible",
+    12: "a core that waits says until when",
+    13: "bounded memory",
+    14: "same seed, same bytes",
+    15: "it recovers after faults",
+}
+"""DESIGN section 6 in short."""
+
+
+class Column(Struct, frozen=True):
+    """One column: its title, the title above several, and what a kind's cell says."""
+
+    group: str
+    title: str
+    cell: Callable[[KindResult], str]
+
+
+def _verdict(name: str) -> Callable[[KindResult], str]:
+    return lambda kind: str(kind.verdicts.get(name, 0))
+
+
+def _figure(counts: Callable[[KindResult], Counts], which: str, per_unit: int = 1) -> Callable[[KindResult], str]:
+    def cell(kind: KindResult) -> str:
+        found = spread([counts(kind)], per_unit)
+        return milliseconds(getattr(found, which)) if found.count else "-"
+
+    return cell
+
+
+def _error(kind: KindResult) -> Counts:
+    return kind.truncation_error_ms
+
+
+def _silence(kind: KindResult) -> Counts:
+    return kind.silence_us
+
+
+COLUMNS = (
+    Column("", "count", lambda kind: number(kind.interruptions)),
+    Column("verdicts", "full", _verdict("full")),
+    Column("verdicts", "partial", _verdict("partial")),
+    Column("verdicts", "skipped", _verdict("skipped")),
+    Column("verdicts", "text", _verdict("text")),
+    Column("truncation error", "median ms", _figure(_error, "median")),
+    Column("truncation error", "max ms", _figure(_error, "max")),
+    Column("silence after", "median ms", _figure(_silence, "median", 1000)),
+    Column("silence after", "max ms", _figure(_silence, "max", 1000)),
+    Column("unheard", "left", lambda kind: str(kind.unheard_left)),
+    Column("server", "errors", lambda kind: str(kind.server_errors)),
+    Column("next turn", "answered", lambda kind: f"{kind.answered}/{kind.answered + kind.unanswered}"),
+)
+"""What the issue of this table asks for, in its order."""
+
+
+def table_rows(kinds: Sequence[KindResult]) -> list[list[str]]:
+    """One row per kind, by name, and the sum where there are several; the first cell is the name."""
+    rows = sorted(kinds, key=lambda kind: kind.kind)
+    if len(rows) > 1:
+        rows.append(reduce(add, rows, KindResult("all")))
+    return [[kind.kind, *(column.cell(kind) for column in COLUMNS)] for kind in rows]
+
+
+def text_table(kinds: Sequence[KindResult]) -> str:
+    """The table for a terminal."""
+    rows = table_rows(kinds)
+    titles = ["interruption", *(column.title for column in COLUMNS)]
+    widths = [max(len(row[index]) for row in (titles, *rows)) for index in range(len(titles))]
+    for start, end, group in _groups():
+        # A group's title may be wider than its columns: the last one takes up the slack.
+        room = sum(widths[start + 1 : end + 1]) + 2 * (end - start - 1)
+        widths[end] += max(0, len(group) - room)
+    head = " " * widths[0]
+    for start, end, group in _groups():
+        head += "  " + group.rjust(sum(widths[start + 1 : end + 1]) + 2 * (end - start - 1))
+    lines = [head.rstrip(), _line(titles, widths), _line(["-" * width for width in widths], widths)]
+    lines += [_line(row, widths) for row in rows]
+    if len(rows) > 1:
+        lines.insert(-1, lines[2])
+    return "\n".join(lines)
+
+
+def _groups() -> list[tuple[int, int, str]]:
+    """Neighbouring columns of one group: from, to, title."""
+    found: list[tuple[int, int, str]] = []
+    for index, column in enumerate(COLUMNS):
+        if found and column.group and found[-1][2] == column.group:
+            found[-1] = (found[-1][0], index + 1, column.group)
+        else:
+            found.append((index, index + 1, column.group))
+    return found
+
+
+def column_groups() -> list[tuple[int, str]]:
+    """How many columns each title above the titles spans."""
+    return [(end - start, group) for start, end, group in _groups()]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0].ljust(widths[0])
+    return "  ".join([first, *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]).rstrip()
+
+
+# -- sentences ----------------------------------------------------------------------------------------------------------------
+
+
+def figures(result: CampaignResult, seconds: float) -> list[tuple[str, str]]:
+    """The overall figures: what, and how much."""
+    simulated = result.simulated_ms / 1000
+    share = f" ({100 * result.cuts_checked / result.cuts:.1f} %)" if result.cuts else ""
+    errors = sum(result.server_errors.values())
+    estimated = _spread(result.estimated_error_ms)
+    by_code = ", ".join(f"{code} {count}" for code, count in result.server_errors.items())
+    return [
+        ("worlds", f"{number(result.worlds)}, with {number(result.interruptions)} interruptions"),
+        ("cuts checked", f"{number(result.cuts_checked)} of {number(result.cuts)}{share}"),
+        ("truncation error", _spread(result.truncation_error_ms)),
+        ("estimated cuts", f"{number(result.cuts_estimated)}, where the clock did not answer; error {estimated}"),
+        ("silence after barge-in", _spread(result.silence_after_barge_in_ms)),
+        ("unheard messages left", number(result.unheard_left)),
+        ("server errors", f"{number(errors)} ({by_code})" if errors else "0"),
+        ("turns unanswered", number(result.turns_unanswered)),
+        ("simulated time", f"{_duration(simulated)} in {seconds:.1f} s"),
+        ("speed", f"{result.interruptions / seconds:.0f} interruptions/s, {simulated / seconds:.0f} simulated s/s"),
+        ("invariants broken", str(len(result.violations)) if result.violations else "none"),
+        ("invariants pending", pending(result.pending_invariants)),
+        ("digest", result.digest),
+    ]
+
+
+def pending(invariants: Sequence[int]) -> str:
+    """The invariants that nobody holds yet, in words."""
+    return ", ".join(f"{each} ({INVARIANTS[each]})" for each in invariants) or "none"
+
+
+def broken(violation: Violation) -> str:
+    """One broken invariant in a line."""
+    name = INVARIANTS.get(violation.invariant, "")
+    return f"invariant {violation.invariant} ({name}) in world {violation.seed} at {violation.at:.3f} s: {violation.text}"
+
+
+def number(value: int) -> str:
+    """With thin groups: 12,345."""
+    return f"{value:,}"
+
+
+def milliseconds(value: float) -> str:
+    """Whole where it is whole, else to the tenth."""
+    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
+
+
+def _spread(found: Spread) -> str:
+    if not found.count:
+        return "nothing measured"
+    sizes = f"median {milliseconds(found.median)} ms, p99 {milliseconds(found.p99)} ms, max {milliseconds(found.max)} ms"
+    return f"{sizes} ({number(found.count)} measured)"
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours} h {minutes} min {rest} s" if hours else f"{minutes} min {rest} s"

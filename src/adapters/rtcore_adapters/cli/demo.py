@@ -1,0 +1,174 @@
+"""``rtcore demo``: voice conversations interrupted at fuzzed points, for real and in virtual time.
+
+First conversations at real speed over loopback websockets, then thousands of interruptions in virtual time, then cores that are
+wrong on purpose and must be caught. Prints the tables; writes ``report.html`` and ``heard.wav``.
+"""
+
+import argparse
+import sys
+import time
+import wave
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from rtcore.sim.results import CampaignResult
+from rtcore.sim.sabotage import SABOTAGED
+from rtcore_adapters.cli._live import LiveResult, Talked, talk_for_real
+from rtcore_adapters.cli._pipes import until_closed
+from rtcore_adapters.cli._progress import Progress
+from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
+from rtcore_adapters.cli._table import INVARIANTS, broken, figures, number, text_table
+from rtcore_adapters.cli._worlds import Sum, cores, run_worlds
+from rtcore_adapters.cli.fuzz import replay_command, seed, whole_above_zero
+from rtcore_adapters.cli.report import Caught, Findings, page, picture_file
+
+CONVERSATIONS = 20
+INTERRUPTIONS = 4000
+
+_SABOTAGED_INTERRUPTIONS = 400
+_CHECKED = 0.95  # of the cuts, at least (DESIGN section 6, invariant 5)
+_RATE = 24_000
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rtcore demo``."""
+    option, count = parser.add_argument, whole_above_zero
+    option("--seed", type=seed, default=0, metavar="SEED", help="what everything is drawn from (default: %(default)s)")
+    option("--conversations", type=count, default=CONVERSATIONS, metavar="N", help="how many for real (default: %(default)s)")
+    option("--interruptions", type=count, default=INTERRUPTIONS, metavar="N", help="how many simulated (default: %(default)s)")
+    option("--jobs", type=count, metavar="J", help="how many processes simulate (default: one per core)")
+    option("--directory", type=Path, default=Path("."), metavar="DIR", help="where to write (default: here)")
+    option("--picture", type=Path, metavar="FILE", help="hold one conversation, write its picture as an SVG file, and end")
+
+
+@until_closed
+def run(options: argparse.Namespace) -> int:
+    """``rtcore demo``: 0 where everything held, 1 where something failed, 130 where Ctrl-C ended it."""
+    target: Path = options.directory
+    if not target.is_dir():
+        print(f"rtcore demo: {target} is not a directory that exists", file=sys.stderr)
+        return 2
+    try:
+        if options.picture is not None:
+            return _picture(options)
+        return _demo(options)
+    except KeyboardInterrupt:
+        print("\nrtcore demo: ended by Ctrl-C; nothing was written", file=sys.stderr)
+        return 130
+    except BrokenProcessPool:
+        print("rtcore demo: a process was killed (out of memory?); try --jobs 1", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"rtcore demo: {error}", file=sys.stderr)
+        return 1
+
+
+def _picture(options: argparse.Namespace) -> int:
+    live = _talk(draw_scenes(options.seed, 1))
+    options.picture.write_text(picture_file(live.talks[0]), encoding="utf-8")
+    for fault in live.faults:
+        print(f"FAILED: {fault}", file=sys.stderr)
+    print(f"Wrote {options.picture}")
+    return int(bool(live.faults))
+
+
+def _demo(options: argparse.Namespace) -> int:
+    jobs: int = options.jobs or cores()
+    began = time.perf_counter()
+    scenes = draw_scenes(options.seed, options.conversations)
+    print(f"Talking for real: {len(scenes)} conversations over websockets, each interrupted ({len(KINDS)} kinds).", flush=True)
+    live = _talk(scenes)
+    print(f"\n{text_table(live.kinds)}\n")
+    print(_outcome(live))
+
+    print(f"\nIn virtual time: {number(options.interruptions)} interruptions.", flush=True)
+    fuzz, fuzz_seconds = _fuzz(options.seed, options.interruptions, jobs)
+    print(f"\n{text_table(fuzz.kinds)}\n")
+    lines = figures(fuzz, fuzz_seconds)
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        print(f"{name.ljust(width)}  {value}")
+
+    print("\nCores that are wrong on purpose:", flush=True)
+    caught = tuple(_sabotage(name, options.seed) for name in SABOTAGED)
+
+    problems = (*live.faults, *fuzz_problems(fuzz), *(f"not caught: {each.name}" for each in caught if each.violation is None))
+    found = Findings(options.seed, live, fuzz, fuzz_seconds, caught, problems)
+    report, sound = options.directory / "report.html", options.directory / "heard.wav"
+    report.write_text(page(found), encoding="utf-8")
+    write_wav(sound, live.talks[0])
+    print(f"\nWrote {report} and {sound}, {time.perf_counter() - began:.0f} s after the start.")
+    for problem in problems[:20]:
+        print(f"FAILED: {problem}")
+    print("Something failed." if problems else "Everything held.")
+    return int(bool(problems))
+
+
+def _talk(scenes: tuple[Scene, ...]) -> LiveResult:
+    progress, began = Progress(), time.perf_counter()
+
+    def told(done: int) -> None:
+        progress.say(f"rtcore demo: {done} of {len(scenes)} conversations, {time.perf_counter() - began:.0f} s")
+
+    live = talk_for_real(scenes, told)
+    progress.clear()
+    return live
+
+
+def _outcome(live: LiveResult) -> str:
+    """The live part in one sentence."""
+    answered = sum(talk.result.answered for talk in live.talks)
+    audible = sum(len(talk.signal) for talk in live.talks) / (2 * _RATE)
+    return (
+        f"{answered} of {len(live.talks)} next turns were answered and heard; {audible:.0f} s of sound matched sample by sample; "
+        f"left behind: {', '.join(live.left_behind) or 'no task, no socket, no thread'}."
+    )
+
+
+def _fuzz(first: int, interruptions: int, jobs: int) -> tuple[CampaignResult, float]:
+    progress, total, began = Progress(), Sum(), time.perf_counter()
+
+    def told() -> None:
+        progress.say(f"rtcore demo: {number(total.interruptions)} of {number(interruptions)} interruptions")
+
+    run_worlds(total, first, interruptions, jobs=jobs, told=told)
+    progress.clear()
+    return total.result, time.perf_counter() - began
+
+
+def fuzz_problems(fuzz: CampaignResult) -> list[str]:
+    """What a campaign found that must not be, in words."""
+    problems = [f"{broken(each)}; replay it: {replay_command(each)}" for each in fuzz.violations]
+    if fuzz.cuts_checked < _CHECKED * fuzz.cuts:
+        problems.append(f"only {fuzz.cuts_checked} of {fuzz.cuts} cuts were checked")
+    if fuzz.truncation_error_ms.max:
+        problems.append(f"a truncation error of {fuzz.truncation_error_ms.max} ms")
+    if fuzz.unheard_left:
+        problems.append(f"{fuzz.unheard_left} unheard messages were left at the server")
+    if fuzz.turns_unanswered:
+        problems.append(f"{fuzz.turns_unanswered} turns were not answered")
+    return problems
+
+
+def _sabotage(name: str, first: int) -> Caught:
+    """A broken core meets the same worlds until one catches it."""
+    total = Sum()
+    run_worlds(total, first, _SABOTAGED_INTERRUPTIONS, jobs=1, sabotage=name, stop_at_violation=True)
+    violation = next(iter(total.result.violations), None)
+    if violation is None:
+        by = "NOT CAUGHT"
+        command = f'rtcore fuzz --seed {first} --sabotage "{name}"'
+    else:
+        by = f"caught by invariant {violation.invariant} ({INVARIANTS[violation.invariant]})"
+        command = replay_command(violation, name)
+    print(f"  {name}: {by} after {number(total.interruptions)} interruptions; {command}", flush=True)
+    return Caught(name, violation, total.interruptions, command)
+
+
+def write_wav(path: Path, talk: Talked) -> None:
+    """What was audible, silences at their place: PCM16, 24 kHz, mono."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(_RATE)
+        file.writeframes(talk.signal)

@@ -1,0 +1,100 @@
+"""The mailbox: facts are never lost, streams flow together, and what nobody reads stays bounded."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtcore import (
+    PCM16_24K,
+    ItemDeleted,
+    Notice,
+    OutOfBandAudio,
+    TextDelta,
+    UnknownEvent,
+    UserTranscriptDelta,
+)
+from rtcore_adapters._mailbox import Mailbox
+
+
+def text(delta: str, item: str = "item_1") -> TextDelta:
+    return TextDelta("resp_1", item, 0, delta)
+
+
+def audio(size: int) -> OutOfBandAudio:
+    return OutOfBandAudio("resp_1", "item_1", 0, bytes(size), PCM16_24K)
+
+
+def taken(mailbox: Mailbox) -> list[Notice]:
+    return list(iter(mailbox.take, None))
+
+
+def test_neighbouring_pieces_of_one_text_become_one() -> None:
+    mailbox = Mailbox()
+    for notice in [text("a"), text("b"), text("c"), text("d", "item_2"), text("e"), ItemDeleted("x"), text("f")]:
+        mailbox.put(notice)
+    assert taken(mailbox) == [text("abc"), text("d", "item_2"), text("e"), ItemDeleted("x"), text("f")]
+
+
+def test_pieces_of_a_users_transcript_too() -> None:
+    mailbox = Mailbox()
+    mailbox.put(UserTranscriptDelta("item_1", 0, "Hel"))
+    mailbox.put(UserTranscriptDelta("item_1", 0, "lo"))
+    assert taken(mailbox) == [UserTranscriptDelta("item_1", 0, "Hello")]
+
+
+def test_what_was_taken_is_not_extended() -> None:
+    mailbox = Mailbox()
+    mailbox.put(text("a"))
+    assert mailbox.take() == text("a")
+    mailbox.put(text("b"))
+    assert mailbox.take() == text("b")
+
+
+def test_diagnostics_give_way_oldest_first_and_facts_never() -> None:
+    mailbox = Mailbox(max_waiting=3)
+    for number in range(5):
+        mailbox.put(UnknownEvent(f"new.{number}", b""))
+        mailbox.put(ItemDeleted(str(number)))
+    assert mailbox.dropped == 5
+    assert taken(mailbox) == [ItemDeleted(str(number)) for number in range(5)]
+
+
+def test_out_of_band_audio_is_bounded_by_bytes() -> None:  # B12
+    mailbox = Mailbox(max_audio=10)
+    for size in (4, 5, 6):
+        mailbox.put(audio(size))
+    assert mailbox.dropped == 2
+    assert taken(mailbox) == [audio(6)]
+    mailbox.put(audio(9))
+    assert taken(mailbox) == [audio(9)]
+
+
+def test_a_program_that_never_reads_costs_bounded_memory() -> None:
+    mailbox = Mailbox(max_waiting=50)
+    for number in range(10_000):
+        mailbox.put(UnknownEvent(str(number), b"x"))
+    assert len(mailbox) == 50
+    assert len(mailbox._queue) <= 101  # shells of dropped notices are swept out
+
+
+@given(st.lists(st.sampled_from(["fact", "text", "unknown", "audio", "take"])))
+def test_facts_come_out_whole_and_in_order(steps: list[str]) -> None:
+    """Whatever is put and taken, every fact comes out once and in order, and the count of what waits is right."""
+    mailbox, facts, got = Mailbox(max_waiting=4, max_audio=8), [], []
+    for number, step in enumerate(steps):
+        match step:
+            case "fact":
+                facts.append(ItemDeleted(str(number)))
+                mailbox.put(facts[-1])
+            case "text":
+                mailbox.put(text("x"))
+            case "unknown":
+                mailbox.put(UnknownEvent("?", b""))
+            case "audio":
+                mailbox.put(audio(3))
+            case _:
+                if (notice := mailbox.take()) is not None:
+                    got.append(notice)
+    waiting = len(mailbox)
+    rest = taken(mailbox)
+    assert len(rest) == waiting
+    assert [notice for notice in got + rest if isinstance(notice, ItemDeleted)] == facts
