@@ -103,7 +103,7 @@ def test_the_verdict_of_a_complete_message_by_heard_samples(heard: int, expected
 def test_a_rounding_of_one_sample_is_not_an_interruption() -> None:  # B02: 1199.96 of 1200 ms
     scene = spoken(message("m1", 1200), at=1.2)
     scene.server(speech_started())
-    assert acts(scene.flushed_samples(1, 28_799)) == [ended("m1", "full", 1200)]
+    assert acts(scene.flushed_samples(1, 28_799)) == [ended("m1", "full", 1199)]
 
 
 def test_an_over_report_of_a_complete_message_is_full_and_told_as_a_fault_of_the_clock() -> None:  # B02, F002

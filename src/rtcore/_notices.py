@@ -233,7 +233,8 @@ class MessageStarted(Notice, frozen=True):
 class MessageEnded(Notice, frozen=True):
     """A message's one verdict. ``text`` is what was heard, ``full_text`` what was generated when it ended.
 
-    ``heard_ms`` and ``received_ms`` are the sums over its audio parts. ``started_at`` is None where nothing was heard.
+    ``heard_ms`` and ``received_ms`` are the sums over its audio parts; a full one may be short of the last sample (B02), and so
+    of the last millisecond. ``started_at`` is None where nothing was heard.
     ``estimated`` marks a verdict made without the clock's answer.
     """
 

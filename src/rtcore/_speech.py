@@ -153,9 +153,7 @@ class Speech:
             return
         item.verdict = verdict
         segments = [part.segment for _, part in item.audio_parts if part.segment is not None]
-        received_ms = sum(segment.format.ms(segment.playable) for segment in segments)
-        # Full within the one sample that clocks round by (B02) is full.
-        heard_ms = received_ms if verdict is Verdict.FULL else sum(segment.heard_ms for segment in segments)
+        heard_ms = sum(segment.heard_ms for segment in segments)
         full = item.full_text
         if verdict is Verdict.PARTIAL:
             item.heard_text = "".join(part.heard_text for _, part in sorted(item.parts.items()))
@@ -171,7 +169,7 @@ class Speech:
                 item_id=item.id,
                 verdict=verdict,
                 heard_ms=heard_ms,
-                received_ms=received_ms,
+                received_ms=sum(segment.format.ms(segment.playable) for segment in segments),
                 text=full if item.heard_text is None else item.heard_text,
                 full_text=full,
                 started_at=min(starts, default=None),

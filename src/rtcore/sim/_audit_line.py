@@ -1,7 +1,7 @@
 """What the core asks of the server and of itself: invariants 1, 2, 9, 10 and 12.
 
-One response at a time, edits before creations, cancels by id and only of what was cut, refusals with an excuse, one output for each
-call, and a deadline wherever something is waited for.
+One response at a time, edits before creations, cancels by id and only of what was cut, refusals with an excuse, one output for
+each call, and a deadline wherever something is waited for.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
 from rtcore.sim._ledger import Creation, Ledger
 from rtcore.sim._seen import ClientSeen, ServerSeen
-from rtcore.sim._server_truth import Refusal, ServerItem
+from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 from rtcore.sim.speaker import MILLISECOND
 
 _ACTIVE, _NOT_ACTIVE, _COMMIT, _DELETE = (
@@ -30,8 +30,11 @@ _SERVER_CANCEL = 400 * MILLISECOND
 class LineAudit:
     """Owner of invariants 1, 2, 9, 10 and 12."""
 
-    def __init__(self, ledger: Ledger, *, server_interrupts: bool, allowance: int) -> None:
+    def __init__(
+        self, ledger: Ledger, responses: Mapping[str, ServerResponse], *, server_interrupts: bool, allowance: int
+    ) -> None:
         self._ledger = ledger
+        self._responses = responses
         self._server_interrupts = server_interrupts
         self._allowance = allowance
         self._open: dict[int, str] = {}
@@ -162,6 +165,9 @@ class LineAudit:
         if decisive is None:
             ledger.fail(9, why)
             return False
+        if code == "conversation_already_has_active_response" and self._accepted_unseen(refusal, cause):
+            ledger.saw(f"excused {code}")
+            return True
         for message in reversed(self._underway):
             late = message.got_order == 0 or message.got_order > cause.sent_order
             if late and message.type in decisive and _concerns(message, cause):
@@ -170,11 +176,23 @@ class LineAudit:
         ledger.fail(9, f"{why}; nothing decisive was under way")
         return False
 
+    def _accepted_unseen(self, refusal: Refusal, cause: ClientSeen) -> bool:
+        """The server had accepted a response of its own, of which the client had not been told when it sent."""
+        told = {m.response.id: m for m in self._underway if m.type == "response.created" and m.response is not None}
+        for response in self._responses.values():
+            if response.out_of_band or response.accepted_at > refusal.at or (response.done_at or refusal.at) < refusal.at:
+                continue
+            message = told.get(response.id)
+            if message is None or message.got_order == 0 or message.got_order > cause.sent_order:
+                return True
+        return False
+
     def creation_answered(self, *, event_id: str | None = None, request: object = None) -> Creation | None:
         """A creation was accepted or refused: it is in flight no more. Gives it, if there was one."""
         ledger = self._ledger
         for creation in ledger.creations:
-            if (event_id is not None and creation.event_id == event_id) or (request is not None and creation.request == request):
+            by_event = event_id is not None and creation.event_id == event_id
+            if by_event or (request is not None and creation.request == request):
                 ledger.creations.remove(creation)
                 return creation
         return None
@@ -227,7 +245,13 @@ class LineAudit:
 
 
 _DECISIVE = frozenset(
-    {"response.done", "response.created", "input_audio_buffer.committed", "input_audio_buffer.cleared", "conversation.item.deleted"}
+    {
+        "response.done",
+        "response.created",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.cleared",
+        "conversation.item.deleted",
+    }
 )
 _EXCUSES: dict[str, frozenset[str]] = {
     "response_cancel_not_active": frozenset({"response.done"}),

@@ -1,7 +1,7 @@
 """What the auditor writes down: responses, items, cuts, flushes and interruptions, as they really were.
 
-Nothing here decides; ``fail`` is the one way in which a broken invariant is recorded. Times are nanoseconds of virtual time, orders
-count the server messages that had reached the client.
+Nothing here decides; ``fail`` is the one way in which a broken invariant is recorded. Times are nanoseconds of virtual time,
+orders count the server messages that had reached the client.
 """
 
 from msgspec import Struct, field
@@ -97,9 +97,9 @@ class ItemRecord(Struct, eq=False):
     """The program was told of the call."""
 
     @property
-    def samples(self) -> int:
-        """Bytes heard of all its parts."""
-        return sum(segment.heard for segment in self.segments)
+    def guessed(self) -> bool:
+        """Its position cannot be compared with the truth: the clock did not say where it stood."""
+        return self.estimated or any(segment.inexact for segment in self.segments)
 
 
 class ResponseRecord(Struct, eq=False):

@@ -44,7 +44,7 @@ class ErrorSeen(Struct, gc=False):
 
 
 class ServerSeen(Struct):
-    """A server message on its way: what it says, when it left and when it arrived (nanoseconds; ``got_order`` counts arrivals)."""
+    """A server message on its way: what it says, when it left (nanoseconds), and as which of all it arrived (0: not yet)."""
 
     type: str = ""
     response_id: str | None = None

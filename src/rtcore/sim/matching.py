@@ -1,10 +1,10 @@
 """Whose samples are these? The audible signal, found again in what the server sent, byte for byte.
 
-The core is not asked and the speaker's counter is not believed: a segment was heard as far as its own samples appear in the sound.
-Server audio is distinct by its first samples, so the sound names its item; from there on every byte has to agree.
+The core is not asked and the speaker's counter is not believed: a segment was heard as far as its own samples appear in the
+sound. Server audio is distinct by its first samples, so the sound names its item; from there on every byte has to agree.
 
-What may follow what is DESIGN section 3: segments in playing order, each to its end, unless it was cut; a new generation starts at
-the start of a segment, or where a flush that cut nothing left one.
+What may follow what is DESIGN section 3: segments in playing order, each to its end, unless it was cut; a new generation starts
+at the start of a segment, or where a flush that cut nothing left one.
 """
 
 from typing import NamedTuple, Protocol
@@ -47,6 +47,8 @@ class Segment(Struct, eq=False):
     received: int = 0
     """Bytes of it that reached the client."""
     complete: bool = False
+    inexact: bool = False
+    """It went on from a position that the core had to guess, because the clock gave no answer."""
     """Its end reached the client."""
     first_at: int | None = None
     last_at: int | None = None
@@ -74,6 +76,8 @@ class Matcher:
 
     def __init__(self, width: int) -> None:
         self.mismatches: list[Mismatch] = []
+        self.lenient = False
+        """A flush stayed without an answer: from then on a segment may go on from where the core believes it stopped."""
         self._width = width
         self._signature = SIGNATURE_SAMPLES * width
         self._open: list[Segment] = []
@@ -143,7 +147,7 @@ class Matcher:
         if found is None:
             back = 0
             sound = span.pcm[offset:]
-            found = self._search_all(span, sound, place)
+            found = (self.lenient and self._search_guess(sound, place)) or self._search_all(span, sound, place)
             if found is None:
                 return 0
         if back and left is not None:
@@ -151,7 +155,8 @@ class Matcher:
             left = None
         if left is not None and left.heard < left.sent.sent_bytes and not self._over(left, place) and gap < _STALLED:
             heard, sent = left.heard // self._width, left.sent.sent_bytes // self._width
-            self._fail(span, 8, f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it")
+            text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
+            self._fail(span, 8, text)
         for other in passed:
             if gap < _STALLED and other is not left:
                 self._fail(span, 8, f"{found.name} sounds before {other.name}, which comes first")
@@ -177,17 +182,31 @@ class Matcher:
                 passed.append(segment)
         return None, passed
 
+    def _search_guess(self, sound: memoryview, place: Place) -> Segment | None:
+        """A segment that goes on from somewhere else than where it stopped."""
+        for segment in self._open:
+            sent = segment.sent
+            if not _is_dead(segment, place):
+                at = sent.source.find(sound[: self._signature], sent.start, sent.start + sent.sent_bytes)
+                if at >= 0:
+                    segment.heard = at - sent.start
+                    segment.inexact = True
+                    return segment
+        return None
+
     def _search_all(self, span: Span, sound: memoryview, place: Place) -> Segment | None:
         """Which item this is, although it must not sound now; reported, and followed from there."""
         for segment in self._all.values():
-            for start in (segment.heard, 0):
-                if segment.sent.sent_bytes > start and self._begins(segment, start, sound):
-                    cut = segment.dead_from is not None
-                    why = "was cut" if cut else "was heard before"
-                    where = f"generation {place.generation} at sample {place.sample}"
-                    self._fail(span, 3 if cut else 8, f"{segment.name} sounds in {where} although it {why}")
-                    segment.heard = start
-                    return segment
+            sent = segment.sent
+            at = sent.source.find(sound[: self._signature], sent.start, sent.start + sent.sent_bytes) - sent.start
+            if at >= 0 and len(sound) >= self._signature:
+                cut = _is_dead(segment, place)
+                why = "it was cut" if cut else f"{segment.heard // self._width} samples of it were heard before"
+                where = f"generation {place.generation} at sample {place.sample}"
+                text = f"{segment.name} sounds from its sample {at // self._width} on in {where}, although {why}"
+                self._fail(span, 3 if cut else 8, text)
+                segment.heard = at
+                return segment
         return None
 
     def _begins(self, segment: Segment, start: int, sound: memoryview) -> bool:
@@ -201,7 +220,8 @@ class Matcher:
         first = Place(span.generation, span.index + offset // self._width)
         last = Place(span.generation, span.index + (offset + taken) // self._width - 1)
         if not _is_dead(segment, first) and _is_dead(segment, last):
-            self._fail(span, 3, f"{segment.name} sounds on in generation {last.generation} at sample {last.sample} after it was cut")
+            where = f"generation {last.generation} at sample {last.sample}"
+            self._fail(span, 3, f"{segment.name} sounds on in {where} after it was cut")
         if segment.first_at is None:
             samples = len(span.pcm) // self._width
             segment.first_at = span.at + (span.until - span.at) * (offset // self._width) // samples

@@ -54,7 +54,7 @@ class Line:
         return self._last
 
     def send(self, messages: Iterable[bytes], *, now: int, arrive_at: int | None = None) -> int:
-        """Put messages on the line; they arrive together. Gives back when: at ``arrive_at`` if the order permits, else as drawn."""
+        """Put messages on the line; they arrive together. Gives back when: as drawn, or at ``arrive_at`` if the order permits."""
         options, rng = self.options, self._rng
         at = now + (options.latency_ms * MILLISECOND) + rng.below(options.jitter_ms * MILLISECOND + 1)
         if rng.chance(options.stall_per_mille):

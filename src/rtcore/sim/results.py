@@ -35,8 +35,9 @@ class Violation(Struct, frozen=True):
 class KindResult(Struct, frozen=True):
     """Everything measured for one kind of interruption.
 
-    ``truncation_error_ms`` counts by (milliseconds told to the server - milliseconds truly heard, floored); cuts that the clock did not
-    answer are in ``estimated_error_ms`` instead. ``silence_us`` counts by microseconds of old sound after the interruption reached the client.
+    ``truncation_error_ms`` counts by (milliseconds told to the server - milliseconds truly heard, floored); cuts that the clock
+    did not answer are in ``estimated_error_ms`` instead. ``silence_us`` counts by microseconds of old sound after the
+    interruption reached the client. ``answered`` and ``unanswered`` are about the turn that followed.
     """
 
     kind: str

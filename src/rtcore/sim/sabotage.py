@@ -4,7 +4,7 @@ Each is the real session with one thing changed on its way out. A campaign over 
 not, the auditor is blind.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
@@ -85,13 +85,13 @@ class _CumulativePositions(_Sabotaged):
         return effects
 
     def change(self, effects: list[Effect]) -> list[Effect]:
-        return [
-            _with_ms(effect, self._items.get(_read(effect)["item_id"], 0)) if isinstance(effect, Send) and _is(effect, _TRUNCATE) else effect
-            for effect in effects
-        ]
+        return [self._shifted(effect) if _is(effect, _TRUNCATE) else effect for effect in effects]
+
+    def _shifted(self, effect: Send) -> Send:
+        return _with_ms(effect, self._items.get(_read(effect)["item_id"], 0))
 
 
-def _is(effect: Effect, kind: bytes) -> bool:
+def _is(effect: Effect, kind: bytes) -> TypeGuard[Send]:
     return isinstance(effect, Send) and effect.payload.startswith(kind)
 
 
@@ -100,9 +100,7 @@ def _read(effect: Send) -> dict[str, Any]:
     return event
 
 
-def _with_ms(effect: Effect, more: int) -> Effect:
-    if not isinstance(effect, Send):
-        return effect
+def _with_ms(effect: Send, more: int) -> Send:
     event = _read(effect)
     event["audio_end_ms"] += more
     return Send(effect.connection, msgspec.json.encode(event), effect.lane)

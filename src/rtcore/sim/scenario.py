@@ -1,7 +1,7 @@
 """What kind of world it is: one value, drawn from the seed or written by a test.
 
-Swarm testing: first it is drawn which troubles a world has at all, then how bad they are; a uniform mix would hide rare combinations.
-A ``Scenario`` is data: it can be stored, compared and replayed.
+Swarm testing: first it is drawn which troubles a world has at all, then how bad they are; a uniform mix would hide rare
+combinations. A ``Scenario`` is data: it can be stored, compared and replayed.
 """
 
 from typing import Any, Literal
@@ -127,7 +127,8 @@ class Scenario(Struct, frozen=True):
         }
         if self.tools:
             session["tools"] = list(TOOLS)
-        connection = {"dialect": self.server.dialect, "url": "ws://localhost/openai", "api_key": "none", "model": self.server.model}
+        server = self.server
+        connection = {"dialect": server.dialect, "url": "ws://localhost/openai", "api_key": "none", "model": server.model}
         return Config.model_validate(
             {"connection": connection, "session": session, "context": self.context, "playout": {"lead_ms": self.lead_ms}}
         )
@@ -139,15 +140,17 @@ class Scenario(Struct, frozen=True):
         clock = self.speaker
         faults = [name for name in ("late", "slow", "missing", "stale") if getattr(clock, f"{name}_per_mille")]
         return (
-            f"{server}, context {self.context}, {self.output}, lead {self.lead_ms} ms, clock reports {clock.report_ms} ms, buffers "
-            f"{clock.buffer_ms} ms, stops in {clock.stop_ms[0]}-{clock.stop_ms[1]} ms, {'can' if clock.pause else 'cannot'} pause"
-            f"{', faults: ' + ' '.join(faults) if faults else ''}; network {self.stream.latency_ms}+{self.stream.jitter_ms} ms"
+            f"{server}, context {self.context}, {self.output}, lead {self.lead_ms} ms, clock reports {clock.report_ms} ms, "
+            f"buffers {clock.buffer_ms} ms, stops in {clock.stop_ms[0]}-{clock.stop_ms[1]} ms, "
+            f"{'can' if clock.pause else 'cannot'} pause{', faults: ' + ' '.join(faults) if faults else ''}; network {self.stream.latency_ms}+{self.stream.jitter_ms} ms"
         )
 
 
 def draw_scenario(rng: Rng) -> Scenario:
     """One of the default mix."""
-    detection: Literal["server_vad", "semantic_vad"] | None = rng.choice(("server_vad",) * 6 + ("semantic_vad", "semantic_vad", None, None))
+    detection: Literal["server_vad", "semantic_vad"] | None = None
+    if rng.chance(800):
+        detection = rng.choice(("server_vad", "server_vad", "server_vad", "semantic_vad"))
     context: Literal["auto", "exact"] = "exact" if rng.chance(250) else "auto"
     interrupts = not rng.chance(250)
     return Scenario(

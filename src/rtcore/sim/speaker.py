@@ -1,8 +1,9 @@
 """A loudspeaker in virtual time that remembers every sample a person could hear, and when.
 
-It is the clock of DESIGN section 3: a FIFO of PCM with a counter. A queue feeds a device block by block; the device sounds what it
-took ``buffer_ms`` later, on a crystal that drifts. What the device holds goes on sounding until a flush takes effect. Nothing is
-simulated per block: positions are integers of the device's own sample clock, and ``advance`` computes what happened since.
+It is the clock of DESIGN section 3: a FIFO of PCM with a counter. A queue feeds a device block by block; the device sounds what
+it took ``buffer_ms`` later, on a crystal that drifts. What the device holds goes on sounding until a flush takes effect.
+Nothing is simulated per block: positions are integers of the device's own sample clock, and ``advance`` computes what happened
+since.
 
 Times are integer nanoseconds of virtual time.
 """

@@ -1,8 +1,8 @@
 """A person who interrupts, at points where clients break: between two events, on a sample, in the middle of a function call.
 
-The user watches what the server has said and what the speaker is about to sound (it may: it is no part of what is tested), waits until
-its next interruption can be aimed, and acts. Every interruption is followed by a turn that has to be answered; that answer is
-what the next interruption falls upon.
+The user watches what the server has said and what the speaker is about to sound (it may: it is no part of what is tested),
+waits until its next interruption can be aimed, and acts. Every interruption is followed by a turn that has to be answered; that
+answer is what the next interruption falls upon.
 """
 
 from collections import deque
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PATIENCE = 25_000 * MILLISECOND
 """How long a turn may stay without an answer."""
 _HEARD: Kind = "after all was heard"
+_ON_THIS_SIDE: tuple[Kind, ...] = ("typed text", "interrupt() by the program", "manual turn", "local detector", "while paused")
 _TEXTS = ("And what about tomorrow?", "No, the other one.", "Stop. Start again, please.", "Quelle heure est-il ?")
 
 
@@ -131,6 +132,7 @@ class User:
         """A turn of the user that is meant as no interruption (it may be one all the same)."""
         world, rng = self._world, self._rng
         if rng.chance(200):
+            self._await_answer()
             world.send_text(rng.choice(_TEXTS), interrupt=rng.chance(500))
             self._turn_over()
         elif world.scenario.microphone:
@@ -142,6 +144,7 @@ class User:
             self._push_to_talk()
 
     def _stop_talking(self) -> None:
+        self._await_answer()
         self._world.user_speech("stopped")
         self._turn_over()
 
@@ -152,6 +155,7 @@ class User:
         self._after(1, self._commit)
 
     def _commit(self) -> None:
+        self._await_answer()
         self._world.commit()
         self._world.respond()
         self._turn_over()
@@ -159,6 +163,7 @@ class User:
     def _speak_into_microphone(self) -> None:
         """Audio in real time, and silence behind it until the server has found the end; again, if it heard nothing."""
         self._listening = True
+        self._await_answer()
         for _ in range(self._rng.between(8, 30)):
             self._after(40, self._world.talk)
         for _ in range(120):
@@ -168,6 +173,10 @@ class User:
     def _keep_silent(self) -> None:
         self._world.talk(silence=True)
 
+    def _await_answer(self) -> None:
+        """What the server accepts from here on may be the answer; it does so at the very end of a turn."""
+        self._accepted = len(self._world.responses)
+
     def _turn_over(self) -> None:
         """The turn is made: an answer is due."""
         self._steps.clear()
@@ -176,7 +185,6 @@ class User:
         self._world.turn_made()
         self._waiting = True
         self._turn_at = self._world.now
-        self._accepted = len(self._world.responses)
         self._give_up_at = self._turn_at + _PATIENCE
         self._choose()
 
@@ -241,6 +249,7 @@ class User:
         world, rng = self._world, self._rng
         self._open.append(world.begin_interruption(kind))
         if kind == "typed text":
+            self._await_answer()
             world.send_text(rng.choice(_TEXTS), interrupt=True)
             self._turn_over()
             return
@@ -369,6 +378,6 @@ class User:
     def _arriving(self, at: int) -> Aim:
         """Act so much earlier as the news takes to the client."""
         world = self._world
-        by_network = self._kind not in ("typed text", "interrupt() by the program", "manual turn", "local detector", "while paused")
+        by_network = self._kind not in _ON_THIS_SIDE
         lead = world.scenario.stream.latency_ms * MILLISECOND if by_network else 0
         return Aim(max(world.now, at - lead), at)

@@ -1,9 +1,10 @@
 """A whole conversation in one process and in virtual time: server, network, speaker, user and auditor around one session.
 
-Always the earliest of all wake-ups runs next; at equal times inputs come before ticks. One seed draws everything, so that a seed is
-a world: ``World(seed, voices).run()`` gives the same result, to the bit, wherever and however often it runs.
+Always the earliest of all wake-ups runs next; at equal times inputs come before ticks. One seed draws everything, so that a
+seed is a world: ``World(seed, voices).run()`` gives the same result, to the bit, wherever and however often it runs.
 
-Times are integer nanoseconds; the session and the server are given them as float seconds, of which every nanosecond has its own.
+Times are integer nanoseconds; the session and the server are given them as float seconds, of which every nanosecond has its
+own.
 """
 
 from collections import deque
@@ -49,8 +50,8 @@ class SessionFactory(Protocol):
 class World:
     """One seed's world. ``run`` it once.
 
-    ``scenario`` replaces what the seed would draw. ``split_seed`` moves the places where the byte streams are cut and nothing else
-    (invariant 14). With ``story`` it tells itself in ``self.story.lines``.
+    ``scenario`` replaces what the seed would draw. ``split_seed`` moves the places where the byte streams are cut, and nothing
+    else (invariant 14). With ``story`` it tells itself in ``self.story.lines``.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class World:
             audio=scenario.audio,
             server_interrupts=scenario.detects and scenario.server_interrupts,
             own_index=self.session.capabilities.truncate_content_index == "own",
-            flush_latency_ms=scenario.speaker.flush_latency_ms,
+            clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
         self.responses: list[ServerResponse] = []
@@ -382,13 +383,16 @@ class World:
     def _aside(self) -> None:
         if not self.user.done:
             audible = self._chance.chance(300)
-            issued = self.session.respond({"conversation": "none", "metadata": {"topic": "aside"}}, audible=audible, now=self._seconds)
+            options = {"conversation": "none", "metadata": {"topic": "aside"}}
+            issued = self.session.respond(options, audible=audible, now=self._seconds)
             if audible:
                 self.auditor.wants_to_hear(issued.request)
             self._issue(issued, "respond")
 
     def pause(self) -> None:
         """The program holds the sound."""
+        if self.user.done or self._closed:
+            return
         self._tell("pause()")
         self._paused = True
         self.auditor.pauses()
@@ -415,7 +419,8 @@ class World:
     def idle(self) -> bool:
         """Nothing sounds, nothing is on its way, nothing is asked for."""
         return not (
-            self.speaker.pending
+            self._paused
+            or self.speaker.pending
             or self.speaker.flushing
             or self.speaker.next_at is not None
             or self._down.next_at is not None
