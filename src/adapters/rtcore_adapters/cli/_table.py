@@ -40,7 +40,7 @@ class Column(Struct, frozen=True):
 
 
 def _verdict(name: str) -> Callable[[KindResult], str]:
-    return lambda kind: str(kind.verdicts.get(name, 0))
+    return lambda kind: number(kind.verdicts.get(name, 0))
 
 
 def _figure(counts: Callable[[KindResult], Counts], which: str, per_unit: int = 1) -> Callable[[KindResult], str]:
@@ -69,9 +69,9 @@ COLUMNS = (
     Column("truncation error", "max ms", _figure(_error, "max")),
     Column("silence after", "median ms", _figure(_silence, "median", 1000)),
     Column("silence after", "max ms", _figure(_silence, "max", 1000)),
-    Column("unheard", "left", lambda kind: str(kind.unheard_left)),
-    Column("server", "errors", lambda kind: str(kind.server_errors)),
-    Column("next turn", "answered", lambda kind: f"{kind.answered}/{kind.answered + kind.unanswered}"),
+    Column("unheard", "left", lambda kind: number(kind.unheard_left)),
+    Column("server", "errors", lambda kind: number(kind.server_errors)),
+    Column("next turn", "answered", lambda kind: f"{number(kind.answered)}/{number(kind.answered + kind.unanswered)}"),
 )
 """What the issue of this table asks for, in its order."""
 

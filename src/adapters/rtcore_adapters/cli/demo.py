@@ -23,7 +23,10 @@ from rtcore_adapters.cli.fuzz import replay_command, seed, whole_above_zero
 from rtcore_adapters.cli.report import Caught, Findings, page, picture_file
 
 CONVERSATIONS = 20
+"""How many for real, by default: each kind once, most twice."""
+
 INTERRUPTIONS = 4000
+"""How many in virtual time, by default."""
 
 _SABOTAGED_INTERRUPTIONS = 400
 _CHECKED = 0.95  # of the cuts, at least (DESIGN section 6, invariant 5)

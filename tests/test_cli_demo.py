@@ -1,0 +1,194 @@
+"""``rtcore demo``: real conversations in this process at real speed, their truth, and what the command writes."""
+
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rtcore import PCM16_24K
+from rtcore.sim.results import CampaignResult, Violation
+from rtcore_adapters.cli import demo, main
+from rtcore_adapters.cli._live import LiveResult, talk_for_real
+from rtcore_adapters.cli._person import FRAME_MS, Person, clip, stutter
+from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
+from rtcore_adapters.cli._worlds import Sum
+from rtcore_adapters.cli.report import Caught
+from rtcore_adapters.voices import load_voices
+
+
+def _short(scene: Scene, number: int, **changes: Any) -> Scene:
+    quick = {"messages_ms": (900, 600), "voices": (), "turns_ms": (400, 400), "starts_after_s": 0.0}
+    return msgspec.structs.replace(scene, number=number, **(quick | changes))
+
+
+@pytest.fixture(scope="module")
+def live() -> LiveResult:
+    by_kind = {scene.kind: scene for scene in draw_scenes(0, len(KINDS))}
+    scenes = (
+        _short(by_kind["inside message 1"], 0, flush_ms=20, share=0.6),
+        _short(by_kind["between declaration and audio"], 1, share=0.0),
+        _short(by_kind["twice within 100 ms"], 2, share=0.6, messages_ms=(700,)),
+    )
+    return talk_for_real(scenes)
+
+
+def test_live_conversations_are_cut_where_they_were_heard_and_answered_next(live: LiveResult) -> None:  # B01, B03, C11, S03
+    assert live.faults == ()
+    assert [talk.result.answered for talk in live.talks] == [1, 1, 1]
+    inside, before, _ = live.talks
+    assert inside.result.truncation_error_ms == {0: 1} and inside.result.verdicts["partial"] == 1
+    assert before.result.truncation_error_ms == {} and "partial" not in before.result.verdicts
+    assert [talk.result.unheard_left for talk in live.talks] == [0, 0, 0]
+
+
+def test_live_a_double_barge_in_is_two_starts_of_speech(live: LiveResult) -> None:  # C11
+    assert [len(talk.detected_at) for talk in live.talks] == [2, 2, 3]
+
+
+def test_live_nothing_is_left_behind(live: LiveResult) -> None:
+    assert live.left_behind == ()
+
+
+def test_live_the_truth_is_the_sound_not_the_word_of_the_core(live: LiveResult) -> None:
+    cut = next(message for message in live.talks[0].hearing.messages if message.verdict == "partial")
+    stretches = [each for each in live.talks[0].hearing.sounded if each.item_id == cut.item_id]
+
+    assert sum(each.end - each.start for each in stretches) == cut.heard
+    assert cut.truncated_ms == PCM16_24K.ms(cut.heard)
+    assert 0 < cut.heard < cut.sent
+
+
+_VIOLATION = Violation(seed=1, invariant=5, at=1.0, text="an item was left")
+
+
+@pytest.fixture
+def quick(live: LiveResult, monkeypatch: pytest.MonkeyPatch) -> Callable[[LiveResult], None]:
+    """The command, with conversations that were held already and without worlds."""
+
+    def run_worlds(total: Sum, first: int, interruptions: int, **options: object) -> None:
+        return None
+
+    def sabotage(name: str, first: int) -> Caught:
+        return Caught(name, _VIOLATION, 1, "rtcore fuzz --world 1")
+
+    def use(result: LiveResult) -> None:
+        monkeypatch.setattr(demo, "talk_for_real", lambda scenes, told: result)
+
+    monkeypatch.setattr(demo, "run_worlds", run_worlds)
+    monkeypatch.setattr(demo, "_sabotage", sabotage)
+    use(live)
+    return use
+
+
+def test_it_writes_the_report_and_the_sound(
+    quick: object, live: LiveResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--directory", str(tmp_path)]) == 0
+
+    out = capsys.readouterr().out
+    assert "Everything held." in out and "no task, no socket, no thread" in out
+    assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with wave.open(str(tmp_path / "heard.wav")) as sound:
+        assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (24_000, 1, 2)
+        assert sound.readframes(sound.getnframes()) == live.talks[0].signal
+
+
+def test_it_fails_where_something_was_wrong(
+    quick: Callable[[LiveResult], None], live: LiveResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = msgspec.structs.replace(live.talks[0], faults=("3 ms too much",))
+    quick(LiveResult((wrong, *live.talks[1:]), ("thread ghost",)))
+
+    assert main(["demo", "--directory", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "FAILED: conversation 1 (inside message 1): 3 ms too much" in out
+    assert "FAILED: left behind: thread ghost" in out
+
+
+def test_it_writes_the_picture_alone(quick: object, tmp_path: Path) -> None:
+    assert main(["demo", "--picture", str(tmp_path / "conversation.svg")]) == 0
+    assert (tmp_path / "conversation.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--directory", "nowhere"], 2, "nowhere is not a directory that exists"),
+        (["--conversations", "0"], 2, "'0' is not a whole number of at least 1"),
+        (["--seed", "x"], 2, "'x' is not a whole number of at least 0"),
+    ],
+)
+def test_wrong_arguments_end_with_status_2(capsys: pytest.CaptureFixture[str], words: list[str], status: int, said: str) -> None:
+    try:
+        ended: object = main(["demo", *words])
+    except SystemExit as ending:
+        ended = ending.code
+    assert ended == status
+    assert said in capsys.readouterr().err
+
+
+def test_problems_of_a_campaign_are_told() -> None:
+    result = CampaignResult(violations=(_VIOLATION,), cuts=100, cuts_checked=90)
+    assert demo.fuzz_problems(result) == [
+        "invariant 5 (the server is told what was not heard, and nothing else) in world 1 at 1.000 s: an item was left; "
+        "replay it: rtcore fuzz --world 1",
+        "only 90 of 100 cuts were checked",
+    ]
+
+
+def test_twenty_conversations_cover_every_kind() -> None:
+    scenes = draw_scenes(0, demo.CONVERSATIONS)
+    assert {scene.kind for scene in scenes} == set(KINDS)
+    assert len(KINDS) == 11
+    assert scenes == draw_scenes(0, demo.CONVERSATIONS)
+    assert scenes != draw_scenes(1, demo.CONVERSATIONS)
+
+
+# -- the person -------------------------------------------------------------------------------------------------------------
+
+
+class _Ear:
+    """Keeps frames with the time at which they came."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.frames: list[tuple[float, bytes]] = []
+
+    def audio(self, pcm: bytes) -> None:
+        self.frames.append((self.now, pcm))
+
+    def speech(self, event: object) -> None:
+        raise AssertionError("a microphone without a detector")
+
+
+def test_a_person_is_heard_at_the_instant() -> None:
+    person, ear = Person(), _Ear()
+    person.open(ear, now=10.0)
+    speech = clip(load_voices()[0], 600)
+    while person.deadline is not None and person.deadline < 11.0:
+        ear.now = person.deadline
+        if len(ear.frames) == 5:
+            person.say(speech, heard_at=10.3333, now=ear.now)
+        person.tick(now=person.deadline)
+    loud = [(at, pcm) for at, pcm in ear.frames if any(pcm)]
+
+    assert loud[2][0] == pytest.approx(10.3333)
+    assert all(len(pcm) == FRAME_MS * PCM16_24K.bytes_per_ms for _, pcm in ear.frames)
+    assert b"".join(pcm for _, pcm in loud).startswith(speech)
+    assert [len(said.pcm) for said in person.said] == [len(speech)]
+    assert person.said[0].at == pytest.approx(10.3333 - 0.06)
+
+
+def test_a_false_start_is_three_frames_and_a_silent_one() -> None:
+    speech = b"\x00\x70" * 24 * 100
+    frame = FRAME_MS * PCM16_24K.bytes_per_ms
+    assert stutter(speech) == speech[: 3 * frame] + bytes(frame) + speech
+
+
+def test_a_recording_without_speech_is_refused() -> None:
+    silent = msgspec.structs.replace(load_voices()[0], pcm=bytes(48_000))
+    with pytest.raises(ValueError, match="too quiet"):
+        clip(silent, 500)

@@ -1,0 +1,170 @@
+"""``rtcore fuzz``: exit statuses, one JSON object, the same figures whoever shares the work, worlds that can be replayed."""
+
+import json
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from rtcore_adapters.cli import fuzz, main
+from rtcore_adapters.cli._table import COLUMNS, INVARIANTS, text_table
+from rtcore_adapters.cli._worlds import Sum, run_world, run_worlds
+
+
+def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    status = main(["fuzz", *words])
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+def _json(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    _, out, _ = _run(capsys, *words, "--json")
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+TIMED = ("seconds", "interruptions_per_second", "simulated_seconds_per_second", "jobs")
+
+
+def test_json_is_one_object_with_these_keys_and_types(capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, "--interruptions", "20", "--jobs", "1")
+
+    whole = ("interruptions", "worlds", "violations", "cuts_checked", "unheard_left", "server_errors", "turns_unanswered", "cuts")
+    assert [type(found[key]) for key in whole] == [int] * len(whole)
+    spreads = ("truncation_error_ms", "silence_after_barge_in_ms", "estimated_error_ms")
+    assert [sorted(found[key]) for key in spreads] == [["max", "median", "p99"]] * len(spreads)
+    assert all(isinstance(value, int | float) for key in spreads for value in found[key].values())
+    assert found["interruptions"] >= 20 and found["interruptions_per_second"] > 0 and found["simulated_seconds_per_second"] > 0
+    assert (found["complete"], found["violations"], found["broken"]) == (True, 0, [])
+
+
+def test_the_figures_do_not_depend_on_the_number_of_processes(capsys: pytest.CaptureFixture[str]) -> None:  # C30, invariant 14
+    alone = _json(capsys, "--interruptions", "25", "--jobs", "1", "--seed", "5")
+    shared = _json(capsys, "--interruptions", "25", "--jobs", "2", "--seed", "5")
+
+    assert alone["jobs"] == 1 and shared["jobs"] == 2
+    for key in TIMED:
+        del alone[key], shared[key]
+    assert alone == shared
+
+
+def test_a_sum_is_the_same_however_it_was_grouped() -> None:
+    worlds = [run_world(seed)[0] for seed in (11, 12, 13)]
+    one_by_one, rest = Sum(), Sum()
+    for world in worlds:
+        one_by_one.add(world)
+    for world in worlds[1:]:
+        rest.add(world)
+    first = Sum()
+    first.add(worlds[0])
+
+    assert one_by_one.result == first.result + rest.result
+    assert [one_by_one.worlds, one_by_one.interruptions] == [3, sum(world.interruptions for world in worlds)]
+
+
+def test_the_plain_output_is_a_table_by_kind_and_the_overall_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _run(capsys, "--interruptions", "10", "--jobs", "1")
+
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[1].split()[:2] == ["interruption", "count"]
+    for name in ("estimated cuts", "truncation error", "invariants pending", "turns unanswered", "digest"):
+        assert sum(line.startswith(name) for line in lines) == 1, name
+
+
+def test_a_world_tells_the_same_story_twice(capsys: pytest.CaptureFixture[str]) -> None:  # C30
+    first = _run(capsys, "--world", "7")
+    second = _run(capsys, "--world", "7")
+
+    assert _untimed(first[1]) == _untimed(second[1])
+    assert len(_untimed(first[1])) > 100 and "session.update" in first[1]
+    assert first[0] == second[0] == 0
+
+
+def _untimed(out: str) -> list[str]:
+    return [line for line in out.splitlines() if not line.startswith(("simulated time", "speed"))]
+
+
+def test_a_sabotaged_core_is_caught_and_the_printed_command_shows_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _run(capsys, "--interruptions", "10", "--jobs", "1", "--sabotage", "no-deletes")
+
+    assert status == 1
+    assert "caught, as it must be" in out
+    command = next(line for line in out.splitlines() if line.startswith("Replay it: ")).removeprefix("Replay it: ")
+    words = shlex.split(command)
+    assert words[:2] == ["rtcore", "fuzz"]
+    status, again, _ = _run(capsys, *words[2:])
+    assert status == 1 and "BROKEN: invariant 5" in again
+
+
+def test_a_broken_invariant_is_in_the_json_with_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, "--interruptions", "5", "--jobs", "1", "--sabotage", "a millisecond too much")
+
+    assert found["violations"] > 0
+    assert found["broken"][0]["invariant"] == 4
+    seed = found["broken"][0]["seed"]
+    assert found["broken"][0]["replay"] == f'rtcore fuzz --world {seed} --sabotage "a millisecond too much"'
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--interruptions", "0"], "'0' is not a whole number of at least 1"),
+        (["--interruptions", "many"], "'many' is not a whole number of at least 1"),
+        (["--jobs", "-3"], "expected one argument|'-3' is not a whole number of at least 1"),
+        (["--seed", "1.5"], "'1.5' is not a whole number of at least 0"),
+        (["--world", "1", "--interruptions", "5"], "not allowed with argument"),
+        (["--sabotage", "sleep"], "'sleep' is none of: 'a millisecond too much'"),
+        (["--wrold", "1"], "unrecognized arguments: --wrold"),
+    ],
+)
+def test_wrong_arguments_end_with_status_2_and_what_is_right(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["fuzz", *words])
+
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert any(each in told.err for each in said.split("|")), told.err
+
+
+def test_ctrl_c_prints_what_was_done_so_far(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(total: Sum, first: int, interruptions: int, **options: object) -> None:
+        total.add(run_world(first)[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fuzz, "run_worlds", interrupted)
+    status, out, _ = _run(capsys, "--seed", "11")
+    assert status == 130
+    assert out.startswith("Ended early: ") and "cuts checked" in out
+    status, out, _ = _run(capsys, "--seed", "11", "--json")
+    assert status == 130 and json.loads(out)["complete"] is False
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    command = [sys.executable, "-m", "rtcore_adapters.cli", "fuzz", "--world", "11"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline().startswith(b"World 11: ")
+        process.stdout.close()
+        assert process.wait() == 141
+        assert process.stderr.read() == b""
+
+
+def test_worlds_stop_at_the_first_that_breaks_where_that_is_asked_for() -> None:
+    total = Sum()
+    run_worlds(total, 0, 10_000, jobs=1, sabotage="no deletes", stop_at_violation=True)
+
+    assert 1 <= total.worlds <= 3 and total.violations > 0
+
+
+def test_every_invariant_has_a_name_and_every_row_a_cell_per_column() -> None:
+    assert sorted(INVARIANTS) == list(range(1, 16))
+    kinds = run_world(11)[0].kinds
+    lines = text_table(kinds).splitlines()
+    assert len({len(line) for line in lines[1:]}) == 1
+    assert len(COLUMNS) == 12
