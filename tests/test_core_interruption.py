@@ -13,6 +13,7 @@ from helpers.scene import (
     interrupted,
     kinds,
     play,
+    ready,
     sent,
     sounded,
     spoken,
@@ -447,6 +448,10 @@ def test_a_later_acknowledgement_changes_who_cancels() -> None:  # C13, F051
     scene = talking(opened(), audio("m1", 2000), heard_ms=500, at=0.5)
     scene.server(session_updated(turn_detection=CLIENT_VAD))
     assert acts(scene.server(speech_started())) == [Flush(1), cancel("r1")]
+
+
+def test_a_local_detector_is_named_in_the_news() -> None:  # contract: UserSpeechStarted
+    assert told(ready(turn_detection=None).local_speech(), UserSpeechStarted) == [UserSpeechStarted(None, "local")]
 
 
 def test_a_local_detector_cancels_by_itself_and_the_server_s_later_word_adds_nothing() -> None:  # DESIGN 4: who cancels

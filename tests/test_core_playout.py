@@ -525,6 +525,28 @@ def test_an_interruption_while_a_pause_is_being_flushed_is_settled_by_its_answer
     )
 
 
+def test_two_pauses_by_flush_lose_and_repeat_nothing() -> None:  # DESIGN 3; F083, C20, B16
+    scene = talking(opened("m1"), audio("m1", 2000), closing("m1"), heard_ms=500, at=0.5, clock=Clock(pause=False))
+    scene.pause()
+    scene.flushed(1, 500)
+    second = scene.at(1.0).resume()
+    scene.at(1.3).pause()
+    scene.flushed(2, 300)
+    third = scene.at(2.0).resume()
+    assert (sounded(second), sounded(third), sent(scene.at(2.4).barge_in(400))) == (
+        pcm("m1", 1500, start_ms=500),
+        pcm("m1", 1200, start_ms=800),
+        [truncate("m1", 1200)],
+    )
+
+
+def test_a_pause_by_flush_of_a_split_hand_over_goes_on_at_the_heard_sample() -> None:  # DESIGN 3; F083
+    scene = talking(*(audio("m1", 100, start_ms=n * 100) for n in range(10)), clock=Clock(pause=False))
+    scene.at(0.25).pause()
+    scene.flushed_samples(1, 6001)
+    assert sounded(scene.at(1.0).resume()) == pcm("m1", 1000)[12_002:]
+
+
 def test_a_resume_before_the_pause_s_flush_is_answered_loses_and_repeats_nothing() -> None:  # DESIGN 3; F083, C20
     scene = talking(opened("m1"), audio("m1", 4000), heard_ms=1000, at=1.0, clock=Clock(pause=False))
     scene.pause()

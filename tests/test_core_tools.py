@@ -5,6 +5,9 @@ from contextlib import suppress
 import pytest
 from helpers.scene import Scene, kinds, outcomes, ready, sent, sounded, spoken, talking, told
 from helpers.wire import (
+    SERVER_VAD,
+    Event,
+    announce,
     arguments,
     audio,
     call,
@@ -18,6 +21,7 @@ from helpers.wire import (
     opened,
     pcm,
     truncated,
+    turn,
     user_item,
 )
 
@@ -167,7 +171,41 @@ def test_a_call_and_its_output_are_in_history() -> None:  # contract: HistoryIte
     assert [(i.type, i.call_id, i.name, i.arguments, i.output) for i in scene.session.history] == [
         ("function_call", "c1", "look", '{"x": 1}', None),
         ("function_call_output", "c1", None, None, "sunny"),
-    ] or [(i.type, i.call_id) for i in scene.session.history] == [("function_call", "c1"), ("function_call_output", "c1")]
+    ]
+
+
+def test_a_call_known_only_from_the_end_of_its_response_is_told() -> None:  # facts 7.3; DESIGN 6 invariant 10
+    body = {"id": "f_c1", "type": "function_call", "status": "completed", "call_id": "c1", "name": "look", "arguments": "{}"}
+    scene = talking(done("r1", output=[body]))
+    assert [(e.call_id, e.name, e.arguments) for e in told(scene.log, ToolCalled)] == [("c1", "look", "{}")]
+
+
+def _speaking_user_after_a_tool(turn_detection: Event) -> Scene:
+    """r1 made a call; its output is sent; then a person speaks and the server cancels r1."""
+    scene = talking(opened("m1"), audio("m1", 1000), call("c1", index=1, previous="m1"), turn_detection=turn_detection)
+    [made] = sent(scene.at(0.3).tool_result("c1", "sunny"))
+    scene.server(announce(made["item"]["id"], made["item"], previous="f_c1"))
+    scene.barge_in(300)
+    scene.server(cancelled("r1"), truncated("m1", 300))
+    return scene
+
+
+def test_while_a_person_speaks_the_answer_to_a_tool_is_not_asked_for() -> None:  # C16
+    scene = _speaking_user_after_a_tool(SERVER_VAD)
+    assert (outputs(scene), kinds(scene.log).count("response.create")) == ([("c1", "sunny")], 0)
+
+
+def test_the_server_s_answer_to_the_person_is_the_answer_to_the_tool_as_well() -> None:  # C16
+    scene = _speaking_user_after_a_tool(SERVER_VAD)
+    scene.server(turn("u1", previous="m1"), created("r2"), message("m2", 100, r="r2"), done("r2"))
+    scene.at(20.0).tick()
+    assert kinds(scene.log).count("response.create") == 0
+
+
+def test_where_the_server_does_not_create_one_answer_is_asked_for_after_the_person_s_turn() -> None:  # C16, F060
+    scene = _speaking_user_after_a_tool({**SERVER_VAD, "create_response": False})
+    early = kinds(scene.log).count("response.create")
+    assert (early, kinds(scene.server(turn("u1", previous="m1")))) == (0, ["response.create"])
 
 
 def test_a_running_response_is_not_cancelled_for_a_result() -> None:  # F059
