@@ -274,7 +274,7 @@ class Creation:
         """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for."""
         if response.out_of_band:
             return
-        self._foreign = False
+        self._slot_shown()
         if not response.dead and self._core.tools.outputs_seen:
             self._automatic = False
         if doubtful:
@@ -304,7 +304,7 @@ class Creation:
             order, self._reserved = self._reserved, None
             self._core.requests.take_first("response", str(order.number))
             self._core.requests.end(order.request, "cancelled" if body.status == "cancelled" else "done", response_id=body.id)
-        self._foreign = False
+        self._slot_shown()
         self.pump()
 
     def item_announced(self, item_id: str) -> None:
@@ -336,6 +336,8 @@ class Creation:
         order = self._side.pop(number, None)
         if self._reserved is not None and self._reserved.number == number:
             order, self._reserved = self._reserved, None
+        if kind is ErrorKind.ACTIVE_RESPONSE:
+            self.slot_is_taken()
         if order is None:
             core.requests.end(pending.request, "failed", problem=problem)
         elif order.dead:
@@ -343,9 +345,6 @@ class Creation:
             order.doubtful = kind is ErrorKind.ACTIVE_RESPONSE and not named
             self._keep(order)
         elif kind is ErrorKind.ACTIVE_RESPONSE and not order.retried:
-            # The server's own creation was faster. Its response.created may still be on the way, so the slot is taken
-            # until some response is seen to begin or end.
-            self._foreign = self._free
             # Without our event_id it may have been the server's own creation that was refused, because ours had been accepted.
             order.doubtful = not named
             if order.automatic:
@@ -356,11 +355,18 @@ class Creation:
                 order.due = core.now + core.config.timeouts.queue_ms / 1000
                 core.timers.set_earlier("turn of a request", order.due)
                 self._queue.appendleft(order)
-            if self._foreign:
-                core.timers.set("response that holds the slot", core.now + core.config.timeouts.create_ms / 1000)
         else:
             core.requests.end(order.request, "failed", problem=problem)
         self.pump()
+
+    def slot_is_taken(self) -> None:
+        """An active-response refusal, of whatever: a response holds the slot, though its ``response.created`` may still be on the
+        way. Nothing is created until some response is seen to begin or end.
+        """
+        core = self._core
+        if self._free:
+            self._foreign = True
+            core.timers.set("response that holds the slot", core.now + core.config.timeouts.create_ms / 1000)
 
     def response_overdue(self, pending: Pending, problem: Problem) -> None:
         """No response.created in time: the request ends; should it still come, it is cancelled and never heard (B14)."""
@@ -374,6 +380,10 @@ class Creation:
             self._keep(order)
         core.requests.end(pending.request, "timed_out", problem=problem)
         self.pump()
+
+    def _slot_shown(self) -> None:
+        self._foreign = False
+        self._core.timers.cancel("response that holds the slot")
 
     def slot_overdue(self) -> None:
         """A response that we were told of never showed itself: the slot is not held for ever."""

@@ -307,6 +307,7 @@ class Interruption:
             return
         if all(r.done or not r.dead for r in self._core.responses.live.values()):
             self._core.timers.cancel("end of a response that was cut")
+        self._core.requests.take_first("cancel", response.id)
         for item in list(response.items.values()):
             if response.cut_settled and item.verdict is None:
                 self._judge(item, response)

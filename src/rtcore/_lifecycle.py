@@ -148,6 +148,7 @@ class Lifecycle:
             return
         if pending is None:
             if kind is ErrorKind.ACTIVE_RESPONSE:
+                core.creation.slot_is_taken()
                 core.turns.server_could_not_answer()
             if kind not in _BENIGN:
                 core.news.append(ServerError(told))
