@@ -384,3 +384,9 @@ def test_every_option_says_what_it_means(model: type[BaseModel]) -> None:
     for name, field in model.model_fields.items():
         if name != "type" or field.is_required():
             assert field.description, f"{model.__name__}.{name} has no description"
+
+
+def test_a_key_in_the_address_is_not_shown() -> None:  # secrets never reach error texts
+    connection = Connection(url=f"wss://user:{SECRET}@voice.example/v1/realtime?api-key={SECRET}")
+    assert SECRET not in repr(connection) + str(connection) + repr(Config(connection=connection))
+    assert "wss://voice.example/v1/realtime" in repr(connection)

@@ -703,7 +703,21 @@ MISTAKES: list[tuple[str, Callable[[Session], object]]] = [
     ("half a sample from the microphone", lambda s: s.append_audio(b"\x00\x01\x02", now=1.0)),
     ("a commit of nothing", lambda s: s.commit(now=1.0)),
     ("an empty text", lambda s: s.send_text("", now=1.0)),
+    ("text that is no Unicode", lambda s: s.send_text("\ud800", now=1.0)),
+    ("options that are no Unicode", lambda s: s.respond({"instructions": "\ud800"}, now=1.0)),
+    ("changes that are no Unicode", lambda s: s.update({"instructions": "\ud800"}, now=1.0)),
+    ("a result that is no Unicode", lambda s: s.tool_result("c1", "\ud800", now=1.0)),
+    ("a result without end", lambda s: s.tool_result("c1", _nested(), now=1.0)),
+    ("an item without end", lambda s: s.create_item({"type": "message", "role": "user", "content": [_nested()]}, now=1.0)),
+    ("words for sound", lambda s: s.append_audio("1234", now=1.0)),  # type: ignore[arg-type]  # the mistake itself
 ]
+
+
+def _nested() -> list[object]:
+    inner: list[object] = []
+    for _ in range(100_000):
+        inner = [inner]
+    return inner
 
 
 def _calling() -> Scene:

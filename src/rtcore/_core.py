@@ -5,6 +5,7 @@ object. Effects gather in three lists, because their order is part of the contra
 """
 
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from msgspec import Struct
 
@@ -17,7 +18,7 @@ from rtcore._notices import MicrophoneDropped
 from rtcore._playout import Playout
 from rtcore._requests import Pending, Requests
 from rtcore._timers import Timers
-from rtcore._wire import Append, ClientEvent, encode
+from rtcore._wire import Append, ClientEvent, encode, plain
 from rtcore.dialects import Dialect, audio_format, dialect
 
 if TYPE_CHECKING:
@@ -104,6 +105,11 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any]) -> Acknowl
 def _secrets(config: "Config") -> tuple[str, ...]:
     connection = config.connection
     keys = [key for key in (connection.credential("api_key"), connection.credential("bearer_token")) if key is not None]
+    for pair in urlsplit(connection.url or "").query.split("&"):
+        # A key may stand in the address; a server that repeats it may do so as it was sent or decoded.
+        name, _, value = pair.partition("=")
+        if any(word in name.lower() for word in ("key", "token", "secret", "auth", "sig")):
+            keys += [value, unquote(value), unquote_plus(value)]
     # Short header values are words, not credentials.
     return tuple(text for text in (*keys, *connection.headers.values()) if len(text) >= 8)
 
@@ -127,7 +133,7 @@ class Core:
         self.config = config
         self.clock = clock
         self.dialect: Dialect = dialect(config.connection.dialect)
-        self.asked: dict[str, Any] = config.session.wire()
+        self.asked: dict[str, Any] = plain("session", config.session.wire())
         self.now = float("-inf")
         self.state: State = "new"
         self.connection = 0

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from rtcore._core import Core
@@ -24,7 +23,7 @@ from rtcore._errors import ErrorKind, LocalProtocolError
 from rtcore._items import Response
 from rtcore._notices import ContextStale, Outcome, Problem
 from rtcore._requests import Pending
-from rtcore._wire import CreateItem, CreateResponse, ResponseBody
+from rtcore._wire import CreateItem, CreateResponse, ResponseBody, plain
 
 _METADATA = "rtcore_request"
 """Correlates ``response.created`` with our request: the server echoes metadata, not our event_id (facts 5.4)."""
@@ -62,11 +61,8 @@ def check_item(item: Mapping[str, object]) -> dict[str, Any]:
         raise LocalProtocolError(
             f"item.id: {str(chosen)[:40]!r} is not a string of 1 to {_ID_LENGTH} characters; leave it out to get one"
         )
-    try:
-        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(item)))
-    except (TypeError, ValueError, msgspec.MsgspecError) as error:
-        raise LocalProtocolError(f"item: cannot be written as JSON ({error}); give plain data") from None
-    return plain
+    body: dict[str, Any] = plain("item", dict(item))
+    return body
 
 
 _KEPT = 64

@@ -16,6 +16,13 @@ Lane = Literal["ordered", "urgent", "audio"]
 """What may overtake a message in an adapter's outbox; ``Send`` says which does what."""
 
 
+def place(url: str) -> str:
+    """The address without user, query and fragment: what may be shown of it."""
+    scheme, separator, rest = url.partition("#")[0].partition("?")[0].rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
 class Handshake(Struct, frozen=True):
     """Where and how to dial: the websocket URL and the HTTP headers. Its ``repr`` never shows a credential."""
 
@@ -26,10 +33,7 @@ class Handshake(Struct, frozen=True):
     def __repr__(self) -> str:
         """Header names without their values, and the URL without user and query, because those carry keys."""
         names = ", ".join(name for name, _ in self.headers)
-        scheme, _, rest = self.url.partition("?")[0].rpartition("://")
-        authority, slash, path = rest.partition("/")
-        place = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
-        return f"Handshake(url={place!r}, headers=[{names}])"
+        return f"Handshake(url={place(self.url)!r}, headers=[{names}])"
 
     __str__ = __repr__
 

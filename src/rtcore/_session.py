@@ -69,6 +69,8 @@ from rtcore._wire import (
     TranscriptionFailed,
     decode,
     decode_type,
+    encode,
+    plain,
 )
 from rtcore.config import Config, parse_options, parse_response
 from rtcore.dialects import Capabilities
@@ -269,6 +271,8 @@ class Session:
     def append_audio(self, pcm: bytes, *, now: float) -> list[Effect]:
         """Microphone audio in the acknowledged input format; sent in batches, held (bounded) until the session is ready."""
         self._check_open("append_audio")
+        if not isinstance(pcm, bytes | bytearray | memoryview):
+            raise LocalProtocolError(f"pcm: is {type(pcm).__name__}, not bytes")
         width = self._core.microphone.format.sample_width
         if len(pcm) % width:
             raise LocalProtocolError(
@@ -324,6 +328,7 @@ class Session:
         self._check_open("send_text")
         if not text:
             raise LocalProtocolError("text: is empty; an item needs content (F110)")
+        plain("text", text)
         out = self._enter(now)
         core = self._core
         request = core.requests.open()
@@ -342,7 +347,7 @@ class Session:
 
         With ``conversation="none"`` it runs beside the conversation; its audio comes as ``OutOfBandAudio``, unless ``audible``.
         """
-        body = self._read("respond", lambda: parse_response(options or {}))
+        body = self._read("respond", lambda: plain("options", parse_response(options or {})))
         self._core.dialect.render_response(body)
         out_of_band = body.get("conversation") == "none"
         if audible is False and not out_of_band:
@@ -376,10 +381,7 @@ class Session:
         """
         self._check_open("tool_result")
         self._core.tools.check(call_id)
-        try:
-            text = self._read("tool_result", lambda: output if isinstance(output, str) else msgspec.json.encode(output).decode())
-        except (TypeError, ValueError) as error:
-            raise LocalProtocolError(f"output: cannot be written as JSON ({error}); give a str or plain data") from None
+        text = self._read("tool_result", lambda: _as_text(output))
         out = self._enter(now)
         request = self._core.requests.open()
         self._core.tools.answer(call_id, text, respond=respond, request=request)
@@ -394,7 +396,10 @@ class Session:
         context, interruption = core.config.context, core.config.interruption
         wire = self._read(
             "update",
-            lambda: parse_options(changes, acknowledged=core.session, context=context, interruption=interruption).wire(),
+            lambda: plain(
+                "changes",
+                parse_options(changes, acknowledged=core.session, context=context, interruption=interruption).wire(),
+            ),
         )
         core.dialect.render_session(wire)
         if core.playout.received and "voice" in ((wire.get("audio") or {}).get("output") or {}):
@@ -570,6 +575,8 @@ class Session:
         self._inside = True
         try:
             return read()
+        except RecursionError:
+            raise LocalProtocolError(f"{command}(): an argument is nested too deeply") from None
         finally:
             self._inside = False
 
@@ -589,6 +596,13 @@ _TIMERS: dict[str, Callable[[Core], None]] = {
     "text of a heard message": lambda core: core.speech.text_overdue(),
     "turn of a request": lambda core: core.creation.queue_overdue(),
 }
+
+
+def _as_text(output: object) -> str:
+    """A str as it is, anything else as JSON, once (F076)."""
+    checked = plain("output", output)
+    return output if isinstance(output, str) else encode(checked).decode()
+
 
 _SETUP = (SessionCreated, SessionUpdated, ErrorEvent, RateLimits)
 

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from rtcore._errors import LocalProtocolError
+
 # -- objects inside events ---------------------------------------------------------------------------------------------------
 
 
@@ -375,3 +377,16 @@ class UpdateSession(Struct, tag_field="type", tag="session.update"):
 ClientEvent = Append | Truncate | Delete | Cancel | Commit | Clear | CreateItem | CreateResponse | UpdateSession
 
 encode = msgspec.json.Encoder().encode
+
+
+def plain(name: str, value: object) -> Any:
+    """The caller's value as plain data of our own.
+
+    Raises ``LocalProtocolError`` for what JSON cannot say: objects, lone surrogates, nesting without end. Checked before any
+    state changes, because a message that cannot be encoded must never be queued.
+    """
+    try:
+        return msgspec.json.decode(encode(value))
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise LocalProtocolError(f"{name}: cannot be written as JSON ({reason}); give plain data in valid Unicode") from None

@@ -11,7 +11,7 @@ Mistakes raise ``pydantic.ValidationError`` here (a ``ValueError``), and ``Local
 ``parse_response``. This is the only module of rtcore that imports pydantic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
@@ -31,6 +31,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
 from rtcore.dialects import audio_format, dialect, ga_format
 
@@ -514,6 +515,11 @@ class Connection(_Model, frozen=True):
     def _kept_secret(cls, value: SecretStr | str | None) -> SecretStr | None:
         """A plain string is as good, so that the obvious spelling passes a type checker; it is kept as a secret all the same."""
         return SecretStr(value) if isinstance(value, str) else value
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """The address without user and query, which may carry a key."""
+        for name, value in super().__repr_args__():
+            yield name, place(value) if name == "url" and isinstance(value, str) else value
 
     def credential(self, name: Literal["api_key", "bearer_token"]) -> str | None:
         """The credential in clear, for the handshake alone; None where it was not given."""
