@@ -1,0 +1,242 @@
+"""The documentation is run, as printed: README.md and docs/. Links lead somewhere, and no page is an orphan.
+
+A ``pycon`` block is a doctest; a ``python`` block is a program, and what it prints is the ``output`` block behind it.
+Programs that call ``asyncio.run`` do so in virtual time, with the strict server on a loopback port in ``RTCORE_URL``. ``trace``
+blocks are run by ``test_docs_traces``, tables compared by ``test_docs_tables``.
+"""
+
+import asyncio
+import doctest
+import re
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import anyio.abc
+import pytest
+from virtual_loop import run
+
+from rtcore import Config, MessageEnded, MessageStarted, Verdict
+from rtcore.config import Connection
+from rtcore.sim.server import Server, ServerOptions, spoken
+from rtcore_adapters.asyncio import connect
+from rtcore_adapters.audio import Speaker
+from rtcore_adapters.cli.serve import serve
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_FENCE = re.compile(r"^```(?P<kind>[\w ]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_SERVE = re.compile(r"^\$ rtcore serve (?P<options>.*)$", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """A fenced block: its page, its line, the word behind the fence, its text, and what is said to be its output."""
+
+    page: Path
+    line: int
+    kind: str
+    body: str
+    output: str | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks(kind: str) -> Iterator[Block]:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        fences = list(_FENCE.finditer(text))
+        for index, found in enumerate(fences):
+            if found["kind"] == kind:
+                # How the program is started may be said before what it prints.
+                after = [(each["kind"], each["body"]) for each in fences[index + 1 :] if each["kind"] != "console"]
+                output = after[0][1] if after and after[0][0] == "output" else None
+                yield Block(page, text.count("\n", 0, found.start()) + 1, kind, found["body"], output)
+
+
+def _named(found: list[Block]) -> list[Any]:
+    return [pytest.param(block, id=block.name) for block in found]
+
+
+SESSIONS = list(blocks("pycon"))
+PROGRAMS = list(blocks("python"))
+KINDS = {"python", "pycon", "output", "trace", "console", "text", ""}
+
+
+# -- blocks that are run ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", _named(SESSIONS))
+def test_an_interactive_block_answers_as_printed(block: Block) -> None:
+    parsed = doctest.DocTestParser().get_doctest(block.body, {}, block.name, str(block.page), block.line)
+    told: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).run(parsed, out=told.append)
+    assert result.failed == 0, "".join(told)
+
+
+@pytest.mark.parametrize("block", _named(PROGRAMS))
+def test_a_program_prints_what_stands_behind_it(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _run(block, monkeypatch)
+    printed = capsys.readouterr().out
+    if "asyncio.run(" in block.body:
+        # Real sockets in virtual time: the words and milliseconds may differ by a frame, the course of the conversation may not.
+        assert block.output is not None
+        assert _course(printed) == _course(block.output) != []
+    else:
+        assert printed == (block.output or "")
+
+
+def _run(block: Block, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run a program as ``__main__``; gives what it defined."""
+    served = _SERVE.search(block.page.read_text(encoding="utf-8"))
+    options = served["options"].split() if served else []
+    monkeypatch.setattr(asyncio, "run", lambda main: run(_beside_a_server(main, options, monkeypatch)))
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(block.body, block.name, "exec"), names)
+    return names
+
+
+async def _beside_a_server(main: Coroutine[Any, Any, None], options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    given = list(pairwise(options))
+    script = tuple(spoken(*map(int, lengths.split(","))) for option, lengths in given if option == "--say")
+    seed = next((int(word) for option, word in given if option == "--seed"), 0)
+    async with _served(seed, ServerOptions(script=script)) as (url, _):
+        monkeypatch.setenv("RTCORE_URL", url)
+        await main
+
+
+class _Port(anyio.abc.TaskStatus[int]):
+    """Where ``serve`` reports its port."""
+
+    def __init__(self) -> None:
+        self.known: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def started(self, value: int | None = None) -> None:
+        assert value is not None
+        self.known.set_result(value)
+
+
+@asynccontextmanager
+async def _served(seed: int, options: ServerOptions) -> AsyncIterator[tuple[str, list[Server]]]:
+    """``rtcore serve`` in this loop, with the packaged speech: its URL, and the ground truth of its sessions."""
+    servers: list[Server] = []
+
+    def opened(number: int, server: Server) -> None:
+        servers.append(server)
+
+    port = _Port()
+    serving = asyncio.create_task(serve(seed=seed, options=options, opened=opened, task_status=port))
+    try:
+        yield f"ws://127.0.0.1:{await port.known}", servers
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
+def _course(printed: str) -> list[str]:
+    """Who spoke, and with which verdict."""
+    return re.findall(r"^The user speaks|\((?:full|partial|skipped)\)", printed, re.MULTILINE)
+
+
+def test_the_documented_speaker_counts_what_was_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The speaker of docs/clocks.md in a conversation: what the server is told is what became audible (B01, 3)."""
+    [block] = [block for block in PROGRAMS if "class BlockSpeaker" in block.body]
+    speaker_class = _run(block, monkeypatch)["BlockSpeaker"]
+    written: list[bytes] = []
+    run(_interrupted(speaker_class(written.append, held=4), written))
+
+
+async def _interrupted(speaker: Speaker, written: list[bytes]) -> None:
+    async with _served(1, ServerOptions(script=(spoken(4000),))) as (url, servers):
+        config = Config(connection=Connection(url=url))
+        async with connect(config, speaker=speaker) as conversation:
+            conversation.send_text("Hello.")
+            async for notice in conversation:
+                match notice:
+                    case MessageStarted():
+                        await asyncio.sleep(1.0)
+                        conversation.interrupt()
+                    case MessageEnded():
+                        break
+                    case _:
+                        pass
+            assert isinstance(notice, MessageEnded)
+            await asyncio.sleep(0.5)  # until the server has been told
+        [part] = servers[0].items[notice.item_id].parts
+    assert (notice.verdict, notice.estimated) == (Verdict.PARTIAL, False)
+    assert part.truncated_ms == notice.heard_ms
+    # What was written was audible: the heard milliseconds stand in it whole, and silence follows within the next.
+    signal, heard = b"".join(written), 48 * notice.heard_ms
+    at = signal.find(part.source[part.start : part.start + heard])
+    assert at >= 0
+    assert not any(signal[at + heard + 48 :])
+
+
+# -- links -----------------------------------------------------------------------------------------------------------------------
+
+
+def _targets(page: Path) -> list[tuple[Path, str]]:
+    """Where the page's links lead: file and anchor."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    found = [link for link in _LINK.findall(text) if not link.startswith("https://")]
+    return [
+        ((page.parent / name).resolve() if name else page, anchor) for name, _, anchor in (link.partition("#") for link in found)
+    ]
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings get."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in _targets(page):
+        assert target.exists(), f"{page.name} links to {target}, which is not there"
+        assert not anchor or anchor in _anchors(target), f"{page.name}: {target.name} has no heading #{anchor}"
+
+
+def test_no_page_is_an_orphan() -> None:
+    seen: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in seen and page.suffix == ".md":
+            seen.add(page)
+            waiting += [target for target, _ in _targets(page)]
+    assert {page for page in PAGES if page not in seen} == set()
+    index = {target for target, _ in _targets(ROOT / "docs" / "index.md")}
+    assert {page for page in PAGES if page not in index and page.name != "index.md"} == set()
+
+
+def test_every_block_is_of_a_known_kind() -> None:
+    """A block with a misspelt kind would never be run."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert {found["kind"] for found in _FENCE.finditer(text)} <= KINDS, page.name
+        assert text.count("\n```") == 2 * len(_FENCE.findall(text)), f"{page.name} has a block that is not closed, or indented"
+
+
+def test_the_pump_is_short() -> None:
+    """The whole pump of docs/contract.md stays below 100 lines."""
+    [block] = [block for block in PROGRAMS if "class Pump" in block.body]
+    assert block.body.count("\n") < 100
+
+
+def test_the_picture_stands_alone() -> None:
+    """GitHub shows it as an image: no script, nothing from elsewhere, and its own colours for light and dark."""
+    picture = (ROOT / "docs" / "conversation.svg").read_text(encoding="utf-8")
+    assert ElementTree.fromstring(picture).tag.endswith("svg")
+    assert "<script" not in picture
+    assert not re.search(r"(?:href|src)=|url\((?!#)", picture)
+    assert "prefers-color-scheme: dark" in picture
