@@ -12,7 +12,7 @@ from rtcore.sim._seen import ClientSeen
 from rtcore.sim.matching import Matcher, Place, Segment
 from rtcore.sim.results import Violation
 
-_ROUNDING = 1_000
+ROUNDING = 1_000
 """The core reckons in float seconds: a microsecond is no difference."""
 MAX_VIOLATIONS = 40
 """After so many the world is broken, and more would only hide the first."""
@@ -41,6 +41,13 @@ class Flushing(Struct, eq=False):
     generation: int
     asked_at: int
     answered_at: int | None = None
+    settled: bool = False
+    """Its own answer came too late, or that to a later one came instead: where the clock stopped was guessed."""
+
+    @property
+    def waits(self) -> bool:
+        """Neither it nor a later one was answered."""
+        return self.answered_at is None and not self.settled
 
 
 class Snapshot(Struct, gc=False):
@@ -123,7 +130,8 @@ class ResponseRecord(Struct, eq=False):
     cancels: int = 0
     last_audio_at: int = -1
     items: dict[str, ItemRecord] = field(default_factory=dict)
-    audio_parts: int = 0
+    segments: list[Segment] = field(default_factory=list)
+    """Of which the server has sent audio, whether or not the client has seen it."""
 
 
 class Creation(Struct, eq=False):
@@ -181,11 +189,11 @@ class Ledger:
 
     def flush_open(self, allowance: int) -> bool:
         """Whether a flush has no answer, and the core has no right yet to go on without one."""
-        return any(f.answered_at is None and self.now < f.asked_at + allowance - _ROUNDING for f in self.flushes)
+        return any(f.waits and self.now < f.asked_at + allowance - ROUNDING for f in self.flushes)
 
     def flush_waits(self, allowance: int) -> bool:
         """Whether a flush has no answer, and the core may still be waiting for it."""
-        return any(f.answered_at is None and self.now <= f.asked_at + allowance + _ROUNDING for f in self.flushes)
+        return any(f.waits and self.now <= f.asked_at + allowance + ROUNDING for f in self.flushes)
 
     def response(self, response_id: str) -> ResponseRecord:
         """The record of a response, made at the first sight of its id on the wire."""

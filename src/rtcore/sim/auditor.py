@@ -195,8 +195,10 @@ class Auditor:
             self._confirmed[generation] = max(self._confirmed.get(generation, 0), min(report.samples, handed))
         elif report.kind == "flushed":
             for flush in self.ledger.flushes:
-                if flush.generation == generation and flush.answered_at is None:
+                if flush.generation == generation and flush.waits and now <= flush.asked_at + self._allowance:
                     flush.answered_at = now
+                elif flush.generation <= generation and flush.waits:
+                    flush.settled = True
 
     def did(self, effects: Sequence[Effect], now: int, issued: tuple[int, str] | None = None) -> None:
         """What a call of the session gave back."""
@@ -347,8 +349,8 @@ class Auditor:
         response = self.ledger.response(message.response_id or "")
         if truth is None or part is None or not response.audible:
             return
-        segment = Segment(response.id, item_id, index, (response.order, response.audio_parts), part)
-        response.audio_parts += 1
+        segment = Segment(response.id, item_id, index, (response.order, len(response.segments)), part)
+        response.segments.append(segment)
         segment.dead_from = response.dead_from
         matcher.add(segment)
         record = response.items.get(item_id)
@@ -374,7 +376,7 @@ class Auditor:
         record = response.items.get(item_id)
         if record is None and item_id:
             record = response.items[item_id] = self.ledger.items[item_id] = ItemRecord(item_id, kind, response)
-            record.segments += [s for s in self.ledger.matcher.segments() if s.item_id == item_id]
+            record.segments += [segment for segment in response.segments if segment.item_id == item_id]
         return record
 
     def _audio_arrived(self, message: ServerSeen) -> None:
@@ -528,6 +530,8 @@ class Auditor:
     def _unfinished(self, response: ResponseRecord) -> bool:
         if not response.done:
             return True
+        if self.ledger.flush_waits(self._allowance) and any(item.ended is None for item in response.items.values()):
+            return True  # where the clock stands is not known, so what is heard to the end is not known either
         width = self._audio.sample_width
         return any(
             segment.heard < segment.received - segment.received % width
@@ -575,9 +579,8 @@ class Auditor:
         response.dead = True
         response.dead_at = self.ledger.now
         response.dead_from = place
-        for item in response.items.values():
-            for segment in item.segments:
-                segment.dead_from = place
+        for segment in response.segments:
+            segment.dead_from = place
 
     def _quiescent(self) -> bool:
         ledger = self.ledger

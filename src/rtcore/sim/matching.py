@@ -14,6 +14,7 @@ from msgspec import Struct
 from rtcore.sim.speaker import Span
 
 SIGNATURE_SAMPLES = 32
+"""So many first samples tell an item from every other of the same server."""
 _STALLED = 1_000_000_000
 """Silence, in nanoseconds, after which the core may let a later segment pass one that does not go on (DESIGN section 3)."""
 
@@ -50,8 +51,6 @@ class Segment(Struct, eq=False):
     inexact: bool = False
     """It went on from a position that the core had to guess, because the clock gave no answer."""
     """Its end reached the client."""
-    first_at: int | None = None
-    last_at: int | None = None
     dead_from: Place | None = None
     """Nothing of it may sound from here on: it was cut."""
     dismissed: bool = False
@@ -144,21 +143,24 @@ class Matcher:
             sound = memoryview(begun + bytes(sound))
         place = Place(span.generation, span.index + offset // self._width)
         found, passed = self._search(sound, place, left if back else None)
-        if found is None:
-            back = 0
+        if found is None and back:
+            back = 0  # the few samples were what they seemed
             sound = span.pcm[offset:]
+            found, passed = self._search(sound, place, None)
+        if found is None:
             found = (self.lenient and self._search_guess(sound, place)) or self._search_all(span, sound, place)
             if found is None:
                 return 0
         if back and left is not None:
-            left.heard, left.first_at = 0, None
+            left.heard = 0
             left = None
-        if left is not None and left.heard < left.sent.sent_bytes and not self._over(left, place) and gap < _STALLED:
+        leaves = left is not None and left is not found and gap < _STALLED
+        if left is not None and leaves and left.heard < left.sent.sent_bytes and not self._over(left, place):
             heard, sent = left.heard // self._width, left.sent.sent_bytes // self._width
             text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
             self._fail(span, 8, text)
         for other in passed:
-            if gap < _STALLED and other is not left:
+            if gap < _STALLED and other is not left and other is not found:
                 self._fail(span, 8, f"{found.name} sounds before {other.name}, which comes first")
         begins = found.heard == 0
         self._current = found
@@ -187,7 +189,8 @@ class Matcher:
         for segment in self._open:
             sent = segment.sent
             if not _is_dead(segment, place):
-                at = sent.source.find(sound[: self._signature], sent.start, sent.start + sent.sent_bytes)
+                # All of it, because speech has pauses, and one silence is like another.
+                at = sent.source.find(sound, sent.start, sent.start + sent.sent_bytes)
                 if at >= 0:
                     segment.heard = at - sent.start
                     segment.inexact = True
@@ -222,10 +225,6 @@ class Matcher:
         if not _is_dead(segment, first) and _is_dead(segment, last):
             where = f"generation {last.generation} at sample {last.sample}"
             self._fail(span, 3, f"{segment.name} sounds on in {where} after it was cut")
-        if segment.first_at is None:
-            samples = len(span.pcm) // self._width
-            segment.first_at = span.at + (span.until - span.at) * (offset // self._width) // samples
-        segment.last_at = span.until
         segment.heard += taken
 
     def _prune(self) -> None:

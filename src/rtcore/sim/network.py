@@ -48,11 +48,6 @@ class Line:
         waiting = self._pieces if self.options.stream else self._messages
         return waiting[0][0] if waiting else None
 
-    @property
-    def last_at(self) -> int:
-        """When the last thing sent so far arrives: nothing sent later arrives before."""
-        return self._last
-
     def send(self, messages: Iterable[bytes], *, now: int, arrive_at: int | None = None) -> int:
         """Put messages on the line; they arrive together. Gives back when: as drawn, or at ``arrive_at`` if the order permits."""
         options, rng = self.options, self._rng

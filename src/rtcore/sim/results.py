@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-K = TypeVar("K", int, str)
+_K = TypeVar("_K", int, str)
 
 Counts = dict[int, int]
 """How often each value was measured."""
@@ -204,7 +204,7 @@ def _rank(ordered: list[tuple[int, int]], rank: int) -> int:
     raise ValueError("a rank above the number of values")
 
 
-def _add(first: Mapping[K, int], second: Mapping[K, int]) -> dict[K, int]:
+def _add(first: Mapping[_K, int], second: Mapping[_K, int]) -> dict[_K, int]:
     joined = dict(first)
     for key, count in second.items():
         joined[key] = joined.get(key, 0) + count

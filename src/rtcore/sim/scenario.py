@@ -92,6 +92,8 @@ class Scenario(Struct, frozen=True):
     tool_ms: tuple[int, int] = (20, 1500)
     asides_per_mille: int = 0
     """How many turns the program accompanies with an out-of-band response of its own; some of those are to be heard."""
+    edits_per_mille: int = 0
+    """How many turns the program edits the conversation beside: it adds a system message, or deletes an old turn of the user."""
     pauses_per_mille: int = 0
     """How many turns the program holds the sound of for a moment."""
     stale_per_mille: int = 0
@@ -142,7 +144,8 @@ class Scenario(Struct, frozen=True):
         return (
             f"{server}, context {self.context}, {self.output}, lead {self.lead_ms} ms, clock reports {clock.report_ms} ms, "
             f"buffers {clock.buffer_ms} ms, stops in {clock.stop_ms[0]}-{clock.stop_ms[1]} ms, "
-            f"{'can' if clock.pause else 'cannot'} pause{', faults: ' + ' '.join(faults) if faults else ''}; network {self.stream.latency_ms}+{self.stream.jitter_ms} ms"
+            f"{'can' if clock.pause else 'cannot'} pause{', faults: ' + ' '.join(faults) if faults else ''}; "
+            f"network {self.stream.latency_ms}+{self.stream.jitter_ms} ms"
         )
 
 
@@ -165,6 +168,7 @@ def draw_scenario(rng: Rng) -> Scenario:
         tools=rng.chance(700),
         tool_ms=rng.choice(((0, 20), (20, 1500), (500, 4000))),
         asides_per_mille=300 if rng.chance(150) else 0,
+        edits_per_mille=300 if rng.chance(150) else 0,
         pauses_per_mille=400 if rng.chance(200) else 0,
         stale_per_mille=20 if rng.chance(200) else 0,
         microphone=detection is not None and rng.chance(60),

@@ -18,6 +18,7 @@ from rtcore._formats import PCM16_24K, AudioFormat
 from rtcore.sim._rng import Rng
 
 MILLISECOND = 1_000_000
+"""In nanoseconds, the unit of virtual time."""
 _PPM = 1_000_000
 _SECOND = 1_000_000_000
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rtcore._notices import MessageStarted, Notice, ResponseEnded, ResponseStarted, UserSpeechStopped
+from rtcore._notices import MessageStarted, Notice, ResponseEnded, ResponseStarted, UserSpeechStarted, UserSpeechStopped
 from rtcore.sim._ledger import Interruption
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_truth import ServerPart, ServerResponse
@@ -34,7 +34,9 @@ class Aim(NamedTuple):
 
 
 Aimed = Aim | Literal["not yet", "never"]
-Step = tuple[int, Callable[[], None]]
+"""What came of aiming: ``"not yet"`` while too little is known, ``"never"`` where it cannot be had any more."""
+
+_Step = tuple[int, Callable[[], None]]
 
 
 class User:
@@ -45,7 +47,7 @@ class User:
         self._world = world
         self._rng = rng
         self._left = world.scenario.interruptions
-        self._steps: deque[Step] = deque()
+        self._steps: deque[_Step] = deque()
         self._waiting = False
         self._aim_at: Aim | None = None
         self._kind: Kind = _HEARD
@@ -119,6 +121,8 @@ class User:
             case UserSpeechStopped() if self._listening:
                 self._listening = False
                 self._turn_over()
+            case UserSpeechStarted(source="server") if self._world.scenario.microphone and not self._listening:
+                self._hear_out()
             case _:
                 pass
 
@@ -167,6 +171,17 @@ class User:
         for _ in range(self._rng.between(8, 30)):
             self._after(40, self._world.talk)
         for _ in range(120):
+            self._after(40, self._keep_silent)
+        self._after(40, self._speak_into_microphone)
+
+    def _hear_out(self) -> None:
+        """The server has heard a new beginning in the end of what was said: silence, until it has found that end too."""
+        self._listening = True
+        self._waiting = False
+        self._aim_at = None
+        self._steps.clear()
+        self._await_answer()
+        for _ in range(200):
             self._after(40, self._keep_silent)
         self._after(40, self._speak_into_microphone)
 

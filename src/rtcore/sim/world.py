@@ -111,6 +111,7 @@ class World:
         self._ready = False
         self._closed = False
         self._paused = False
+        self._deleting: set[str] = set()
 
     # -- running -------------------------------------------------------------------------------------------------------------
 
@@ -376,9 +377,23 @@ class World:
         chance = self._chance
         if chance.chance(self.scenario.asides_per_mille):
             self._later(chance.between(0, 2000), self._aside)
+        if chance.chance(self.scenario.edits_per_mille):
+            self._later(chance.between(0, 3000), self._edit_history)
         if chance.chance(self.scenario.pauses_per_mille):
             self._later(chance.between(300, 2500), self.pause)
             self._later(chance.between(2500, 4000), self.resume)
+
+    def _edit_history(self) -> None:
+        if self.user.done:
+            return
+        old = next((item for item in self.session.history if item.role == "user"), None)
+        if old is None or self._chance.chance(500):
+            item = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Speak slowly."}]}
+            self._issue(self.session.create_item(item, now=self._seconds), "create_item")
+        elif old.id not in self._deleting:
+            self._deleting.add(old.id)
+            self.auditor.deletes(old.id)
+            self._issue(self.session.delete_item(old.id, now=self._seconds), "delete_item")
 
     def _aside(self) -> None:
         if not self.user.done:
