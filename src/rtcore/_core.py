@@ -87,18 +87,18 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any]) -> Acknowl
     """
     audio = _object(session.get("audio"))
     given, wanted = _object(audio.get("input")), _object(_object(asked.get("audio")).get("input"))
-    output = _object(audio.get("output"))
+    output, spoken = _object(audio.get("output")), _object(_object(asked.get("audio")).get("output"))
     detection = given.get("turn_detection", wanted.get("turn_detection", {}))
     rules = _object(detection)
     detects = detection is not None
     return Acknowledged(
         session_id=str(session.get("id") or ""),
-        output_format=audio_format(output.get("format") or "audio/pcm"),
-        input_format=audio_format(given.get("format") or "audio/pcm"),
+        output_format=audio_format(output.get("format") or spoken.get("format") or "audio/pcm"),
+        input_format=audio_format(given.get("format") or wanted.get("format") or "audio/pcm"),
         server_interrupts=detects and rules.get("interrupt_response") is not False,
         server_creates=detects and rules.get("create_response") is not False,
         detects_turns=detects,
-        speaks="text" not in (session.get("output_modalities") or asked.get("output_modalities") or ("audio",)),
+        speaks="text" not in _list(session.get("output_modalities", asked.get("output_modalities"))),
     )
 
 
@@ -112,6 +112,19 @@ def _secrets(config: "Config") -> tuple[str, ...]:
             keys += [value, unquote(value), unquote_plus(value)]
     # Short header values are words, not credentials.
     return tuple(text for text in (*keys, *connection.headers.values()) if len(text) >= 8)
+
+
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for so far: an update merges, key by key; turn detection is always whole (facts 2.1, F122)."""
+    result = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict) and key != "turn_detection"
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def _list(value: object) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def _object(value: object) -> dict[str, Any]:
@@ -185,6 +198,11 @@ class Core:
     def send_microphone(self, *, rest: bool) -> None:
         """Send whole batches of microphone audio; the rest too when its time has come. Held until the session is ready."""
         microphone = self.microphone
+        if not self.ready and rest:
+            # A commit or clear waits for the session; the audio before it waits in front of it.
+            for pcm in microphone.batches(rest=True):
+                self.send(Append(pcm), lane="audio")
+            return
         if not self.ready:
             dropped_ms = microphone.trim()
             if dropped_ms:

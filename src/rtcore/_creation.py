@@ -14,16 +14,18 @@ model must not answer from words that nobody heard (DESIGN 3). Out-of-band respo
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from rtcore._core import Core
 from rtcore._errors import ErrorKind, LocalProtocolError
+from rtcore._formats import AudioFormat
 from rtcore._items import Response
 from rtcore._notices import ContextStale, Outcome, Problem
 from rtcore._requests import Pending
 from rtcore._wire import CreateItem, CreateResponse, ResponseBody, plain
+from rtcore.dialects import Dialect, audio_format
 
 _METADATA = "rtcore_request"
 """Correlates ``response.created`` with our request: the server echoes metadata, not our event_id (facts 5.4)."""
@@ -43,8 +45,11 @@ _ITEM_TYPES = (
 _ROLES = ("user", "assistant", "system")
 
 
-def check_item(item: Mapping[str, object]) -> dict[str, Any]:
-    """An item that the program wants created, as plain data of its own. Raises ``LocalProtocolError`` (facts 5.8, F110)."""
+def check_item(item: Mapping[str, object], dialect: Dialect) -> dict[str, Any]:
+    """An item that the program wants created, as plain data of its own.
+
+    Raises ``LocalProtocolError`` for what no server takes, or this dialect cannot say (facts 5.8, F110).
+    """
     kind = item.get("type")
     if kind not in _ITEM_TYPES:
         raise LocalProtocolError(f"item.type: {kind!r} is not one of {', '.join(_ITEM_TYPES)}")
@@ -62,6 +67,10 @@ def check_item(item: Mapping[str, object]) -> dict[str, Any]:
             f"item.id: {str(chosen)[:40]!r} is not a string of 1 to {_ID_LENGTH} characters; leave it out to get one"
         )
     body: dict[str, Any] = plain("item", dict(item))
+    for index, part in enumerate(body.get("content") or ()):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise LocalProtocolError(f"item.content[{index}]: {str(part)[:40]!r} is no part; a part is an object with a type")
+    dialect.render_item(body)
     return body
 
 
@@ -81,7 +90,8 @@ class Order(Struct):
     gated: bool = True
     out_of_band: bool = False
     audible: bool = True
-    automatic: bool = False
+    for_turn: bool = False
+    for_tools: bool = False
     retried: bool = False
     doubtful: bool = False
     dead: bool = False
@@ -98,6 +108,8 @@ class Claim(Struct, frozen=True):
     doubtful: bool = False
     out_of_band: bool = False
     audible: bool = True
+    after: str | None = None
+    format: AudioFormat | None = None
 
 
 class Creation:
@@ -111,7 +123,8 @@ class Creation:
         self._expired: dict[int, Order] = {}
         self._items: dict[str, Order] = {}
         self._foreign = False
-        self._automatic = False
+        self._turn_due = False
+        self._tools_due = False
         self._echoes = False
 
     # -- asking ------------------------------------------------------------------------------------------------------------------
@@ -133,15 +146,16 @@ class Creation:
         """Send a function call's output now: it is no creation that an edit could make wrong."""
         self._send_item(Order(request, request, item, item_id))
 
-    def ask_answer(self) -> None:
-        """An answer that nobody asked for by name is due (a batch of tool outputs, a committed turn); several become one
-        (C15).
-        """
-        self._automatic = True
+    def ask_answer(self, *, to: Literal["turn", "tools"]) -> None:
+        """An answer that nobody asked for by name is due, to a committed turn or a batch of outputs; several become one (C15)."""
+        if to == "turn":
+            self._turn_due = True
+        else:
+            self._tools_due = True
 
-    def drop_answer(self) -> None:
-        """The answer that was due is superseded by another response."""
-        self._automatic = False
+    def drop_tools_answer(self) -> None:
+        """An output was refused: an answer to it would make no sense (F071)."""
+        self._tools_due = False
 
     def knows(self, item_id: str | None) -> bool:
         """Whether the item is in the conversation, or on its way there from us."""
@@ -173,9 +187,11 @@ class Creation:
                 return
         if not any(order.due for order in self._queue):
             core.timers.cancel("turn of a request")
-        if self._automatic and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
-            self._automatic = False
-            self._send_response(Order(0, core.requests.number(), {}, automatic=True))
+        due = self._turn_due or self._tools_due
+        if due and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
+            order = Order(0, core.requests.number(), {}, for_turn=self._turn_due, for_tools=self._tools_due)
+            self._turn_due = self._tools_due = False
+            self._send_response(order)
 
     def _send_beside(self) -> None:
         """The slot is taken: out-of-band responses do not wait for it, but for the items asked for before them."""
@@ -201,7 +217,7 @@ class Creation:
         self._items[item_id] = order
         core.send(
             CreateItem(event_id, core.dialect.render_item(order.body), order.previous_item_id),
-            pending=Pending(event_id, "item", request=order.request, key=item_id),
+            pending=Pending(event_id, "item", request=order.request or None, key=item_id),
             wait_ms=core.config.timeouts.edit_ms,
         )
 
@@ -251,7 +267,17 @@ class Creation:
             self._reserved = None
         core.requests.take_first("response", str(order.number))
         shown = order.request if order.request and core.requests.is_open(order.request) else None
-        return Claim(order.request or None, shown, True, order.dead, order.doubtful, order.out_of_band, order.audible)
+        return Claim(
+            request=order.request or None,
+            shown=shown,
+            ours=True,
+            dead=order.dead,
+            doubtful=order.doubtful,
+            out_of_band=order.out_of_band,
+            audible=order.audible,
+            after=order.after,
+            format=_format(order.body),
+        )
 
     def _unqueue(self, number: int) -> Order | None:
         """A request that was to be tried again after a refusal that was not its own."""
@@ -271,8 +297,9 @@ class Creation:
         if response.out_of_band:
             return
         self._slot_shown()
-        if not response.dead and self._core.tools.outputs_seen:
-            self._automatic = False
+        if not response.dead:
+            self._turn_due = False
+            self._tools_due = self._tools_due and not self._core.tools.outputs_seen
         if doubtful:
             self._core.turns.server_could_not_answer()
         else:
@@ -320,8 +347,25 @@ class Creation:
         for order in [o for o in self._queue if o.after == pending.key]:
             self._queue.remove(order)
             self._core.requests.end(order.request, outcome, problem=problem)
+        if outcome == "failed":
+            self._disown(pending.key, problem)
         self._core.requests.end(pending.request, outcome, problem=problem)
         self.pump()
+
+    def _disown(self, item_id: str, problem: Problem) -> None:
+        """The item that a response was to answer is not in the conversation: what is under way answers something else."""
+        if self._reserved is not None and self._reserved.after == item_id:
+            self._reserved.dead = True
+            self._core.requests.end(self._reserved.request, "failed", problem=problem)
+        for response in list(self._core.responses.live.values()):
+            if response.after == item_id:
+                self._core.requests.end(response.request, "failed", problem=problem, response_id=response.id)
+                self._core.interruption.barge_in("program", response.id)
+
+    @property
+    def slot_key(self) -> str:
+        """The pending event that has the slot reserved."""
+        return str(self._reserved.number) if self._reserved is not None else ""
 
     def response_failed(self, pending: Pending, kind: ErrorKind, problem: Problem, *, named: bool) -> None:
         """A response.create was refused: the slot is free of it, and an active-response refusal is tried once more (B13,
@@ -343,8 +387,9 @@ class Creation:
         elif kind is ErrorKind.ACTIVE_RESPONSE and not order.retried:
             # Without our event_id it may have been the server's own creation that was refused, because ours had been accepted.
             order.doubtful = not named
-            if order.automatic:
-                self._automatic = True
+            if order.for_turn or order.for_tools:
+                self._turn_due |= order.for_turn
+                self._tools_due |= order.for_tools
                 self._keep(order)
             else:
                 order.retried = True
@@ -406,10 +451,16 @@ class Creation:
         if self._reserved is not None:
             self._reserved.dead = True
         if all_queued:
-            self._automatic = False
+            self._turn_due = self._tools_due = False
             for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:
                 self._queue.remove(order)
                 core.requests.end(order.request, "cancelled")
+
+
+def _format(body: dict[str, Any]) -> AudioFormat | None:
+    """The format that a response was asked for in, where that is its own."""
+    asked = ((body.get("audio") or {}).get("output") or {}).get("format")
+    return audio_format(asked) if asked else None
 
 
 def _number(metadata: dict[str, Any] | None) -> int | None:

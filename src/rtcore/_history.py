@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from rtcore._items import HistoryItem, Item
 
+_NOWHERE = ""
+"""The predecessor of an item that was deleted before it had a place: no item, so that what follows it goes to the tail."""
 _TOMBSTONES = 1024
 """How many deleted ids are remembered; older ones cannot get late news any more."""
 
@@ -69,8 +71,12 @@ class History:
 
     def delete(self, item_id: str) -> bool:
         """The server deleted it. False where it was not there."""
-        at = self._order.index(item_id) if self._is_placed(item_id) else 0
-        self._tombstones[item_id] = self._order[at - 1] if at > 0 else None
+        if self._is_placed(item_id):
+            at = self._order.index(item_id)
+            self._tombstones[item_id] = self._order[at - 1] if at > 0 else None
+        else:
+            # It never had a place that could be kept: what names it as its predecessor goes to the tail.
+            self._tombstones.setdefault(item_id, _NOWHERE)
         while len(self._tombstones) > _TOMBSTONES:
             del self._tombstones[next(iter(self._tombstones))]
         item = self._items.pop(item_id, None)

@@ -71,7 +71,8 @@ class Interruption:
             flush |= core.playout.cut(response.id, own, core.now)
             flush |= core.playout.may_sound and any(segment.estimated for segment in own)
         generation = core.playout.flush(core.now, core.sound) if flush else core.playout.awaited(segments)
-        core.playout.drop_hold(core.sound)
+        if only is None:
+            core.playout.drop_hold(core.sound)
         if flush:
             self.watch_flush()
         for response in targets:
@@ -110,6 +111,12 @@ class Interruption:
             pending=Pending(event_id, "cancel", key=response.id),
             wait_ms=core.config.timeouts.create_ms,
         )
+
+    def refused_cancel(self) -> str | None:
+        """Which cancel "nothing is active" answers where the error does not say: one whose response had ended, or None."""
+        live = self._core.responses.live
+        ended = (key for key in self._core.requests.keys("cancel") if key not in live or live[key].done)
+        return next(ended, None)
 
     def server_cancelled(self, response: Response) -> None:
         """The server's turn detection cancelled it, and its ``speech_started`` has not come: the same interruption (facts
@@ -249,7 +256,7 @@ class Interruption:
     # -- edits -------------------------------------------------------------------------------------------------------------------
 
     def _truncate(self, item: Item, response: Response, index: int, segment: Segment) -> None:
-        if response.out_of_band or item.deleted or not self._core.dialect.capabilities.truncate:
+        if response.out_of_band or item.deleted or item.delete_sent or not self._core.dialect.capabilities.truncate:
             return
         own = self._core.dialect.capabilities.truncate_content_index == "own"
         item.truncated = (index if own else 0, segment.heard_ms)
@@ -257,7 +264,7 @@ class Interruption:
 
     def _send_truncate(self, item: Item) -> None:
         core = self._core
-        if item.truncated is None:
+        if item.truncated is None or item.deleted or item.delete_sent:
             return
         event_id = core.requests.event_id()
         waits = core.dialect.capabilities.truncate_acknowledged
@@ -307,7 +314,9 @@ class Interruption:
             return
         if all(r.done or not r.dead for r in self._core.responses.live.values()):
             self._core.timers.cancel("end of a response that was cut")
-        self._core.requests.take_first("cancel", response.id)
+        if not response.completed:
+            # One that ended by itself before the cancel came leaves an error behind; it must find its cancel (C14).
+            self._core.requests.take_first("cancel", response.id)
         for item in list(response.items.values()):
             if response.cut_settled and item.verdict is None:
                 self._judge(item, response)
@@ -331,7 +340,7 @@ class Interruption:
             if response is None or item.deleted or _is_text(item):
                 del self._unwanted[item.id]
                 continue
-            due = (response.cut_at or core.now) + _DELETE_AFTER_S
+            due = (core.now if response.cut_at is None else response.cut_at) + _DELETE_AFTER_S
             if response.done and not item.announced:
                 # The server never announced it; if it ever does, it is deleted then.
                 del self._unwanted[item.id]

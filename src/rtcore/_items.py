@@ -213,6 +213,14 @@ class Item:
         return [(index, part) for index, part in sorted(self.parts.items()) if part.kind == "audio"]
 
     @property
+    def activity(self) -> int:
+        """A number that grows with whatever the server sends for it."""
+        return self.done + sum(
+            part.complete + len(part.text) + (part.segment.received if part.segment is not None else 0)
+            for part in self.parts.values()
+        )
+
+    @property
     def text_so_far(self) -> str:
         """What was heard of it until now; of texts and of the user's words, everything."""
         if self.heard_text is not None:
@@ -231,6 +239,8 @@ class Response:
     """One response of the server. ``dead`` is for ever: it was interrupted, and its later events are counted and dropped."""
 
     __slots__ = (
+        "activity",
+        "after",
         "audible",
         "cancel_sent",
         "completed",
@@ -240,6 +250,7 @@ class Response:
         "cut_settled",
         "dead",
         "done",
+        "format",
         "id",
         "items",
         "out_of_band",
@@ -263,6 +274,9 @@ class Response:
         self.context_stale = False
         self.tools_answered = False
         self.quiet_since = 0.0
+        self.activity = 0
+        self.after: str | None = None
+        self.format: AudioFormat | None = None
         self.items: dict[str, Item] = {}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from rtcore._core import Core, read_acknowledged
+from rtcore._core import Core, merged, read_acknowledged
 from rtcore._effects import Connect, Disconnect
 from rtcore._errors import ErrorKind, classify, connection_problem, problem, quoted_item_id
 from rtcore._notices import (
@@ -50,7 +50,7 @@ class Lifecycle:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.early: list[Event] = []
-        self._fatal: Problem | None = None
+        self._updates: dict[str, dict[str, Any]] = {}
 
     # -- beginning ---------------------------------------------------------------------------------------------------------------
 
@@ -76,6 +76,7 @@ class Lifecycle:
     def _update(self, session: dict[str, Any], request: int | None) -> None:
         core = self._core
         event_id = core.requests.event_id()
+        self._updates[event_id] = session
         core.send(
             UpdateSession(event_id, core.dialect.render_session(session)),
             pending=Pending(event_id, "update", request=request),
@@ -91,6 +92,8 @@ class Lifecycle:
         """An acknowledgement. The first one makes the session ready."""
         core = self._core
         pending = core.requests.take_first("update")
+        if pending is not None:
+            core.asked = merged(core.asked, self._updates.pop(pending.event_id, {}))
         if not self._read(event.session):
             return
         if core.ready:
@@ -114,6 +117,7 @@ class Lifecycle:
             self.end("fatal_error", told)
             return False
         core.microphone.format = core.acknowledged.input_format
+        core.responses.bound_audio()
         return True
 
     def not_acknowledged(self) -> None:
@@ -141,7 +145,13 @@ class Lifecycle:
         param = body.param if isinstance(body.param, str) else None
         kind = classify(code, message, body.type or "", extra=core.dialect.errors)
         told = problem(code, message, param, body.type or "")
-        pending = core.requests.take_for_error(body.event_id, kind, quoted_item_id(message), param)
+        # Only a response of the conversation can find the slot taken; the request that has it reserved is the one refused.
+        key = quoted_item_id(message)
+        if kind is ErrorKind.ACTIVE_RESPONSE:
+            key = core.creation.slot_key
+        elif kind is ErrorKind.CANCEL_NOT_ACTIVE:
+            key = core.interruption.refused_cancel()
+        pending = core.requests.take_for_error(body.event_id, kind, key, param)
         if kind is ErrorKind.FATAL:
             core.news.append(ServerError(told, pending.request if pending is not None else None, fatal=True))
             self.end("expired" if told.code == "session_expired" else "fatal_error", told)
@@ -173,7 +183,7 @@ class Lifecycle:
                 core.responses.forget(pending.key)
                 core.requests.end(pending.request, "done", item_id=pending.key)
             core.requests.end(pending.request, "failed", problem=told, item_id=pending.key)
-        elif pending.kind == "update" and not core.ready:
+        elif pending.kind == "update" and self._updates.pop(pending.event_id, None) is not None and not core.ready:
             # All or nothing: a refused first update means that nothing of the configuration counts (facts 2.3).
             self.end("not_acknowledged", told)
             return

@@ -103,6 +103,7 @@ class Playout:
         self._flushing: dict[int, Generation] = {}
         self._blocked_on = 0
         self._held = False
+        self._lost = False
         self._head: Segment | None = None
         self._direct = False
         self.generation = Generation(1, format)
@@ -155,7 +156,7 @@ class Playout:
     @property
     def stalled(self) -> bool:
         """The clock is dry while later audio waits behind a segment that is not complete."""
-        return not (self.unconfirmed or self._held or self._blocked_on) and any(
+        return not (self.unconfirmed or self._held or self._blocked_on or self._lost) and any(
             segment.waiting for entry in self._entries.values() for segment in entry.segments
         )
 
@@ -165,10 +166,13 @@ class Playout:
         """Give a response its place in the playing order: that of its creation."""
         self._entries.setdefault(response_id, _Entry())
 
-    def add(self, segment: Segment) -> None:
-        """A segment's first audio gives it its place within its response."""
+    def add(self, segment: Segment, *, done: bool = False) -> None:
+        """A segment's first audio gives it its place within its response; ``done``: the response has ended already."""
         self.open(segment.response_id)
-        self._entries[segment.response_id].segments.append(segment)
+        entry = self._entries[segment.response_id]
+        entry.done |= done
+        if segment not in entry.segments:
+            entry.segments.append(segment)
         self._direct = False
 
     def append(self, segment: Segment, pcm: Pcm, now: float, sound: list[Effect]) -> None:
@@ -240,8 +244,14 @@ class Playout:
         """Whether the clock itself has not confirmed everything: what was only assumed heard may still sound."""
         return self.generation.reported < self.generation.handed
 
-    def trust_last_report(self) -> None:
-        """The device is gone: nothing after its last report can have sounded (F100)."""
+    def device_ready(self, now: float, sound: list[Effect]) -> None:
+        """The device is back: what waited for it plays."""
+        self._lost = False
+        self.release(now, sound)
+
+    def device_lost(self) -> None:
+        """The device is gone: nothing sounded after its last report, and nothing is handed over until it is back (F100)."""
+        self._lost = True
         for generation in (*self._flushing.values(), self.generation):
             generation.guess = generation.confirmed
         self.generation.lost = True
@@ -384,7 +394,7 @@ class Playout:
 
     def _may_release(self) -> bool:
         # A clock that was paused holds what it is given; any other must not be given anything while held.
-        return not self._blocked_on and (not self._held or self.generation.paused)
+        return not (self._blocked_on or self._lost) and (not self._held or self.generation.paused)
 
     def _find_head(self) -> Segment | None:
         entries = self._entries
@@ -454,7 +464,7 @@ class Playout:
                 if segment.started_at is None:
                     # Between the last report and this one; the report says how long ago the segment's first sample was.
                     segment.started_at = max(now - (samples - begin) / generation.format.rate, generation.anchor_at)
-                segment.stopped_at = now
+                segment.stopped_at = max(now - (samples - min(end, samples)) / generation.format.rate, generation.anchor_at)
                 segment.heard += fresh
                 self.heard += fresh
                 if not moved or moved[-1] is not segment:

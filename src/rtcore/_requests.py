@@ -137,6 +137,10 @@ class Requests:
                 return self.take(pending.event_id)
         return None
 
+    def keys(self, kind: Kind) -> list[str]:
+        """What the pending events of a kind are about, oldest first."""
+        return [pending.key for pending in self._pending.values() if pending.kind == kind]
+
     def take_for_error(self, event_id: str | None, kind: ErrorKind, item_id: str | None, param: str | None) -> Pending | None:
         """The client event that an error answers."""
         found = self.take(event_id)

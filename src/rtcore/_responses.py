@@ -38,6 +38,7 @@ from rtcore._wire import (
     ResponseDone,
     TranscriptDelta,
     TranscriptDone,
+    output_items,
 )
 
 _REMEMBERED = 256
@@ -55,7 +56,11 @@ class Responses:
         self.items: dict[str, Item] = {}
         self.segments: dict[tuple[str, int], Segment] = {}
         self._ended: dict[str, None] = {}
-        self._limit = config_samples(core)
+        self.bound_audio()
+
+    def bound_audio(self) -> None:
+        """The bound of unheard audio in samples, at the acknowledged rate."""
+        self._limit = self._core.config.playout.max_buffered_s * self._core.acknowledged.output_format.rate
 
     # -- audio -------------------------------------------------------------------------------------------------------------------
 
@@ -67,7 +72,7 @@ class Responses:
             segment = self._first_audio(event)
             if segment is None:
                 return
-        if segment.cut:
+        if segment.cut or (segment.complete and not self._reopen(segment)):
             self._late_audio(segment, event)
             return
         playout = core.playout
@@ -75,7 +80,9 @@ class Responses:
         if segment.carry and not segment.odd_told:
             segment.odd_told = True
             core.lifecycle.warn("an audio delta ends within a sample; the rest is carried to the next", "", segment.item_id)
-        if not core.speech.watching:
+        if segment.waiting:
+            core.speech.after_playout()
+        elif not core.speech.watching:
             core.speech.watch_clock()
         if playout.received - playout.heard - playout.discarded > self._limit:
             core.interruption.overflow(event.response_id)
@@ -92,7 +99,11 @@ class Responses:
         part.kind = "audio"
         segment = part.segment
         if segment is None:
-            segment = part.segment = Segment(response.id, item.id, event.content_index, self._format())
+            segment = part.segment = Segment(response.id, item.id, event.content_index, response.format or self._format())
+            segment.complete = part.complete
+        if not response.audible and response.dead:
+            core.counters.late_deltas += 1
+            return None
         if not response.audible:
             self._out_of_band_audio(segment, event)
             return None
@@ -104,8 +115,20 @@ class Responses:
             segment.received_at_cut = 0
             core.interruption.part_known(item)
         else:
-            core.playout.add(segment)
+            core.playout.add(segment, done=response.done)
         return segment
+
+    def _reopen(self, segment: Segment) -> bool:
+        """Audio behind its own end: it plays, in its turn, unless its message has its verdict."""
+        item = self.items.get(segment.item_id)
+        response = self.live.get(segment.response_id)
+        if item is None or response is None or item.verdict is not None or item.text_due is not None:
+            segment.cut = True
+            segment.received_at_cut = segment.received
+            segment.complete_at_cut = True
+            return False
+        self._core.playout.add(segment, done=response.done)
+        return True
 
     def _format(self) -> AudioFormat:
         return self._core.acknowledged.output_format
@@ -189,11 +212,15 @@ class Responses:
 
     def _adopt(self, response_id: str, body: ResponseBody | None) -> Response:
         core = self._core
-        metadata = body.metadata if body is not None else None
+        metadata = body.metadata if body is not None and isinstance(body.metadata, dict) else None
         claim = core.creation.claim(metadata, conversation_known=body is not None and body.conversation_id is not None)
         out_of_band = claim.out_of_band or (body is not None and body.conversation_id is None)
         audible = not out_of_band or (claim.ours and claim.audible)
         response = Response(response_id, request=claim.request, out_of_band=out_of_band, audible=audible)
+        response.after = claim.after
+        response.format = claim.format
+        response.quiet_since = core.now
+        core.timers.set_earlier("end of a response", core.now + core.config.timeouts.create_ms / 1000)
         self.live[response_id] = response
         if response.audible:
             core.playout.open(response_id)
@@ -207,7 +234,7 @@ class Responses:
         core = self._core
         body = event.response
         response = self.live.get(body.id)
-        status, reason, error = _status(body)
+        status, reason, error = _status(core, body)
         if response is None or response.done:
             if response is None and body.id not in self._ended:
                 self._remember(body.id)
@@ -222,7 +249,7 @@ class Responses:
             core.interruption.server_cancelled(response)
         response.done = True
         response.completed = status == "completed"
-        for shown in body.output or ():
+        for shown in output_items(body):
             item = response.items.get(shown.id)
             if item is not None:
                 self._fill(item, shown)
@@ -240,7 +267,7 @@ class Responses:
                 if part.segment is not None:
                     part.segment.complete = True
         core.playout.response_done(response.id, core.now, core.sound)
-        core.news.append(ResponseEnded(response.id, status, reason, error, body.usage))
+        core.news.append(ResponseEnded(response.id, status, reason, error, body.usage if isinstance(body.usage, dict) else None))
         for item in list(response.items.values()):
             self._core.speech.check_ended(item)
         core.interruption.response_done(response)
@@ -257,27 +284,32 @@ class Responses:
             self.done(ResponseDone(ResponseBody(id=response.id, status="cancelled")))
 
     def went_quiet(self, response: Response) -> None:
-        """Everything of it ended but itself: a ``response.done`` that never comes must not hold the slot for ever (F022)."""
-        core = self._core
-        if not response.done:
-            response.quiet_since = core.now
-            core.timers.set_earlier("end of a response", core.now + core.config.timeouts.create_ms / 1000)
+        """One of its messages ended: from here counts how long its own end may take."""
+        response.quiet_since = self._core.now
 
     def responses_overdue(self) -> None:
-        """Presume the end of responses whose items have all ended and that have been quiet since."""
+        """A ``response.done`` that never comes must not hold the slot for ever (F022).
+
+        It is presumed once every item has ended and nothing came for ``create_ms``, or where nothing at all came for twice
+        ``queue_ms``: longer than any request waits for its turn.
+        """
         core = self._core
-        wait = core.config.timeouts.create_ms / 1000
+        times = core.config.timeouts
         for response in list(self.live.values()):
+            if response.done or response.dead:
+                continue
             items = response.items.values()
-            if response.done or response.dead or not items:
-                continue
-            if not all(item.done and (item.type != "message" or item.verdict is not None) for item in items):
-                continue
-            if core.now >= response.quiet_since + wait:
+            activity = sum(item.activity for item in items) + len(items)
+            if activity != response.activity:
+                response.activity = activity
+                response.quiet_since = core.now
+            ended = items and all(item.done and (item.type != "message" or item.verdict is not None) for item in items)
+            due = response.quiet_since + (times.create_ms if ended else 2 * times.queue_ms) / 1000
+            if core.now >= due:
                 core.lifecycle.warn("response.done is missing; the response is taken as done", "response.done", response.id)
                 self.presume_done(response)
             else:
-                core.timers.set_earlier("end of a response", response.quiet_since + wait)
+                core.timers.set_earlier("end of a response", min(due, core.now + times.create_ms / 1000))
 
     def retire(self, response: Response) -> None:
         """Forget a response once it is done and each of its messages ended; its late events are known by its id."""
@@ -366,6 +398,7 @@ class Responses:
 
     def forget(self, item_id: str) -> None:
         """Take an item out of the history."""
+        self._core.tools.item_deleted(item_id)
         if item_id and self._core.history.delete(item_id):
             self._core.news.append(ItemDeleted(item_id))
 
@@ -411,6 +444,7 @@ class Responses:
             if not item_id or history.is_deleted(item_id):
                 return None
             item = Item(item_id, type, None, response)
+            item.done = response.done
             history.know(item)
         if item.response is None:
             item.response = response
@@ -443,18 +477,13 @@ class Responses:
             self._core.interruption.part_known(item)
 
 
-def config_samples(core: Core) -> int:
-    """The bound of unheard audio, in samples."""
-    return core.config.playout.max_buffered_s * core.acknowledged.output_format.rate
-
-
 def _fill_text(item: Item, index: int, body: PartBody) -> None:
     text = body.transcript if body.transcript is not None else body.text
     if text:
         item.part(index).finish_text(text)
 
 
-def _status(body: ResponseBody) -> tuple[str, str | None, Problem | None]:
+def _status(core: Core, body: ResponseBody) -> tuple[str, str | None, Problem | None]:
     """Status, reason and error; ``status_details`` may be any JSON (facts 7.2)."""
     details = body.status_details
     status = body.status or "completed"
@@ -464,7 +493,8 @@ def _status(body: ResponseBody) -> tuple[str, str | None, Problem | None]:
     error = details.get("error")
     found = None
     if isinstance(error, dict):
-        found = problem(_text(error.get("code")), _text(error.get("message")) or "", None, _text(error.get("type")) or "")
+        message = core.scrub(_text(error.get("message")) or "")
+        found = problem(_text(error.get("code")), message, None, _text(error.get("type")) or "")
     return status, reason if isinstance(reason, str) else None, found
 
 

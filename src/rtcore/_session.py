@@ -76,6 +76,7 @@ from rtcore.config import Config, parse_options, parse_response
 from rtcore.dialects import Capabilities
 
 T = TypeVar("T")
+_FOREVER = float("inf")
 
 
 class Issued(NamedTuple):
@@ -198,6 +199,7 @@ class Session:
         Reports of settled generations and smaller ones are ignored and counted (C21); more than was handed over is clamped, with
         one notice per generation (B02, C08).
         """
+        self._check_count(samples)
         out = self._enter(now)
         core = self._core
         found = core.playout.find(generation)
@@ -213,6 +215,7 @@ class Session:
         """The answer to ``Flush(generation)``: its final count. Settles every generation up to it; a late answer is ignored
         (B29).
         """
+        self._check_count(samples)
         out = self._enter(now)
         core = self._core
         found = core.playout.find(generation)
@@ -221,6 +224,10 @@ class Session:
             return self._leave(out)
         core.interruption.flushed(generation, self._clamped(found.handed, samples, generation))
         return self._leave(out)
+
+    def _check_count(self, samples: object) -> None:
+        if not isinstance(samples, int):
+            raise LocalProtocolError(f"samples: {samples!r} is no int; a clock counts whole samples")
 
     def _clamped(self, handed: int, samples: int, generation: int) -> int:
         if samples <= handed:
@@ -237,7 +244,8 @@ class Session:
         """The clock ran dry. Told while a response is still generating; it is not the end of anything (F147)."""
         out = self._enter(now)
         core = self._core
-        if generation == core.playout.generation.number and any(not r.done and not r.dead for r in core.responses.live.values()):
+        open_and_current = core.state == "ready" and generation == core.playout.generation.number
+        if open_and_current and any(not r.done and not r.dead for r in core.responses.live.values()):
             core.counters.underruns += 1
             core.news.append(Underrun(generation))
         return self._leave(out)
@@ -247,10 +255,14 @@ class Session:
         if state not in ("lost", "ready"):
             raise LocalProtocolError(f'state: {state!r} is not "lost" or "ready"')
         out = self._enter(now)
-        if state == "lost" and self._core.state == "ready":
-            self._core.playout.trust_last_report()
-            self._core.interruption.barge_in("device")
-            self._core.interruption.settle_now()
+        core = self._core
+        if state == "lost" and core.state == "ready":
+            core.playout.device_lost()
+            core.interruption.barge_in("device")
+            core.interruption.settle_now()
+        elif state == "ready":
+            core.playout.device_ready(core.now, core.sound)
+            core.speech.after_playout()
         return self._leave(out)
 
     def speech(self, event: Literal["started", "stopped"], *, now: float) -> list[Effect]:
@@ -326,9 +338,9 @@ class Session:
         The request settles with the response, or without one when the item is in the conversation.
         """
         self._check_open("send_text")
-        if not text:
-            raise LocalProtocolError("text: is empty; an item needs content (F110)")
         plain("text", text)
+        if not issubclass(type(text), str) or not text:
+            raise LocalProtocolError("text: is empty or no str; an item needs content (F110)")
         out = self._enter(now)
         core = self._core
         request = core.requests.open()
@@ -414,11 +426,14 @@ class Session:
     def create_item(self, item: Mapping[str, object], *, previous_item_id: str | None = None, now: float) -> Issued:
         """Put an item into the conversation: behind ``previous_item_id``, at the start ("root"), or at the end (None)."""
         core = self._core
-        body = self._read("create_item", lambda: check_item(item))
+        body = self._read("create_item", lambda: check_item(item, core.dialect))
+        if body["type"] == "function_call_output":
+            core.tools.check_foreign(str(body["call_id"]))
         if previous_item_id not in (None, "root") and not core.creation.knows(previous_item_id):
             raise LocalProtocolError(f"previous_item_id: {previous_item_id!r} is not in the conversation; leave it out to append")
-        if body.get("id") is not None and core.history.get(str(body["id"])) is not None:
-            raise LocalProtocolError(f"item.id: {body['id']!r} is in the conversation already; leave it out to get a fresh one")
+        chosen = body.get("id")
+        if chosen is not None and (core.creation.knows(chosen) or core.history.is_deleted(chosen)):
+            raise LocalProtocolError(f"item.id: {chosen!r} is, or was, in the conversation; leave it out to get a fresh one")
         out = self._enter(now)
         request = core.requests.open()
         item_id = str(body.get("id") or core.requests.item_id())
@@ -436,11 +451,13 @@ class Session:
         """Take an item out of the conversation. A call's output goes with its call, and the other way round: delete both."""
         self._check_open("delete_item")
         core = self._core
-        if core.history.get(item_id) is None:
+        item = core.history.get(item_id)
+        if item is None:
             raise LocalProtocolError(f"item_id: {item_id!r} is not in the conversation; Session.history lists what is")
         out = self._enter(now)
         request = core.requests.open()
         event_id = core.requests.event_id()
+        item.delete_sent = True
         core.send(
             Delete(event_id, item_id),
             pending=Pending(event_id, "delete", request=request, key=item_id),
@@ -542,6 +559,8 @@ class Session:
             )
         core = self._core
         if now > core.now:
+            if now == _FOREVER:
+                raise LocalProtocolError("now: is infinite; give seconds of a monotonic clock")
             core.now = now
         self._inside = True
         out: list[Effect] = []
@@ -566,8 +585,10 @@ class Session:
         return out
 
     def _fire(self, *, inclusive: bool) -> None:
-        while (why := self._timers.pop_before(self._core.now, inclusive=inclusive)) is not None:
-            _TIMERS[why](self._core)
+        # Each at most once an input: a timer that is armed again for now waits for the next.
+        for why in self._timers.due(self._core.now, inclusive=inclusive):
+            if self._timers.take(why):
+                _TIMERS[why](self._core)
 
     def _read(self, command: str, read: Callable[[], T]) -> T:
         """Read a command's arguments; they may be objects of the caller, whose code must not feed the session meanwhile."""

@@ -115,7 +115,8 @@ class Speech:
         if item.text_due is None and any(part.segment is not None and not part.segment.all_heard for _, part in audio):
             return
         core = self._core
-        if audio and not any(part.segment is not None and part.segment.received for _, part in audio):
+        silent = not any(part.segment is not None and part.segment.received for _, part in audio)
+        if audio and silent and item.text_due is None:
             # Declared, and closed without a sample: whether it was to be heard shows when its response is done (facts 17.21).
             if not response.done:
                 return
@@ -143,6 +144,8 @@ class Speech:
                 if item.text_due is not None and item.verdict is None:
                     self.check_ended(item)
                     if item.verdict is None:
+                        wait = core.config.timeouts.text_ms / 1000
+                        item.text_due = item.text_due if item.text_due > core.now else core.now + wait
                         core.timers.set_earlier("text of a heard message", item.text_due)
 
     def end(self, item: Item, verdict: Verdict) -> None:

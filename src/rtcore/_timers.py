@@ -37,13 +37,16 @@ class Timers:
         """Whether ``why`` is to fire."""
         return why in self._armed
 
-    def pop_before(self, now: float, *, inclusive: bool) -> str | None:
-        """Disarm and name the earliest timer with at < now (or at == now too, if ``inclusive``)."""
-        if self.next_at > now or (self.next_at == now and not inclusive):
-            return None
-        why = min(self._armed, key=self._armed.__getitem__)
+    def due(self, now: float, *, inclusive: bool) -> list[str]:
+        """The timers with at < now (or at == now too, if ``inclusive``), earliest first. They stay armed."""
+        late = [(at, why) for why, at in self._armed.items() if at < now or (inclusive and at == now)]
+        return [why for _, why in sorted(late)]
+
+    def take(self, why: str) -> bool:
+        """Disarm ``why``, to fire it. False where another that fired before it has disarmed it."""
+        armed = why in self._armed
         self.cancel(why)
-        return why
+        return armed
 
     def clear(self) -> None:
         """Disarm all."""

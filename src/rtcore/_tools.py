@@ -66,6 +66,17 @@ class Tools:
         if call.state != "open":
             raise LocalProtocolError(f"call_id: {call_id!r} has its output already; each call gets exactly one")
 
+    def check_foreign(self, call_id: str) -> None:
+        """Raise ``LocalProtocolError`` for an output that the program writes itself to a call that is the ledger's."""
+        if call_id in self._calls:
+            raise LocalProtocolError(f"item.call_id: {call_id!r} is a call of this session; answer it by tool_result()")
+
+    def item_deleted(self, item_id: str) -> None:
+        """A call that is no longer in the conversation cannot be answered."""
+        for call_id, call in list(self._calls.items()):
+            if call.item.id == item_id and call.state == "open":
+                del self._calls[call_id]
+
     def answer(self, call_id: str, output: str, *, respond: bool, request: int) -> None:
         """Send a call's output. It is pinned: nothing holds it up, and no interruption takes it back (F064)."""
         core = self._core
@@ -101,7 +112,8 @@ class Tools:
         call_id = self._outputs.pop(item_id, None)
         if call_id is not None:
             self._calls[call_id].state = "failed"
-            self._core.creation.drop_answer()
+            self._forget(self._calls[call_id].response)
+            self._core.creation.drop_tools_answer()
 
     def response_done(self, response: Response) -> None:
         """The response of a batch is done."""
@@ -116,7 +128,7 @@ class Tools:
         # The program that interrupted decides itself what comes next; a person's turn is answered, by the server or by us (F064).
         silenced = response.dead and response.cut_cause not in ("server", "local")
         if any(call.respond for call in calls) and not response.out_of_band and not silenced:
-            self._core.creation.ask_answer()
+            self._core.creation.ask_answer(to="tools")
             self._core.creation.pump()
 
     def _forget(self, response: Response) -> None:
@@ -124,5 +136,5 @@ class Tools:
         if not response.tools_answered:
             return
         for call_id, call in list(self._calls.items()):
-            if call.response is response and call.state == "answered":
+            if call.response is response and call.state in ("answered", "failed"):
                 del self._calls[call_id]

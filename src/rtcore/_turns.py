@@ -78,7 +78,7 @@ class Turns:
             self._floor(speaking=False, awaiting=True)
         elif core.config.answer_turns and pending is None:
             self._floor(speaking=False, awaiting=False)
-            core.creation.ask_answer()
+            core.creation.ask_answer(to="turn")
         core.creation.pump()
 
     def cleared(self) -> None:
@@ -103,7 +103,7 @@ class Turns:
         if self._unanswered and core.config.answer_turns:
             self._unanswered = False
             self._floor(speaking=False, awaiting=False)
-            core.creation.ask_answer()
+            core.creation.ask_answer(to="turn")
             core.creation.pump()
 
     def floor_overdue(self) -> None:
@@ -157,7 +157,7 @@ class Turns:
         error = event.error
         told = problem(
             str(error.code) if error is not None and error.code else None,
-            (error.message if error is not None else None) or "the transcription failed",
+            self._core.scrub((error.message if error is not None else None) or "the transcription failed"),
             None,
             (error.type if error is not None else None) or "",
         )

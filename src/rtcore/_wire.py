@@ -44,9 +44,20 @@ class ResponseBody(Struct):
     status: str | None = None
     status_details: Any = None
     conversation_id: str | UnsetType | None = UNSET
-    metadata: dict[str, Any] | None = None
-    output: list[ItemBody] | None = None
-    usage: dict[str, Any] | None = None
+    metadata: Any = None
+    output: Any = None
+    usage: Any = None
+
+
+def output_items(body: ResponseBody) -> list[ItemBody]:
+    """The items that a response shows. What has another shape is left out: nothing is decided by this list alone (F027)."""
+    items: list[ItemBody] = []
+    for shown in body.output if isinstance(body.output, list) else ():
+        try:
+            items.append(msgspec.convert(shown, ItemBody))
+        except msgspec.ValidationError:
+            continue
+    return items
 
 
 class ErrorBody(Struct):
@@ -141,12 +152,10 @@ class BufferCleared(Event, tag="input_audio_buffer.cleared"):
 
 class SpeechStarted(Event, tag="input_audio_buffer.speech_started"):
     item_id: str | None = None
-    audio_start_ms: int | None = None
 
 
 class SpeechStopped(Event, tag="input_audio_buffer.speech_stopped"):
     item_id: str | None = None
-    audio_end_ms: int | None = None
 
 
 class ResponseCreated(Event, tag="response.created"):
