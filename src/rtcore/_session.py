@@ -199,7 +199,7 @@ class Session:
         Reports of settled generations and smaller ones are ignored and counted (C21); more than was handed over is clamped, with
         one notice per generation (B02, C08).
         """
-        self._check_count(samples)
+        self._check_counts(generation, samples)
         out = self._enter(now)
         core = self._core
         found = core.playout.find(generation)
@@ -215,7 +215,7 @@ class Session:
         """The answer to ``Flush(generation)``: its final count. Settles every generation up to it; a late answer is ignored
         (B29).
         """
-        self._check_count(samples)
+        self._check_counts(generation, samples)
         out = self._enter(now)
         core = self._core
         found = core.playout.find(generation)
@@ -225,9 +225,11 @@ class Session:
         core.interruption.flushed(generation, self._clamped(found.handed, samples, generation))
         return self._leave(out)
 
-    def _check_count(self, samples: object) -> None:
-        if not isinstance(samples, int):
-            raise LocalProtocolError(f"samples: {samples!r} is no int; a clock counts whole samples")
+    def _check_counts(self, generation: object, samples: object) -> None:
+        if not isinstance(generation, int) or not isinstance(samples, int):
+            raise LocalProtocolError(
+                f"generation, samples: {generation!r}, {samples!r} are no ints; a clock counts whole samples"
+            )
 
     def _clamped(self, handed: int, samples: int, generation: int) -> int:
         if samples <= handed:
@@ -260,7 +262,7 @@ class Session:
             core.playout.device_lost()
             core.interruption.barge_in("device")
             core.interruption.settle_now()
-        elif state == "ready":
+        elif state == "ready" and core.state == "ready":
             core.playout.device_ready(core.now, core.sound)
             core.speech.after_playout()
         return self._leave(out)

@@ -66,10 +66,12 @@ class Turns:
     def committed(self, event: BufferCommitted) -> None:
         """The turn became an item. Where the server does not answer turns by itself, we do (DESIGN 4)."""
         core = self._core
-        core.microphone.committed()
         pending = core.requests.take_first("commit")
         if pending is not None:
+            # Counted from when it was sent: what was appended since belongs to the next turn.
             core.requests.end(pending.request, "done", item_id=event.item_id)
+        else:
+            core.microphone.committed()
         core.news.append(UserTurnCommitted(event.item_id))
         if not core.acknowledged.detects_turns:
             self._floor(speaking=False, awaiting=False)
@@ -87,7 +89,8 @@ class Turns:
         pending = core.requests.take_first("clear")
         if pending is not None:
             core.requests.end(pending.request, "done")
-        core.microphone.committed()
+        else:
+            core.microphone.committed()
         self._floor(speaking=False, awaiting=False)
         core.creation.pump()
 
