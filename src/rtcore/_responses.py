@@ -100,8 +100,9 @@ class Responses:
         segment = part.segment
         if segment is None:
             segment = part.segment = Segment(response.id, item.id, event.content_index, response.format or self._format())
-            # First seen behind the end of its response: nothing says any more when it is complete.
-            part.complete = part.final = response.done or part.complete
+            if response.done:
+                # First seen behind the end of its response: nothing says any more when it is complete.
+                part.complete = part.final = True
             segment.complete = part.complete
         if not response.audible and response.dead:
             core.counters.late_deltas += 1
