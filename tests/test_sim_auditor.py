@@ -371,8 +371,6 @@ def test_the_first_samples_alone_do_not_decide() -> None:
     assert (a.heard, b.heard, matcher.mismatches) == (0, 200, [])
 
 
-
-
 def test_an_item_of_which_a_few_samples_were_heard_may_be_followed_by_another() -> None:
     matcher = Matcher(2)
     a, b = segment("a", A, 0), segment("b", B, 1)

@@ -483,6 +483,36 @@ def test_a_function_result_needs_a_call_that_is_still_there() -> None:
     assert error(client, "conversation.item.create", item=result)[0] == "invalid_tool_call_id"
 
 
+@pytest.mark.parametrize("rule", ["accepted", "refused"])
+def test_whether_a_call_may_be_repeated_or_answered_twice_is_a_rule(rule: Any) -> None:
+    client = Client(rules=Rules(repeated_call=rule))
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c", "output": "1"}
+    for sent, what in ((call, "a function call"), (result, "an output")):
+        client.say("conversation.item.create", item=sent)
+        assert client.errors == []
+        client.say("conversation.item.create", item=sent)
+        if rule == "refused":
+            told = client.errors[0]
+            assert (told["code"], told["param"]) == ("invalid_tool_call_id", "item.call_id")
+            assert told["message"] == f"Tool call ID 'c' already has {what} in the conversation."
+            client.heard.clear()
+    (output, *_) = [held.id for held in client.server.items.values() if held.type == "function_call_output"]
+    client.say("conversation.item.delete", item_id=output)
+    client.say("conversation.item.create", item=result)
+    assert client.errors == []
+
+
+def test_a_truncation_object_has_a_type_of_its_own() -> None:  # protocol facts, 2
+    client = Client()
+    (refused,) = client.session(truncation={"type": "auto"})
+    assert (refused["error"]["code"], refused["error"]["param"]) == ("invalid_value", "session.truncation.type")
+    client.heard.clear()
+    client.session(truncation={"type": "retention_ratio", "retention_ratio": 0.5})
+    client.session(truncation="auto")
+    assert client.errors == []
+
+
 @pytest.mark.parametrize("dialect", ["openai", "azure-preview"])
 def test_the_voice_is_frozen_once_there_is_assistant_audio(dialect: str) -> None:  # protocol facts, 2.4
     def voice(name: str) -> Event:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from rtcore import Session
+from rtcore import Effect, Session
 from rtcore.sim import (
     PENDING,
     SABOTAGED,
@@ -174,3 +174,15 @@ def test_every_sabotaged_core_is_caught_by_a_campaign() -> None:
         broken = run_campaign(0, 60, VOICES, session_factory=factory, stop_at_violation=True)
         assert broken.violations, name
     assert run_campaign(0, 60, VOICES, session_factory=Session).violations == ()
+
+
+class Raises(Session):
+    """A session that does what it must never do."""
+
+    def flushed(self, generation: int, samples: int, *, now: float) -> list[Effect]:
+        raise ZeroDivisionError("out of order")
+
+
+def test_a_session_that_raises_is_a_violation_with_a_seed() -> None:
+    result = World(1, VOICES, session_factory=Raises).run()
+    assert [(v.seed, v.invariant, v.text) for v in result.violations] == [(1, 15, "ZeroDivisionError: out of order")]

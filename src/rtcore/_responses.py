@@ -412,6 +412,9 @@ class Responses:
         item = self._item(response, event.item_id, "message") if response else None
         if item is None or response is None:
             return
+        if event.content_index not in item.parts and not response.dead:
+            # There is more to hear of it: the wait for the text of a message that was heard starts over at its end.
+            item.text_due = None
         part = item.part(event.content_index)
         if part.kind is None and event.part is not None:
             part.kind = _KIND.get(event.part.type, "other")

@@ -67,6 +67,8 @@ class Cut(Struct, eq=False):
     flush: Flushing | None = None
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
     """By the id() of the segment."""
+    open_items: set[str] = field(default_factory=set)
+    """Items to which a part could still have come."""
     checked: bool = False
     estimated: bool = False
 
@@ -88,6 +90,7 @@ class ItemRecord(Struct, eq=False):
     announced: bool = False
     audio_parts: set[int] = field(default_factory=set)
     done_parts: set[int] = field(default_factory=set)
+    done: bool = False
     shown_text: bool = False
     segments: list[Segment] = field(default_factory=list)
     truncates: list[Truncate] = field(default_factory=list)

@@ -51,6 +51,7 @@ class ServerSeen(Struct):
     item_id: str | None = None
     content_index: int = 0
     delta: str | None = None
+    text: str | None = None
     response: ResponseSeen | None = None
     item: ItemSeen | None = None
     part: PartSeen | None = None

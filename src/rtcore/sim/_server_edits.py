@@ -25,7 +25,7 @@ def decode_audio(value: str, path: str) -> bytes | Fault:
 def create(state: State, event: Json) -> Fault | None:
     """conversation.item.create."""
     item = state.wire.read_item(event["item"])
-    if fault := _acceptable(state, item, "item"):
+    if fault := _acceptable(state, item, "item") or _repeats(state, item):
         return fault
     identity = item.get("id")
     if identity in state.items:
@@ -74,6 +74,19 @@ def _acceptable(state: State, item: Json, path: str) -> Fault | None:
             message = f"Tool call ID '{item['call_id']}' not found in conversation."
             return Fault("invalid_tool_call_id", f"{path}.call_id", message)
     return None
+
+
+def _repeats(state: State, item: Json) -> Fault | None:
+    """A second output for a call or a second call with one id, where this server refuses them."""
+    if state.rules.repeated_call == "accepted" or item["type"] not in ("function_call", "function_call_output"):
+        return None
+    call_id = item.get("call_id")
+    held = (state.items[name] for name in state.order)
+    if not any(other.type == item["type"] and other.call_id == call_id for other in held):
+        return None
+    what = "an output" if item["type"] == "function_call_output" else "a function call"
+    message = f"Tool call ID '{call_id}' already has {what} in the conversation."
+    return Fault("invalid_tool_call_id", "item.call_id", message)
 
 
 def _without_audio(part: Json) -> Json:

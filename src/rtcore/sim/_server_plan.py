@@ -44,6 +44,8 @@ class Rules(Struct, frozen=True):
     - ``detection_echo``: whether unset flags of turn detection are acknowledged as true, as null or not at all (C13).
     - ``detection_merge``: whether a turn detection of the same type keeps what the update does not name, or takes defaults.
     - ``held_short_ms``: by how much the held length is below what was sent (F005).
+    - ``repeated_call``: a second output for one call, or a second call with one ``call_id``, is accepted, or refused as
+      ``invalid_tool_call_id`` (the facts know only the output for an unknown call, 6.1).
     """
 
     truncate_midway: Literal["drops_later", "keeps_later"] = "drops_later"
@@ -68,6 +70,7 @@ class Rules(Struct, frozen=True):
     detection_echo: Literal["true", "null", "absent"] = "true"
     detection_merge: bool = True
     held_short_ms: int = 0
+    repeated_call: Literal["accepted", "refused"] = "accepted"
 
 
 def draw_rules(rng: Rng, *, harsh: bool, held_short_ms: int) -> Rules:
@@ -95,6 +98,7 @@ def draw_rules(rng: Rng, *, harsh: bool, held_short_ms: int) -> Rules:
         detection_echo=rng.choice(("true", "true", "true", "true", "null", "absent")),
         detection_merge=rng.chance(500),
         held_short_ms=rng.between(0, held_short_ms),
+        repeated_call=rng.choice(("accepted", "refused")),
     )
 
 

@@ -156,14 +156,18 @@ _SESSION_GA = shape(
         "tracing": maybe(_TRACING),
         "truncation": either(
             one_of("auto", "disabled"),
-            shape(
-                {
-                    "type": one_of("retention_ratio"),
-                    "retention_ratio": number(0, 1),
-                    "token_limits": shape({"post_instructions": whole(0)}),
-                },
+            tagged(
                 "type",
-                "retention_ratio",
+                {
+                    "retention_ratio": shape(
+                        {
+                            "type": anything,
+                            "retention_ratio": number(0, 1),
+                            "token_limits": shape({"post_instructions": whole(0)}),
+                        },
+                        "retention_ratio",
+                    )
+                },
             ),
         ),
         "audio": shape(

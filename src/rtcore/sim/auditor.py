@@ -455,7 +455,7 @@ class Auditor:
 
     def _text(self, message: ServerSeen) -> None:
         item = self._item(message, message.item_id or "", "message")
-        if item is not None and not item.response.dead and (message.delta or message.type.endswith(".done")):
+        if item is not None and not item.response.dead and (message.delta or message.text):
             item.shown_text = True
 
     def _call_done(self, message: ServerSeen) -> None:
@@ -464,6 +464,7 @@ class Auditor:
             item.call_done = True
 
     def _complete(self, item: ItemRecord, index: int | None) -> None:
+        item.done = item.done or index is None
         for segment in item.segments:
             if index is None or segment.content_index == index:
                 segment.complete = True
@@ -523,6 +524,8 @@ class Auditor:
             cut = Cut(ledger.now, cause, one, affected)
             for response in affected:
                 for item in response.items.values():
+                    if not item.done:
+                        cut.open_items.add(item.id)
                     for segment in item.segments:
                         cut.snapshots[id(segment)] = Snapshot(segment.received, segment.complete)
             self._cutting = cut

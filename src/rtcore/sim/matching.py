@@ -53,6 +53,8 @@ class Segment(Struct, eq=False):
     """Its end reached the client."""
     dead_from: Place | None = None
     """Nothing of it may sound from here on: it was cut."""
+    aside: bool = False
+    """It held up the queue for so long that it went behind those that waited."""
     dismissed: bool = False
     """The core said that it is over (a cancel, or the message's end): others may pass it."""
 
@@ -159,8 +161,11 @@ class Matcher:
             heard, sent = left.heard // self._width, left.sent.sent_bytes // self._width
             text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
             self._fail(span, 8, text)
+        if gap >= _STALLED:
+            for earlier in self._open:
+                earlier.aside = earlier.aside or earlier.order < found.order
         for other in passed:
-            if gap < _STALLED and other is not left and other is not found:
+            if not other.aside and other is not left and other is not found and not found.inexact:
                 self._fail(span, 8, f"{found.name} sounds before {other.name}, which comes first")
         begins = found.heard == 0
         self._current = found

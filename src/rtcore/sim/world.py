@@ -118,6 +118,17 @@ class World:
     def run(self) -> WorldResult:
         """Let everything happen, then settle, close, and say what was found."""
         self._call(self.session.open(now=self._seconds))
+        try:
+            self._converse()
+            self.auditor.finish(self.session, self.now)
+            self._call(self.session.close(now=self._seconds))
+            self.auditor.closed(self.now)
+        except Exception as error:
+            # Whatever raised, in the core or in the world: a campaign goes on, and the seed is named.
+            self.auditor.ledger.fail(15, f"{type(error).__name__}: {error}")
+        return self._result()
+
+    def _converse(self) -> None:
         steps = 0
         settle_by: int | None = None
         while self._step():
@@ -134,10 +145,6 @@ class World:
                     break
         if settle_by is not None and not self.idle():
             self.auditor.ledger.fail(15, f"{_SETTLE // _SECOND} s after the user's last word something is still open")
-        self.auditor.finish(self.session, self.now)
-        self._call(self.session.close(now=self._seconds))
-        self.auditor.closed(self.now)
-        return self._result()
 
     @property
     def _seconds(self) -> float:
