@@ -1,6 +1,7 @@
 """The asyncio adapter against the strict server, over a loopback socket, in virtual time."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rtcore import (
     LocalProtocolError,
     MessageEnded,
     MessageStarted,
+    MicrophoneDropped,
     Notice,
     Problem,
     RequestEnded,
@@ -281,6 +283,98 @@ def test_tools_answer_calls_and_failures_are_answers_too() -> None:  # C26, inva
             assert sorted(outputs.values()) == ['{"error":"KeyError: \'no key\'"}', '{"place":"Paris","sky":"blue"}']
             assert len(servers[0].responses) == 2
             assert servers[0].refusals == []
+
+    clean_run(main())
+
+
+class _Mute(Exception):
+    def __str__(self) -> str:
+        return "half a \ud800 pair"
+
+
+def _cycle() -> object:
+    cycle: list[object] = []
+    cycle.append(cycle)
+    return cycle
+
+
+@pytest.mark.parametrize(
+    ("gives", "answer"),
+    [
+        (object(), '{"error":"the tool returned something that is not JSON"}'),
+        (b"\xff", None),
+        (_cycle(), '{"error":"the tool returned something that is not JSON"}'),
+        ("half a \ud800 pair", '{"error":"the tool returned something that is not JSON"}'),
+        (asyncio.CancelledError(), '{"error":"CancelledError"}'),
+        (asyncio.CancelledError("by itself"), '{"error":"CancelledError: by itself"}'),
+        (_Mute(), '{"error":"_Mute: half a ? pair"}'),
+    ],
+    ids=["object", "bytes", "cycle", "surrogate", "cancelled", "cancelled with words", "surrogate in the error"],
+)
+def test_whatever_a_tool_does_its_call_is_answered_and_the_model_goes_on(  # C26
+    gives: object, answer: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL + 1, "rtcore.asyncio")  # pytest-xdist cannot carry half a pair to its parent
+
+    async def weather() -> object:
+        if isinstance(gives, BaseException):
+            raise gives
+        return gives
+
+    async def main() -> None:
+        async with served(scripted(ResponsePlan((CallPlan("weather"),)), spoken(300))) as (url, servers):
+            async with connect(config(url, session={"tools": TOOLS}), tools={"weather": weather}) as conversation:
+                conversation.send_text("What is the weather?")
+                await until(conversation, SpeakingStopped)
+            (output,) = [item.output for item in servers[0].items.values() if item.type == "function_call_output"]
+            assert answer is None or output == answer
+            assert len(servers[0].responses) == 2
+            assert servers[0].refusals == []
+
+    clean_run(main())
+
+
+def test_a_tool_that_still_runs_when_the_conversation_ends_is_cancelled_with_it() -> None:
+    ended: list[str] = []
+
+    async def weather() -> object:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+        return None
+
+    async def main() -> None:
+        async with served(scripted(ResponsePlan((CallPlan("weather"),)))) as (url, servers):
+            async with connect(config(url, session={"tools": TOOLS}), tools={"weather": weather}) as conversation:
+                conversation.send_text("What is the weather?")
+                await until(conversation, ToolCalled)
+                await asyncio.sleep(1.0)
+            assert not [item for item in servers[0].items.values() if item.type == "function_call_output"]
+
+    clean_run(main())
+    assert ended == ["cancelled"]
+
+
+def test_a_long_clip_in_one_piece_keeps_its_end_and_tells_the_loss_once() -> None:  # C30
+    async def main() -> None:
+        manual = {"audio": {"input": {"turn_detection": None}}}
+        async with served(scripted()) as (url, _), connect(config(url, session=manual)) as conversation:
+            conversation.append_audio(bytes(48_000 * 900))
+            conversation.close()
+            (lost,) = [notice for notice in await rest(conversation) if isinstance(notice, MicrophoneDropped)]
+            assert 0 < lost.dropped_ms < 900_000  # how much the socket takes at once is the machine's
+
+    clean_run(main())
+
+
+def test_sound_of_another_type_is_refused_by_its_name() -> None:
+    async def main() -> None:
+        async with served() as (url, _), connect(config(url)) as conversation:
+            wrong: Any = "AAAA"
+            with pytest.raises(LocalProtocolError, match="pcm: is str, not bytes"):
+                conversation.append_audio(wrong)
 
     clean_run(main())
 

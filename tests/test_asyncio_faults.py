@@ -604,3 +604,74 @@ def test_a_flood_of_text_for_a_program_that_does_not_read_flows_together() -> No
             assert not [notice for notice in seen if isinstance(notice, UserTranscript)]
 
     clean_run(main())
+
+
+# -- dialling that comes to nothing -------------------------------------------------------------------------------------------
+
+
+class _MuteTransport(asyncio.Transport):
+    """A transport that tells nobody of its end, as uvloop's where dialling was cancelled at the last moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def close(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self
+
+    def setsockopt(self, *option: int) -> None:
+        pass
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+
+@pytest.mark.parametrize("fault", [None, OSError("half way"), RuntimeError("half way"), TypeError("ssl")])
+def test_dialling_that_fails_after_the_connection_was_made_leaves_nothing(
+    fault: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[_MuteTransport] = []
+
+    async def create_connection(factory: Callable[[], asyncio.Protocol], *args: object, **options: object) -> None:
+        made.append(_MuteTransport())
+        factory().connection_made(made[0])
+        if fault is not None:
+            raise fault
+        await asyncio.sleep(60)
+
+    async def opening() -> None:
+        async with connect(config("ws://127.0.0.1:1/v1/realtime")):
+            raise AssertionError("unreachable")
+
+    async def main() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", create_connection)
+        task = asyncio.create_task(opening())
+        await asyncio.sleep(0.1)
+        if fault is None:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError if fault is None else ConnectionFailed):
+            await task
+        assert made[0].aborted
+
+    clean_run(main())
+
+
+def test_port_0_is_no_place_to_dial() -> None:
+    async def main() -> None:
+        with pytest.raises(ConnectionFailed, match="names port 0, where nothing can listen"):
+            async with connect(config("ws://127.0.0.1:0/v1/realtime")):
+                raise AssertionError("unreachable")
+
+    clean_run(main())

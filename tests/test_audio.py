@@ -1,12 +1,13 @@
 """Speakers and microphones that need no device: exact counts, no drift, clear errors."""
 
 import struct
+import tempfile
 import wave
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtcore import PCM16_24K, PCMA, PCMU, AudioFormat, Clock
@@ -402,6 +403,52 @@ def test_a_missing_empty_or_malformed_wav_is_named(tmp_path: Path) -> None:
         assert "needed: a WAV file with PCM of 16 bits, 1 channel, 24000 Hz" in str(caught.value), name
     with pytest.raises(AudioFileError, match="is a directory"):
         load_wav(tmp_path, PCM16_24K)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 43), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 200))
+def test_a_damaged_wav_is_audio_or_is_named(damage: list[tuple[int, int]], kept: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = written(Path(directory) / "damaged.wav", speech(60))
+        content = bytearray(path.read_bytes())
+        for at, byte in damage:
+            content[at] = byte
+        path.write_bytes(content[: 44 + kept])
+        try:
+            load_wav(path, PCM16_24K)
+        except AudioFileError as error:
+            assert str(error).startswith(f"{path}: ")
+            assert "needed: a WAV file" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (16, b"\xff\xff\xff\xff"),
+        (4, b"\x00\x00\x00\x00"),
+        (40, b"\xff\xff\xff\xff"),
+        (16, b"\x01"),
+        (32, b"\x00\x00"),
+        (34, b"\x00\x00"),
+    ],
+)
+def test_a_wav_with_a_broken_header_is_audio_or_is_named(tmp_path: Path, at: int, value: bytes) -> None:
+    path = written(tmp_path / "damaged.wav", speech(60))
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + value + content[at + len(value) :])
+    try:
+        assert load_wav(path, PCM16_24K) == speech(60)
+    except AudioFileError as error:
+        assert str(error).startswith(f"{path}: ") and "needed: a WAV file" in str(error)
+
+
+@pytest.mark.parametrize("name", ["a\0b.wav", "\ud800.wav"])
+def test_a_name_that_no_file_can_have_is_named(name: str) -> None:
+    with pytest.raises(AudioFileError, match="needed: a WAV file") as caught:
+        WavMicrophone(name)
+    assert str(caught.value).isprintable()
+    with pytest.raises(AudioFileError, match="needed: a place"):
+        opened(WavSpeaker(name))
 
 
 # -- G.711 ------------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """``rtcore demo``: real conversations in this process at real speed, their truth, and what the command writes."""
 
+import signal
+import subprocess
+import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +12,13 @@ import msgspec
 import pytest
 
 from rtcore import PCM16_24K
-from rtcore.sim.results import CampaignResult, Violation
+from rtcore.sim.results import CampaignResult, KindResult, Violation
 from rtcore_adapters.cli import demo, main
 from rtcore_adapters.cli._live import LiveResult, talk_for_real
 from rtcore_adapters.cli._person import FRAME_MS, Person, clip, stutter
 from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
 from rtcore_adapters.cli._worlds import Sum
+from rtcore_adapters.cli.fuzz import failed
 from rtcore_adapters.cli.report import Caught
 from rtcore_adapters.voices import load_voices
 
@@ -116,7 +120,13 @@ def test_it_writes_the_picture_alone(quick: object, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["--directory", "nowhere"], 2, "nowhere is not a directory that exists"),
+        (["--directory", "nowhere"], 2, "nowhere is not a directory that exists: make it, or give another --directory"),
+        (
+            ["--picture", "nowhere/p.svg"],
+            2,
+            "cannot write p.svg into nowhere: no such file or directory: make it writable, or give",
+        ),
+        (["--seed", str(1 << 63)], 2, "is too large: at most 9223372036854775807"),
         (["--conversations", "0"], 2, "'0' is not a whole number of at least 1"),
         (["--seed", "x"], 2, "'x' is not a whole number of at least 0"),
     ],
@@ -137,6 +147,48 @@ def test_problems_of_a_campaign_are_told() -> None:
         "replay it: rtcore fuzz --world 1",
         "only 90 of 100 cuts were checked",
     ]
+
+
+def test_what_a_campaign_left_is_told_with_the_worlds_that_show_it() -> None:
+    result = CampaignResult(kinds=(KindResult("a", unheard_left=2, unanswered=9),))
+    assert failed(result)
+    assert demo.fuzz_problems(result, (1, 2, 3, 4, 5, 6, 7), (8,)) == [
+        "2 unheard messages were left at the server; replay: rtcore fuzz --world 8",
+        "9 turns were not answered; replay: rtcore fuzz --world 1, rtcore fuzz --world 2, rtcore fuzz --world 3, "
+        "rtcore fuzz --world 4, rtcore fuzz --world 5 and 2 more worlds",
+    ]
+
+
+@pytest.mark.parametrize("name", ["report.html", "heard.wav"])
+def test_a_place_that_cannot_be_written_is_told_before_it_talks(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "talk_for_real", lambda scenes, told: pytest.fail("it talked"))
+    (tmp_path / name).mkdir()
+    assert main(["demo", "--directory", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"cannot write {name} into {tmp_path}: is a directory: make it writable, or give another --directory" in said
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_sigterm_ends_it_like_ctrl_c(
+    quick: object, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "talk_for_real", lambda scenes, told: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["demo", "--directory", str(tmp_path)]) == 143
+    assert "ended by SIGTERM; nothing was written" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_is_a_quiet_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rtcore_adapters.cli", "demo", "--conversations", "1", "--directory", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.wait() == 141
+        assert process.stderr.read() == b""
 
 
 def test_twenty_conversations_cover_every_kind() -> None:

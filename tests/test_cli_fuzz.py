@@ -1,16 +1,21 @@
 """``rtcore fuzz``: exit statuses, one JSON object, the same figures whoever shares the work, worlds that can be replayed."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from rtcore_adapters.cli import fuzz, main
 from rtcore_adapters.cli._table import COLUMNS, INVARIANTS, text_table
-from rtcore_adapters.cli._worlds import Sum, run_world, run_worlds
+from rtcore_adapters.cli._worlds import Sum, cores, processes, run_world, run_worlds
 
 
 def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -117,6 +122,9 @@ def test_a_broken_invariant_is_in_the_json_with_its_command(capsys: pytest.Captu
         (["--seed", "1.5"], "'1.5' is not a whole number of at least 0"),
         (["--world", "1", "--interruptions", "5"], "not allowed with argument"),
         (["--sabotage", "sleep"], "'sleep' is none of: 'a millisecond too much'"),
+        (["--seed", str(1 << 63)], "is too large: at most 9223372036854775807"),
+        (["--world", str(1 << 64)], "is too large: at most 18446744073709551615"),
+        (["--world", "9" * 5000], "is not a whole number of at least 0|is too large"),
         (["--wrold", "1"], "unrecognized arguments: --wrold"),
     ],
 )
@@ -153,6 +161,82 @@ def test_a_closed_pipe_is_no_traceback() -> None:
         process.stdout.close()
         assert process.wait() == 141
         assert process.stderr.read() == b""
+
+
+COMMAND = [sys.executable, "-m", "rtcore_adapters.cli"]
+
+
+@pytest.mark.parametrize("command", [["fuzz", "--world", "11"], ["fuzz", "--world", "11", "--json"], ["serve", "--port", "0"]])
+def test_output_that_is_full_or_closed_is_one_line(command: list[str]) -> None:
+    cases = {">&-": "standard output is closed: redirect it"}
+    if os.path.exists("/dev/full"):
+        cases[">/dev/full"] = "standard output: no space left on device"
+    for redirection, words in cases.items():
+        line = shlex.join([*COMMAND, *command]) + " " + redirection
+        ended = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+        assert ended.returncode == 1
+        assert ended.stderr.splitlines() == [ended.stderr.strip()] and words in ended.stderr, ended.stderr
+        assert ended.stderr.startswith(f"rtcore {command[0]}: ")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are found in /proc")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_no_process_outlives_the_command(number: signal.Signals, status: int) -> None:
+    command = [*COMMAND, "fuzz", "--interruptions", "1000000", "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        children: list[int] = []
+        while len(children) < 3 and running.poll() is None:  # two workers, and Python's resource tracker
+            children = _children(running.pid)
+            time.sleep(0.02)
+        running.send_signal(number)
+        out, err = running.communicate()  # ends only when the last process that holds the pipe is gone
+    assert running.returncode == status
+    if number != signal.SIGKILL:
+        assert err == ""
+        assert out.startswith("Ended early: ")
+    deadline = time.monotonic() + 30
+    while any(map(_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(_alive, children))
+
+
+def test_no_more_processes_than_worlds() -> None:
+    assert processes(64, 1) == processes(None, 20) == 1
+    assert processes(64, 100) == 5
+    assert processes(2, 100_000) == 2
+    assert processes(None, 1_000_000) == cores()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [("unanswered", "A turn got no answer"), ("unheard_left", "An unheard message was left")]
+)
+def test_what_was_left_fails_it_and_names_the_world(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, change: str, said: str
+) -> None:
+    world, _ = run_world(11)
+    first, *others = world.kinds
+    wrong = msgspec.structs.replace(world, kinds=(msgspec.structs.replace(first, **{change: 1}), *others))
+
+    def run_worlds(total: Sum, first: int, interruptions: int, **options: object) -> None:
+        total.add(wrong)
+
+    monkeypatch.setattr(fuzz, "run_worlds", run_worlds)
+    monkeypatch.setattr(fuzz, "run_world", lambda *args, **options: (wrong, ()))
+    status, out, _ = _run(capsys, "--seed", "11")
+    assert status == 1
+    assert f"{said}: rtcore fuzz --world 11" in out.splitlines()
+    assert _run(capsys, "--world", "11")[0] == 1
 
 
 def test_worlds_stop_at_the_first_that_breaks_where_that_is_asked_for() -> None:

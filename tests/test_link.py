@@ -422,6 +422,7 @@ def test_nothing_is_sent_before_it_is_open_or_after_it_was_closed() -> None:
         (Handshake("voice.example"), "'voice.example' is not a websocket URL"),
         (Handshake("ws://voice.example:port/"), "is not a websocket URL"),
         (Handshake("ws://[::1/"), "is not a websocket URL"),
+        (Handshake("ws://127.0.0.1:0/v1"), "'ws://127.0.0.1:0/v1' names port 0, where nothing can listen: use the port"),
         (Handshake(f"ws://me@voice.example/?key={KEY}"), "'ws://voice.example/' is not a websocket URL"),
         (Handshake(URL, (("api-key", KEY + "\n"),)), "the value of header 'api-key' holds a line break"),
         (Handshake(URL, (("api key", KEY),)), "header name 'api key' is not a token"),
@@ -625,6 +626,39 @@ def test_no_text_that_leaves_it_holds_a_credential(caplog: pytest.LogCaptureFixt
     logged = caplog.text + "".join(texts)
     assert "answered HTTP 401" in logged
     assert not [secret for secret in secrets if secret in logged]
+
+
+@pytest.mark.parametrize("size", range(4, len(KEY) + 1))
+def test_a_credential_that_was_cut_is_not_shown_either(size: int) -> None:
+    handshake = Handshake(URL, (("Authorization", f"Bearer {KEY}"),))
+    cut = KEY[:size]
+    link = open_link = link_to(handshake)
+    link.receive(accepted(open_link), now=0.0)
+    (closed,) = link.receive(closing(4001, f"I know {cut}..."), now=1.0)
+    assert isinstance(closed, Closed)
+    assert closed.reason.startswith("I know ***") and cut not in closed.reason
+    # The first line is quoted up to 64 bytes, a long text up to 300 characters: both cut where the credential stands.
+    (failed,) = link_to(handshake).receive(b"x" * (64 - size) + KEY.encode() + b"\n", now=1.0)
+    assert isinstance(failed, Failed)
+    assert cut not in failed.error
+    body = b"y" * (300 - len("ws://voice.example/v1 answered HTTP 401 Unauthorized: ") - size) + KEY.encode()
+    answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    (refused,) = link_to(handshake).receive(answer, now=1.0)
+    assert isinstance(refused, Refused)
+    assert cut not in refused.reason
+
+
+@pytest.mark.parametrize("echo", ["a+b/c=d e", "a%2Bb%2Fc%3Dd%20e", "a%2bb%2fc%3dd%20e", "a%2Bb/c%3Dd+e", "a%2Bb%2Fc%3Dd+e"])
+def test_a_credential_of_the_query_is_not_shown_in_any_spelling(echo: str) -> None:
+    handshake = Handshake("ws://voice.example/v1?api-key=a%2Bb%2fc%3Dd%20e&model=m")
+    assert link_to(handshake).lost(f"no {echo}, sorry", now=1.0) == [Failed("no ***, sorry", "")]
+
+
+def test_a_credential_that_escaping_would_change_is_not_shown() -> None:
+    handshake = Handshake(URL, (("api-key", "se'cr\\et\xe9!"),))
+    (failed,) = link_to(handshake).receive(b"hello se'cr\\et\xe9!\n", now=1.0)
+    assert isinstance(failed, Failed)
+    assert "said 'hello ***'" in failed.error
 
 
 def test_a_close_reason_is_one_printable_line_of_bounded_length() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from rtcore import (
     PCM16_24K,
     ItemDeleted,
+    MicrophoneDropped,
     Notice,
     OutOfBandAudio,
     TextDelta,
@@ -98,3 +99,19 @@ def test_facts_come_out_whole_and_in_order(steps: list[str]) -> None:
     rest = taken(mailbox)
     assert len(rest) == waiting
     assert [notice for notice in got + rest if isinstance(notice, ItemDeleted)] == facts
+
+
+def test_losses_of_one_burst_are_one_sum() -> None:
+    mailbox = Mailbox(max_waiting=3)
+    for _ in range(5000):
+        mailbox.put(MicrophoneDropped(40, "slow"))
+    mailbox.put(MicrophoneDropped(40, "held"))
+    mailbox.put(ItemDeleted("x"))
+    mailbox.put(MicrophoneDropped(40, "held"))
+    burst = MicrophoneDropped(200_000, "slow")
+    assert mailbox.dropped == 1 and len(mailbox) == 3
+    assert taken(mailbox) == [MicrophoneDropped(40, "held"), ItemDeleted("x"), MicrophoneDropped(40, "held")]
+    mailbox = Mailbox()
+    for _ in range(5000):
+        mailbox.put(MicrophoneDropped(40, "slow"))
+    assert taken(mailbox) == [burst]

@@ -140,6 +140,70 @@ def test_the_beta_header_opens_and_is_closed() -> None:  # protocol facts 1.4
     clean_run(main())
 
 
+REQUEST = (
+    b" HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "header", "answer"),
+    [
+        (b"//[x", b"", b"HTTP/1.1 400 "),
+        (b"/caf\xc3\xa9", b"api-key: right", None),
+        (b"/v1/realtime", b"Authorization: Bearer \xff\xfe", b"HTTP/1.1 401 "),
+        (b"/v1/realtime?model=%ff", b"api-key: right", b"HTTP/1.1 101 "),
+    ],
+)
+def test_an_odd_request_ends_that_client_only(target: bytes, header: bytes, answer: bytes | None) -> None:
+    async def main() -> None:
+        async with served(api_key="right" if header else None) as (url, _):
+            link = Link(Handshake(url), now=0.0)
+            async with await anyio.connect_tcp(link.host, link.port) as stream:
+                await stream.send(b"GET " + target + REQUEST + (header + b"\r\n" if header else b"") + b"\r\n")
+                if answer is None:  # not HTTP at all
+                    with pytest.raises(anyio.EndOfStream):
+                        await stream.receive()
+                else:
+                    assert (await stream.receive()).startswith(answer)
+            async with dialled(url, *([("api-key", "right")] if header else [])) as client:
+                assert await client.event() == Opened()
+
+    clean_run(main())
+
+
+def test_an_error_with_one_client_is_logged_by_its_name_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        def opened(number: int, server: Server) -> None:
+            if number == 2:
+                raise KeyError("sk-secret")
+
+        async with anyio.create_task_group() as tasks:
+            port = await tasks.start(partial(serve, voices=VOICES, opened=opened))
+            url = f"ws://127.0.0.1:{port}/v1/realtime"
+            async with dialled(url) as first:
+                await first.event()
+                async with dialled(url) as second:
+                    assert await second.event() == Opened()
+                    assert isinstance(await second.event(), Closed)
+                await first.send({"type": "session.update", "session": {"type": "realtime"}})
+                await first.until("session.updated")
+            tasks.cancel_scope.cancel()
+
+    clean_run(main())
+    assert [record.getMessage() for record in caplog.records if record.name == "rtcore.serve"] == [
+        "a client was dropped because of KeyError"
+    ]
+    assert "sk-secret" not in caplog.text
+
+
+def test_what_cannot_serve_is_said_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rtcore(["serve", "--port", "0", "--say", "99999999"]) == 2
+    assert "error: argument --say: messages of 99999999 ms need voices" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="messages of 99999999 ms"):
+        asyncio.run(serve(voices=VOICES, options=ServerOptions(script=(spoken(99_999_999),))))
+
+
 def test_a_client_that_is_no_websocket_or_says_nothing_is_let_go() -> None:
     async def main() -> None:
         async with served() as (url, servers):
@@ -301,6 +365,9 @@ def test_the_program_says_where_it_listens_and_stops_when_interrupted(capsys: py
         ([], "the following arguments are required: COMMAND"),
         (["sing"], "invalid choice: 'sing'"),
         (["serve", "--rate", "fast"], "'fast' is not a speed in percent: a whole number above 0"),
+        (["serve", "--port", "99999"], "argument --port: '99999' is too large: at most 65535"),
+        (["serve", "--port", "-1"], "argument --port: '-1' is not a whole number of at least 0"),
+        (["serve", "--seed", str(1 << 63)], "is too large: at most 9223372036854775807"),
         (["serve", "--say", "500,-1"], "'-1' is not a length in milliseconds: a whole number above 0"),
     ],
 )

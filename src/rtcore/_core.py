@@ -5,7 +5,7 @@ object. Effects gather in three lists, because their order is part of the contra
 """
 
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, unquote_plus, urlsplit
+from urllib.parse import unquote, unquote_plus
 
 from msgspec import Struct
 
@@ -105,7 +105,7 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any]) -> Acknowl
 def _secrets(config: "Config") -> tuple[str, ...]:
     connection = config.connection
     keys = [key for key in (connection.credential("api_key"), connection.credential("bearer_token")) if key is not None]
-    for pair in urlsplit(connection.url or "").query.split("&"):
+    for pair in (connection.url or "").partition("?")[2].partition("#")[0].split("&"):
         # A key may stand in the address; a server that repeats it may do so as it was sent or decoded.
         name, _, value = pair.partition("=")
         if any(word in name.lower() for word in ("key", "token", "secret", "auth", "sig")):

@@ -258,7 +258,7 @@ class Session:
             raise LocalProtocolError(f'state: {state!r} is not "lost" or "ready"')
         out = self._enter(now)
         core = self._core
-        if state == "lost" and core.state == "ready":
+        if state == "lost" and core.state != "closed":
             core.playout.device_lost()
             core.interruption.barge_in("device")
             core.interruption.settle_now()

@@ -58,7 +58,12 @@ class Commands(Generic[R]):
         return self._ask(self._session.send_text, text, interrupt=interrupt, respond=respond)
 
     def append_audio(self, pcm: bytes) -> None:
-        """Whole samples of the user's voice, in the session's input format, beside or instead of a microphone."""
+        """Whole samples of the user's voice, in the session's input format, beside or instead of a microphone.
+
+        Give it as it is spoken: what the socket does not take at once waits in a queue of about 15 s of PCM16 at 24 kHz (30 s of
+        G.711), and beyond that the oldest is dropped and told as ``MicrophoneDropped``. So a long clip in one call keeps little
+        more than its end; send it in pieces, at the speed of speech, or play it by a ``WavMicrophone``.
+        """
         self._do(self._session.append_audio, pcm)
 
     def commit(self) -> R:

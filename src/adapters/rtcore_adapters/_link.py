@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +32,7 @@ MAX_MESSAGE = 64 * 1024 * 1024
 """Largest message taken, in bytes: a bound, not a budget. Server frames of hundreds of KiB are normal (protocol facts, 1.9)."""
 
 _GREETING = 64  # bytes of the peer's first line that are looked at and quoted
+_PREFIX = 4  # characters of a credential's beginning that give it away at the end of a cut text
 _QUOTED = 300  # characters of a peer's words that are passed on
 _LATE = 1.0  # seconds after which a wake-up counts as late: then the program slept, not the peer
 
@@ -125,6 +126,8 @@ class Link:
             uri = parse_uri(handshake.url)
         except (InvalidURI, ValueError):
             raise ValueError(f"{self._place!r} is not a websocket URL: it must look like wss://host/path") from None
+        if urlsplit(handshake.url).port == 0:  # the library takes 0 for "not given"
+            raise ValueError(f"{self._place!r} names port 0, where nothing can listen: use the port that the server listens on")
         self.host, self.port, self.secure = uri.host, uri.port, uri.secure
         self._times = times or LinkTimes()
         self._max_message = max_message
@@ -266,7 +269,8 @@ class Link:
         return bytes(self._greeting).partition(b"\n")[0].rstrip(b"\r")
 
     def _not_http(self) -> Failed:
-        said = self._clean(repr(self._first_line())[2:-1])
+        # Redacted before it is escaped, because a credential need not look the same afterwards.
+        said = self._clean(repr(self._redacted(self._first_line().decode("latin-1")).encode("latin-1"))[2:-1])
         remedy = "something else listens there: check the host, the port and ws:// or wss://"
         if self._first_line()[:1] == b"\x15":  # a TLS alert (RFC 8446, 5.1)
             remedy = "it answers in TLS: use wss:// instead of ws://"
@@ -385,11 +389,20 @@ class Link:
         self._parts = []
         return [event]
 
-    def _clean(self, text: str) -> str:
-        """A peer's words, fit to print: one line, bounded, without our credentials even where the peer repeats them."""
+    def _redacted(self, text: str) -> str:
+        """Without our credentials, and without the beginning of one at the end, where the peer or a buffer cut it."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        text = "".join(c if c.isprintable() else " " for c in text).strip()
+        end = text.rstrip(" .\u2026'\"")
+        for secret in self._secrets:
+            for size in range(min(len(secret) - 1, len(end)), _PREFIX - 1, -1):
+                if end.endswith(secret[:size]):
+                    return end[:-size] + "***"
+        return text
+
+    def _clean(self, text: str) -> str:
+        """A peer's words, fit to print: one line, bounded, without our credentials even where the peer repeats them."""
+        text = "".join(c if c.isprintable() else " " for c in self._redacted(text)).strip()
         return text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "..."
 
 
@@ -408,7 +421,7 @@ def place(url: str) -> str:
     """Scheme, host, port and path of a URL: what may be printed of it. Users, passwords and queries may hold keys."""
     try:
         parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
+        port = f":{parts.port}" if parts.port is not None else ""
         host = parts.hostname or ""
     except ValueError:
         return "(a URL that cannot be read)"
@@ -431,7 +444,7 @@ def _said(body: bytes) -> str:
         error = found["error"]
         return str(error["message"] if isinstance(error, dict) else error)
     except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
-        text = body[:4096].decode(errors="replace")
+        text = body.decode(errors="replace")  # the library bounds it; cut once it is redacted
         return "a web page" if text.lstrip()[:1] == "<" else " ".join(text.split())
 
 
@@ -447,12 +460,23 @@ def _secrets(handshake: Handshake) -> tuple[str, ...]:
         found += [word for word in (value, *value.split()) if len(word) >= (4 if told else 8) and word.lower() != "bearer"]
     try:
         parts = urlsplit(handshake.url)
-        found += [value for name, value in parse_qsl(parts.query) if re.search("key|token|secret|sig", name, re.IGNORECASE)]
-        found += [word for word in (parts.username, parts.password) if word and len(word) >= 4]
+        for name, _, value in (field.partition("=") for field in parts.query.split("&")):
+            if re.search("key|token|secret|sig|auth|pass|pwd|credential", unquote_plus(name), re.IGNORECASE):
+                found += _spellings(value)
+        for word in (parts.username, parts.password):
+            found += [each for each in _spellings(word or "") if len(each) >= 4]
     except ValueError:
         pass  # not a URL: the constructor says so in words of its own
     found += [name.partition("api-key.")[2] for name in handshake.subprotocols if "api-key." in name]
     return tuple(sorted({word for word in found if word}, key=lambda word: (-len(word), word)))
+
+
+def _spellings(value: str) -> set[str]:
+    """The ways in which a part of a URL may come back: as it stands, decoded, and encoded anew by another's rules."""
+    spoken = {value, unquote(value), unquote_plus(value)}
+    coded = {encode(word, safe=safe) for word in spoken for encode in (quote, quote_plus) for safe in ("", "/")}
+    lower = {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), word) for word in coded}
+    return spoken | coded | lower
 
 
 def _check_header(name: str, value: str) -> None:

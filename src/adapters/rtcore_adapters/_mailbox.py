@@ -2,7 +2,8 @@
 
 The pump puts, the program takes, and neither waits for the other. Facts (what was said, heard, cut, answered) are never lost:
 there are a few per turn, so a session of an hour stays small. Streams are: pieces of text that wait side by side become one
-piece, and beyond a bound the diagnostics that nobody reads are dropped, oldest first, and counted.
+piece, losses of microphone audio side by side one sum, and beyond a bound the diagnostics that nobody reads are dropped, oldest
+first, and counted.
 """
 
 from collections import deque
@@ -62,6 +63,11 @@ class Mailbox:
             last = self._queue[-1]
             if last.notice is not None and _stream(last.notice) == _stream(notice):
                 last.more.append(notice.delta)
+                return
+        if isinstance(notice, MicrophoneDropped) and self._queue:
+            last = self._queue[-1]
+            if isinstance(last.notice, MicrophoneDropped) and last.notice.reason == notice.reason:
+                last.notice = MicrophoneDropped(last.notice.dropped_ms + notice.dropped_ms, notice.reason)
                 return
         entry = _Waiting(notice)
         self._queue.append(entry)

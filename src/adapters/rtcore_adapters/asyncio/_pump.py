@@ -227,15 +227,22 @@ class Pump:
         output: object
         try:
             output = await tool(**msgspec.json.decode(call.arguments or "{}", type=dict[str, Any]))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # the conversation ends
+            output = _failure(error)  # something inside the tool was cancelled, not the call
         except Exception as error:
             _log.exception("the tool %s failed", call.name)
-            output = {"error": f"{type(error).__name__}: {error}"}
-        if self._over or self.crash is not None:
-            return
-        try:
-            self.ask(partial(self.session.tool_result, call.call_id, output))
-        except LocalProtocolError as error:  # its item was deleted meanwhile, or the output is not JSON
-            _log.warning("the result of the tool %s was not sent: %s", call.name, error)
+            output = _failure(error)
+        for answer in (output, {"error": "the tool returned something that is not JSON"}):
+            if self._over or self.crash is not None:
+                return
+            try:
+                self.ask(partial(self.session.tool_result, call.call_id, answer))
+                return
+            except LocalProtocolError as error:  # the output is not JSON; or, both times, its item was deleted meanwhile
+                _log.warning("the result of the tool %s was not sent: %s", call.name, error)
 
     # -- waiting ------------------------------------------------------------------------------------------------------------
 
@@ -324,3 +331,9 @@ class Pump:
                     request.settle(error)
                 self._settle_ready(None)
                 self._news.set()
+
+
+def _failure(error: BaseException) -> dict[str, str]:
+    """A tool's failure as its output. An exception may hold any text; what goes out has to be UTF-8."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return {"error": text.encode("utf-8", "replace").decode()}

@@ -43,12 +43,20 @@ class Wire(asyncio.Protocol):
         try:
             tls = (ssl or create_default_context()) if link.secure else None
             await loop.create_connection(lambda: self, link.host, link.port, ssl=tls)
-        except (OSError, UnicodeError) as error:
             self.dialling = None
+        except Exception as error:  # OSError as a rule; what a resolver, a loop or a wrong ssl context raises ends it as well
+            self._give_up()
             self._take(link.lost(*dial_fault(error, link.host, link.port), now=loop.time()))
-        finally:
-            if self._transport is None:
-                self._set_gone()
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """Nothing came of dialling. The loop may have made a transport all the same, of whose end not every loop tells."""
+        self.dialling = None
+        if self._transport is not None:
+            self._transport.abort()
+        self._set_gone()
 
     # -- what the pump asks ---------------------------------------------------------------------------------------------------
 
@@ -75,7 +83,7 @@ class Wire(asyncio.Protocol):
         """No more waiting: drop the socket."""
         if self._transport is not None:
             self._transport.abort()
-        elif self.dialling is not None:
+        if self.dialling is not None:
             self.dialling.cancel()
 
     # -- what the socket tells ------------------------------------------------------------------------------------------------
@@ -93,8 +101,6 @@ class Wire(asyncio.Protocol):
         self._take(self.link.receive(b"", now=self._loop.time()))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
         self._take(self.link.lost(line_fault(exc), now=self._loop.time()))
         self._set_gone()
 
@@ -130,9 +136,11 @@ class Wire(asyncio.Protocol):
         if self._transport is None:
             self.abort()
         elif not self._transport.is_closing():
-            self._patience = self._loop.call_later(self._close_s, self._transport.abort)
+            self._patience = self._loop.call_later(self._close_s, self.abort)
             self._transport.close()
 
     def _set_gone(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
         if not self.gone.done():
             self.gone.set_result(None)

@@ -1,6 +1,7 @@
 """WAV files in and out, with errors that name the file, what it is, and what is needed."""
 
 import os
+import struct
 import wave
 
 from rtcore import AudioFormat
@@ -22,27 +23,35 @@ def load_wav(path: Path, format: AudioFormat) -> bytes:
     """
     name = os.fspath(path)
     needed = f"needed: a WAV file with PCM of 16 bits, 1 channel, {format.rate} Hz"
+    wanted = (format.rate, 1, 2)
     try:
         with wave.open(name, "rb") as file:
             rate, channels, width, stated = file.getframerate(), file.getnchannels(), file.getsampwidth(), file.getnframes()
-            if (rate, channels, width) != (format.rate, 1, 2):
-                found = f"{8 * width} bits, {channels} channel{'s' if channels > 1 else ''}, {rate} Hz"
-                convert = f"ffmpeg -i {name} -ar {format.rate} -ac 1 -c:a pcm_s16le new.wav"
-                raise AudioFileError(f"{name}: it has {found}; {needed}; to convert it: {convert}")
-            pcm = file.readframes(stated)
+            pcm = file.readframes(stated) if (rate, channels, width) == wanted else b""
     except OSError as error:
         raise AudioFileError(f"{name}: {(error.strerror or str(error)).lower()}; {needed}") from None
     except EOFError:
         empty = os.path.getsize(name) == 0
         raise AudioFileError(f"{name}: the file is {'empty' if empty else 'cut off inside its header'}; {needed}") from None
-    except wave.Error as error:
-        raise AudioFileError(f"{name}: not a usable WAV file ({error}); {needed}") from None
+    except (wave.Error, ValueError, RuntimeError, ArithmeticError, struct.error) as error:
+        # The library has errors of its own for few kinds of damage; the others come as what tripped over them.
+        what = "no file has such a name" if "\0" in name else f"not a usable WAV file ({str(error) or 'it is damaged'})"
+        raise AudioFileError(f"{_shown(name)}: {what}; {needed}") from None
+    if (rate, channels, width) != wanted:
+        found = f"{8 * width} bits, {channels} channel{'s' if channels > 1 else ''}, {rate} Hz"
+        convert = f"ffmpeg -i {name} -ar {format.rate} -ac 1 -c:a pcm_s16le new.wav"
+        raise AudioFileError(f"{name}: it has {found}; {needed}; to convert it: {convert}")
     if not pcm:
         raise AudioFileError(f"{name}: the file holds no audio; {needed}")
     if len(pcm) % 2 or (len(pcm) < 2 * stated < _UNKNOWN_LENGTH):
         states = f"its header states {stated} samples, it holds {len(pcm) / 2:g}"
         raise AudioFileError(f"{name}: the file is cut off: {states}; {needed}")
     return encode(pcm, format)
+
+
+def _shown(name: str) -> str:
+    """A file's name as it may be printed."""
+    return name if name.isprintable() else repr(name)
 
 
 class WavFile:
@@ -52,9 +61,9 @@ class WavFile:
         name = os.fspath(path)
         try:
             self._file = open(name, "wb")  # noqa: SIM115  # it lives until close
-        except OSError as error:
-            what = (error.strerror or str(error)).lower()
-            raise AudioFileError(f"{name}: {what}; needed: a place where a WAV file can be written") from None
+        except (OSError, ValueError) as error:  # ValueError: a NUL or something unencodable in the name
+            what = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "no file can have such a name"
+            raise AudioFileError(f"{_shown(name)}: {what}; needed: a place where a WAV file can be written") from None
         self._wave = wave.open(self._file, "wb")  # noqa: SIM115  # likewise
         self._wave.setnchannels(1)
         self._wave.setsampwidth(2)

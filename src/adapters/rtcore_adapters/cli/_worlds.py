@@ -6,12 +6,14 @@ afterwards. So seeds are handed out ahead, results are taken in order, and what 
 
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import count
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 
 from rtcore.sim.results import CampaignResult, WorldResult
 from rtcore.sim.sabotage import SABOTAGED
@@ -22,6 +24,14 @@ from rtcore_adapters.voices import load_voices
 def cores() -> int:
     """How many processes can run at once."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_INTERRUPTIONS_PER_WORLD = 20  # a little less than they hold on average, so that no core is idle
+
+
+def processes(jobs: int | None, interruptions: int) -> int:
+    """How many processes to use: ``jobs``, by default one per core, but never more than there will be worlds."""
+    return min(jobs or cores(), -(-interruptions // _INTERRUPTIONS_PER_WORLD))
 
 
 def run_world(seed: int, sabotage: str | None = None, *, story: bool = False) -> tuple[WorldResult, tuple[str, ...]]:
@@ -48,6 +58,8 @@ class Sum:
         self.violations = 0
         self.unanswered: list[int] = []
         """Seeds of worlds in which a turn got no answer."""
+        self.unheard: list[int] = []
+        """Seeds of worlds in which an unheard message was left at the server."""
         self._parts: list[tuple[int, CampaignResult]] = []
 
     def add(self, world: WorldResult) -> None:
@@ -57,6 +69,8 @@ class Sum:
         self.violations += len(world.violations)
         if world.turns_unanswered:
             self.unanswered.append(world.seed)
+        if world.unheard_left:
+            self.unheard.append(world.seed)
         weight, part = 1, CampaignResult.of(world)
         while self._parts and self._parts[-1][0] == weight:
             part = self._parts.pop()[1] + part
@@ -117,9 +131,17 @@ def _in_order(pool: ProcessPoolExecutor, first: int, jobs: int, sabotage: str | 
 
 
 def _begin() -> None:
-    """A process begins: Ctrl-C is for the one that prints."""
+    """A process begins: Ctrl-C is for the one that prints, and none goes on when that one is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     load_voices()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)  # at once: nobody is left who would take a result
 
 
 def _work(seed: int, sabotage: str | None) -> WorldResult:

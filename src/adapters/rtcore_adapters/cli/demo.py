@@ -5,22 +5,29 @@ wrong on purpose and must be caught. Prints the tables; writes ``report.html`` a
 """
 
 import argparse
+import os
 import sys
 import time
 import wave
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from rtcore.sim.results import CampaignResult
 from rtcore.sim.sabotage import SABOTAGED
+from rtcore_adapters.cli._arguments import seed, whole_above_zero
 from rtcore_adapters.cli._live import LiveResult, Talked, talk_for_real
-from rtcore_adapters.cli._pipes import until_closed
+from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.cli._progress import Progress
 from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
+from rtcore_adapters.cli._signals import endable
 from rtcore_adapters.cli._table import INVARIANTS, broken, figures, number, text_table
-from rtcore_adapters.cli._worlds import Sum, cores, run_worlds
-from rtcore_adapters.cli.fuzz import replay_command, seed, whole_above_zero
+from rtcore_adapters.cli._worlds import Sum, processes, run_worlds
+from rtcore_adapters.cli.fuzz import replay_command, world_command
 from rtcore_adapters.cli.report import Caught, Findings, page, picture_file
+
+REPORT, SOUND = "report.html", "heard.wav"
+"""What it writes."""
 
 CONVERSATIONS = 20
 """How many for real, by default: each kind once, most twice."""
@@ -31,10 +38,15 @@ INTERRUPTIONS = 4000
 _SABOTAGED_INTERRUPTIONS = 400
 _CHECKED = 0.95  # of the cuts, at least (DESIGN section 6, invariant 5)
 _RATE = 24_000
+_SHOWN = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rtcore demo``."""
+    parser.epilog = (
+        "Exits with 0 where everything held; with 1 where something failed: an invariant broke, a turn got no answer, an unheard "
+        "message was left at the server, a sabotaged core was not caught; with 130 after Ctrl-C, 143 after SIGTERM."
+    )
     option, count = parser.add_argument, whole_above_zero
     option("--seed", type=seed, default=0, metavar="SEED", help="what everything is drawn from (default: %(default)s)")
     option("--conversations", type=count, default=CONVERSATIONS, metavar="N", help="how many for real (default: %(default)s)")
@@ -44,26 +56,47 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     option("--picture", type=Path, metavar="FILE", help="hold one conversation, write its picture as an SVG file, and end")
 
 
-@until_closed
+@with_output
 def run(options: argparse.Namespace) -> int:
-    """``rtcore demo``: 0 where everything held, 1 where something failed, 130 where Ctrl-C ended it."""
+    """``rtcore demo``: 0 where everything held, 1 where something failed, 130 and 143 where Ctrl-C or SIGTERM ended it."""
     target: Path = options.directory
     if not target.is_dir():
-        print(f"rtcore demo: {target} is not a directory that exists", file=sys.stderr)
+        print(f"rtcore demo: {target} is not a directory that exists: make it, or give another --directory", file=sys.stderr)
         return 2
+    files = [target / REPORT, target / SOUND] if options.picture is None else [options.picture]
+    for file in files:
+        if (fault := _unwritable(file)) is not None:
+            print(f"rtcore demo: {fault}", file=sys.stderr)
+            return 2
+    with endable() as ending:
+        try:
+            return _demo(options) if options.picture is None else _picture(options)
+        except KeyboardInterrupt:
+            print(f"\nrtcore demo: ended by {ending.word}; nothing was written", file=sys.stderr)
+            return ending.status
+        except BrokenProcessPool:
+            if ending.terminated:  # SIGTERM went to the whole group
+                return ending.status
+            print("rtcore demo: a process was killed (out of memory?); try --jobs 1", file=sys.stderr)
+            return 1
+        except OSError as error:
+            print(f"rtcore demo: {error}", file=sys.stderr)
+            return 1
+
+
+def _unwritable(file: Path) -> str | None:
+    """Why this file cannot be written, and what to do; better known before minutes of talk than after. Leaves no trace."""
+    there = os.path.lexists(file)
     try:
-        if options.picture is not None:
-            return _picture(options)
-        return _demo(options)
-    except KeyboardInterrupt:
-        print("\nrtcore demo: ended by Ctrl-C; nothing was written", file=sys.stderr)
-        return 130
-    except BrokenProcessPool:
-        print("rtcore demo: a process was killed (out of memory?); try --jobs 1", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"rtcore demo: {error}", file=sys.stderr)
-        return 1
+        with open(file, "ab"):
+            pass
+        if not there:
+            file.unlink()
+    except (OSError, ValueError) as error:
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        option = "--directory" if file.name in (REPORT, SOUND) else "--picture"
+        return f"cannot write {file.name} into {file.parent}: {why}: make it writable, or give another {option}"
+    return None
 
 
 def _picture(options: argparse.Namespace) -> int:
@@ -76,7 +109,7 @@ def _picture(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    jobs: int = options.jobs or cores()
+    jobs = processes(options.jobs, options.interruptions)
     began = time.perf_counter()
     scenes = draw_scenes(options.seed, options.conversations)
     print(f"Talking for real: {len(scenes)} conversations over websockets, each interrupted ({len(KINDS)} kinds).", flush=True)
@@ -85,7 +118,8 @@ def _demo(options: argparse.Namespace) -> int:
     print(_outcome(live))
 
     print(f"\nIn virtual time: {number(options.interruptions)} interruptions.", flush=True)
-    fuzz, fuzz_seconds = _fuzz(options.seed, options.interruptions, jobs)
+    total, fuzz_seconds = _fuzz(options.seed, options.interruptions, jobs)
+    fuzz = total.result
     print(f"\n{text_table(fuzz.kinds)}\n")
     lines = figures(fuzz, fuzz_seconds)
     width = max(len(name) for name, _ in lines)
@@ -95,9 +129,13 @@ def _demo(options: argparse.Namespace) -> int:
     print("\nCores that are wrong on purpose:", flush=True)
     caught = tuple(_sabotage(name, options.seed) for name in SABOTAGED)
 
-    problems = (*live.faults, *fuzz_problems(fuzz), *(f"not caught: {each.name}" for each in caught if each.violation is None))
+    problems = (
+        *live.faults,
+        *fuzz_problems(fuzz, total.unanswered, total.unheard),
+        *(f"not caught: {each.name}" for each in caught if each.violation is None),
+    )
     found = Findings(options.seed, live, fuzz, fuzz_seconds, caught, problems)
-    report, sound = options.directory / "report.html", options.directory / "heard.wav"
+    report, sound = options.directory / REPORT, options.directory / SOUND
     report.write_text(page(found), encoding="utf-8")
     write_wav(sound, live.talks[0])
     print(f"\nWrote {report} and {sound}, {time.perf_counter() - began:.0f} s after the start.")
@@ -128,7 +166,7 @@ def _outcome(live: LiveResult) -> str:
     )
 
 
-def _fuzz(first: int, interruptions: int, jobs: int) -> tuple[CampaignResult, float]:
+def _fuzz(first: int, interruptions: int, jobs: int) -> tuple[Sum, float]:
     progress, total, began = Progress(), Sum(), time.perf_counter()
 
     def told() -> None:
@@ -136,21 +174,29 @@ def _fuzz(first: int, interruptions: int, jobs: int) -> tuple[CampaignResult, fl
 
     run_worlds(total, first, interruptions, jobs=jobs, told=told)
     progress.clear()
-    return total.result, time.perf_counter() - began
+    return total, time.perf_counter() - began
 
 
-def fuzz_problems(fuzz: CampaignResult) -> list[str]:
-    """What a campaign found that must not be, in words."""
+def fuzz_problems(fuzz: CampaignResult, unanswered: Sequence[int] = (), unheard: Sequence[int] = ()) -> list[str]:
+    """What a campaign found that must not be, in words; the seeds are of the worlds that left a turn or a message so."""
     problems = [f"{broken(each)}; replay it: {replay_command(each)}" for each in fuzz.violations]
     if fuzz.cuts_checked < _CHECKED * fuzz.cuts:
         problems.append(f"only {fuzz.cuts_checked} of {fuzz.cuts} cuts were checked")
     if fuzz.truncation_error_ms.max:
         problems.append(f"a truncation error of {fuzz.truncation_error_ms.max} ms")
     if fuzz.unheard_left:
-        problems.append(f"{fuzz.unheard_left} unheard messages were left at the server")
+        problems.append(f"{fuzz.unheard_left} unheard messages were left at the server{_replay(unheard)}")
     if fuzz.turns_unanswered:
-        problems.append(f"{fuzz.turns_unanswered} turns were not answered")
+        problems.append(f"{fuzz.turns_unanswered} turns were not answered{_replay(unanswered)}")
     return problems
+
+
+def _replay(seeds: Sequence[int]) -> str:
+    """Where to look: every world's command, up to a handful."""
+    if not seeds:
+        return ""
+    more = f" and {len(seeds) - _SHOWN} more worlds" if len(seeds) > _SHOWN else ""
+    return f"; replay: {', '.join(world_command(each) for each in seeds[:_SHOWN])}{more}"
 
 
 def _sabotage(name: str, first: int) -> Caught:

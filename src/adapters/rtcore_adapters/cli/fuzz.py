@@ -13,23 +13,28 @@ from typing import Any
 
 from rtcore.sim.results import CampaignResult, Spread, Violation
 from rtcore.sim.sabotage import SABOTAGED
-from rtcore_adapters.cli._pipes import until_closed
+from rtcore_adapters.cli._arguments import seed, whole_above_zero, world
+from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.cli._progress import Progress
+from rtcore_adapters.cli._signals import endable
 from rtcore_adapters.cli._table import broken, figures, number, text_table
-from rtcore_adapters.cli._worlds import Sum, cores, run_world, run_worlds
+from rtcore_adapters.cli._worlds import Sum, processes, run_world, run_worlds
 
 INTERRUPTIONS = 2000
 """How many by default."""
 
 _SHOWN = 10
-_INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rtcore fuzz``."""
+    parser.epilog = (
+        "Exits with 0 where everything held; with 1 where an invariant broke, a turn got no answer or an unheard message stayed "
+        "at the server; with 130 after Ctrl-C, 143 after SIGTERM."
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--interruptions", type=whole_above_zero, metavar="N", help=f"how many (default: {INTERRUPTIONS})")
-    what.add_argument("--world", type=seed, metavar="SEED", help="replay the world of this seed, and tell its story")
+    what.add_argument("--world", type=world, metavar="SEED", help="replay the world of this seed, and tell its story")
     parser.add_argument("--seed", type=seed, default=0, metavar="FIRST", help="the first world's seed (default: %(default)s)")
     parser.add_argument("--jobs", type=whole_above_zero, metavar="J", help="how many processes (default: one per core)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -41,13 +46,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@until_closed
+@with_output
 def run(options: argparse.Namespace) -> int:
-    """``rtcore fuzz``: 0 where all invariants held, 1 where one broke, 130 where Ctrl-C ended it."""
+    """``rtcore fuzz``: 0 where all held, 1 where an invariant broke, a turn got no answer or an unheard message was left.
+
+    Ctrl-C and SIGTERM end it with 130 and 143, and with what was done until then.
+    """
     if options.world is not None:
         return _replay(options)
     wanted: int = options.interruptions or INTERRUPTIONS
-    jobs: int = options.jobs or cores()
+    jobs = processes(options.jobs, wanted)
     progress, total, began = Progress(), Sum(), time.perf_counter()
 
     def told() -> None:
@@ -56,26 +64,38 @@ def run(options: argparse.Namespace) -> int:
         progress.say(f"rtcore fuzz: {number(total.interruptions)} of {number(wanted)} interruptions, {speed:.0f}/s{broke}")
 
     status = 0
-    try:
-        run_worlds(total, options.seed, wanted, jobs=jobs, sabotage=options.sabotage, told=told)
-    except KeyboardInterrupt:
-        status = _INTERRUPTED
-    except BrokenProcessPool:
-        print("rtcore fuzz: a process was killed (out of memory?); try fewer --jobs", file=sys.stderr)
-        status = 1
+    with endable() as ending:
+        try:
+            run_worlds(total, options.seed, wanted, jobs=jobs, sabotage=options.sabotage, told=told)
+        except KeyboardInterrupt:
+            status = ending.status
+        except BrokenProcessPool:
+            if ending.terminated:  # SIGTERM went to the whole group
+                status = ending.status
+            else:
+                print("rtcore fuzz: a process was killed (out of memory?); try fewer --jobs", file=sys.stderr)
+                status = 1
     progress.clear()
     seconds = time.perf_counter() - began
     result = total.result
     if options.json:
-        more = {"unanswered_in": total.unanswered[:_SHOWN], "jobs": jobs, "complete": status == 0}
+        left = {"unanswered_in": total.unanswered[:_SHOWN], "unheard_left_in": total.unheard[:_SHOWN]}
+        more = {**left, "jobs": jobs, "complete": status == 0}
         print(json.dumps(_object(result, seconds, options) | more))
     else:
         if status:
             print(f"Ended early: {number(total.interruptions)} of {number(wanted)} interruptions.\n")
         _print(result, seconds, options)
-        for seed in total.unanswered[:_SHOWN]:
-            print(f"A turn got no answer: rtcore fuzz --world {seed}")
-    return status or int(bool(result.violations))
+        for each in total.unanswered[:_SHOWN]:
+            print(f"A turn got no answer: {world_command(each, options.sabotage)}")
+        for each in total.unheard[:_SHOWN]:
+            print(f"An unheard message was left: {world_command(each, options.sabotage)}")
+    return status or int(failed(result))
+
+
+def failed(result: CampaignResult) -> bool:
+    """Whether something must not be as it is, in the judgement of both ``fuzz`` and ``demo``."""
+    return bool(result.violations or result.turns_unanswered or result.unheard_left)
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -84,13 +104,13 @@ def _replay(options: argparse.Namespace) -> int:
     result = CampaignResult.of(world)
     if options.json:
         print(json.dumps(_object(result, time.perf_counter() - began, options) | {"settings": world.settings, "story": lines}))
-        return int(bool(result.violations))
+        return int(failed(result))
     print(f"World {world.seed}: {world.settings}\n")
     for line in lines:
         print(line)
     print()
     _print(result, time.perf_counter() - began, options)
-    return int(bool(result.violations))
+    return int(failed(result))
 
 
 def _print(result: CampaignResult, seconds: float, options: argparse.Namespace) -> None:
@@ -113,8 +133,13 @@ def _print(result: CampaignResult, seconds: float, options: argparse.Namespace) 
 
 def replay_command(violation: Violation, sabotage: str | None = None) -> str:
     """The command that shows a violation again."""
+    return world_command(violation.seed, sabotage)
+
+
+def world_command(number: int, sabotage: str | None = None) -> str:
+    """The command that replays a world."""
     broken_core = f' --sabotage "{sabotage}"' if sabotage is not None else ""
-    return f"rtcore fuzz --world {violation.seed}{broken_core}"
+    return f"rtcore fuzz --world {number}{broken_core}"
 
 
 def _object(result: CampaignResult, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
@@ -159,26 +184,6 @@ def _spread(found: Spread) -> dict[str, float]:
 
 
 # -- arguments ----------------------------------------------------------------------------------------------------------------
-
-
-def whole_above_zero(text: str) -> int:
-    """An option that counts something."""
-    return _whole(text, 1)
-
-
-def seed(text: str) -> int:
-    """An option that is a seed."""
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-    return value
 
 
 def _sabotage(text: str) -> str:

@@ -31,6 +31,8 @@ from websockets.typing import BytesLike, Subprotocol
 
 from rtcore.sim.server import ResponsePlan, Server, ServerOptions, spoken
 from rtcore.sim.voices import Voice
+from rtcore_adapters.cli._arguments import port, seed
+from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.voices import load_voices
 
 Dialect = Literal["openai", "azure-preview"]
@@ -39,8 +41,10 @@ _HANDSHAKE_S = 10.0
 _GOODBYE_S = 0.5  # what a close frame may take when the server itself is being stopped
 _MAX_MESSAGE = 32 * 1024 * 1024  # an append holds at most 15 MiB (protocol facts, 1.9); what is larger is refused by name
 
+_log = logging.getLogger("rtcore.serve")
+
 # Headers carry keys: the library's log lines go nowhere.
-_MUTE = logging.Logger("rtcore.serve", level=logging.CRITICAL + 1)
+_MUTE = logging.Logger("rtcore.serve.websocket", level=logging.CRITICAL + 1)
 
 
 async def serve(
@@ -59,25 +63,36 @@ async def serve(
     Reports its port by ``task_status.started(port)``; ``port=0`` lets the system choose. ``options`` (the dialect and the model
     come from each URL) and ``voices`` (default: the packaged speech) make the servers, ``api_key`` refuses any other key with
     HTTP 401. ``opened(number, server)`` is told of each session, numbered from 1, so that a test or an auditor can look at its
-    ground truth. ``now`` of the servers is ``anyio.current_time()``. Raises ``OSError`` where it cannot listen.
+    ground truth. ``now`` of the servers is ``anyio.current_time()``. Raises ``OSError`` where it cannot listen, ``ValueError``
+    where the options and the voices make no server. What goes wrong with one client ends that client and is logged
+    (``rtcore.serve``), by the name of the error alone: its text might hold a key.
     """
-    listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
     speech = tuple(voices) if voices is not None else load_voices()
+    Server(seed=seed, voices=speech, options=options or ServerOptions())  # what cannot serve fails here, not at its first client
+    listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
     numbers = 0
 
-    async def client(stream: SocketStream) -> None:
+    async def talk(stream: SocketStream) -> None:
         nonlocal numbers
+        line = _Line(stream)
+        if (accepted := await line.accept(api_key)) is None:
+            return
+        numbers += 1
+        dialect, model = accepted
+        mine = msgspec.structs.replace(options or ServerOptions(), dialect=dialect, model=model)
+        server = Server(seed=_mixed(seed, numbers), voices=speech, options=mine)
+        if opened is not None:
+            opened(numbers, server)
+        await line.converse(server)
+
+    async def client(stream: SocketStream) -> None:
         async with stream:
-            line = _Line(stream)
-            if (accepted := await line.accept(api_key)) is None:
-                return
-            numbers += 1
-            dialect, model = accepted
-            mine = msgspec.structs.replace(options or ServerOptions(), dialect=dialect, model=model)
-            server = Server(seed=_mixed(seed, numbers), voices=speech, options=mine)
-            if opened is not None:
-                opened(numbers, server)
-            await line.converse(server)
+            try:
+                await talk(stream)
+            except anyio.BrokenResourceError:
+                pass  # the client went away in the middle of its handshake
+            except Exception as error:
+                _log.error("a client was dropped because of %s", type(error).__name__)
 
     async with listener:
         task_status.started(listener.extra(SocketAttribute.local_port))
@@ -113,10 +128,17 @@ class _Line:
         return None
 
     async def _answer(self, request: Request, api_key: str | None) -> tuple[Dialect, str] | None:
-        found = _session_of(request.path)
+        try:
+            found = _session_of(request.path)
+        except ValueError:  # a target such as //[x is no URL
+            found, readable = None, False
+        else:
+            readable = True
         if api_key is not None and not _has_key(request, api_key):
             message = "Incorrect API key provided. Check the key of this server."
             response = _refusal(self._protocol, 401, "invalid_api_key", message)
+        elif not readable:
+            response = _refusal(self._protocol, 400, "invalid_url", "The request's target is not a URL: try /v1/realtime.")
         elif found is None:
             message = f"Nothing at {urlsplit(request.path).path}: try /v1/realtime."
             response = _refusal(self._protocol, 404, "not_found", message)
@@ -222,7 +244,9 @@ def _has_key(request: Request, api_key: str) -> bool:
     given += request.headers.get_all("api-key")
     for value in request.headers.get_all("Sec-WebSocket-Protocol"):
         given += [name.strip().removeprefix("openai-insecure-api-key.") for name in value.split(",")]
-    return any(hmac.compare_digest(key.encode(), api_key.encode()) for key in given)
+    # Headers and arguments may hold bytes that are no UTF-8.
+    right = api_key.encode(errors="surrogateescape")
+    return any(hmac.compare_digest(key.encode(errors="surrogateescape"), right) for key in given)
 
 
 def _refusal(protocol: ServerProtocol, status: int, code: str, message: str) -> Response:
@@ -243,8 +267,8 @@ def _realtime(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subpr
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rtcore serve``."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8765, help="port; 0 lets the system choose (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="what the servers are drawn from (default: %(default)s)")
+    parser.add_argument("--port", type=port, default=8765, help="port; 0 lets the system choose (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, help="what the servers are drawn from (default: %(default)s)")
     parser.add_argument("--api-key", help="answer HTTP 401 to any other key")
     parser.add_argument(
         "--rate",
@@ -262,11 +286,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@with_output
 def run(options: argparse.Namespace) -> int:
-    """``rtcore serve``: listen until interrupted."""
+    """``rtcore serve``: 0 where it was interrupted, 1 where it cannot listen, 2 where the script asks for too much."""
     status = 0
+    chosen = _options(options)
     try:
-        anyio.run(_run, options)
+        Server(seed=options.seed, voices=load_voices(), options=chosen)
+    except ValueError as wrong:
+        print(f"rtcore serve: error: argument --say: {wrong}", file=sys.stderr)
+        return 2
+    try:
+        anyio.run(_run, options, chosen)
     except* OSError as failed:
         status = 1
         for error in failed.exceptions:
@@ -274,20 +305,22 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-async def _run(options: argparse.Namespace) -> None:
+def _options(options: argparse.Namespace) -> ServerOptions:
     rate = options.rate or 300
     script: tuple[ResponsePlan, ...] = tuple(spoken(*lengths, rate_percent=rate) for lengths in options.say)
     chosen = ServerOptions(script=script)
-    if options.rate:
-        chosen = msgspec.structs.replace(chosen, rate_percent=(rate, rate))
+    return msgspec.structs.replace(chosen, rate_percent=(rate, rate)) if options.rate else chosen
+
+
+async def _run(options: argparse.Namespace, chosen: ServerOptions) -> None:
     async with anyio.create_task_group() as tasks:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             where = {"host": options.host, "port": options.port}
-            port = await tasks.start(partial(serve, **where, seed=options.seed, options=chosen, api_key=options.api_key))
+            bound = await tasks.start(partial(serve, **where, seed=options.seed, options=chosen, api_key=options.api_key))
             host = f"[{options.host}]" if ":" in options.host else options.host
             print(f"rtcore serve: seed {options.seed}, listening on")
-            print(f"  ws://{host}:{port}/v1/realtime?model=gpt-realtime")
-            print(f"  ws://{host}:{port}/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime", flush=True)
+            print(f"  ws://{host}:{bound}/v1/realtime?model=gpt-realtime")
+            print(f"  ws://{host}:{bound}/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime", flush=True)
             async for _ in signals:
                 tasks.cancel_scope.cancel()
                 return

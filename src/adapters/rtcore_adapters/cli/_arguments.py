@@ -1,0 +1,42 @@
+"""Options that several commands share: each takes the text that was typed, and says what would be right."""
+
+import argparse
+
+_WORLDS = (1 << 64) - 1  # a seed is a state of rtcore.sim's generator, 64 bits
+_FIRST = (1 << 63) - 1  # the worlds after it are numbered on from there
+
+
+def whole_above_zero(text: str) -> int:
+    """An option that counts something."""
+    return _whole(text, 1)
+
+
+def seed(text: str) -> int:
+    """A seed from which others are counted on: below 2**63."""
+    return _whole(text, 0, _FIRST)
+
+
+def world(text: str) -> int:
+    """The seed of one world: below 2**64."""
+    return _whole(text, 0, _WORLDS)
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 lets the system choose."""
+    return _whole(text, 0, 65_535)
+
+
+def _whole(text: str, least: int, most: int | None = None) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{_short(text)} is not a whole number of at least {least}")
+    if most is not None and value > most:
+        raise argparse.ArgumentTypeError(f"{_short(text)} is too large: at most {most}")
+    return value
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")
