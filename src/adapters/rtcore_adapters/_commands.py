@@ -4,6 +4,7 @@ A command that the server answers gives back a request of the runtime's own kind
 ``rtcore.LocalProtocolError`` for the caller's mistake, before anything has happened.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
@@ -12,17 +13,19 @@ from rtcore import Counters, Effect, HistoryItem, Issued, Session
 R = TypeVar("R")
 
 
-class Commands(Generic[R]):
+class Commands(ABC, Generic[R]):
     """The commands; a runtime says how they reach the session (``_ask``, ``_do``) and what a request ``R`` is."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    @abstractmethod
     def _ask(self, command: Callable[..., Issued], *args: Any, **options: Any) -> R:
-        raise NotImplementedError
+        """Give a command that the server answers to the session."""
 
+    @abstractmethod
     def _do(self, command: Callable[..., list[Effect]], *args: Any, **options: Any) -> None:
-        raise NotImplementedError
+        """Give any other command to the session."""
 
     # -- views --------------------------------------------------------------------------------------------------------------
 

@@ -66,7 +66,29 @@ class KindResult(Struct, frozen=True):
         )
 
 
-class WorldResult(Struct, frozen=True):
+class _ByKind:
+    """What one world and many have in common: sums over the kinds of interruption."""
+
+    __slots__ = ()
+    kinds: tuple[KindResult, ...]
+
+    @property
+    def interruptions(self) -> int:
+        """How many interruptions there were."""
+        return sum(kind.interruptions for kind in self.kinds)
+
+    @property
+    def unheard_left(self) -> int:
+        """Items with unheard audio left in a server's conversation."""
+        return sum(kind.unheard_left for kind in self.kinds)
+
+    @property
+    def turns_unanswered(self) -> int:
+        """Interruptions after which the next turn got no answer."""
+        return sum(kind.unanswered for kind in self.kinds)
+
+
+class WorldResult(_ByKind, Struct, frozen=True):
     """What one world found out. ``digest`` covers every byte sent and every effect, with its time (invariant 14)."""
 
     seed: int
@@ -83,23 +105,8 @@ class WorldResult(Struct, frozen=True):
     situations: dict[str, int] = {}
     """How often each interesting situation came up; one that never does in a campaign was not tested."""
 
-    @property
-    def interruptions(self) -> int:
-        """How many interruptions this world held."""
-        return sum(kind.interruptions for kind in self.kinds)
 
-    @property
-    def unheard_left(self) -> int:
-        """Items with unheard audio left in the server's conversation."""
-        return sum(kind.unheard_left for kind in self.kinds)
-
-    @property
-    def turns_unanswered(self) -> int:
-        """Interruptions after which the next turn got no answer."""
-        return sum(kind.unanswered for kind in self.kinds)
-
-
-class CampaignResult(Struct, frozen=True):
+class CampaignResult(_ByKind, Struct, frozen=True):
     """What many worlds found out. Join with ``+``, in the order of the seeds; ``CampaignResult()`` is nothing."""
 
     worlds: int = 0
@@ -149,21 +156,6 @@ class CampaignResult(Struct, frozen=True):
             pending_invariants=tuple(sorted({*self.pending_invariants, *other.pending_invariants})),
             situations=_add(self.situations, other.situations),
         )
-
-    @property
-    def interruptions(self) -> int:
-        """How many interruptions all worlds held."""
-        return sum(kind.interruptions for kind in self.kinds)
-
-    @property
-    def unheard_left(self) -> int:
-        """Items with unheard audio left in a server's conversation."""
-        return sum(kind.unheard_left for kind in self.kinds)
-
-    @property
-    def turns_unanswered(self) -> int:
-        """Interruptions after which the next turn got no answer."""
-        return sum(kind.unanswered for kind in self.kinds)
 
     @property
     def truncation_error_ms(self) -> Spread:

@@ -4,6 +4,7 @@ Each is the real session with one thing changed on its way out. A campaign over 
 not, the auditor is blind.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal, TypeGuard
 
 import msgspec
@@ -18,12 +19,12 @@ _TRUNCATE = b'{"type":"conversation.item.truncate"'
 _DELETE = b'{"type":"conversation.item.delete"'
 
 
-class _Sabotaged(Session):
+class _Sabotaged(Session, ABC):
     """Passes the effects of every input that can settle an interruption through ``change``."""
 
+    @abstractmethod
     def change(self, effects: list[Effect]) -> list[Effect]:
         """What is made of the real effects."""
-        raise NotImplementedError
 
     def receive(self, connection: int, payload: bytes, *, now: float) -> list[Effect]:
         return self.change(super().receive(connection, payload, now=now))
