@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from loopback import KEY, VOICES, clean_run, config, open_sockets, rest, served, until
@@ -48,6 +51,28 @@ def heard(speaker: VirtualSpeaker) -> bytes:
 
 def spoken_items(server: Server) -> list[Any]:
     return [item for item in server.items.values() if item.role == "assistant"]
+
+
+def _undelayed(port: int) -> list[bool]:
+    """Whether TCP_NODELAY is set, for both ends of every connection to the port."""
+    found = []
+    for descriptor in open_sockets():
+        with socket.socket(fileno=os.dup(descriptor)) as end:
+            try:
+                ports = {end.getsockname()[1], end.getpeername()[1]}
+            except (OSError, IndexError):
+                continue  # it listens, or is no internet socket
+            if port in ports:
+                found.append(bool(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+    return found
+
+
+def test_a_truncate_does_not_wait_for_the_last_acknowledgement() -> None:  # TCP_NODELAY
+    async def main() -> None:
+        async with served() as (url, _), connect(config(url)):
+            assert _undelayed(urlsplit(url).port or 0) == [True, True]
+
+    clean_run(main())
 
 
 # -- a conversation ---------------------------------------------------------------------------------------------------------

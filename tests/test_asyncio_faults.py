@@ -462,6 +462,18 @@ def test_every_failure_to_dial_has_words(error: Exception, what: str, remedy: st
     assert remedy in told[1]
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError(), BrokenPipeError(), ConnectionAbortedError()])
+def test_a_peer_that_hangs_up_on_tls_may_speak_none(error: Exception) -> None:
+    assert dial_fault(error, "h", 1, secure=True) == (
+        "h:1 broke off the TLS handshake",
+        "if the server speaks no TLS on this port, use ws:// instead of wss://",
+    )
+
+
+def test_a_reset_is_told_in_words() -> None:
+    assert dial_fault(ConnectionResetError(), "h", 1)[0] == "h:1 could not be reached: the connection was reset by the other side"
+
+
 def test_a_url_that_is_none_is_named_without_its_key() -> None:
     """What the configuration does not catch, the link does."""
 

@@ -14,11 +14,11 @@ import pytest
 from rtcore import PCM16_24K
 from rtcore.sim.results import CampaignResult, KindResult, Violation
 from rtcore_adapters.cli import demo, main
+from rtcore_adapters.cli._judgement import campaign_problems
 from rtcore_adapters.cli._live import LiveResult, talk_for_real
 from rtcore_adapters.cli._person import FRAME_MS, Person, clip, stutter
 from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
 from rtcore_adapters.cli._worlds import Sum
-from rtcore_adapters.cli.fuzz import failed
 from rtcore_adapters.cli.report import Caught
 from rtcore_adapters.voices import load_voices
 
@@ -142,7 +142,7 @@ def test_wrong_arguments_end_with_status_2(capsys: pytest.CaptureFixture[str], w
 
 def test_problems_of_a_campaign_are_told() -> None:
     result = CampaignResult(violations=(_VIOLATION,), cuts=100, cuts_checked=90)
-    assert demo.fuzz_problems(result) == [
+    assert campaign_problems(result) == [
         "invariant 5 (the server is told what was not heard, and nothing else) in world 1 at 1.000 s: an item was left; "
         "replay it: rtcore fuzz --world 1",
         "only 90 of 100 cuts were checked",
@@ -151,8 +151,7 @@ def test_problems_of_a_campaign_are_told() -> None:
 
 def test_what_a_campaign_left_is_told_with_the_worlds_that_show_it() -> None:
     result = CampaignResult(kinds=(KindResult("a", unheard_left=2, unanswered=9),))
-    assert failed(result)
-    assert demo.fuzz_problems(result, (1, 2, 3, 4, 5, 6, 7), (8,)) == [
+    assert campaign_problems(result, (1, 2, 3, 4, 5, 6, 7), (8,)) == [
         "2 unheard messages were left at the server; replay: rtcore fuzz --world 8",
         "9 turns were not answered; replay: rtcore fuzz --world 1, rtcore fuzz --world 2, rtcore fuzz --world 3, "
         "rtcore fuzz --world 4, rtcore fuzz --world 5 and 2 more worlds",

@@ -116,6 +116,7 @@ def test_both_dialects_end_in_the_same_state(script: Callable[[Scene], None]) ->
 @pytest.mark.parametrize("in_preview_names", [False, True])
 def test_a_clean_conversation_gives_no_warning(script: Callable[[Scene], None], in_preview_names: bool) -> None:  # S02, C28
     scene = ready(preview=in_preview_names)
+    scene.server([{"type": "conversation.created", "conversation": {"id": "conv_1", "object": "realtime.conversation"}}])
     script(scene)
     assert (told(scene.log, ProtocolWarning), told(scene.log, UnknownEvent)) == ([], [])
 

@@ -40,7 +40,7 @@ def campaign() -> CampaignResult:
     return total
 
 
-def test_no_invariant_breaks(campaign: CampaignResult) -> None:  # S03, S04, B01 to B12, B29, B31, C01 to C13, C29
+def test_no_invariant_breaks(campaign: CampaignResult) -> None:  # DESIGN 6, invariants 1 to 10, 12 and 14
     assert campaign.violations == ()
     assert campaign.unheard_left == 0 and campaign.turns_unanswered == 0
     assert set(campaign.pending_invariants) == set(PENDING)
@@ -186,3 +186,7 @@ class Raises(Session):
 def test_a_session_that_raises_is_a_violation_with_a_seed() -> None:
     result = World(1, VOICES, session_factory=Raises).run()
     assert [(v.seed, v.invariant, v.text) for v in result.violations] == [(1, 15, "ZeroDivisionError: out of order")]
+
+
+def test_a_world_needs_nothing_but_its_seed() -> None:  # DESIGN 6
+    assert World(7).run() == World(7, synthetic_voices(1)).run()

@@ -92,7 +92,11 @@ class ServerError(Notice, frozen=True):
 
 
 class ProtocolWarning(Notice, frozen=True):
-    """One server message could not be used: ``reason`` says why. The session goes on (B27, C29)."""
+    """One server message could not be used: ``reason`` says why, ``detail`` where. Nothing needs doing: the session goes on.
+
+    Many of one kind mean that the server speaks another dialect, or is broken: show ``event_type`` and ``detail`` to its maker
+    (B27, C29).
+    """
 
     reason: str
     event_type: str = ""

@@ -37,6 +37,7 @@ from rtcore._wire import (
     Commit,
     ContentPartAdded,
     ContentPartDone,
+    ConversationCreated,
     Delete,
     ErrorEvent,
     ItemAddedEvent,
@@ -62,6 +63,7 @@ from rtcore._wire import (
     SessionUpdated,
     SpeechStarted,
     SpeechStopped,
+    TimeoutTriggered,
     TranscriptDelta,
     TranscriptDone,
     TranscriptionCompleted,
@@ -283,7 +285,10 @@ class Session:
     # -- commands ----------------------------------------------------------------------------------------------------------------
 
     def append_audio(self, pcm: bytes, *, now: float) -> list[Effect]:
-        """Microphone audio in the acknowledged input format; sent in batches, held (bounded) until the session is ready."""
+        """Microphone audio in the acknowledged input format; sent in batches, held (bounded) until the session is ready.
+
+        Raises ``LocalProtocolError`` for anything but bytes of whole samples.
+        """
         self._check_open("append_audio")
         if not isinstance(pcm, bytes | bytearray | memoryview):
             raise LocalProtocolError(f"pcm: is {type(pcm).__name__}, not bytes")
@@ -299,8 +304,10 @@ class Session:
         return self._leave(out)
 
     def commit(self, *, now: float) -> Issued:
-        """End the user's turn: the buffered audio becomes an item. Less than 100 ms is cleared instead, and the request fails
-        (F123).
+        """End the user's turn: the buffered audio becomes an item.
+
+        Less than 100 ms is cleared instead, and the request fails (F123). Raises ``LocalProtocolError`` where nothing was
+        appended since the last commit.
         """
         self._check_open("commit")
         if not self._core.microphone.uncommitted:
@@ -337,7 +344,8 @@ class Session:
     def send_text(self, text: str, *, interrupt: bool = True, respond: bool = True, now: float) -> Issued:
         """A typed message of the user. It silences the model first (``interrupt``, F037) and asks for an answer (``respond``).
 
-        The request settles with the response, or without one when the item is in the conversation.
+        The request settles with the response, or without one when the item is in the conversation. Raises
+        ``LocalProtocolError`` for an empty text, or one that is no Unicode.
         """
         self._check_open("send_text")
         plain("text", text)
@@ -360,6 +368,8 @@ class Session:
         """Ask for a response. ``options`` are those of ``response.create`` in the protocol's names (facts 5.1).
 
         With ``conversation="none"`` it runs beside the conversation; its audio comes as ``OutOfBandAudio``, unless ``audible``.
+
+        Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
         """
         body = self._read("respond", lambda: plain("options", parse_response(options or {})))
         self._core.dialect.render_response(body)
@@ -392,6 +402,8 @@ class Session:
         After every call of the response is answered, one response is created, unless each said ``respond=False``. A call of an
         out-of-band response is not in the conversation, so its output goes nowhere: the request settles at once, and a program
         that wants the model to go on names both in the ``input`` of its next ``respond``.
+
+        Raises ``LocalProtocolError`` for a call that is unknown or answered, and for an output that JSON cannot say.
         """
         self._check_open("tool_result")
         self._core.tools.check(call_id)
@@ -426,7 +438,11 @@ class Session:
         return Issued(request, self._leave(out))
 
     def create_item(self, item: Mapping[str, object], *, previous_item_id: str | None = None, now: float) -> Issued:
-        """Put an item into the conversation: behind ``previous_item_id``, at the start ("root"), or at the end (None)."""
+        """Put an item into the conversation: behind ``previous_item_id``, at the start ("root"), or at the end (None).
+
+        Raises ``LocalProtocolError`` for an item that no server takes or the dialect cannot say, an id that is or was in use, an
+        unknown predecessor, and an output to a call that ``tool_result`` answers.
+        """
         core = self._core
         body = self._read("create_item", lambda: check_item(item, core.dialect))
         if body["type"] == "function_call_output":
@@ -450,7 +466,10 @@ class Session:
         return Issued(request, self._leave(out))
 
     def delete_item(self, item_id: str, *, now: float) -> Issued:
-        """Take an item out of the conversation. A call's output goes with its call, and the other way round: delete both."""
+        """Take an item out of the conversation. A call's output goes with its call, and the other way round: delete both.
+
+        Raises ``LocalProtocolError`` for an item that is not in the conversation.
+        """
         self._check_open("delete_item")
         core = self._core
         item = core.history.get(item_id)
@@ -664,6 +683,8 @@ def _handlers(core: Core) -> dict[type, Callable[[Any], None]]:
         ItemCreatedEvent: responses.item_announced,
         ItemDoneEvent: responses.item_done,
         ItemRetrieved: nothing,
+        ConversationCreated: nothing,
+        TimeoutTriggered: nothing,
         ItemDeletedEvent: responses.item_deleted,
         ItemTruncated: truncated,
         ArgumentsDelta: nothing,

@@ -93,6 +93,14 @@ class RateLimits(Event, tag="rate_limits.updated"):
     rate_limits: list[dict[str, Any]] | None = None
 
 
+class ConversationCreated(Event, tag="conversation.created"):
+    """The default conversation exists: known before it is said."""
+
+
+class TimeoutTriggered(Event, tag="input_audio_buffer.timeout_triggered"):
+    """The idle time-out; the items and the response that it leads to are announced like any others (facts 4.12)."""
+
+
 class ItemAddedEvent(Event, tag="conversation.item.added"):
     item: ItemBody
     previous_item_id: str | UnsetType | None = UNSET
@@ -274,7 +282,9 @@ class ArgumentsDone(Event, tag="response.function_call_arguments.done"):
 
 
 ServerEvent = (
-    AudioDelta
+    ConversationCreated
+    | TimeoutTriggered
+    | AudioDelta
     | PreviewAudioDelta
     | TranscriptDelta
     | PreviewTranscriptDelta

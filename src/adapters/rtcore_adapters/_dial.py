@@ -4,9 +4,14 @@ import errno
 import socket
 import ssl
 
+_NO_TLS = "if the server speaks no TLS on this port, use ws:// instead of wss://"
 
-def dial_fault(error: Exception, host: str, port: int) -> tuple[str, str]:
-    """The error of a connection attempt as (what happened, remedy). Neither holds more than host and port."""
+
+def dial_fault(error: Exception, host: str, port: int, *, secure: bool = False) -> tuple[str, str]:
+    """The error of a connection attempt as (what happened, remedy). Neither holds more than host and port.
+
+    ``secure``: TLS was spoken, so that a peer that hung up at once may be one that speaks none.
+    """
     where = f"{host}:{port}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
@@ -14,8 +19,9 @@ def dial_fault(error: Exception, host: str, port: int) -> tuple[str, str]:
             "check the host name and this machine's certificates; for a private authority pass an ssl context that knows it",
         )
     if isinstance(error, ssl.SSLError):
-        remedy = "if the server speaks no TLS on this port, use ws:// instead of wss://"
-        return f"{where} failed the TLS handshake: {_reason(error)}", remedy
+        return f"{where} failed the TLS handshake: {_reason(error)}", _NO_TLS
+    if secure and isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
+        return f"{where} broke off the TLS handshake", _NO_TLS
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"the host name {host!r} could not be resolved", "check the URL's host and this machine's name service"
     # With several addresses asyncio joins the errors into one text.
@@ -34,6 +40,8 @@ def line_fault(error: Exception | None) -> str:
         return f"TLS failed: {_reason(error)}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
+    if isinstance(error, ConnectionResetError):
+        return "the connection was reset by the other side"
     return str(error) or type(error).__name__
 
 

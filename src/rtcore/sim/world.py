@@ -29,7 +29,7 @@ from rtcore.sim.server import Server
 from rtcore.sim.speaker import MILLISECOND, Report, Speaker
 from rtcore.sim.story import Story
 from rtcore.sim.user import User
-from rtcore.sim.voices import Voice
+from rtcore.sim.voices import Voice, synthetic_voices
 
 _SECOND = 1_000_000_000
 _LONGEST = 3_000 * _SECOND
@@ -57,13 +57,14 @@ class World:
     def __init__(
         self,
         seed: int,
-        voices: Sequence[Voice],
+        voices: Sequence[Voice] | None = None,
         *,
         scenario: Scenario | None = None,
         session_factory: SessionFactory = Session,
         split_seed: int = 0,
         story: bool = False,
     ) -> None:
+        voices = voices if voices is not None else synthetic_voices(1)
         rng = Rng(seed)
         drawn = draw_scenario(rng.fork("scenario"))
         self.seed = seed

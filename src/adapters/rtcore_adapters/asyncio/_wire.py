@@ -46,7 +46,7 @@ class Wire(asyncio.Protocol):
             self.dialling = None
         except Exception as error:  # OSError as a rule; what a resolver, a loop or a wrong ssl context raises ends it as well
             self._give_up()
-            self._take(link.lost(*dial_fault(error, link.host, link.port), now=loop.time()))
+            self._take(link.lost(*dial_fault(error, link.host, link.port, secure=link.secure), now=loop.time()))
         except BaseException:
             self._give_up()
             raise

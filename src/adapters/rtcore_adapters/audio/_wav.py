@@ -1,6 +1,7 @@
 """WAV files in and out, with errors that name the file, what it is, and what is needed."""
 
 import os
+import shlex
 import struct
 import wave
 
@@ -39,7 +40,7 @@ def load_wav(path: Path, format: AudioFormat) -> bytes:
         raise AudioFileError(f"{_shown(name)}: {what}; {needed}") from None
     if (rate, channels, width) != wanted:
         found = f"{8 * width} bits, {channels} channel{'s' if channels > 1 else ''}, {rate} Hz"
-        convert = f"ffmpeg -i {name} -ar {format.rate} -ac 1 -c:a pcm_s16le new.wav"
+        convert = f"ffmpeg -i {shlex.quote(str(name))} -ar {format.rate} -ac 1 -c:a pcm_s16le new.wav"
         raise AudioFileError(f"{name}: it has {found}; {needed}; to convert it: {convert}")
     if not pcm:
         raise AudioFileError(f"{name}: the file holds no audio; {needed}")

@@ -127,8 +127,8 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 # -- sentences ----------------------------------------------------------------------------------------------------------------
 
 
-def figures(result: CampaignResult, seconds: float) -> list[tuple[str, str]]:
-    """The overall figures: what, and how much."""
+def figures(result: CampaignResult, seconds: float | None) -> list[tuple[str, str]]:
+    """The overall figures: what, and how much. Without ``seconds``, only those that are the same on every machine."""
     simulated = result.simulated_ms / 1000
     share = f" ({100 * result.cuts_checked / result.cuts:.1f} %)" if result.cuts else ""
     errors = sum(result.server_errors.values())
@@ -143,12 +143,16 @@ def figures(result: CampaignResult, seconds: float) -> list[tuple[str, str]]:
         ("unheard messages left", number(result.unheard_left)),
         ("server errors", f"{number(errors)} ({by_code})" if errors else "0"),
         ("turns unanswered", number(result.turns_unanswered)),
-        ("simulated time", f"{_duration(simulated)} in {seconds:.1f} s"),
-        ("speed", f"{result.interruptions / seconds:.0f} interruptions/s, {simulated / seconds:.0f} simulated s/s"),
+        ("simulated time", _duration(simulated) + (f" in {seconds:.1f} s" if seconds is not None else "")),
+        *([("speed", _speed(result.interruptions, simulated, seconds))] if seconds is not None else []),
         ("invariants broken", str(len(result.violations)) if result.violations else "none"),
         ("invariants pending", pending(result.pending_invariants)),
         ("digest", result.digest),
     ]
+
+
+def _speed(interruptions: int, simulated: float, seconds: float) -> str:
+    return f"{interruptions / seconds:.0f} interruptions/s, {simulated / seconds:.0f} simulated s/s"
 
 
 def pending(invariants: Sequence[int]) -> str:

@@ -9,21 +9,19 @@ import os
 import sys
 import time
 import wave
-from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from rtcore.sim.results import CampaignResult
 from rtcore.sim.sabotage import SABOTAGED
 from rtcore_adapters.cli._arguments import seed, whole_above_zero
+from rtcore_adapters.cli._judgement import campaign_problems, replay_command
 from rtcore_adapters.cli._live import LiveResult, Talked, talk_for_real
 from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.cli._progress import Progress
 from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
 from rtcore_adapters.cli._signals import endable
-from rtcore_adapters.cli._table import INVARIANTS, broken, figures, number, text_table
+from rtcore_adapters.cli._table import INVARIANTS, figures, number, text_table
 from rtcore_adapters.cli._worlds import Sum, processes, run_worlds
-from rtcore_adapters.cli.fuzz import replay_command, world_command
 from rtcore_adapters.cli.report import Caught, Findings, page, picture_file
 
 REPORT, SOUND = "report.html", "heard.wav"
@@ -36,9 +34,7 @@ INTERRUPTIONS = 4000
 """How many in virtual time, by default."""
 
 _SABOTAGED_INTERRUPTIONS = 400
-_CHECKED = 0.95  # of the cuts, at least (DESIGN section 6, invariant 5)
 _RATE = 24_000
-_SHOWN = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +127,7 @@ def _demo(options: argparse.Namespace) -> int:
 
     problems = (
         *live.faults,
-        *fuzz_problems(fuzz, total.unanswered, total.unheard),
+        *campaign_problems(fuzz, total.unanswered, total.unheard),
         *(f"not caught: {each.name}" for each in caught if each.violation is None),
     )
     found = Findings(options.seed, live, fuzz, fuzz_seconds, caught, problems)
@@ -175,28 +171,6 @@ def _fuzz(first: int, interruptions: int, jobs: int) -> tuple[Sum, float]:
     run_worlds(total, first, interruptions, jobs=jobs, told=told)
     progress.clear()
     return total, time.perf_counter() - began
-
-
-def fuzz_problems(fuzz: CampaignResult, unanswered: Sequence[int] = (), unheard: Sequence[int] = ()) -> list[str]:
-    """What a campaign found that must not be, in words; the seeds are of the worlds that left a turn or a message so."""
-    problems = [f"{broken(each)}; replay it: {replay_command(each)}" for each in fuzz.violations]
-    if fuzz.cuts_checked < _CHECKED * fuzz.cuts:
-        problems.append(f"only {fuzz.cuts_checked} of {fuzz.cuts} cuts were checked")
-    if fuzz.truncation_error_ms.max:
-        problems.append(f"a truncation error of {fuzz.truncation_error_ms.max} ms")
-    if fuzz.unheard_left:
-        problems.append(f"{fuzz.unheard_left} unheard messages were left at the server{_replay(unheard)}")
-    if fuzz.turns_unanswered:
-        problems.append(f"{fuzz.turns_unanswered} turns were not answered{_replay(unanswered)}")
-    return problems
-
-
-def _replay(seeds: Sequence[int]) -> str:
-    """Where to look: every world's command, up to a handful."""
-    if not seeds:
-        return ""
-    more = f" and {len(seeds) - _SHOWN} more worlds" if len(seeds) > _SHOWN else ""
-    return f"; replay: {', '.join(world_command(each) for each in seeds[:_SHOWN])}{more}"
 
 
 def _sabotage(name: str, first: int) -> Caught:

@@ -11,9 +11,10 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from rtcore.sim.results import CampaignResult, Spread, Violation
+from rtcore.sim.results import CampaignResult, Spread
 from rtcore.sim.sabotage import SABOTAGED
 from rtcore_adapters.cli._arguments import seed, whole_above_zero, world
+from rtcore_adapters.cli._judgement import campaign_problems, replay_command, world_problems
 from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.cli._progress import Progress
 from rtcore_adapters.cli._signals import endable
@@ -78,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
     progress.clear()
     seconds = time.perf_counter() - began
     result = total.result
+    problems = campaign_problems(result, total.unanswered, total.unheard, sabotage=options.sabotage)
     if options.json:
         left = {"unanswered_in": total.unanswered[:_SHOWN], "unheard_left_in": total.unheard[:_SHOWN]}
         more = {**left, "jobs": jobs, "complete": status == 0}
@@ -85,35 +87,28 @@ def run(options: argparse.Namespace) -> int:
     else:
         if status:
             print(f"Ended early: {number(total.interruptions)} of {number(wanted)} interruptions.\n")
-        _print(result, seconds, options)
-        for each in total.unanswered[:_SHOWN]:
-            print(f"A turn got no answer: {world_command(each, options.sabotage)}")
-        for each in total.unheard[:_SHOWN]:
-            print(f"An unheard message was left: {world_command(each, options.sabotage)}")
-    return status or int(failed(result))
-
-
-def failed(result: CampaignResult) -> bool:
-    """Whether something must not be as it is, in the judgement of both ``fuzz`` and ``demo``."""
-    return bool(result.violations or result.turns_unanswered or result.unheard_left)
+        _print(result, seconds, options, problems)
+    return status or int(bool(problems))
 
 
 def _replay(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     world, lines = run_world(options.world, options.sabotage, story=True)
-    result = CampaignResult.of(world)
+    result, seconds = CampaignResult.of(world), time.perf_counter() - began
+    problems = world_problems(result, sabotage=options.sabotage)
     if options.json:
-        print(json.dumps(_object(result, time.perf_counter() - began, options) | {"settings": world.settings, "story": lines}))
-        return int(failed(result))
+        print(json.dumps(_object(result, seconds, options) | {"settings": world.settings, "story": lines}))
+        return int(bool(problems))
     print(f"World {world.seed}: {world.settings}\n")
     for line in lines:
         print(line)
     print()
-    _print(result, time.perf_counter() - began, options)
-    return int(failed(result))
+    # Without the speed of this machine: the same seed prints the same bytes.
+    _print(result, None, options, problems)
+    return int(bool(problems))
 
 
-def _print(result: CampaignResult, seconds: float, options: argparse.Namespace) -> None:
+def _print(result: CampaignResult, seconds: float | None, options: argparse.Namespace, problems: list[str]) -> None:
     if result.kinds:
         print(text_table(result.kinds), end="\n\n")
     lines = figures(result, seconds)
@@ -126,20 +121,11 @@ def _print(result: CampaignResult, seconds: float, options: argparse.Namespace) 
         more = len(result.violations) - _SHOWN
         print(f"\n... and {more} more" if more > 0 else "")
         print(f"Replay it: {replay_command(result.violations[0], options.sabotage)}")
+    for problem in problems[len(result.violations) :]:
+        print(f"FAILED: {problem}")
     if options.sabotage is not None:
         caught = "caught, as it must be" if result.violations else "NOT CAUGHT: the auditor is blind"
         print(f"The sabotaged core ({options.sabotage}) was {caught}.")
-
-
-def replay_command(violation: Violation, sabotage: str | None = None) -> str:
-    """The command that shows a violation again."""
-    return world_command(violation.seed, sabotage)
-
-
-def world_command(number: int, sabotage: str | None = None) -> str:
-    """The command that replays a world."""
-    broken_core = f' --sabotage "{sabotage}"' if sabotage is not None else ""
-    return f"rtcore fuzz --world {number}{broken_core}"
 
 
 def _object(result: CampaignResult, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
@@ -179,7 +165,10 @@ def _object(result: CampaignResult, seconds: float, options: argparse.Namespace)
     }
 
 
-def _spread(found: Spread) -> dict[str, float]:
+def _spread(found: Spread) -> dict[str, float | None]:
+    """Null where nothing was measured: that is not the same as no error."""
+    if not found.count:
+        return {"median": None, "p99": None, "max": None}
     return {"median": found.median, "p99": found.p99, "max": found.max}
 
 
