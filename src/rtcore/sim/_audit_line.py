@@ -156,8 +156,9 @@ class LineAudit:
         ledger.errors[code] = ledger.errors.get(code, 0) + 1
         why = f"the server refused {cause.type if cause is not None else 'nothing of ours'}: {code}: {refusal.message}"
         if cause is None:
-            # The server's own automatic creation met a running response.
-            if code == "conversation_already_has_active_response":
+            # The server's own automatic creation met a running response; that one must have been running.
+            if code == "conversation_already_has_active_response" and self._running(refusal):
+                ledger.saw("the server's own creation refused")
                 return True
             ledger.fail(9, why)
             return False
@@ -179,13 +180,21 @@ class LineAudit:
     def _accepted_unseen(self, refusal: Refusal, cause: ClientSeen) -> bool:
         """The server had accepted a response of its own, of which the client had not been told when it sent."""
         told = {m.response.id: m for m in self._underway if m.type == "response.created" and m.response is not None}
-        for response in self._responses.values():
-            if response.out_of_band or response.accepted_at > refusal.at or (response.done_at or refusal.at) < refusal.at:
-                continue
+        for response in self._running(refusal):
             message = told.get(response.id)
             if message is None or message.got_order == 0 or message.got_order > cause.sent_order:
                 return True
         return False
+
+    def _running(self, refusal: Refusal) -> list[ServerResponse]:
+        """The responses of the conversation that ran at the server when it refused."""
+        return [
+            response
+            for response in self._responses.values()
+            if not response.out_of_band
+            and response.accepted_at <= refusal.at
+            and (response.done_at is None or response.done_at >= refusal.at)
+        ]
 
     def creation_answered(self, *, event_id: str | None = None, request: object = None) -> Creation | None:
         """A creation was accepted or refused: it is in flight no more. Gives it, if there was one."""
