@@ -23,6 +23,7 @@ from rtcore._errors import ErrorKind, LocalProtocolError
 from rtcore._formats import AudioFormat
 from rtcore._items import Response
 from rtcore._notices import ContextStale, Outcome, Problem
+from rtcore._recent import keep_latest
 from rtcore._requests import Pending
 from rtcore._wire import CreateItem, CreateResponse, ResponseBody, plain
 from rtcore.dialects import Dialect, audio_format
@@ -204,11 +205,7 @@ class Creation:
 
     @property
     def _free(self) -> bool:
-        return not (
-            self._reserved is not None
-            or self._foreign
-            or any(not response.done and not response.out_of_band for response in self._core.responses.live.values())
-        )
+        return not (self._reserved is not None or self._foreign or self._core.responses.running)
 
     def _send_item(self, order: Order) -> None:
         core = self._core
@@ -289,8 +286,7 @@ class Creation:
     def _keep(self, order: Order) -> None:
         """Know the order again, should its response show itself after all."""
         self._expired[order.number] = order
-        while len(self._expired) > _KEPT:
-            del self._expired[next(iter(self._expired))]
+        keep_latest(self._expired, _KEPT)
 
     def response_created(self, response: Response, *, doubtful: bool) -> None:
         """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for."""

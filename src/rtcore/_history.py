@@ -7,6 +7,7 @@ puts the item at the tail, never drops it (F108). A deleted id leaves a tombston
 from collections.abc import Iterator
 
 from rtcore._items import HistoryItem, Item
+from rtcore._recent import keep_latest
 
 _NOWHERE = ""
 """The predecessor of an item that was deleted before it had a place: no item, so that what follows it goes to the tail."""
@@ -77,8 +78,7 @@ class History:
         else:
             # It never had a place that could be kept: what names it as its predecessor goes to the tail.
             self._tombstones.setdefault(item_id, _NOWHERE)
-        while len(self._tombstones) > _TOMBSTONES:
-            del self._tombstones[next(iter(self._tombstones))]
+        keep_latest(self._tombstones, _TOMBSTONES)
         item = self._items.pop(item_id, None)
         if item is None:
             return False

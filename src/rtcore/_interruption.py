@@ -10,7 +10,9 @@ from msgspec import Struct
 from rtcore._core import Core
 from rtcore._items import Item, Response, Segment
 from rtcore._notices import Cause, Interrupted, Verdict
+from rtcore._recent import keep_latest
 from rtcore._requests import Pending
+from rtcore._verdicts import verdict_of
 from rtcore._wire import Cancel, Delete, Truncate
 
 _DELETE_AFTER_S = 1.0
@@ -233,33 +235,31 @@ class Interruption:
         if not item.parts and not response.done and not (at_cut and core.acknowledged.speaks):
             # Announced after the cut: whether it is sound or text shows with its part, or never.
             return
-        audio = [(index, part, part.segment) for index, part in item.audio_parts]
-        if item.parts and not audio:
+        verdict = verdict_of(item)
+        if verdict is Verdict.TEXT:
             # Sound may still follow in an item that is open; what was read before the cut makes it a text all the same.
             if item.done or response.done or any(part.kind == "text" and part.text_at_cut for part in item.parts.values()):
-                core.speech.end(item, Verdict.TEXT)
+                core.speech.end(item, verdict)
             return
-        heard = [(index, part.segment) for index, part, _ in audio if part.segment is not None and part.segment.heard_ms >= 1]
-        received = any(segment is not None and segment.playable for _, _, segment in audio)
-        if received and all(part.was_complete and (segment is None or segment.all_heard) for _, part, segment in audio):
+        if verdict is Verdict.FULL:
             core.speech.await_text(item)
             core.speech.check_ended(item)
-        elif heard:
-            open_part = next(((i, s) for i, s in heard if not s.all_heard), None)
-            if open_part is not None:
-                self._truncate(item, response, *open_part)
-            core.speech.end(item, Verdict.PARTIAL)
+            return
+        if verdict is Verdict.PARTIAL:
+            cut = next((segment for segment in item.segments if segment.heard_ms >= 1 and not segment.all_heard), None)
+            if cut is not None:
+                self._truncate(item, response, cut)
         else:
             self.unwant(item, response)
-            core.speech.end(item, Verdict.SKIPPED)
+        core.speech.end(item, verdict)
 
     # -- edits -------------------------------------------------------------------------------------------------------------------
 
-    def _truncate(self, item: Item, response: Response, index: int, segment: Segment) -> None:
+    def _truncate(self, item: Item, response: Response, segment: Segment) -> None:
         if response.out_of_band or item.deleted or item.delete_sent or not self._core.dialect.capabilities.truncate:
             return
         own = self._core.dialect.capabilities.truncate_content_index == "own"
-        item.truncated = (index if own else 0, segment.heard_ms)
+        item.truncated = (segment.content_index if own else 0, segment.heard_ms)
         self._send_truncate(item)
 
     def _send_truncate(self, item: Item) -> None:
@@ -345,8 +345,7 @@ class Interruption:
                 # The server never announced it; if it ever does, it is deleted then.
                 del self._unwanted[item.id]
                 self._orphans[item.id] = None
-                while len(self._orphans) > _ORPHANS:
-                    del self._orphans[next(iter(self._orphans))]
+                keep_latest(self._orphans, _ORPHANS)
             elif item.announced and (response.done or core.now >= due):
                 del self._unwanted[item.id]
                 self._delete(item)

@@ -213,6 +213,11 @@ class Item:
         return [(index, part) for index, part in sorted(self.parts.items()) if part.kind == "audio"]
 
     @property
+    def segments(self) -> list[Segment]:
+        """The segments of its audio parts, in content order."""
+        return [part.segment for _, part in self.audio_parts if part.segment is not None]
+
+    @property
     def activity(self) -> int:
         """A number that grows with whatever the server sends for it."""
         return self.done + sum(

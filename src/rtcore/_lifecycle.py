@@ -22,9 +22,9 @@ from rtcore._notices import (
     SessionChanged,
     SessionClosed,
     SessionReady,
-    Verdict,
 )
 from rtcore._requests import Pending
+from rtcore._verdicts import verdict_of
 from rtcore._wire import ErrorEvent, Event, RateLimits, SessionCreated, SessionUpdated, UpdateSession
 
 _EARLY = 4096
@@ -50,7 +50,6 @@ class Lifecycle:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.early: list[Event] = []
-        self._updates: dict[str, dict[str, Any]] = {}
 
     # -- beginning ---------------------------------------------------------------------------------------------------------------
 
@@ -76,10 +75,9 @@ class Lifecycle:
     def _update(self, session: dict[str, Any], request: int | None) -> None:
         core = self._core
         event_id = core.requests.event_id()
-        self._updates[event_id] = session
         core.send(
             UpdateSession(event_id, core.dialect.render_session(session)),
-            pending=Pending(event_id, "update", request=request),
+            pending=Pending(event_id, "update", request=request, changes=session),
             wait_ms=0 if request is None else core.config.timeouts.acknowledge_ms,
             first=request is None,
         )
@@ -92,8 +90,8 @@ class Lifecycle:
         """An acknowledgement. The first one makes the session ready."""
         core = self._core
         pending = core.requests.take_first("update")
-        if pending is not None:
-            core.asked = merged(core.asked, self._updates.pop(pending.event_id, {}))
+        if pending is not None and pending.changes is not None:
+            core.asked = merged(core.asked, pending.changes)
         if not self._read(event.session):
             return
         if core.ready:
@@ -183,7 +181,7 @@ class Lifecycle:
                 core.responses.forget(pending.key)
                 core.requests.end(pending.request, "done", item_id=pending.key)
             core.requests.end(pending.request, "failed", problem=told, item_id=pending.key)
-        elif pending.kind == "update" and self._updates.pop(pending.event_id, None) is not None and not core.ready:
+        elif pending.kind == "update" and not core.ready:
             # All or nothing: a refused first update means that nothing of the configuration counts (facts 2.3).
             self.end("not_acknowledged", told)
             return
@@ -270,21 +268,12 @@ class Lifecycle:
         for response in list(core.responses.live.values()):
             for item in list(response.items.values()):
                 if item.type == "message" and item.verdict is None:
-                    core.speech.end(item, _last_verdict(item))
+                    core.speech.end(item, verdict_of(item))
         core.speech.stop_speaking()
         core.requests.end_all("cancelled" if reason == "closed" else "connection_lost", told)
         core.timers.clear()
         self.early.clear()
         core.news.append(SessionClosed(reason, told))
-
-
-def _last_verdict(item: Any) -> Verdict:
-    segments = [part.segment for _, part in item.audio_parts if part.segment is not None]
-    if not item.audio_parts:
-        return Verdict.TEXT if item.parts else Verdict.SKIPPED
-    if segments and all(segment.all_heard for segment in segments):
-        return Verdict.FULL
-    return Verdict.PARTIAL if any(segment.heard_ms >= 1 for segment in segments) else Verdict.SKIPPED
 
 
 _BENIGN = frozenset({ErrorKind.CANCEL_NOT_ACTIVE, ErrorKind.TRUNCATE_TOO_LONG, ErrorKind.DELETE_NOT_FOUND})

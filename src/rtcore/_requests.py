@@ -5,7 +5,7 @@ event* is one client event that the server answers by an event or an error. An e
 then by the item that its text names, then by its kind to the oldest one unanswered (facts 6, F046).
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -34,7 +34,11 @@ _KIND_OF_PARAM: dict[str, Kind] = {"session": "update", "item": "item", "respons
 
 
 class Pending(Struct, gc=False):
-    """A client event without its answer. ``edit`` marks a truncate or delete of ours: creations wait for it (DESIGN 3)."""
+    """A client event without its answer.
+
+    ``edit`` marks a truncate or delete of ours: creations wait for it (DESIGN 3). ``changes`` are the options of an update, which
+    count as asked for once it is acknowledged.
+    """
 
     event_id: str
     kind: Kind
@@ -42,6 +46,7 @@ class Pending(Struct, gc=False):
     key: str = ""
     edit: bool = False
     due: float | None = None
+    changes: dict[str, Any] | None = None
 
 
 class Requests:

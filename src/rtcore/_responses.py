@@ -19,6 +19,7 @@ from rtcore._notices import (
     ResponseStarted,
     TextDelta,
 )
+from rtcore._recent import keep_latest
 from rtcore._wire import (
     AudioDelta,
     AudioDone,
@@ -61,6 +62,11 @@ class Responses:
     def bound_audio(self) -> None:
         """The bound of unheard audio in samples, at the acknowledged rate."""
         self._limit = self._core.config.playout.max_buffered_s * self._core.acknowledged.output_format.rate
+
+    @property
+    def running(self) -> bool:
+        """Whether a response of the conversation is generating."""
+        return any(not response.done and not response.out_of_band for response in self.live.values())
 
     # -- audio -------------------------------------------------------------------------------------------------------------------
 
@@ -241,8 +247,7 @@ class Responses:
         if response is None or response.done:
             if response is None and body.id not in self._ended:
                 self._remember(body.id)
-                running = any(not other.done and not other.out_of_band for other in self.live.values())
-                if status == "cancelled" and reason == "turn_detected" and not running:
+                if status == "cancelled" and reason == "turn_detected" and not self.running:
                     # Cut before its response.created was sent (facts 4.10); what it says of the user holds all the same. Beside
                     # a response that runs it cannot have had the slot, and changes nothing (C18).
                     core.interruption.barge_in("server")
@@ -332,8 +337,7 @@ class Responses:
 
     def _remember(self, response_id: str) -> None:
         self._ended[response_id] = None
-        while len(self._ended) > _REMEMBERED:
-            del self._ended[next(iter(self._ended))]
+        keep_latest(self._ended, _REMEMBERED)
 
     # -- items -------------------------------------------------------------------------------------------------------------------
 

@@ -155,7 +155,7 @@ class Speech:
         if response is None or item.verdict is not None:
             return
         item.verdict = verdict
-        segments = [part.segment for _, part in item.audio_parts if part.segment is not None]
+        segments = item.segments
         heard_ms = sum(segment.heard_ms for segment in segments)
         full = item.full_text
         if verdict is Verdict.PARTIAL:

@@ -15,6 +15,7 @@ from rtcore._notices import (
     UserTranscriptFailed,
     UserTurnCommitted,
 )
+from rtcore._recent import keep_latest
 from rtcore._wire import (
     BufferCommitted,
     SpeechStarted,
@@ -151,8 +152,7 @@ class Turns:
         item = self._core.history.get(item_id) or self.early_words.get(item_id)
         if item is None:
             item = self.early_words[item_id] = Item(item_id, "message", "user", None)
-            while len(self.early_words) > _EARLY_ITEMS:
-                del self.early_words[next(iter(self.early_words))]
+            keep_latest(self.early_words, _EARLY_ITEMS)
         return item
 
     def transcript_failed(self, event: TranscriptionFailed) -> None:
