@@ -389,7 +389,7 @@ class Auditor:
         if segment is not None:
             segment.received += message.audio_bytes
             if item.response.dead:
-                self.ledger.saw("late audio")
+                self.ledger.saw("B10: late audio after a cut")
                 item.late_audio = item.late_audio or bool(item.truncates)
 
     def _created(self, message: ServerSeen) -> None:
@@ -405,7 +405,7 @@ class Auditor:
         if request is not None:
             creation = self.line.creation_answered(request=request)
             if creation is not None and creation.killed and not record.dead:
-                self.ledger.saw("response dead on arrival")
+                self.ledger.saw("B15: response dead on arrival")
                 self._kill(record, Place(self._generation, self._handed.get(self._generation, 0)))
 
     def _response_done(self, message: ServerSeen) -> None:

@@ -66,6 +66,34 @@ class KindResult(Struct, frozen=True):
         )
 
 
+class FaultResult(Struct, frozen=True):
+    """Everything measured in the worlds in which one fault existed (``rtcore.sim.faults`` lists them).
+
+    A world has several faults, so the rows overlap and do not add up to the campaign. The measures are those of ``KindResult``.
+    """
+
+    fault: str
+    worlds: int = 0
+    interruptions: int = 0
+    truncation_error_ms: Counts = {}
+    estimated_error_ms: Counts = {}
+    silence_us: Counts = {}
+    unheard_left: int = 0
+    unanswered: int = 0
+
+    def __add__(self, other: "FaultResult") -> "FaultResult":
+        return FaultResult(
+            self.fault,
+            self.worlds + other.worlds,
+            self.interruptions + other.interruptions,
+            _add(self.truncation_error_ms, other.truncation_error_ms),
+            _add(self.estimated_error_ms, other.estimated_error_ms),
+            _add(self.silence_us, other.silence_us),
+            self.unheard_left + other.unheard_left,
+            self.unanswered + other.unanswered,
+        )
+
+
 class _ByKind:
     """What one world and many have in common: sums over the kinds of interruption."""
 
@@ -104,6 +132,10 @@ class WorldResult(_ByKind, Struct, frozen=True):
     pending_invariants: tuple[int, ...] = ()
     situations: dict[str, int] = {}
     """How often each interesting situation came up; one that never does in a campaign was not tested."""
+    faults: tuple[str, ...] = ()
+    """Those that existed in this world, whether or not they struck."""
+    idle_ms: int = 0
+    """Virtual time in which nobody spoke, nothing sounded and nothing was on its way: it costs nothing to simulate."""
 
 
 class CampaignResult(_ByKind, Struct, frozen=True):
@@ -121,6 +153,8 @@ class CampaignResult(_ByKind, Struct, frozen=True):
     """Of the worlds' digests, in order."""
     pending_invariants: tuple[int, ...] = ()
     situations: dict[str, int] = {}
+    faults: tuple[FaultResult, ...] = ()
+    idle_ms: int = 0
 
     @classmethod
     def of(cls, world: WorldResult) -> "CampaignResult":
@@ -137,12 +171,17 @@ class CampaignResult(_ByKind, Struct, frozen=True):
             digest=world.digest,
             pending_invariants=world.pending_invariants,
             situations=world.situations,
+            faults=_by_fault(world),
+            idle_ms=world.idle_ms,
         )
 
     def __add__(self, other: "CampaignResult") -> "CampaignResult":
         kinds = {kind.kind: kind for kind in self.kinds}
         for kind in other.kinds:
             kinds[kind.kind] = kinds[kind.kind] + kind if kind.kind in kinds else kind
+        faults = {fault.fault: fault for fault in self.faults}
+        for fault in other.faults:
+            faults[fault.fault] = faults[fault.fault] + fault if fault.fault in faults else fault
         return CampaignResult(
             worlds=self.worlds + other.worlds,
             kinds=tuple(kinds[name] for name in sorted(kinds)),
@@ -155,6 +194,8 @@ class CampaignResult(_ByKind, Struct, frozen=True):
             digest=_join(self.digest, other.digest),
             pending_invariants=tuple(sorted({*self.pending_invariants, *other.pending_invariants})),
             situations=_add(self.situations, other.situations),
+            faults=tuple(faults[name] for name in sorted(faults)),
+            idle_ms=self.idle_ms + other.idle_ms,
         )
 
     @property
@@ -185,6 +226,27 @@ def spread(many: Iterable[Mapping[int, int]], per_unit: int = 1) -> Spread:
     ordered = sorted(sizes.items())
     median, p99 = _rank(ordered, (total + 1) // 2), _rank(ordered, -(-total * 99 // 100))
     return Spread(total, median / per_unit, p99 / per_unit, ordered[-1][0] / per_unit)
+
+
+def _by_fault(world: WorldResult) -> tuple[FaultResult, ...]:
+    if not world.faults:
+        return ()
+    total = KindResult("")
+    for kind in world.kinds:
+        total += kind
+    return tuple(
+        FaultResult(
+            fault,
+            worlds=1,
+            interruptions=total.interruptions,
+            truncation_error_ms=total.truncation_error_ms,
+            estimated_error_ms=total.estimated_error_ms,
+            silence_us=total.silence_us,
+            unheard_left=total.unheard_left,
+            unanswered=total.unanswered,
+        )
+        for fault in sorted(set(world.faults))
+    )
 
 
 def _rank(ordered: list[tuple[int, int]], rank: int) -> int:

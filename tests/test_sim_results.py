@@ -1,0 +1,86 @@
+"""Results of worlds add up exactly, in any grouping, and survive being written down."""
+
+import msgspec
+import pytest
+
+from rtcore.sim import CampaignResult, KindResult, WorldResult, run_campaign, synthetic_voices
+from rtcore.sim.results import FaultResult, Violation
+from rtcore.sim.sometimes import SOMETIMES, Sometimes, missed
+
+
+def world(seed: int, faults: tuple[str, ...] = ()) -> WorldResult:
+    kinds = (
+        KindResult("a", 2, {"full": 1}, {0: seed, -2: 1}, {}, {5: 1}, 0, 1, 1, 1),
+        KindResult("b", seed, {"partial": 3}, {1: 1}, {40: 2}, {7 * seed: 1}, seed % 2, 0, 2, 0),
+    )
+    broken = (Violation(seed, 4, 0.1 * seed, "told too much"),) if seed == 3 else ()
+    return WorldResult(
+        seed=seed,
+        settings="",
+        kinds=kinds,
+        violations=broken,
+        cuts=3,
+        cuts_checked=2,
+        cuts_estimated=1,
+        server_errors={"x": seed},
+        simulated_ms=1000 * seed,
+        digest=f"{seed * 0x1234567890ABCDE:016x}",
+        pending_invariants=(11,),
+        situations={"B15: response dead on arrival": seed},
+        faults=faults,
+        idle_ms=100 * seed,
+    )
+
+
+WORLDS = [
+    CampaignResult.of(each)
+    for each in (
+        world(1, ("network: jitter",)),
+        world(2, ("speaker: drift", "network: jitter")),
+        world(3),
+        world(4, ("speaker: drift",)),
+    )
+]
+
+
+def test_any_grouping_gives_the_same_sum() -> None:
+    a, b, c, d = WORLDS
+    total = a + b + c + d
+    assert total == a + (b + (c + d)) == (a + b) + (c + d) == CampaignResult() + (a + (b + c)) + d + CampaignResult()
+    assert total.idle_ms == 1000 and total.worlds == 4 and total.interruptions == 18
+
+
+def test_a_fault_sums_the_worlds_in_which_it_existed() -> None:
+    by_name = {fault.fault: fault for fault in (WORLDS[0] + WORLDS[1] + WORLDS[2] + WORLDS[3]).faults}
+    assert list(by_name) == ["network: jitter", "speaker: drift"]
+    assert by_name["network: jitter"] == FaultResult(
+        "network: jitter", 2, 7, {-2: 2, 0: 3, 1: 2}, {40: 4}, {5: 2, 7: 1, 14: 1}, unheard_left=1, unanswered=2
+    )
+    assert by_name["speaker: drift"].worlds == 2 and by_name["speaker: drift"].interruptions == 10
+
+
+@pytest.mark.parametrize("kind", [WorldResult, CampaignResult], ids=lambda each: each.__name__)
+def test_what_is_written_as_json_is_read_back_equal(kind: type[WorldResult] | type[CampaignResult]) -> None:
+    results: list[WorldResult | CampaignResult]
+    if kind is WorldResult:
+        results = [world(3, ("speaker: drift",))]
+        run_campaign(0, 20, synthetic_voices(1), lambda one, total: results.append(one))
+    else:
+        results = [CampaignResult(), WORLDS[0] + WORLDS[1] + WORLDS[2], run_campaign(0, 20, synthetic_voices(1))]
+    for result in results:
+        assert msgspec.json.decode(msgspec.json.encode(result), type=kind) == result
+
+
+# -- "sometimes": what has to come up -------------------------------------------------------------------------------------------
+
+
+def test_a_campaign_that_missed_a_situation_says_which() -> None:
+    table = (Sometimes("often", "", ("B01",), 100_000), Sometimes("rare", "", ("B02",), 1), Sometimes("never", "", (), 60_000))
+    result = CampaignResult(kinds=(KindResult("a", 20),), situations={"often": 2})
+    assert missed(result, table) == ["never: 0 times in 20 interruptions, 1 at least"]
+    assert missed(CampaignResult(), table) == []
+
+
+def test_every_situation_is_listed_once_and_has_a_minimum() -> None:
+    assert len({one.id for one in SOMETIMES}) == len(SOMETIMES)
+    assert all(one.per_million > 0 and one.covers and one.what for one in SOMETIMES)
