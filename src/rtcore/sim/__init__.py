@@ -11,6 +11,8 @@ Everything here is as pure as the core: no IO, no clock, and the only chance is 
 from rtcore.sim.auditor import PENDING as PENDING
 from rtcore.sim.auditor import Auditor as Auditor
 from rtcore.sim.campaign import run_campaign as run_campaign
+from rtcore.sim.faults import FAULTS as FAULTS
+from rtcore.sim.faults import Fault as Fault
 from rtcore.sim.network import Line as Line
 from rtcore.sim.network import NetworkOptions as NetworkOptions
 from rtcore.sim.results import CampaignResult as CampaignResult
@@ -21,6 +23,7 @@ from rtcore.sim.results import WorldResult as WorldResult
 from rtcore.sim.sabotage import SABOTAGED as SABOTAGED
 from rtcore.sim.scenario import Kind as Kind
 from rtcore.sim.scenario import Scenario as Scenario
+from rtcore.sim.scenario import scenario_of as scenario_of
 from rtcore.sim.server import Server as Server
 from rtcore.sim.server import ServerOptions as ServerOptions
 from rtcore.sim.speaker import Speaker as Speaker

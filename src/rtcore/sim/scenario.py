@@ -103,6 +103,8 @@ class Scenario(Struct, frozen=True):
     stream: NetworkOptions = NetworkOptions()
     speaker: SpeakerOptions = SpeakerOptions()
     server: ServerOptions = ServerOptions()
+    faults: tuple[str, ...] = ()
+    """What can go wrong in this world, by the names of ``rtcore.sim.faults``, in the order of that catalogue."""
 
     @property
     def audio(self) -> AudioFormat:
@@ -147,6 +149,11 @@ class Scenario(Struct, frozen=True):
             f"{'can' if clock.pause else 'cannot'} pause{', faults: ' + ' '.join(faults) if faults else ''}; "
             f"network {self.stream.latency_ms}+{self.stream.jitter_ms} ms"
         )
+
+
+def scenario_of(seed: int) -> Scenario:
+    """What ``World(seed)`` draws for itself."""
+    return draw_scenario(Rng(seed).fork("scenario"))
 
 
 def draw_scenario(rng: Rng) -> Scenario:

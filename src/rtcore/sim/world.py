@@ -113,6 +113,8 @@ class World:
         self._closed = False
         self._paused = False
         self._deleting: set[str] = set()
+        self._speaking = False
+        self._idle = 0
 
     # -- running -------------------------------------------------------------------------------------------------------------
 
@@ -170,6 +172,8 @@ class World:
         if best is None:
             return False
         self._same = best <= self.now
+        if best >= self.now + MILLISECOND and self.idle():
+            self._idle += best - self.now
         self.now = max(best, self.now)
         self._runners[which](self)
         self.auditor.checkpoint(self.session, self.now)
@@ -340,6 +344,7 @@ class World:
     def user_speech(self, event: Literal["started", "stopped"], *, arrive_at: int | None = None) -> None:
         """The server's detector finds that speech started or stopped; the news is to arrive at a certain time, if it can."""
         self._tell(f"speech {event}")
+        self._speaking = event == "started"
         self._from_server(self.server.user_speech(event, now=self._seconds), arrive_at)
         self.auditor.server_received(None)
 
@@ -443,6 +448,7 @@ class World:
         """Nothing sounds, nothing is on its way, nothing is asked for."""
         return not (
             self._paused
+            or self._speaking
             or self.speaker.pending
             or self.speaker.flushing
             or self.speaker.next_at is not None
@@ -492,6 +498,8 @@ class World:
             digest=auditor.digest,
             pending_invariants=PENDING,
             situations=dict(sorted(ledger.situations.items())),
+            faults=self.scenario.faults,
+            idle_ms=self._idle // MILLISECOND,
         )
 
 
