@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any, Literal, Protocol
 
 from rtcore._formats import AudioFormat
+from rtcore.sim._rng import Rng
 from rtcore.sim._server_checks import Fault
+from rtcore.sim._server_draws import calm_plan, draw_plan
 from rtcore.sim._server_edits import check_response, decode_audio
 from rtcore.sim._server_generation import Generation
-from rtcore.sim._server_plan import draw_plan
+from rtcore.sim._server_plan import ResponsePlan
 from rtcore.sim._server_state import State
 from rtcore.sim._server_truth import ServerItem, ServerResponse
 from rtcore.sim._server_turns import Detector
@@ -51,9 +53,11 @@ class Flow:
         self.tasks: list[Task] = []
         self.active: Generation | None = None
         self._out_of_band: dict[str, Generation] = {}
-        self._script = list(state.options.script)
-        self._script.reverse()
-        self._plans = state.rng.fork("plans")
+        self.plans: list[ResponsePlan] = []
+        # Each response has a stream of its own, and those of the conversation and the others are counted apart: what one
+        # response is, scripted or drawn, shifts nothing of another.
+        self._in_conversation = state.rng.fork("responses")
+        self._apart = state.rng.fork("out of band")
         self._transcripts = state.rng.fork("transcripts")
         self._detector = Detector(state.rng.fork("turns"))
         self._turn_item: str | None = None
@@ -115,25 +119,34 @@ class Flow:
             client_event_id=event_id,
         )
         state.responses[response.id] = response
-        if self._script and not apart:
-            plan = self._script.pop()
+        own = (self._apart if apart else self._in_conversation).fork("response")
+        planning, generating = own.fork("plan"), own.fork("stream")
+        script = state.options.script
+        if not apart and len(self.plans) < len(script):
+            plan = script[len(self.plans)]
+            plan = calm_plan(plan, state.options) if state.calm else plan
         else:
-            last = state.items[state.last_item() or ""] if state.order else None
-            tools: list[Json] = wanted["tools"] if "tools" in wanted else state.session["tools"]
-            plan = draw_plan(
-                self._plans,
-                state.options,
-                spoken_only=last is not None and last.type == "function_call_output",
-                text_only=(wanted.get("output_modalities") or state.session["output_modalities"]) == ["text"],
-                tools=tools,
-                tool_choice=wanted.get("tool_choice", state.session["tool_choice"]),
-            )
-        generation = Generation(state, response, plan, wanted)
+            plan = self._draw(planning, wanted)
+        generation = Generation(state, response, plan, wanted, generating)
         if apart:
             self._out_of_band[response.id] = generation
         else:
+            self.plans.append(plan)
             self.active = generation
         self.tasks.append(generation)
+
+    def _draw(self, rng: Rng, wanted: Json) -> ResponsePlan:
+        state = self.state
+        last = state.items[state.last_item() or ""] if state.order else None
+        tools: list[Json] = wanted["tools"] if "tools" in wanted else state.session["tools"]
+        return draw_plan(
+            rng,
+            state.options,
+            spoken_only=last is not None and last.type == "function_call_output",
+            text_only=(wanted.get("output_modalities") or state.session["output_modalities"]) == ["text"],
+            tools=tools,
+            tool_choice=wanted.get("tool_choice", state.session["tool_choice"]),
+        )
 
     def cancel(self, event: Json) -> Fault | None:
         """response.cancel: by id, or the conversation's running response."""
@@ -220,6 +233,8 @@ class Flow:
         first = cut is not None and state.rules.cascade == "before_speech_started"
         if cut is not None and first:
             cut.stop("turn_detected", at_once=True)
+            if cut.finished:
+                state.saw("cascade before speech_started")
         state.emit("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._turn_item)
         if cut is not None and not first:
             cut.stop("turn_detected")

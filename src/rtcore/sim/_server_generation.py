@@ -7,6 +7,7 @@ come. A cut lets a few deltas more through, hurried, and then closes everything 
 from collections.abc import Iterator
 from typing import Literal
 
+from rtcore.sim._rng import Rng
 from rtcore.sim._server_plan import CallPlan, MessagePlan, ResponsePlan
 from rtcore.sim._server_state import State
 from rtcore.sim._server_telling import Output, Telling
@@ -25,14 +26,14 @@ _WORDS_A_DELTA = 3
 class Generation:
     """Runs one response. ``at`` is when the next step is due (``now`` seconds); ``finished``: ``response.done`` was sent."""
 
-    def __init__(self, state: State, response: ServerResponse, plan: ResponsePlan, wanted: Json) -> None:
+    def __init__(self, state: State, response: ServerResponse, plan: ResponsePlan, wanted: Json, rng: Rng) -> None:
         self.state = state
         self.response = response
         self.plan = plan
         self.at = state.now
         self.finished = False
         self.cut: CutReason | None = None
-        self._rng = state.rng.fork(response.id)
+        self._rng = rng
         self._tell = Telling(state, response, plan, wanted, self._rng)
         # After a cut: how many deltas may be through in the end, and how soon one follows the other.
         self._last_delta = 0

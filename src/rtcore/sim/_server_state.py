@@ -32,6 +32,8 @@ class State:
 
     def __init__(self, bank: Bank, options: ServerOptions, rules: Rules, rng: Rng) -> None:
         self.options = options
+        self.calm = False
+        self.happened: dict[str, int] = {}
         self.rules = rules
         self.rng = rng
         self.bank = bank
@@ -54,6 +56,11 @@ class State:
         self.session_id = self.new_id("sess")
         self.conversation_id = self.new_id("conv")
         self.expires_at = 0
+
+    def saw(self, fault: str) -> None:
+        """A fault of the catalogue happened on the wire."""
+        name = f"server: {fault}"
+        self.happened[name] = self.happened.get(name, 0) + 1
 
     # -- sending --------------------------------------------------------------------------------------------------------------
 
@@ -86,6 +93,8 @@ class State:
         rule = self.rules.error_event_id
         named = rule == "always" or (rule == "usual" and fault.code not in _UNNAMED)
         echo = sent if named and isinstance(sent, str) else None
+        if isinstance(sent, str) and echo is None:
+            self.saw("error without event_id")
         code = fault.code
         if self.rules.codes == "old" and (code in _CODELESS[:3] or fault.message.startswith("Audio content of")):
             code = None

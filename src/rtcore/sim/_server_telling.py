@@ -48,6 +48,14 @@ class Telling:
         self._modalities: list[str] = wanted.get("output_modalities") or state.session["output_modalities"]
         self._generated_samples = 0
         self._generated_chars = 0
+        self._calls = 0
+        self._seen: set[str] = set()
+
+    def _saw(self, fault: str) -> None:
+        """This response showed a fault; counted once."""
+        if fault not in self._seen:
+            self._seen.add(fault)
+            self._state.saw(fault)
 
     # -- opening --------------------------------------------------------------------------------------------------------------
 
@@ -82,6 +90,10 @@ class Telling:
         if out.item is not None:
             return
         state = self._state
+        if self._response.created_at is None:
+            self._saw("missing response.created")
+        if any(other.item is not None and not other.closed for other in self.outputs):
+            self._saw("interleaved items")
         call = isinstance(out.plan, CallPlan)
         item = ServerItem(
             id=state.new_id("item"),
@@ -173,6 +185,13 @@ class Telling:
         if part.first_audio_at is None:
             part.first_audio_at = state.now
             state.spoke = state.spoke or not self._response.out_of_band
+            if any(other.first_audio_at is not None for other in item.parts if other is not part):
+                self._saw("two audio parts")
+        elif part.last_audio_at == state.now:
+            self._saw("bursts")
+        if size % part.format.sample_width:
+            self._saw("odd bytes")
+        self._late()
         part.last_audio_at = state.now
         part.sent_bytes += size
         if not part.truncations or state.rules.truncate_midway == "keeps_later":
@@ -191,6 +210,12 @@ class Telling:
         self._generated_chars += len(delta)
         kind = "response.output_text.delta" if part.kind == "text" else "response.output_audio_transcript.delta"
         self._state.emit(kind, **self._output(out), **self._place(out, part), delta=delta, **self._padding())
+        self._late()
+
+    def _late(self) -> None:
+        """A delta was sent: after the cut?"""
+        if self._response.stop_requested_at is not None:
+            self._saw("late deltas")
 
     def args_delta(self, out: Output) -> None:
         """The next fragment of a call's arguments, if there is one."""
@@ -212,6 +237,7 @@ class Telling:
                 delta=delta,
                 **self._padding(),
             )
+            self._late()
 
     def _padding(self) -> Json:
         return {"obfuscation": "x" * self._rng.between(4, 14)} if self._state.rules.obfuscation else {}
@@ -258,6 +284,9 @@ class Telling:
                 **named,
                 arguments=item.arguments,
             )
+            self._calls += 1
+            if self._calls == 2:
+                self._saw("several function calls")
         state.finish(item, status)
         if not self._silent(out):
             state.emit("response.output_item.done", **self._output(out), item=state.shape(item))
@@ -277,8 +306,24 @@ class Telling:
         if status == "cancelled" and state.rules.cancelled_output == "empty":
             listed = []
         state.emit("response.done", response=self._shape([state.shape(item) for item in listed], details, self._usage(status)))
+        self._count_end(status, detail)
         if state.rules.rate_limits == "after_done":
             self._rate_limits()
+
+    def _count_end(self, status: str, detail: str | None) -> None:
+        if self._response.created_at is None:
+            self._saw("missing response.created")
+        match status:
+            case "failed":
+                self._saw("failed response")
+            case "incomplete":
+                self._saw("filtered response" if detail == "content_filter" else "incomplete response")
+            case "completed":
+                kinds = {part.kind for out in self.outputs if out.item is not None for part in out.item.parts}
+                if kinds == {"text"} and self._modalities != ["text"]:
+                    self._saw("text-only answer")
+            case _:
+                pass
 
     def _usage(self, status: str) -> Json | None:
         if status == "failed":

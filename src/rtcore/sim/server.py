@@ -21,6 +21,7 @@ from msgspec.json import Decoder, decode
 from rtcore.sim import _server_edits as edits
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_checks import Fault
+from rtcore.sim._server_draws import calm_options
 from rtcore.sim._server_flow import Flow
 from rtcore.sim._server_plan import CallPlan as CallPlan
 from rtcore.sim._server_plan import MessagePlan as MessagePlan
@@ -93,6 +94,7 @@ class Server:
         state.expires_at = self.options.epoch_s + int(self._expires)
         state.session_event("session.created")
         if state.wire.preview:
+            state.saw("preview dialect")
             state.emit("conversation.created", conversation={"id": state.conversation_id, "object": "realtime.conversation"})
         return self._taken()
 
@@ -128,6 +130,12 @@ class Server:
         due = self._flow.deadline
         return self._expires if due is None else min(due, self._expires)
 
+    def calm(self) -> None:
+        """No faults from now on: what is planned from here speaks, completes, and comes in order. What is under way may finish
+        as it was planned, and the answers of ``rules`` stay; scripted responses lose their faults too."""
+        self._state.calm = True
+        self._state.options = calm_options(self._state.options)
+
     # -- ground truth ---------------------------------------------------------------------------------------------------------
 
     @property
@@ -149,6 +157,18 @@ class Server:
     def refusals(self) -> Sequence[Refusal]:
         """Every error event sent, in order."""
         return self._state.refusals
+
+    @property
+    def plans(self) -> Sequence[ResponsePlan]:
+        """The plan of every response of the conversation, in the order in which they were accepted. As another server's
+        ``ServerOptions.script``, with the same seed, options and inputs, it gives the same bytes."""
+        return self._flow.plans
+
+    @property
+    def happened(self) -> Mapping[str, int]:
+        """The faults that happened on the wire, by their names in the catalogue (``"server: late deltas"``), with how often:
+        once per response, item or event that showed it."""
+        return self._state.happened
 
     @property
     def log(self) -> Sequence[LogEntry]:
@@ -180,6 +200,7 @@ class Server:
             return True
         minutes = self.options.session_s // 60
         message = f"Your session hit the maximum duration of {minutes} minutes."
+        state.saw("session end")
         state.refuse(Fault("session_expired", None, message))
         self.closing = (1001, message)
         return False

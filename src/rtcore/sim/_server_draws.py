@@ -1,0 +1,144 @@
+"""What a server is going to say, drawn from a seed by the weights of its options.
+
+Whoever draws passes a stream that nobody else uses: what one response draws never shifts another's.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import structs
+
+from rtcore.sim._rng import Rng
+from rtcore.sim._server_plan import CallPlan, Interleaving, MessagePlan, PartPlan, ResponsePlan, ServerOptions, Stall
+
+_DETAILS = {"incomplete": ("max_output_tokens", "content_filter"), "failed": ("server_error", "rate_limit_exceeded")}
+_ARGUMENTS = (
+    '{"place":"Paris","unit":"celsius"}',
+    '{"order":4279}',
+    '{"query":"the opening hours of the museum","limit":3}',
+    '{"text":"caf\\u00e9 \\"quoted\\""}',
+    "{}",
+)
+
+
+def draw_plan(
+    rng: Rng,
+    options: ServerOptions,
+    *,
+    spoken_only: bool,
+    text_only: bool,
+    tools: Sequence[Mapping[str, Any]],
+    tool_choice: Any,
+) -> ResponsePlan:
+    """A response by the weights of ``options``. Only declared functions are called; an answer to function results speaks."""
+    names = [tool["name"] for tool in tools if tool.get("type", "function") == "function"]
+    calls: list[MessagePlan | CallPlan] = []
+    if names and not spoken_only and tool_choice != "none" and (tool_choice == "required" or rng.chance(options.call_per_mille)):
+        for _ in range(1 + (rng.below(3) if rng.chance(400) else 0)):
+            calls.append(CallPlan(rng.choice(names), rng.choice(_ARGUMENTS), rng.between(1, 6)))
+    count = 0 if calls and rng.chance(400) else 1 + _weighted(rng, options.message_weights)
+    if calls:
+        count = min(count, 1)
+    output: list[MessagePlan | CallPlan] = []
+    for index in range(count):
+        phase = None
+        if calls or count > 1:
+            phase = "commentary" if calls or index + 1 < count else "final_answer"
+        output.append(MessagePlan(_draw_parts(rng, options, text_only), phase))
+    output += calls
+    ends = _draw_end(rng, options)
+    low = rng.between(*options.delta_ms)
+    stalls: tuple[Stall, ...] = ()
+    if count and rng.chance(options.stall_per_mille):
+        stalls = (Stall(rng.below(count), rng.between(0, options.audio_ms[1] // 2), rng.between(*options.stall_ms) / 1000),)
+    return ResponsePlan(
+        output=tuple(output),
+        think_s=rng.between(*options.think_ms) / 1000,
+        gap_s=rng.between(*options.gap_ms) / 1000,
+        rate_percent=rng.between(*options.rate_percent),
+        delta_ms=(low, rng.between(low, options.delta_ms[1])),
+        ragged=rng.chance(options.ragged_per_mille),
+        burst=rng.between(2, 8) if rng.chance(options.burst_per_mille) else 1,
+        jitter_percent=rng.choice((0, 10, 50, 90)),
+        transcript_lead_ms=rng.choice((0, 300, 1500, 60_000)),
+        interleaving=_draw_interleaving(rng, options),
+        stalls=stalls,
+        ends=ends,
+        detail=None if ends == "completed" else rng.choice(_DETAILS[ends]),
+    )
+
+
+def _draw_parts(rng: Rng, options: ServerOptions, text_only: bool) -> tuple[PartPlan, ...]:
+    if text_only or rng.chance(options.text_per_mille):
+        return (PartPlan("text"),)
+    # The extra samples keep lengths off whole milliseconds, so that rounding up shows.
+    audio = PartPlan(audio_ms=rng.between(*options.audio_ms), extra_samples=rng.below(24))
+    if not rng.chance(options.two_parts_per_mille):
+        return (audio,)
+    other = PartPlan("text") if rng.chance(500) else PartPlan(audio_ms=rng.between(300, 2000), extra_samples=rng.below(24))
+    return (other, audio) if rng.chance(500) else (audio, other)
+
+
+def _draw_interleaving(rng: Rng, options: ServerOptions) -> Interleaving:
+    if not rng.chance(options.interleave_per_mille):
+        return "sequential"
+    kinds: tuple[Interleaving, ...] = ("announced", "ahead", "late_close")
+    return rng.choice(kinds)
+
+
+def _draw_end(rng: Rng, options: ServerOptions) -> Literal["completed", "incomplete", "failed"]:
+    roll = rng.below(1000)
+    if roll < options.failed_per_mille:
+        return "failed"
+    return "incomplete" if roll < options.failed_per_mille + options.incomplete_per_mille else "completed"
+
+
+def _weighted(rng: Rng, weights: Sequence[int]) -> int:
+    roll = rng.below(sum(weights))
+    for index, weight in enumerate(weights):
+        roll -= weight
+        if roll < 0:
+            return index
+    return len(weights) - 1
+
+
+# -- calm -------------------------------------------------------------------------------------------------------------------
+
+_TROUBLES = (
+    "text_per_mille",
+    "two_parts_per_mille",
+    "call_per_mille",
+    "ragged_per_mille",
+    "burst_per_mille",
+    "stall_per_mille",
+    "interleave_per_mille",
+    "incomplete_per_mille",
+    "failed_per_mille",
+    "transcription_failed_per_mille",
+)
+
+
+def calm_options(options: ServerOptions) -> ServerOptions:
+    """The same server without faults: every response speaks, completes, and comes in order."""
+    return structs.replace(options, stragglers=(0, 0), **dict.fromkeys(_TROUBLES, 0))
+
+
+def calm_plan(plan: ResponsePlan, options: ServerOptions) -> ResponsePlan:
+    """A plan without faults, as near to ``plan`` as that allows; a plan that ``calm_options`` drew stays as it is."""
+    spoken = tuple(
+        structs.replace(message, parts=tuple(part for part in message.parts if part.kind == "audio")[:1])
+        for message in plan.output
+        if isinstance(message, MessagePlan)
+    )
+    spoken = tuple(message for message in spoken if message.parts)
+    return structs.replace(
+        plan,
+        output=spoken or (MessagePlan((PartPlan(audio_ms=options.audio_ms[0]),)),),
+        ragged=False,
+        burst=1,
+        interleaving="sequential",
+        stalls=(),
+        stragglers=0,
+        ends="completed",
+        detail=None,
+    )
