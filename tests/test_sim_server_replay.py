@@ -64,7 +64,7 @@ def test_another_plan_in_the_script_shifts_no_other_response() -> None:
 
 @pytest.mark.parametrize("scripted", [False, True])
 def test_a_calm_server_speaks_completes_and_keeps_the_order(scripted: bool) -> None:  # invariant 15
-    rates = {
+    rates: dict[str, Any] = {
         name: 500
         for name in ServerOptions.__struct_fields__
         if name.endswith("_per_mille") and name not in ("failed_per_mille", "incomplete_per_mille")
