@@ -26,6 +26,23 @@ def port(text: str) -> int:
     return _whole(text, 0, 65_535)
 
 
+def percent(text: str) -> int:
+    """A speed in percent, above 0."""
+    return _measure(text, "a speed in percent")
+
+
+def lengths(text: str) -> tuple[int, ...]:
+    """Lengths in milliseconds, above 0, with commas between."""
+    return tuple(_measure(part, "a length in milliseconds") for part in text.split(","))
+
+
+def _measure(text: str, what: str) -> int:
+    try:
+        return _whole(text, 1)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{_short(text)} is not {what}: a whole number above 0") from None
+
+
 def _whole(text: str, least: int, most: int | None = None) -> int:
     try:
         value = int(text)

@@ -12,39 +12,23 @@ import argparse
 import hmac
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
-from urllib.parse import parse_qs, urlsplit
 
 import anyio
-import anyio.abc
 import msgspec
 from anyio.abc import SocketAttribute, SocketStream, TaskStatus
-from websockets.frames import Opcode
-from websockets.http11 import Request, Response
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import BytesLike, Subprotocol
+from websockets.http11 import Request
 
 from rtcore.sim.server import ResponsePlan, Server, ServerOptions, spoken
 from rtcore.sim.voices import Voice
-from rtcore_adapters.cli._arguments import port, seed
+from rtcore_adapters.cli._arguments import lengths, percent, port, seed
+from rtcore_adapters.cli._line import Line, admitted, offered
 from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.voices import load_voices
 
-Dialect = Literal["openai", "azure-preview"]
-
-_HANDSHAKE_S = 10.0
-_GOODBYE_S = 0.5  # what a close frame may take when the server itself is being stopped
-_MAX_MESSAGE = 32 * 1024 * 1024  # an append holds at most 15 MiB (protocol facts, 1.9); what is larger is refused by name
-
 _log = logging.getLogger("rtcore.serve")
-
-# Headers carry keys: the library's log lines go nowhere.
-_MUTE = logging.Logger("rtcore.serve.websocket", level=logging.CRITICAL + 1)
 
 
 async def serve(
@@ -74,16 +58,21 @@ async def serve(
 
     async def talk(stream: SocketStream) -> None:
         nonlocal numbers
-        line = _Line(stream)
-        if (accepted := await line.accept(api_key)) is None:
+        line = Line(stream)
+        if (request := await line.request()) is None:
+            return
+        if api_key is not None and not _has_key(request, api_key):
+            await line.refuse(401, "invalid_api_key", "Incorrect API key provided. Check the key of this server.")
+            return
+        if (accepted := await admitted(line, request)) is None:
             return
         numbers += 1
         dialect, model = accepted
         mine = msgspec.structs.replace(options or ServerOptions(), dialect=dialect, model=model)
-        server = Server(seed=_mixed(seed, numbers), voices=speech, options=mine)
+        server = Server(seed=mixed(seed, numbers), voices=speech, options=mine)
         if opened is not None:
             opened(numbers, server)
-        await line.converse(server)
+        await _converse(line, server)
 
     async def client(stream: SocketStream) -> None:
         async with stream:
@@ -99,166 +88,46 @@ async def serve(
         await listener.serve(client)
 
 
-def _mixed(seed: int, number: int) -> int:
+def mixed(seed: int, number: int) -> int:
     """Neighbouring seeds and numbers must not give the same server: 0 + 2 and 1 + 1 are two."""
     return seed * 1_000_003 + number
 
 
-class _Line:
-    """One client's websocket, fragments joined, pings answered by the library."""
-
-    def __init__(self, stream: SocketStream) -> None:
-        self._stream = stream
-        self._protocol = ServerProtocol(max_size=_MAX_MESSAGE, select_subprotocol=_realtime, logger=_MUTE)
-        self._parts: list[BytesLike] = []
-        stream.extra(SocketAttribute.raw_socket).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    async def accept(self, api_key: str | None) -> tuple[Dialect, str] | None:
-        """The opening handshake: dialect and model of the session to be, or None where it was refused."""
-        with anyio.move_on_after(_HANDSHAKE_S):
-            while self._protocol.handshake_exc is None:
-                data = await self._read()
-                if not data:
-                    return None
-                self._protocol.receive_data(data)
-                for event in self._protocol.events_received():
-                    if isinstance(event, Request):
-                        return await self._answer(event, api_key)
-            await self._write()
-        return None
-
-    async def _answer(self, request: Request, api_key: str | None) -> tuple[Dialect, str] | None:
-        try:
-            found = _session_of(request.path)
-        except ValueError:  # a target such as //[x is no URL
-            found, readable = None, False
-        else:
-            readable = True
-        if api_key is not None and not _has_key(request, api_key):
-            message = "Incorrect API key provided. Check the key of this server."
-            response = _refusal(self._protocol, 401, "invalid_api_key", message)
-        elif not readable:
-            response = _refusal(self._protocol, 400, "invalid_url", "The request's target is not a URL: try /v1/realtime.")
-        elif found is None:
-            message = f"Nothing at {urlsplit(request.path).path}: try /v1/realtime."
-            response = _refusal(self._protocol, 404, "not_found", message)
-        else:
-            response = self._protocol.accept(request)
-        self._protocol.send_response(response)
-        if self._protocol.state is not State.OPEN or found is None:
-            await self._write()
-            return None
-        if found[0] == "openai" and "OpenAI-Beta" in request.headers:
-            # Protocol facts, 1.4: the socket opens and is closed at once.
-            await self._hang_up(4000, "invalid_request_error.beta_api_shape_disabled")
-            return None
-        await self._write()
-        return found
-
-    async def converse(self, server: Server) -> None:
-        """Carry messages and time to the server and its answers back, until one side hangs up."""
-        try:
-            self._send(server.connect(now=anyio.current_time()))
-            while self._protocol.state is State.OPEN:
-                await self._write()
-                due = server.deadline
-                data = await self._read(due)
-                if data is None and due is not None:
-                    # The loop may wake a hair early; the server must see its deadline as reached.
-                    self._send(server.tick(now=max(anyio.current_time(), due)))
-                elif not data:
-                    return
-                else:
-                    self._take(data, server)
-                if server.closing is not None:
-                    await self._hang_up(*server.closing)
-            await self._write()
-        except anyio.BrokenResourceError:
-            pass  # the client went away; its session ends with it
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):
-                await self._hang_up(1001, "the server is stopping")
-            raise
-
-    def _take(self, data: bytes, server: Server) -> None:
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Request | Response) or event.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                continue
-            self._parts.append(event.data)
-            if event.fin:
-                payload, self._parts = b"".join(self._parts), []
-                self._send(server.receive(payload, now=anyio.current_time()))
-
-    def _send(self, messages: Sequence[bytes]) -> None:
-        for message in messages:
-            if self._protocol.state is State.OPEN:
-                self._protocol.send_text(message)
-
-    async def _read(self, deadline: float | None = None) -> bytes | None:
-        """What came: bytes, b"" at the end of the stream, None where the deadline was first."""
-        with anyio.CancelScope(deadline=float("inf") if deadline is None else deadline):
-            try:
-                return await self._stream.receive()
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                return b""
-        return None
-
-    async def _write(self) -> None:
-        if data := b"".join(self._protocol.data_to_send()):
-            await self._stream.send(data)
-
-    async def _hang_up(self, code: int, reason: str) -> None:
-        """Send a close frame, and give the client a moment to hang up: a socket closed over unread data would lose the frame."""
-        if self._protocol.state is not State.OPEN:
-            return
-        self._protocol.send_close(code, reason)
-        with anyio.move_on_after(_GOODBYE_S):
-            try:
-                await self._write()
-                while await self._read():
-                    pass
-            except anyio.BrokenResourceError:
-                pass  # the client was faster
-
-
-# -- the opening handshake --------------------------------------------------------------------------------------------------
-
-
-def _session_of(path: str) -> tuple[Dialect, str] | None:
-    """Dialect and model that a request's path and query ask for (protocol facts, 1.1)."""
-    parts = urlsplit(path)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    match parts.path.rstrip("/"):
-        case "/v1/realtime" | "/openai/v1/realtime":
-            return "openai", query.get("model", "gpt-realtime")
-        case "/openai/realtime" if "api-version" in query:
-            return "azure-preview", query.get("deployment", "gpt-realtime")
-        case _:
-            return None
+async def _converse(line: Line, server: Server) -> None:
+    """Carry messages and time to the server and its answers back, until one side hangs up."""
+    try:
+        line.send(server.connect(now=anyio.current_time()))
+        while line.open:
+            await line.write()
+            due = server.deadline
+            data = await line.read(due)
+            if data is None and due is not None:
+                # The loop may wake a hair early; the server must see its deadline as reached.
+                line.send(server.tick(now=max(anyio.current_time(), due)))
+            elif not data:
+                return
+            else:
+                for message in line.messages(data):
+                    line.send(server.receive(message, now=anyio.current_time()))
+            if server.closing is not None:
+                await line.hang_up(*server.closing)
+        await line.write()
+    except anyio.BrokenResourceError:
+        pass  # the client went away; its session ends with it
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await line.hang_up(1001, "the server is stopping")
+        raise
 
 
 def _has_key(request: Request, api_key: str) -> bool:
     """Whether the key came in any of its three places (protocol facts, 1.2 and 1.3)."""
     given = [value.removeprefix("Bearer ") for value in request.headers.get_all("Authorization")]
     given += request.headers.get_all("api-key")
-    for value in request.headers.get_all("Sec-WebSocket-Protocol"):
-        given += [name.strip().removeprefix("openai-insecure-api-key.") for name in value.split(",")]
+    given += [name.removeprefix("openai-insecure-api-key.") for name in offered(request)]
     # Headers and arguments may hold bytes that are no UTF-8.
     right = api_key.encode(errors="surrogateescape")
     return any(hmac.compare_digest(key.encode(errors="surrogateescape"), right) for key in given)
-
-
-def _refusal(protocol: ServerProtocol, status: int, code: str, message: str) -> Response:
-    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
-    response = protocol.reject(status, msgspec.json.encode(body).decode())
-    del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json"
-    return response
-
-
-def _realtime(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return Subprotocol("realtime") if "realtime" in offered else None
 
 
 # -- the command ------------------------------------------------------------------------------------------------------------
@@ -272,13 +141,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--api-key", help="answer HTTP 401 to any other key")
     parser.add_argument(
         "--rate",
-        type=_percent,
+        type=percent,
         metavar="PERCENT",
         help="speed of the audio against real time: 200 is twice as fast (default: drawn)",
     )
     parser.add_argument(
         "--say",
-        type=_lengths,
+        type=lengths,
         action="append",
         default=[],
         metavar="MS[,MS...]",
@@ -307,7 +176,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _options(options: argparse.Namespace) -> ServerOptions:
     rate = options.rate or 300
-    script: tuple[ResponsePlan, ...] = tuple(spoken(*lengths, rate_percent=rate) for lengths in options.say)
+    script: tuple[ResponsePlan, ...] = tuple(spoken(*each, rate_percent=rate) for each in options.say)
     chosen = ServerOptions(script=script)
     return msgspec.structs.replace(chosen, rate_percent=(rate, rate)) if options.rate else chosen
 
@@ -324,21 +193,3 @@ async def _run(options: argparse.Namespace, chosen: ServerOptions) -> None:
             async for _ in signals:
                 tasks.cancel_scope.cancel()
                 return
-
-
-def _percent(text: str) -> int:
-    return _whole(text, "a speed in percent")
-
-
-def _lengths(text: str) -> tuple[int, ...]:
-    return tuple(_whole(part, "a length in milliseconds") for part in text.split(","))
-
-
-def _whole(text: str, what: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}: a whole number above 0")
-    return value

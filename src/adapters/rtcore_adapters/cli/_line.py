@@ -1,0 +1,182 @@
+"""A client's websocket, as ``serve`` and ``audit`` answer it: the handshake, whole messages, and a close frame that arrives.
+
+Sans-IO below (websockets' ``ServerProtocol``), an anyio stream beneath; fragments are joined and pings answered here. Nothing that
+a client sends is logged, because headers and queries hold keys.
+"""
+
+import logging
+import socket
+from collections.abc import Sequence
+from typing import Literal
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import anyio.abc
+import msgspec
+from anyio.abc import SocketAttribute, SocketStream
+from websockets.frames import Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import BytesLike, Subprotocol
+
+Dialect = Literal["openai", "azure-preview"]
+
+MAX_MESSAGE = 32 * 1024 * 1024
+"""An append holds at most 15 MiB (protocol facts, 1.9); what is larger than this is refused by name."""
+
+_HANDSHAKE_S = 10.0
+_GOODBYE_S = 0.5  # what a close frame may take when the server itself is being stopped
+
+# Headers carry keys: the library's log lines go nowhere.
+_MUTE = logging.Logger("rtcore.line", level=logging.CRITICAL + 1)
+
+
+class Line:
+    """One client. First ``request``, then ``accept`` or ``refuse``, then messages until ``open`` is false.
+
+    Reading and writing raise ``anyio.BrokenResourceError`` where the client is gone in the middle of something. One task reads;
+    any may write.
+    """
+
+    def __init__(self, stream: SocketStream) -> None:
+        self._stream = stream
+        self._protocol = ServerProtocol(max_size=MAX_MESSAGE, select_subprotocol=self._select, logger=_MUTE)
+        self._subprotocol: str | None = None
+        self._parts: list[BytesLike] = []
+        self._writing = anyio.Lock()
+        stream.extra(SocketAttribute.raw_socket).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    # -- the opening handshake ----------------------------------------------------------------------------------------------
+
+    async def request(self) -> Request | None:
+        """The client's opening request; None where it is no websocket's, or does not come in time."""
+        with anyio.move_on_after(_HANDSHAKE_S):
+            while self._protocol.handshake_exc is None:
+                data = await self.read()
+                if not data:
+                    return None
+                self._protocol.receive_data(data)
+                for event in self._protocol.events_received():
+                    if isinstance(event, Request):
+                        return event
+            await self.write()
+        return None
+
+    async def accept(self, request: Request, subprotocol: str | None) -> bool:
+        """Open the line, naming the subprotocol chosen of those that were offered; false where the request is not acceptable."""
+        self._subprotocol = subprotocol
+        self._protocol.send_response(self._protocol.accept(request))
+        await self.write()
+        return self.open
+
+    async def refuse(self, status: int, code: str, message: str) -> None:
+        """Answer an HTTP status instead, with a body as this protocol's servers write it."""
+        body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+        response = self._protocol.reject(status, msgspec.json.encode(body).decode())
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = "application/json"
+        self._protocol.send_response(response)
+        await self.write()
+
+    def _select(self, protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        return next((name for name in offered if name == self._subprotocol), None)
+
+    # -- messages -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._protocol.state is State.OPEN
+
+    @property
+    def closed_by_client(self) -> tuple[int, str] | None:
+        """Code and reason of the client's close frame, once it came."""
+        frame = self._protocol.close_rcvd
+        return (frame.code, frame.reason) if frame is not None else None
+
+    def send(self, messages: Sequence[bytes]) -> None:
+        """Queue text messages; ``write`` sends them. Ignored once the line is closing."""
+        for message in messages:
+            if self.open:
+                self._protocol.send_text(message)
+
+    def messages(self, data: bytes) -> list[bytes]:
+        """What the client said in ``data``: whole messages. Pongs and the like wait for ``write``."""
+        whole: list[bytes] = []
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Request | Response) or event.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                continue
+            self._parts.append(event.data)
+            if event.fin:
+                whole.append(b"".join(self._parts))
+                self._parts = []
+        return whole
+
+    async def read(self, deadline: float | None = None) -> bytes | None:
+        """What came: bytes, b"" at the end of the stream, None where the deadline was first."""
+        with anyio.CancelScope(deadline=float("inf") if deadline is None else deadline):
+            try:
+                return await self._stream.receive()
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return b""
+        return None
+
+    async def write(self) -> None:
+        """Send what is queued."""
+        async with self._writing:
+            if data := b"".join(self._protocol.data_to_send()):
+                await self._stream.send(data)
+
+    async def hang_up(self, code: int, reason: str) -> None:
+        """Send a close frame, and give the client a moment to hang up: a socket closed over unread data would lose the frame."""
+        if not self.open:
+            return
+        self._protocol.send_close(code, reason)
+        with anyio.move_on_after(_GOODBYE_S):
+            try:
+                await self.write()
+                while await self.read():
+                    pass
+            except anyio.BrokenResourceError:
+                pass  # the client was faster
+
+
+def session_of(path: str) -> tuple[Dialect, str] | None:
+    """Dialect and model that a request's path and query ask for (protocol facts, 1.1). ValueError where it is no URL."""
+    parts = urlsplit(path)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    match parts.path.rstrip("/"):
+        case "/v1/realtime" | "/openai/v1/realtime":
+            return "openai", query.get("model", "gpt-realtime")
+        case "/openai/realtime" if "api-version" in query:
+            return "azure-preview", query.get("deployment", "gpt-realtime")
+        case _:
+            return None
+
+
+def offered(request: Request) -> tuple[str, ...]:
+    """The subprotocols that a request offers, in order."""
+    return tuple(
+        name.strip() for value in request.headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",") if name.strip()
+    )
+
+
+async def admitted(line: Line, request: Request) -> tuple[Dialect, str] | None:
+    """Answer a request for a simulated session: dialect and model, or None where it was refused (its words say why)."""
+    try:
+        found = session_of(request.path)
+    except ValueError:  # a target such as //[x is no URL
+        await line.refuse(400, "invalid_url", "The request's target is not a URL: try /v1/realtime.")
+        return None
+    if found is None:
+        await line.refuse(404, "not_found", f"Nothing at {urlsplit(request.path).path}: try /v1/realtime.")
+        return None
+    if not await line.accept(request, "realtime" if "realtime" in offered(request) else None):
+        return None
+    if found[0] == "openai" and "OpenAI-Beta" in request.headers:
+        # Protocol facts, 1.4: the socket opens and is closed at once.
+        await line.hang_up(4000, "invalid_request_error.beta_api_shape_disabled")
+        return None
+    return found
