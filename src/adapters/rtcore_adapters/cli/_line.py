@@ -1,7 +1,7 @@
 """A client's websocket, as ``serve`` and ``audit`` answer it: the handshake, whole messages, and a close frame that arrives.
 
-Sans-IO below (websockets' ``ServerProtocol``), an anyio stream beneath; fragments are joined and pings answered here. Nothing that
-a client sends is logged, because headers and queries hold keys.
+Sans-IO below (websockets' ``ServerProtocol``), an anyio stream beneath; fragments are joined and pings answered here. What a
+client sends is never logged, because headers and queries hold keys.
 """
 
 import logging
