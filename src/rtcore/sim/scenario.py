@@ -100,6 +100,8 @@ class Scenario(Struct, frozen=True):
     """How many server messages come once more, under the number of a connection that is gone."""
     microphone: bool = False
     """The user is heard by the server's own detector in real microphone audio."""
+    core: dict[str, Any] = {}
+    """Options of the core's ``Config``, laid over those that follow from the rest: how a policy sets what no field names."""
     stream: NetworkOptions = NetworkOptions()
     speaker: SpeakerOptions = SpeakerOptions()
     server: ServerOptions = ServerOptions()
@@ -133,9 +135,8 @@ class Scenario(Struct, frozen=True):
             session["tools"] = list(TOOLS)
         server = self.server
         connection = {"dialect": server.dialect, "url": "ws://localhost/openai", "api_key": "none", "model": server.model}
-        return Config.model_validate(
-            {"connection": connection, "session": session, "context": self.context, "playout": {"lead_ms": self.lead_ms}}
-        )
+        options = {"connection": connection, "session": session, "context": self.context, "playout": {"lead_ms": self.lead_ms}}
+        return Config.model_validate(_laid_over(options, self.core) if self.core else options)
 
     def __str__(self) -> str:
         server = f"{self.server.dialect}, {self.detection or 'manual turns'}"
@@ -227,3 +228,12 @@ def _draw_server(rng: Rng) -> ServerOptions:
         stall_per_mille=400 if rng.chance(200) else 60,
         call_per_mille=rng.choice((100, 250, 600)),
     )
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """``below`` with what ``above`` says instead, object by object."""
+    both = dict(below)
+    for name, value in above.items():
+        under = both.get(name)
+        both[name] = _laid_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return both
