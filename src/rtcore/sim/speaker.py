@@ -1,36 +1,39 @@
 """A loudspeaker in virtual time that remembers every sample a person could hear, and when.
 
-It is the clock of DESIGN section 3: a FIFO of PCM with a counter. A queue feeds a device block by block; the device sounds what
-it took ``buffer_ms`` later, on a crystal that drifts. What the device holds goes on sounding until a flush takes effect.
-Nothing is simulated per block: positions are integers of the device's own sample clock, and ``advance`` computes what happened
-since.
+It is the clock of DESIGN section 3: a FIFO of PCM with a counter (``_speaker_fifo``), whose owner tells the core what it can:
+positions, answers to flushes, underruns. What it tells may be late, missing, told twice, wrong, or known to a mark only; what
+became audible is in ``Speaker.spans`` and ``Speaker.stops`` all the same, and ``Speaker.happened`` counts which faults came up.
 
 Times are integer nanoseconds of virtual time.
 """
 
-from collections import deque
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rtcore._clock import Clock
 from rtcore._formats import PCM16_24K, AudioFormat
 from rtcore.sim._rng import Rng
+from rtcore.sim._speaker_fifo import Fifo
+from rtcore.sim._speaker_fifo import Span as Span
 
 MILLISECOND = 1_000_000
 """In nanoseconds, the unit of virtual time."""
+LARGE_BUFFER_MS = 160
+"""A device that holds more than this when it is flushed counts as one with a large buffer."""
 _PPM = 1_000_000
-_SECOND = 1_000_000_000
+_ECHO_MS = 3_000
+"""The latest second answer to a flush."""
 
 
 class SpeakerOptions(Struct, frozen=True):
     """What kind of device this is. Milliseconds, unless the name says otherwise."""
 
     buffer_ms: int = 40
-    """From a block's way into the device to its sound."""
+    """From a block's way into the device to its sound; up to 500."""
     block_ms: int = 20
     drift_ppm: int = 0
-    """How fast its crystal runs against virtual time."""
+    """How fast its crystal runs against virtual time; up to 500 either way."""
     report_ms: int = 20
     stop_ms: tuple[int, int] = (0, 40)
     """Least and most time from a flush to the silence."""
@@ -44,8 +47,20 @@ class SpeakerOptions(Struct, frozen=True):
     """How many flushes take effect only after the declared latency."""
     missing_per_mille: int = 0
     """How many flushes are obeyed but never answered (B29)."""
+    duplicate_per_mille: int = 0
+    """How many answers are given once more, at once or up to 3 s later, when newer generations sound (C21)."""
+    wrong_per_mille: int = 0
+    """How many answers are not the truth: less, more, or more than was ever handed over (C08)."""
     stale_per_mille: int = 0
     """How many reports are followed by one of a generation long gone, or by a smaller one (C21)."""
+    marks_ms: int = 0
+    """0: positions are exact. Else they are known only where a mark was passed: at every so many ms of handed-over audio, and at
+    its end once ``Drain`` said that it is the end. Reports come when a mark is passed, and an answer is the last one passed, as
+    telephone media streams have it (F019, F020)."""
+    reports: Literal["all", "answers only", "none"] = "all"
+    """Whether it tells its position at all; with "none" no flush is ever answered either."""
+    late_pause_ms: tuple[int, int] = (0, 0)
+    """Least and most time until a pause takes effect; what sounds until then is heard, and reported."""
     hold_tail: bool = False
     """It sounds whole blocks only, until ``Drain`` says that nothing more comes (resamplers and jitter buffers do this)."""
     pause: bool = True
@@ -55,20 +70,13 @@ class SpeakerOptions(Struct, frozen=True):
     @property
     def clock(self) -> Clock:
         """The capabilities that it declares to the core."""
-        return Clock(pause=self.pause, report_ms=self.report_ms, flush_latency_ms=self.flush_latency_ms)
-
-
-class Span(Struct, frozen=True, gc=False):
-    """Sound: these samples of this generation, the first of them audible from ``at`` on, the last until ``until``.
-
-    ``index`` is the first sample's place in its generation's audible signal.
-    """
-
-    at: int
-    until: int
-    generation: int
-    index: int
-    pcm: memoryview
+        return Clock(
+            pause=self.pause,
+            report_ms=self.marks_ms or self.report_ms,
+            # Without reports a position can only be reckoned from the hand-over, and sound comes so much later.
+            latency_ms=0 if self.reports == "all" else self.buffer_ms + self.block_ms,
+            flush_latency_ms=self.flush_latency_ms,
+        )
 
 
 class Stop(Struct, frozen=True, gc=False):
@@ -78,9 +86,26 @@ class Stop(Struct, frozen=True, gc=False):
     asked_at: int
     at: int
     samples: int
+    """The truth."""
     answered: bool
     """An answer was or will be given, at ``answer_at``."""
     answer_at: int
+    told: int | None = None
+    """What the answer says; None if there is none."""
+    handed: int = 0
+    """Samples of the generation that had been handed over."""
+    faults: tuple[str, ...] = ()
+    """Why the answer is not the truth within the declared time, by the names of the catalogue. "marks only" and "no reports" are
+    what the device is: it is entitled to them. "wrong answer" is a lie: the core cannot but believe it."""
+
+
+class Loss(Struct, frozen=True, gc=False):
+    """The device was lost: when, and how many samples of the newest generation had sounded and had been reported by then."""
+
+    at: int
+    generation: int
+    samples: int
+    reported: int
 
 
 class Report(Struct, frozen=True, gc=False):
@@ -100,7 +125,7 @@ class _Flushing(Struct):
     answer_at: int
     answered: bool
     stopped: bool = False
-    samples: int = 0
+    told: int | None = None
 
 
 class Speaker:
@@ -108,117 +133,210 @@ class Speaker:
 
     def __init__(self, options: SpeakerOptions, rng: Rng, audio: AudioFormat = PCM16_24K) -> None:
         self.options = options
-        self.spans: list[Span] = []
-        """Everything that was audible, in order, complete up to the last ``advance``."""
         self.stops: list[Stop] = []
         """Every flush that took effect."""
+        self.losses: list[Loss] = []
+        """Every time the device was lost."""
+        self.happened: dict[str, int] = {}
+        """How often each fault came up, by its name in the catalogue."""
         self.paused = False
+        """It holds. A late pause does so only once it has taken effect."""
+        self.lost = False
+        """It neither sounds nor answers, until it is restored."""
+        self.next_at: int | None = None
+        """When ``step`` is due."""
         self._rng = rng
+        self._echo_rng = rng.beside("duplicate answers")
+        self._wrong_rng = rng.beside("wrong answers")
+        self._pause_rng = rng.beside("late pauses")
+        self._rates = options  # with every fault switched off once all is calm
         self._audio = audio
-        self._rate = audio.rate * (_PPM + options.drift_ppm)
         self._width = audio.sample_width
-        self._block = audio.samples(options.block_ms)
-        self._lag = audio.samples(options.buffer_ms)
-        self._queue: deque[tuple[int, memoryview]] = deque()
-        self._queued = 0
-        self._ready: deque[tuple[int, int, memoryview]] = deque()  # device position, generation, samples
-        self._pull_at = 0  # device position of the next block to be filled
+        self._fifo = Fifo(
+            audio,
+            buffer_ms=options.buffer_ms,
+            block_ms=options.block_ms,
+            drift_ppm=options.drift_ppm,
+            hold_tail=options.hold_tail,
+        )
+        self._mark = audio.samples(options.marks_ms)
+        self._now = 0
         self._held_at = 0  # device position at which a pause holds
+        self._pause_at: int | None = None  # when a pause takes effect
         self._flushing: list[_Flushing] = []
-        self._sounded: dict[int, int] = {}
-        self._drained: set[int] = set()
-        self._newest = 0
+        self._echoes: list[tuple[int, Report]] = []
+        self._handed: dict[int, int] = {}
+        self._ends: dict[int, int] = {}  # of each generation, the last mark that a Drain set
         self._reported: dict[int, int] = {}
+        self._settled = 0
         self._report_at: int | None = None
-        self._dry = True
         self._latency_drawn: tuple[int, int, bool] = self._draw_latency()
 
     # -- what the core asks for --------------------------------------------------------------------------------------------
 
     def play(self, generation: int, pcm: bytes | memoryview, *, now: int) -> None:
         """Append whole samples to the queue."""
-        self.advance(now)
         view = memoryview(pcm)
-        if len(view) % self._width:
+        count, rest = divmod(len(view), self._width)
+        if rest:
             raise ValueError(f"play() takes whole samples of {self._width} bytes, got {len(view)} bytes")
-        if not view:
+        if self._flushing or self.paused or self._pause_at is not None:
+            self.advance(now)
+        elif now > self._now:
+            self._now = now
+        if not count:
             return
-        self._queue.append((generation, view))
-        self._queued += len(view) // self._width
-        self._drained.discard(generation)
-        self._newest = max(self._newest, generation)
-        self._arm(now)
+        self._handed[generation] = self._handed.get(generation, 0) + count
+        if self.lost:
+            return
+        self._fifo.append(generation, view, count, self._position())
+        if self._report_at is None:
+            self._arm()
 
     def drain(self, generation: int, *, now: int) -> None:
         """Nothing more comes for now: the tail may sound."""
         self.advance(now)
-        self._drained.add(generation)
-        self._newest = max(self._newest, generation)
-        self._arm(now)
+        if self.lost:
+            return
+        fifo = self._fifo
+        fifo.drained.add(generation)
+        fifo.newest = max(fifo.newest, generation)
+        if self._mark:
+            self._ends[generation] = self._handed.get(generation, 0)
+            self._report_at = None  # the end may come before the next mark, or be past
+        if self._report_at is None:
+            self._arm()
 
     def flush(self, generation: int, *, now: int) -> None:
         """Forget every queued sample up to this generation; the device itself falls silent a little later, then answers."""
         self.advance(now)
-        kept = deque(entry for entry in self._queue if entry[0] > generation)
-        self._queued = sum(len(view) for _, view in kept) // self._width
-        self._queue = kept
+        if self.lost:
+            self._note_stop(generation, now, now, None, now, ("device lost",))
+            return
+        fifo = self._fifo
+        fifo.drop(generation)
+        if fifo.inside > self._audio.samples(LARGE_BUFFER_MS):
+            self._count("large buffer")
         stop, answer, answered = self._latency_drawn
         self._latency_drawn = self._draw_latency()
         stop_at = now + stop
         if self.paused:  # a held device is silent already, and what it holds is never heard
             stop_at = now
-            self._ready.clear()
-            self._pull_at = self.position(now)
+            fifo.empty(self._crystal(now))
         if self._flushing:
             stop_at = max(stop_at, self._flushing[-1].stop_at)
         self._flushing.append(_Flushing(generation, now, stop_at, stop_at + answer, answered))
-        self.paused = False
+        self.paused, self._pause_at = False, None
+        self._schedule()
         self.advance(now)
 
     def pause(self, *, now: int) -> None:
-        """Hold, without losing a sample."""
+        """Hold, without losing a sample; in a device whose pauses are late, a while later."""
         self.advance(now)
-        if not self.paused:
-            self.paused, self._held_at = True, self.position(now)
+        if self.paused or self.lost:
+            return
+        if self._rates.late_pause_ms[1]:
+            if self._pause_at is None:
+                self._pause_at = now + self._pause_rng.between(*self._rates.late_pause_ms) * MILLISECOND
+                self._schedule()
+        else:
+            self._hold(now)
 
     def resume(self, *, now: int) -> None:
         """Go on from the very sample at which it held."""
         self.advance(now)
+        self._pause_at = None
         if self.paused:
             self.paused = False
-            shift = self.position(now) - self._held_at
-            self._ready = deque((at + shift, generation, view) for at, generation, view in self._ready)
-            self._pull_at += shift
-            self._arm(now)
+            self._fifo.shift(self._crystal(now) - self._held_at)
+            if self._report_at is None:
+                self._arm()
+        self._schedule()
+
+    # -- what becomes of the device ------------------------------------------------------------------------------------------
+
+    def lose(self, *, now: int) -> None:
+        """The device is gone: silence at once, what was queued is gone with it, and nothing is answered (F100)."""
+        self.advance(now)
+        if self.lost:
+            return
+        self.lost = True
+        self._count("device lost")
+        fifo = self._fifo
+        newest = fifo.newest
+        self.losses.append(Loss(now, newest, fifo.sounded.get(newest, 0), self._reported.get(newest, 0)))
+        for job in self._flushing:
+            if job.stopped:
+                for index, stop in enumerate(self.stops):
+                    if stop.generation == job.generation:
+                        faults = (*stop.faults, "device lost")
+                        self.stops[index] = structs.replace(stop, answered=False, told=None, faults=faults)
+            else:
+                self._note_stop(job.generation, job.asked_at, now, None, now, ("device lost",))
+        fifo.drop(newest)
+        fifo.empty(self._crystal(now))
+        self._flushing.clear()
+        self._echoes.clear()
+        self.paused, self._pause_at, self._report_at = False, None, None
+        self._schedule()
+
+    def restore(self, *, now: int) -> None:
+        """The device is back, and empty."""
+        self.advance(now)
+        if self.lost:
+            self.lost = False
+            self._fifo.empty(self._crystal(now))
+
+    def calm(self) -> None:
+        """From now on no faults. What is under way may finish; what the device *is* (buffer, drift, marks, no reports) stays, and
+        a lost device stays lost until it is restored."""
+        self._rates = structs.replace(
+            self.options,
+            late_per_mille=0,
+            slow_per_mille=0,
+            missing_per_mille=0,
+            duplicate_per_mille=0,
+            wrong_per_mille=0,
+            stale_per_mille=0,
+            late_pause_ms=(0, 0),
+        )
+        stop, answer, answered = self._latency_drawn
+        if not answered or stop + answer > self.options.flush_latency_ms * MILLISECOND:
+            self._latency_drawn = self._draw_latency()
 
     # -- what it tells -----------------------------------------------------------------------------------------------------
-
-    @property
-    def next_at(self) -> int | None:
-        """When ``step`` is due."""
-        at = self._report_at
-        for job in self._flushing:
-            due = job.answer_at if job.stopped else job.stop_at
-            if at is None or due < at:
-                at = due
-        return at
 
     def step(self, now: int) -> list[Report]:
         """What it has to say now: answers first, then its position, then a buffer that ran dry."""
         self.advance(now)
         reports: list[Report] = []
-        for job in [job for job in self._flushing if job.stopped and job.answer_at <= now]:
-            self._flushing.remove(job)
-            if job.answered:
-                reports.append(Report("flushed", job.generation, job.samples))
+        if self._flushing:
+            for job in [job for job in self._flushing if job.stopped and job.answer_at <= now]:
+                self._flushing.remove(job)
+                if job.told is not None:
+                    reports.append(self._answer(job.generation, job.told, now))
+        if self._echoes:
+            for echo in [echo for echo in self._echoes if echo[0] <= now]:
+                self._echoes.remove(echo)
+                self._count("duplicate answer")
+                reports.append(echo[1])
         if self._report_at is not None and self._report_at <= now:
-            reports += self._position_reports(now)
+            self._report_at = None
+            self._positions(now, reports)
+        self._schedule()
         return reports
+
+    @property
+    def spans(self) -> list[Span]:
+        """Everything that was audible, in order, complete up to the last ``advance``."""
+        self._catch_up()
+        return self._fifo.spans
 
     @property
     def pending(self) -> int:
         """Samples handed over that have neither sounded nor been flushed."""
-        return self._queued + sum(len(view) for _, _, view in self._ready) // self._width
+        self._catch_up()
+        return self._fifo.pending
 
     @property
     def flushing(self) -> bool:
@@ -227,7 +345,8 @@ class Speaker:
 
     def sounded(self, generation: int) -> int:
         """Samples of this generation that have been audible, as of the last ``advance``."""
-        return self._sounded.get(generation, 0)
+        self._catch_up()
+        return self._fifo.sounded.get(generation, 0)
 
     @property
     def next_stop_latency(self) -> int:
@@ -236,128 +355,193 @@ class Speaker:
 
     def reaches(self, generation: int, samples: int) -> int | None:
         """When this many samples of the generation will have been audible, as far as it is known now; None if past or unknown."""
-        missing = samples - self._sounded.get(generation, 0)
-        if missing <= 0 or self.paused or self._flushing:
+        if self.paused or self._flushing:
             return None
-        for at, owner, view in self._ready:
-            count = len(view) // self._width
-            if owner == generation:
-                if missing <= count:
-                    return self.time_of(at + missing)
-                missing -= count
-        at = self._pull_at + self._lag
-        for owner, view in self._queue:
-            count = len(view) // self._width
-            if owner == generation and missing <= count:
-                return self.time_of(at + missing)
-            missing -= count if owner == generation else 0
-            at += count
-        return None
+        self._catch_up()
+        position = self._fifo.reaches(generation, samples)
+        return None if position is None else self._fifo.time_of(position)
 
     # -- the device --------------------------------------------------------------------------------------------------------
 
-    def position(self, time: int) -> int:
-        """How many samples the device's crystal has counted by then."""
-        return time * self._rate // (_SECOND * _PPM)
-
-    def time_of(self, position: int) -> int:
-        """The first nanosecond at which the crystal has counted that far."""
-        return -(-position * _SECOND * _PPM // self._rate)
-
-    def _arm(self, now: int) -> None:
-        if self._report_at is None and self.pending:
-            self._report_at = now + self.options.report_ms * MILLISECOND
-
     def advance(self, now: int) -> None:
         """Let everything happen that happens up to now."""
+        if self._pause_at is not None and self._pause_at <= now:
+            self._reach(self._pause_at)
+            self._count("late pause")
+            self._hold(self._pause_at)
         for job in self._flushing:
             if not job.stopped and job.stop_at <= now:
-                self._run(job.stop_at)
+                self._reach(job.stop_at)
                 self._silence(job)
-        self._run(now)
+        self._reach(now)
 
-    def _run(self, now: int) -> None:
-        position = self._held_at if self.paused else self.position(now)
-        if self._pull_at <= position and not (self._flushing and not self._flushing[-1].stopped):
-            self._pull(position)
-        ready = self._ready
-        width = self._width
-        while ready and ready[0][0] < position:
-            at, generation, view = ready.popleft()
-            count = len(view) // width
-            if at + count > position:
-                count = position - at
-                ready.appendleft((position, generation, view[count * width :]))
-                view = view[: count * width]
-            index = self._sounded.get(generation, 0)
-            self.spans.append(Span(self.time_of(at), self.time_of(at + count), generation, index, view))
-            self._sounded[generation] = index + count
+    def _reach(self, now: int) -> None:
+        self._now = max(self._now, now)
+        self._catch_up()
 
-    def _pull(self, position: int) -> None:
-        while self._pull_at <= position:
-            due = ((position - self._pull_at) // self._block + 1) * self._block
-            take = min(due, self._available())
-            if not take:
-                self._pull_at += due
-                return
-            self._dry = False
-            at = self._pull_at + self._lag
-            left = take
-            while left:
-                generation, view = self._queue[0]
-                count = min(left, len(view) // self._width)
-                self._ready.append((at, generation, view[: count * self._width]))
-                if count * self._width == len(view):
-                    self._queue.popleft()
-                else:
-                    self._queue[0] = (generation, view[count * self._width :])
-                at += count
-                left -= count
-            self._queued -= take
-            self._pull_at += -(-take // self._block) * self._block
+    def _catch_up(self) -> None:
+        flushing = self._flushing
+        self._fifo.reach(self._position(), taking=not (flushing and not flushing[-1].stopped))
 
-    def _available(self) -> int:
-        if self.options.hold_tail and self._newest not in self._drained:
-            return self._queued - self._queued % self._block
-        return self._queued
+    def _crystal(self, now: int) -> int:
+        return self._fifo.position(now)
+
+    def _position(self) -> int:
+        return self._held_at if self.paused else self._fifo.position(self._now)
+
+    def _hold(self, now: int) -> None:
+        self.paused, self._pause_at = True, None
+        self._held_at = self._crystal(now)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        at = self._report_at
+        for job in self._flushing:
+            due = job.answer_at if job.stopped else job.stop_at
+            if at is None or due < at:
+                at = due
+        for due, _ in self._echoes:
+            if at is None or due < at:
+                at = due
+        if self._pause_at is not None and (at is None or self._pause_at < at):
+            at = self._pause_at
+        self.next_at = at
 
     def _silence(self, job: _Flushing) -> None:
         job.stopped = True
-        job.samples = self._sounded.get(job.generation, 0)
-        self._ready.clear()  # nothing newer can be in the device: it takes no block between a flush and its silence
-        self._pull_at = self.position(job.stop_at)
-        self._dry = True
-        self.stops.append(Stop(job.generation, job.asked_at, job.stop_at, job.samples, job.answered, job.answer_at))
+        fifo = self._fifo
+        truth = fifo.sounded.get(job.generation, 0)
+        fifo.empty(self._crystal(job.stop_at))  # nothing newer is in it: it takes no block between a flush and its silence
+        faults: list[str] = []
+        allowed = job.asked_at + self.options.flush_latency_ms * MILLISECOND
+        if self.options.reports != "all":
+            self._count("no reports")
+        if self.options.reports == "none":
+            faults.append("no reports")
+        elif not job.answered:
+            faults.append("missing answer")
+        else:
+            if job.answer_at > allowed:
+                faults.append("slow answer" if job.stop_at > allowed else "late answer")
+            job.told = self._told(job.generation, truth, faults)
+        if truth * abs(self.options.drift_ppm) >= _PPM:
+            self._count("drift")
+        self._note_stop(job.generation, job.asked_at, job.stop_at, job.told, job.answer_at, tuple(faults))
+        self._schedule()
 
-    def _position_reports(self, now: int) -> list[Report]:
-        reports: list[Report] = []
-        for generation, count in self._sounded.items():
-            if count > self._reported.get(generation, 0) and not self._settled(generation):
-                self._reported[generation] = count
-                reports.append(Report("played", generation, count))
-                if self.options.stale_per_mille and self._rng.chance(self.options.stale_per_mille):
-                    reports.append(self._stale(generation, count))
-        if len(self._sounded) > 4:
-            for generation in [old for old in self._sounded if old < self._newest - 4]:
-                del self._sounded[generation]
-        busy = bool(self._ready) or bool(self._available())
-        if not busy and not self._dry:
-            self._dry = True
-            if self._newest not in self._drained and not self._settled(self._newest):
-                reports.append(Report("underrun", self._newest))
-        self._report_at = now + self.options.report_ms * MILLISECOND if busy and not self.paused else None
-        return reports
+    def _told(self, generation: int, truth: int, faults: list[str]) -> int:
+        """What the answer will say."""
+        handed = self._handed.get(generation, 0)
+        rng = self._wrong_rng
+        if self._rates.wrong_per_mille and rng.chance(self._rates.wrong_per_mille):
+            faults.append("wrong answer")
+            kind = rng.below(3)
+            if kind == 0 and truth:
+                return rng.below(truth)
+            if kind == 1 and handed > truth:
+                return rng.between(truth + 1, handed)
+            return handed + rng.between(1, self._audio.rate)
+        told = self._known(generation, truth)
+        if told != truth:
+            faults.append("marks only")
+        return told
 
-    def _settled(self, generation: int) -> bool:
-        return bool(self.stops) and self.stops[-1].generation >= generation
+    def _note_stop(
+        self, generation: int, asked_at: int, at: int, told: int | None, answer_at: int, faults: tuple[str, ...]
+    ) -> None:
+        for fault in faults:
+            if fault not in ("no reports", "device lost"):
+                self._count(fault)
+        truth, handed = self._fifo.sounded.get(generation, 0), self._handed.get(generation, 0)
+        self.stops.append(Stop(generation, asked_at, at, truth, told is not None, answer_at, told, handed, faults))
+        self._settled = max(self._settled, generation)
+        oldest = generation - 4  # what is older than that is never asked about
+        self._fifo.forget(oldest)
+        for counts in (self._handed, self._ends, self._reported):
+            for old in [number for number in counts if number < oldest]:
+                del counts[old]
+
+    def _count(self, fault: str) -> None:
+        self.happened[fault] = self.happened.get(fault, 0) + 1
+
+    # -- positions -----------------------------------------------------------------------------------------------------------
+
+    def _known(self, generation: int, count: int) -> int:
+        """How much of ``count`` samples the device's owner can know of."""
+        if not self._mark:
+            return count
+        end = self._ends.get(generation, 0)
+        return max(count - count % self._mark, end if end <= count else 0)
+
+    def _arm(self) -> None:
+        """Sound is on its way: when is there something to report?"""
+        if self._mark:
+            self._report_at = self._next_mark()
+        elif self._fifo.pending:
+            self._report_at = self._now + self.options.report_ms * MILLISECOND
+        self._schedule()
+
+    def _next_mark(self) -> int | None:
+        """When the next mark can be passed at the earliest; None if nothing sounds."""
+        fifo = self._fifo
+        newest = fifo.newest
+        if newest <= self._settled or self.paused:
+            return None
+        count = fifo.sounded.get(newest, 0)
+        if self._known(newest, count) > self._reported.get(newest, 0):
+            return self._now
+        begins = fifo.next_sound()
+        if begins is None:
+            return None
+        mark = count - count % self._mark + self._mark
+        end = self._ends.get(newest, 0)
+        if count < end < mark:
+            mark = end
+        return max(fifo.time_of(begins + mark - count), self._now + 1)
+
+    def _positions(self, now: int, reports: list[Report]) -> None:
+        fifo = self._fifo
+        tells = self.options.reports == "all"
+        stale = self._rates.stale_per_mille
+        for generation, count in fifo.sounded.items():
+            if generation <= self._settled or not tells:
+                continue
+            told = self._known(generation, count) if self._mark else count
+            if told > self._reported.get(generation, 0):
+                self._reported[generation] = told
+                reports.append(Report("played", generation, told))
+                if stale and self._rng.chance(stale):
+                    self._count("stale report")
+                    reports.append(self._stale(generation, told))
+        busy = fifo.busy
+        if not busy and not fifo.dry:
+            fifo.dry = True
+            if fifo.newest not in fifo.drained and fifo.newest > self._settled:
+                self._count("underrun")
+                if tells and not self._mark:
+                    reports.append(Report("underrun", fifo.newest))
+        if self._mark:
+            self._report_at = self._next_mark()
+        elif busy and not self.paused:
+            self._report_at = now + self.options.report_ms * MILLISECOND
 
     def _stale(self, generation: int, count: int) -> Report:
         if generation > 1 and self._rng.chance(500):
             return Report("played", generation - 1, self._rng.below(count + 1))
         return Report("played", generation, self._rng.below(count + 1))
 
+    # -- answers -------------------------------------------------------------------------------------------------------------
+
+    def _answer(self, generation: int, told: int, now: int) -> Report:
+        answer = Report("flushed", generation, told)
+        rng = self._echo_rng
+        if self._rates.duplicate_per_mille and rng.chance(self._rates.duplicate_per_mille):
+            wait = rng.between(0, 60 if rng.chance(400) else _ECHO_MS)
+            self._echoes.append((now + wait * MILLISECOND, answer))
+        return answer
+
     def _draw_latency(self) -> tuple[int, int, bool]:
-        options, rng = self.options, self._rng
+        options, rng = self._rates, self._rng
         if rng.chance(options.missing_per_mille):
             return rng.between(*options.stop_ms) * MILLISECOND, 0, False
         if rng.chance(options.slow_per_mille):
