@@ -30,13 +30,10 @@ class Expected(NamedTuple):
 class EditAudit:
     """Owner of invariants 4, 5 and 6."""
 
-    def __init__(
-        self, ledger: Ledger, truth: Mapping[str, ServerItem], *, own_index: bool, allowance: int, bound_ms: int
-    ) -> None:
+    def __init__(self, ledger: Ledger, truth: Mapping[str, ServerItem], *, own_index: bool, bound_ms: int) -> None:
         self._ledger = ledger
         self._truth = truth
         self._own_index = own_index
-        self._allowance = allowance
         self._bound_ms = bound_ms
 
     # -- what the core sends -------------------------------------------------------------------------------------------------
@@ -111,7 +108,7 @@ class EditAudit:
         if not response.done and ledger.now < response.dead_at + _UNANNOUNCED_DONE:
             ledger.fail(5, f"{told}: its response is not done, and the cut less than a second ago")
         flush = cut.flush if cut is not None else None
-        waits = flush is not None and flush.waits and ledger.now < flush.asked_at + self._allowance - ROUNDING
+        waits = flush is not None and flush.waits and ledger.now < flush.asked_at + ledger.allowance - ROUNDING
         if waits and item.type == "message":
             ledger.fail(5, f"{told}: its flush is not settled")
         if item.type == "function_call":
@@ -133,6 +130,7 @@ class EditAudit:
             ledger.fail(6, f"{item.id} ended twice: {item.ended.verdict.value}, then {notice.verdict.value}")
             return
         item.ended = notice
+        item.ended_at = ledger.now
         for segment in item.segments:
             segment.dismissed = True
         if notice.estimated:

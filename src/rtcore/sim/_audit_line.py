@@ -30,13 +30,10 @@ _SERVER_CANCEL = 400 * MILLISECOND
 class LineAudit:
     """Owner of invariants 1, 2, 9, 10 and 12."""
 
-    def __init__(
-        self, ledger: Ledger, responses: Mapping[str, ServerResponse], *, server_interrupts: bool, allowance: int
-    ) -> None:
+    def __init__(self, ledger: Ledger, responses: Mapping[str, ServerResponse], *, server_interrupts: bool) -> None:
         self._ledger = ledger
         self._responses = responses
         self._server_interrupts = server_interrupts
-        self._allowance = allowance
         self._open: dict[int, str] = {}
         self._settled: set[int] = set()
         self._called: dict[str, int] = {}
@@ -83,7 +80,7 @@ class LineAudit:
         out_of_band = body.get("conversation") == "none"
         if not out_of_band:
             waiting = [creation for creation in ledger.creations if not creation.out_of_band]
-            active = [r.id for r in ledger.responses.values() if r.known and not r.done and not r.out_of_band]
+            active = [r.id for r in ledger.running.values() if not r.out_of_band]
             if waiting:
                 ledger.fail(1, f"response.create while another ({waiting[0].event_id}) has no answer")
             if active:
@@ -97,6 +94,7 @@ class LineAudit:
         call_id = body.get("call_id")
         if body.get("type") == "function_call_output" and isinstance(call_id, str):
             self._outputs[call_id] = self._outputs.get(call_id, 0) + 1
+            self._ledger.called.discard(call_id)
             if self._outputs[call_id] > 1:
                 self._ledger.fail(10, f"{call_id} got {self._outputs[call_id]} outputs")
             if call_id not in self._called:
@@ -112,7 +110,7 @@ class LineAudit:
         ledger = self._ledger
         if since is not None and ledger.now >= since + _TEXT_WAIT:
             return
-        if ledger.flush_open(self._allowance):
+        if ledger.flush_open:
             ledger.fail(5, f"{what} was created while a flush was unsettled")
         waiting = [edit for edit in ledger.edits if ledger.now < edit.at + _EDIT_WAIT]
         if waiting:
@@ -212,6 +210,7 @@ class LineAudit:
         """A function call was given to the program."""
         ledger = self._ledger
         self._called[notice.call_id] = self._called.get(notice.call_id, 0) + 1
+        ledger.called.add(notice.call_id)
         if self._called[notice.call_id] > 1:
             ledger.fail(10, f"{notice.call_id} was called twice")
         item = ledger.items.get(notice.item_id)
@@ -245,7 +244,7 @@ class LineAudit:
         """What the core waits for has a deadline with a reason."""
         ledger = self._ledger
         if deadline is None:
-            what = "a flush" if ledger.flush_open(self._allowance) else "an edit" if ledger.edits else ""
+            what = "a flush" if ledger.flush_open else "an edit" if ledger.edits else ""
             what = what or ("a creation" if ledger.creations else "")
             if what:
                 ledger.fail(12, f"the core waits for the answer to {what} without a deadline")

@@ -92,6 +92,10 @@ class ItemRecord(Struct, eq=False):
     done_parts: set[int] = field(default_factory=set)
     done: bool = False
     shown_text: bool = False
+    texts_done: set[int] = field(default_factory=set)
+    audio_at: int = -1
+    """When its first audio reached the client."""
+    ended_at: int = -1
     segments: list[Segment] = field(default_factory=list)
     truncates: list[Truncate] = field(default_factory=list)
     late_audio: bool = False
@@ -157,12 +161,49 @@ class Edit(Struct, eq=False):
     at: int
 
 
+class Stream:
+    """What was handed to the clock and what it said of it, by the core's effects and the clock's reports alone."""
+
+    def __init__(self) -> None:
+        self.generation = 1
+        self.handed: dict[int, int] = {}
+        self.confirmed: dict[int, int] = {}
+        self.faulty = 0
+        """The last generation of which the core said that the clock was at fault."""
+        self.dry = 0
+        """The last generation that ran dry."""
+        self.held = 0
+        """The last generation that was paused."""
+
+    @property
+    def unconfirmed(self) -> int:
+        """Samples of the current generation that the clock has not confirmed."""
+        return self.handed.get(self.generation, 0) - self.confirmed.get(self.generation, 0)
+
+    @property
+    def end(self) -> Place:
+        """Behind the last sample handed over."""
+        return Place(self.generation, self.handed.get(self.generation, 0))
+
+    @property
+    def guessed(self) -> bool:
+        """The core has lately had to guess where the clock stood."""
+        return self.faulty > 0 and self.faulty >= self.generation - 1
+
+
 class Ledger:
     """All records of one world."""
 
-    def __init__(self, seed: int, audio: AudioFormat) -> None:
+    def __init__(self, seed: int, audio: AudioFormat, allowance: int) -> None:
         self.seed = seed
         self.audio = audio
+        self.allowance = allowance
+        """How long the core waits for a flush's answer."""
+        self.stream = Stream()
+        self.running: dict[str, ResponseRecord] = {}
+        """Those of which something reached the client, and not yet their end."""
+        self.alive: dict[str, ResponseRecord] = {}
+        """Those that may still be cut."""
         self.now = 0
         self.order = 0
         self.violations: list[Violation] = []
@@ -170,11 +211,19 @@ class Ledger:
         self.items: dict[str, ItemRecord] = {}
         self.matcher = Matcher(audio.sample_width)
         self.flushes: list[Flushing] = []
+        self.waiting: list[Flushing] = []
+        """Flushes without an answer."""
         self.cuts: list[Cut] = []
         self.creations: list[Creation] = []
         self.edits: list[Edit] = []
         self.situations: dict[str, int] = {}
         self.errors: dict[str, int] = {}
+        self.talking = False
+        """The user speaks, as far as the client has been told."""
+        self.detects = False
+        """The server has found a turn by itself."""
+        self.called: set[str] = set()
+        """Function calls that the program was given and that have no output yet."""
 
     def fail(self, invariant: int, text: str, at: int | None = None) -> None:
         """An invariant of DESIGN section 6 is broken."""
@@ -190,13 +239,22 @@ class Ledger:
         """Whole milliseconds in ``count`` bytes."""
         return self.audio.ms(count // self.audio.sample_width)
 
-    def flush_open(self, allowance: int) -> bool:
-        """Whether a flush has no answer, and the core has no right yet to go on without one."""
-        return any(f.waits and self.now < f.asked_at + allowance - ROUNDING for f in self.flushes)
+    def flush(self, generation: int) -> Flushing:
+        """The core asked for silence."""
+        made = Flushing(generation, self.now)
+        self.flushes.append(made)
+        self.waiting.append(made)
+        return made
 
-    def flush_waits(self, allowance: int) -> bool:
+    @property
+    def flush_open(self) -> bool:
+        """Whether a flush has no answer, and the core has no right yet to go on without one."""
+        return bool(self.waiting) and any(self.now < f.asked_at + self.allowance - ROUNDING for f in self.waiting)
+
+    @property
+    def flush_waits(self) -> bool:
         """Whether a flush has no answer, and the core may still be waiting for it."""
-        return any(f.waits and self.now <= f.asked_at + allowance + ROUNDING for f in self.flushes)
+        return bool(self.waiting) and any(self.now <= f.asked_at + self.allowance + ROUNDING for f in self.waiting)
 
     def response(self, response_id: str) -> ResponseRecord:
         """The record of a response, made at the first sight of its id on the wire."""

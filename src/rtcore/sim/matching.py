@@ -7,6 +7,7 @@ What may follow what is DESIGN section 3: segments in playing order, each to its
 at the start of a segment, or where a flush that cut nothing left one.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -101,6 +102,31 @@ class Matcher:
     def segments(self) -> list[Segment]:
         """All of them, in the order of their first audio on the wire."""
         return list(self._all.values())
+
+    def consume_all(self, spans: Sequence[Span], first: int, ends: dict[int, int]) -> None:
+        """Attribute ``spans[first:]``; ``ends`` keeps when each generation was last heard.
+
+        Nearly all sound simply goes on, and that takes one comparison.
+        """
+        generation, until = self._generation, self._last_until
+        current = self._current
+        for index in range(first, len(spans)):
+            span = spans[index]
+            if current is not None and span.generation == generation and current.dead_from is None and not self._tentative:
+                pcm, sent, heard = span.pcm, current.sent, current.heard
+                after = heard + len(pcm)
+                if after <= sent.sent_bytes and sent.source.startswith(pcm, sent.start + heard):
+                    current.heard = after
+                    until = span.until
+                    continue
+            if generation:
+                ends[generation] = until
+            self._last_until = until
+            self.consume(span)
+            generation, until, current = self._generation, self._last_until, self._current
+        self._last_until = until
+        if generation:
+            ends[generation] = until
 
     def consume(self, span: Span) -> None:
         """Attribute one stretch of sound."""

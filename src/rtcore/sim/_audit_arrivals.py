@@ -1,0 +1,324 @@
+"""Server messages as they reach the client, written into the ledger: what exists, what arrived of it, what is over.
+
+This is a reading of the protocol of its own: nothing of the core's is used. Where an event is unreadable, lacks what it needs or
+names nothing that is known, nothing is written: the core owes it the same silence (B27, C29).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from rtcore.sim._audit_line import LineAudit
+from rtcore.sim._ledger import ItemRecord, Ledger, ResponseRecord
+from rtcore.sim._seen import ServerSeen
+from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
+from rtcore.sim.matching import Place, Segment
+
+
+class Truth(Protocol):
+    """What the auditor needs of a server: its items, and what it refused."""
+
+    @property
+    def items(self) -> Mapping[str, ServerItem]:
+        """Every item ever, by id."""
+
+    @property
+    def responses(self) -> Mapping[str, ServerResponse]:
+        """Every response ever, by id."""
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        """Every error, in order."""
+
+
+class Arrivals:
+    """Reads what leaves the server (``left``) and what reaches the client (``arrived``)."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        truth: Truth,
+        line: LineAudit,
+        *,
+        cut: Callable[[str], None],
+        kill: Callable[[ResponseRecord, Place], None],
+    ) -> None:
+        self._ledger = ledger
+        self._truth = truth
+        self._line = line
+        self._cut = cut
+        self._kill = kill
+        self._audible: set[str] = set()
+        self._width = ledger.audio.sample_width
+
+    def wants_to_hear(self, request: str) -> None:
+        """The program wants the out-of-band response of this request to be heard."""
+        self._audible.add(request)
+
+    # -- leaving the server --------------------------------------------------------------------------------------------------
+
+    def left(self, message: ServerSeen) -> None:
+        """A message is on its way."""
+        kind = message.type
+        if kind == "response.output_audio.delta":
+            if message.item_id is not None and self._ledger.matcher.find(message.item_id, message.content_index) is None:
+                self._know_segment(message, message.item_id, message.content_index)
+            return
+        self._line.underway(message)
+        if message.response is not None and message.response.id:
+            record = self._ledger.response(message.response.id)
+            if message.response.conversation_id is None and not record.out_of_band:
+                record.out_of_band = True
+                record.audible = request_of(message.response.metadata) in self._audible
+
+    def _know_segment(self, message: ServerSeen, item_id: str, index: int) -> None:
+        truth = self._truth.items.get(item_id)
+        part = next((part for part in truth.parts if part.index == index), None) if truth is not None else None
+        response_id = message.response_id or ""
+        if truth is None or part is None or not response_id or truth.response_id != response_id:
+            return
+        response = self._ledger.response(response_id)
+        if not response.audible:
+            return
+        segment = Segment(response.id, item_id, index, (response.order, len(response.segments)), part)
+        response.segments.append(segment)
+        segment.dead_from = response.dead_from
+        self._ledger.matcher.add(segment)
+        record = response.items.get(item_id)
+        if record is not None:
+            record.segments.append(segment)
+
+    # -- reaching the client -------------------------------------------------------------------------------------------------
+
+    def arrived(self, message: ServerSeen) -> None:
+        """A message reaches the client; the session gets it right after this."""
+        kind = message.type
+        if kind == "response.output_audio.delta":
+            self._audio(message)
+            return
+        handler = _HANDLERS.get(kind)
+        if handler is not None:
+            handler(self, message)
+        elif not kind:
+            self._ledger.saw("B27: a message that cannot be read")
+
+    def _known(self, response_id: str | None) -> ResponseRecord | None:
+        if not response_id:
+            return None
+        ledger = self._ledger
+        record = ledger.responses.get(response_id)
+        if record is None:
+            record = ledger.response(response_id)
+        if not record.known:
+            record.known = True
+            ledger.alive[record.id] = record
+            if not record.done:
+                ledger.running[record.id] = record
+        return record
+
+    def _item(self, response_id: str | None, item_id: str | None, kind: str, *, begins: bool = False) -> ItemRecord | None:
+        """The item's record; only ``response.created`` and an item that ``begins`` make a response known."""
+        response = self._known(response_id) if begins else self._ledger.responses.get(response_id or "")
+        if response is None or not response.known or not item_id:
+            return None
+        record = response.items.get(item_id)
+        if record is None:
+            if item_id in self._ledger.items:
+                return None  # another response's: whoever says so is mistaken
+            record = response.items[item_id] = self._ledger.items[item_id] = ItemRecord(item_id, kind, response)
+            record.segments += [segment for segment in response.segments if segment.item_id == item_id]
+            if not response.dead:
+                self._ledger.alive[response.id] = response
+        return record
+
+    def _audio(self, message: ServerSeen) -> None:
+        item = self._item(message.response_id, message.item_id, "message")
+        if item is None:
+            self._ledger.saw("B10: audio of nothing that is known")
+            return
+        ledger = self._ledger
+        item.audio_parts.add(message.content_index)
+        response = item.response
+        response.last_audio_at = ledger.now
+        segment = ledger.matcher.find(item.id, message.content_index)
+        if segment is None:
+            return
+        if not segment.received:
+            item.audio_at = ledger.now
+        segment.received += message.audio_bytes
+        if response.dead:
+            ledger.saw("B10: late audio after a cut")
+            if item.truncates:
+                item.late_audio = True
+        elif len(ledger.running) > 1 and any(r is not response and r.audible for r in ledger.running.values()):
+            ledger.saw("B11: audio while two responses run")
+        if self._width == 2 and segment.received & 1:
+            ledger.saw("C22: half a sample carried")
+
+    def _created(self, message: ServerSeen) -> None:
+        body = message.response
+        record = self._known(body.id) if body is not None else None
+        if record is None or body is None or record.created:
+            return
+        ledger = self._ledger
+        record.created = True
+        if ledger.waiting and not record.out_of_band:
+            ledger.saw("B08: the next response began before the last cut was settled")
+        if record.out_of_band and len(ledger.running) > 1:
+            ledger.saw("B12: an out-of-band response beside another")
+        self._answer_creation(body.metadata, record)
+
+    def _answer_creation(self, metadata: object, record: ResponseRecord) -> None:
+        request = request_of(metadata)
+        if request is not None:
+            creation = self._line.creation_answered(request=request)
+            if creation is not None and creation.killed and not record.dead:
+                self._ledger.saw("B15: response dead on arrival")
+                self._kill(record, self._ledger.stream.end)
+
+    def _response_done(self, message: ServerSeen) -> None:
+        body = message.response
+        if body is None or not body.id:
+            return
+        ledger = self._ledger
+        before = ledger.responses.get(body.id)
+        if before is None or not before.known:
+            ledger.saw("C18: the end of a response that never began")
+        elif before.done:
+            ledger.saw("C18: a response ended twice")
+        record = self._known(body.id)
+        if record is None:
+            return
+        if message.cancel_reason == "turn_detected" and not record.dead and not record.out_of_band:
+            self._cut("server")
+        if record.out_of_band and len(ledger.running) > 1:
+            ledger.saw("C17: an out-of-band response ended while another ran")
+        if body.status == "failed" and not record.dead and not record.done:
+            ledger.saw("S06: a response failed while it was heard" if record.segments else "S06: a response failed in silence")
+        record.done = True
+        record.status = body.status or ""
+        ledger.running.pop(record.id, None)
+        self._answer_creation(body.metadata, record)
+        for item in record.items.values():
+            self._complete(item, None)
+
+    def _output_item(self, message: ServerSeen) -> None:
+        body = message.item
+        if body is None:
+            return
+        item = self._item(message.response_id, body.id, body.type, begins=message.type == "response.output_item.added")
+        if item is None:
+            return
+        if message.type == "response.output_item.done":
+            self._complete(item, None)
+        item.call_id = body.call_id or item.call_id
+        if body.type == "function_call" and body.status == "completed":
+            item.call_done = True
+
+    def _conversation_item(self, message: ServerSeen) -> None:
+        item = self._ledger.items.get(message.item.id) if message.item is not None else None
+        if item is None:
+            return
+        if message.type == "conversation.item.added":
+            item.announced = True
+        else:
+            self._complete(item, None)
+
+    def _part_added(self, message: ServerSeen) -> None:
+        item = self._item(message.response_id, message.item_id, "message")
+        if item is not None and message.part is not None and message.part.type in ("audio", "output_audio"):
+            item.audio_parts.add(message.content_index)
+
+    def _part_done(self, message: ServerSeen) -> None:
+        item = self._item(message.response_id, message.item_id, "message")
+        if item is not None:
+            if message.type == "response.output_audio.done" and message.content_index not in item.texts_done:
+                self._ledger.saw("S07: the audio ended before its text")
+            self._complete(item, message.content_index)
+
+    def _transcript_done(self, message: ServerSeen) -> None:
+        item = self._ledger.items.get(message.item_id or "")
+        if item is not None:
+            item.texts_done.add(message.content_index)
+            if message.content_index not in item.done_parts:
+                self._ledger.saw("S07: the text ended before its audio")
+
+    def _text(self, message: ServerSeen) -> None:
+        item = self._item(message.response_id, message.item_id, "message")
+        if item is not None and not item.response.dead and (message.delta or message.text):
+            item.shown_text = True
+
+    def _call_done(self, message: ServerSeen) -> None:
+        item = self._item(message.response_id, message.item_id, "function_call")
+        if item is not None:
+            item.call_done = True
+
+    def _words(self, message: ServerSeen) -> None:
+        if self._ledger.running:
+            self._ledger.saw("C25: the user's words came after the answer began")
+
+    def _complete(self, item: ItemRecord, index: int | None) -> None:
+        item.done = item.done or index is None
+        for segment in item.segments:
+            if index is None or segment.content_index == index:
+                segment.complete = True
+        item.done_parts |= item.audio_parts if index is None else {index}
+
+    def _speech_started(self, message: ServerSeen) -> None:
+        self._ledger.talking = self._ledger.detects = True
+        self._cut("server")
+
+    def _speech_stopped(self, message: ServerSeen) -> None:
+        self._ledger.talking = False
+
+    def _edit_answered(self, message: ServerSeen) -> None:
+        ledger = self._ledger
+        kind = "delete" if message.type == "conversation.item.deleted" else "truncate"
+        for edit in ledger.edits:
+            if edit.kind == kind and edit.item_id == message.item_id:
+                ledger.edits.remove(edit)
+                break
+        item = ledger.items.get(message.item_id or "")
+        if kind == "delete" and item is not None:
+            item.deleted = True
+
+    def _error(self, message: ServerSeen) -> None:
+        """An answer to something: which event it was, the server's truth knows even where the error does not say."""
+        ledger = self._ledger
+        told = message.error.message if message.error is not None else None
+        for refusal in reversed(self._truth.refusals):
+            if refusal.message == told and isinstance(refusal.event, dict):
+                event_id = refusal.event.get("event_id")
+                if not isinstance(event_id, str):
+                    continue
+                ledger.edits = [edit for edit in ledger.edits if edit.event_id != event_id]
+                if self._line.creation_answered(event_id=event_id) is not None:
+                    return
+
+
+def request_of(metadata: object) -> str | None:
+    """Our mark in a response's metadata."""
+    request = metadata.get("rtcore_request") if isinstance(metadata, dict) else None
+    return request if isinstance(request, str) else None
+
+
+_HANDLERS: dict[str, Callable[[Arrivals, ServerSeen], None]] = {
+    "input_audio_buffer.speech_started": Arrivals._speech_started,
+    "input_audio_buffer.speech_stopped": Arrivals._speech_stopped,
+    "response.created": Arrivals._created,
+    "response.done": Arrivals._response_done,
+    "response.output_item.added": Arrivals._output_item,
+    "response.output_item.done": Arrivals._output_item,
+    "conversation.item.added": Arrivals._conversation_item,
+    "conversation.item.done": Arrivals._conversation_item,
+    "response.content_part.added": Arrivals._part_added,
+    "response.content_part.done": Arrivals._part_done,
+    "response.output_audio.done": Arrivals._part_done,
+    "response.output_audio_transcript.done": Arrivals._transcript_done,
+    "response.output_text.delta": Arrivals._text,
+    "response.output_text.done": Arrivals._text,
+    "response.function_call_arguments.done": Arrivals._call_done,
+    "conversation.item.input_audio_transcription.completed": Arrivals._words,
+    "conversation.item.truncated": Arrivals._edit_answered,
+    "conversation.item.deleted": Arrivals._edit_answered,
+    "error": Arrivals._error,
+}

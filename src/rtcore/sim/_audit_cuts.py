@@ -1,0 +1,183 @@
+"""Interruptions: what each cut, by what had arrived and what was heard, and that silence comes first (invariant 7).
+
+A cut begins just before its cause reaches the session and ends with the session's answer. In between nothing can change, so what
+is noted at the beginning is what the core has to judge by.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from rtcore._effects import Effect, Flush
+from rtcore.sim._ledger import Cut, Interruption, Ledger, ResponseRecord, Snapshot
+from rtcore.sim.matching import Place
+from rtcore.sim.speaker import MILLISECOND
+
+_SOON = 200 * MILLISECOND
+"""Two cuts so close together are one person's double barge-in (C11)."""
+
+
+class CutAudit:
+    """Owner of invariant 7's first half, and of what was cut when."""
+
+    def __init__(self, ledger: Ledger, sync: Callable[[int], None]) -> None:
+        self.unchecked: deque[Cut] = deque()
+        """Cuts whose consequences are still to be checked, oldest first."""
+        self.current: Interruption | None = None
+        """What interrupts now belongs to this one."""
+        self.pausing = False
+        """The program pauses: a clock that cannot is flushed instead."""
+        self._ledger = ledger
+        self._sync = sync
+        self._cutting: Cut | None = None
+        self._due = False
+        self._cause = ""
+        self._expected = 0
+        self._allowed = False
+        self._last = -_SOON
+        self._width = ledger.audio.sample_width
+
+    def begin(self, cause: str, response_id: str | None = None) -> None:
+        """An interruption is about to reach the session: what does it cut?"""
+        ledger = self._ledger
+        self._sync(ledger.now)
+        one = self.current
+        if one is not None and one.arrived_at is None:
+            one.arrived_at = ledger.now
+        waits = ledger.flush_waits
+        affected: list[ResponseRecord] = []
+        for response in list(ledger.alive.values()):
+            over = response.done and all(item.ended is not None for item in response.items.values() if item.type == "message")
+            if response.dead or over:
+                del ledger.alive[response.id]
+            elif response.audible and (response_id is None or response.id == response_id) and self._unfinished(response, waits):
+                affected.append(response)
+        affected.sort(key=_by_order)
+        self._due = True
+        self._cause = cause
+        if response_id is None:
+            for creation in ledger.creations:
+                creation.killed = creation.killed or not creation.out_of_band
+        stream = ledger.stream
+        unconfirmed = stream.unconfirmed
+        # One sample short counts as heard (B02): a message that ended so is no reason for a flush, and no obstacle to one.
+        expected = unconfirmed > 1 and response_id is None and stream.faulty != stream.generation
+        self._expected = stream.generation if expected else 0
+        self._allowed = unconfirmed > 0 or stream.faulty > 0
+        if not affected:
+            if not unconfirmed and ledger.responses:
+                ledger.saw("C07: a barge-in when all was heard")
+            return
+        cut = Cut(ledger.now, cause, one, affected)
+        for response in affected:
+            for item in response.items.values():
+                if not item.done:
+                    cut.open_items.add(item.id)
+                for segment in item.segments:
+                    cut.snapshots[id(segment)] = Snapshot(segment.received, segment.complete)
+        self._cutting = cut
+        self._note(cut, unconfirmed)
+
+    def _unfinished(self, response: ResponseRecord, waits: bool) -> bool:
+        if not response.done:
+            return True
+        items = response.items.values()
+        if waits and any(item.ended is None for item in items):
+            return True  # where the clock stands is not known, so what is heard to the end is not known either
+        width = self._width
+        for item in items:
+            if item.ended is None:
+                for segment in item.segments:
+                    if segment.heard < segment.received - segment.received % width:
+                        return True
+        return False
+
+    def _note(self, cut: Cut, unconfirmed: int) -> None:
+        """Which situations of the behaviours this is."""
+        ledger = self._ledger
+        saw, stream = ledger.saw, ledger.stream
+        if ledger.now < self._last + _SOON:
+            saw("C11: double barge-in")
+        self._last = ledger.now
+        if ledger.edits:
+            saw("C11: a cut while an edit is in flight")
+        if ledger.waiting:
+            saw("C11: a cut while a flush is unanswered")
+        if stream.dry == stream.generation:
+            saw("C19: underrun before a cut")
+        if stream.held == stream.generation:
+            saw("C20: a pause before a cut")
+        if not ledger.detects:
+            saw("C13: a cut in a session with manual turns")
+        if ledger.called:
+            saw("C26: a cut while a function runs")
+        if len(cut.responses) > 1:
+            saw("B11: two responses cut at once")
+        for response in cut.responses:
+            if response.done and unconfirmed:
+                saw("B09: a cut after response.done, with sound left")
+            for item in response.items.values():
+                if item.ended is not None or item.type != "message":
+                    continue
+                if item.audio_at == ledger.now:
+                    saw("F010: a cut in the instant of the first audio")
+                if item.audio_parts and not any(segment.received for segment in item.segments):
+                    saw("C04: a cut between declaration and audio")
+                if not item.announced:
+                    saw("B03: a cut before the item was announced")
+
+    def end(self, effects: Sequence[Effect]) -> None:
+        """The session has answered: its silence comes first, and the cut responses are dead from here."""
+        flush: Flush | None = None
+        for effect in effects:
+            if type(effect) is Flush:
+                flush = effect
+                break
+        ledger = self._ledger
+        if not self._due:
+            if flush is not None and not self.pausing:
+                ledger.fail(7, "a flush that no interruption asked for")
+            self.pausing = False
+            return
+        self._due = False
+        if self._expected:
+            first = effects[0] if effects else None
+            if not (isinstance(first, Flush) and first.generation == self._expected):
+                shown = type(first).__name__ if first is not None else "nothing"
+                text = f"an interruption with unconfirmed sound began with {shown}, not Flush({self._expected})"
+                ledger.fail(7, text)
+        elif flush is not None and not self._allowed:
+            ledger.fail(7, f"Flush({flush.generation}) although everything handed over was confirmed")
+        cut, self._cutting = self._cutting, None
+        if cut is None:
+            return
+        one = cut.interruption
+        ledger.cuts.append(cut)
+        self.unchecked.append(cut)
+        if flush is not None and one is not None:
+            one.flushes.append((ledger.now, flush.generation))
+        if flush is not None:
+            cut.flush = ledger.flush(flush.generation)
+            place = Place(flush.generation + 1, 0)
+        else:
+            place = ledger.stream.end
+        for response in cut.responses:
+            response.cut = cut
+            self.kill(response, place)
+
+    @property
+    def waits(self) -> bool:
+        """An interruption has reached the session, and its answer is still to be seen."""
+        return self._due
+
+    def kill(self, response: ResponseRecord, place: Place) -> None:
+        """Nothing of this response may sound from ``place`` on."""
+        response.dead = True
+        response.dead_at = self._ledger.now
+        response.dead_from = place
+        for segment in response.segments:
+            segment.dead_from = place
+        self._ledger.alive.pop(response.id, None)
+
+
+def _by_order(response: ResponseRecord) -> int:
+    return response.order
