@@ -218,3 +218,323 @@ def test_every_generation_sounds_a_prefix_of_what_was_handed_over_and_stops_wher
             assert answers[number] == len(heard(device, number)) // 2
     ends = [span.until for span in device.spans]
     assert all(before <= span.at for before, span in zip(ends, device.spans[1:], strict=False))
+
+
+# -- faults: what became audible, what was told, and that it is counted ---------------------------------------------------------
+
+
+def answers(told: list[tuple[int, Report]]) -> list[tuple[int, int, int]]:
+    """When which flush was answered with how many samples."""
+    return [(at // MILLISECOND, report.generation, report.samples) for at, report in told if report.kind == "flushed"]
+
+
+def positions(told: list[tuple[int, Report]]) -> list[tuple[int, int]]:
+    return [(at // MILLISECOND, report.samples) for at, report in told if report.kind == "played"]
+
+
+def test_an_honest_device_counts_no_fault_and_its_stop_says_so() -> None:
+    device = speaker()
+    device.play(1, pcm(4800), now=0)
+    device.flush(1, now=100 * MILLISECOND)
+    run(device, 1_000 * MILLISECOND)
+    stop = device.stops[0]
+    assert (stop.samples, stop.told, stop.handed, stop.faults) == (960, 960, 4800, ())
+    assert device.happened == {}
+
+
+def test_a_large_buffer_sounds_on_and_is_counted() -> None:  # C01, F019
+    device = speaker(buffer_ms=500, stop_ms=(80, 80), instant_per_mille=0)
+    device.play(1, pcm(48_000), now=0)
+    device.flush(1, now=700 * MILLISECOND)  # sound began at 520 ms
+    told = run(device, 2_000 * MILLISECOND)
+    assert len(heard(device, 1)) // 2 == 260 * 24 and answers(told) == [(780, 1, 260 * 24)]
+    assert device.happened == {"speaker: large buffer": 1}
+    assert device.options.clock.latency_ms == 0  # what it reports has sounded: the buffer is subtracted
+
+
+def test_drift_of_500_ppm_is_two_hundred_samples_in_sixteen_seconds() -> None:  # B02, F017
+    device = speaker(drift_ppm=500, buffer_ms=0, block_ms=10)
+    device.play(1, pcm(40_000), now=0)
+    for _ in range(11):
+        device.play(1, bytes(80_000), now=0)
+    device.flush(1, now=16_010 * MILLISECOND)
+    samples = device.stops[0].samples
+    assert samples == 16_010 * 24 * 1_000_500 // 1_000_000 - 240  # it sounds 10 ms of its own crystal after the hand-over
+    assert device.happened == {"speaker: drift": 1}
+
+
+def test_an_underrun_is_counted_and_the_sound_goes_on_with_the_next_sample() -> None:  # C19, F147
+    device = speaker()
+    device.play(1, pcm(480), now=0)
+    told = run(device, 500 * MILLISECOND)
+    device.play(1, pcm(480, first=480), now=500 * MILLISECOND)
+    device.drain(1, now=500 * MILLISECOND)
+    told += run(device, 1_000 * MILLISECOND)
+    assert heard(device, 1) == pcm(960) and positions(told)[-1][1] == 960
+    assert [report.kind for _, report in told].count("underrun") == 1 and device.happened == {"speaker: underrun": 1}
+    gap = device.spans[1].at - device.spans[0].until
+    assert device.spans[1].index == 480 and gap >= 400 * MILLISECOND
+
+
+@pytest.mark.parametrize(
+    ("rate", "fault"),
+    [("slow_per_mille", "slow answer"), ("late_per_mille", "late answer"), ("missing_per_mille", "missing answer")],
+)
+def test_answers_out_of_time_are_true_or_not_given(rate: str, fault: str) -> None:  # B29, C21
+    device = speaker(**{rate: 1000, "instant_per_mille": 0})
+    device.play(1, pcm(48_000), now=0)
+    device.flush(1, now=100 * MILLISECOND)
+    told = run(device, 5_000 * MILLISECOND)
+    stop = device.stops[0]
+    assert stop.faults == (fault,) and device.happened[f"speaker: {fault}"] == 1
+    assert stop.samples == len(heard(device, 1)) // 2
+    if fault == "missing answer":
+        assert answers(told) == [] and (stop.answered, stop.told) == (False, None)
+    else:
+        assert answers(told) == [(stop.answer_at // MILLISECOND, 1, stop.samples)] and stop.told == stop.samples
+        assert stop.answer_at - stop.asked_at > device.options.flush_latency_ms * MILLISECOND
+        assert (stop.at - stop.asked_at > device.options.flush_latency_ms * MILLISECOND) == (fault == "slow answer")
+
+
+def test_a_flush_is_answered_twice_even_when_a_newer_generation_sounds() -> None:  # B29, C21
+    late = 0
+    for seed in range(40):
+        device = speaker(seed, duplicate_per_mille=1000)
+        device.play(1, pcm(4800), now=0)
+        device.flush(1, now=100 * MILLISECOND)
+        device.play(2, pcm(48_000), now=100 * MILLISECOND)
+        told = run(device, 6_000 * MILLISECOND)
+        (first, *what), (second, *again) = answers(told)
+        assert what == again == [1, 960] and 100 == first <= second <= 3_100
+        assert device.happened["speaker: duplicate answer"] == 1
+        late += device.sounded(2) > 0 and second > 300
+    assert 10 < late < 40
+
+
+def test_a_wrong_answer_is_less_or_more_than_the_truth_or_more_than_was_handed_over() -> None:  # B02, C08, F009
+    kinds = {"less": 0, "more": 0, "above": 0}
+    for seed in range(60):
+        device = speaker(seed, wrong_per_mille=1000)
+        device.play(1, pcm(4800), now=0)
+        device.flush(1, now=100 * MILLISECOND)
+        told = run(device, 1_000 * MILLISECOND)
+        stop = device.stops[0]
+        assert len(heard(device, 1)) // 2 == stop.samples == 960 and stop.handed == 4800
+        assert stop.told is not None and stop.told != 960 and stop.faults == ("wrong answer",)
+        assert answers(told) == [(100, 1, stop.told)]
+        assert device.happened == {"speaker: wrong answer": 1}
+        kinds["less" if stop.told < 960 else "more" if stop.told <= 4800 else "above"] += 1
+    assert min(kinds.values()) >= 10
+
+
+def test_a_wrong_answer_about_nothing_can_only_be_too_much() -> None:  # C08
+    for seed in range(20):
+        device = speaker(seed, wrong_per_mille=1000)
+        device.flush(1, now=100 * MILLISECOND)
+        assert (device.stops[0].told or 0) > device.stops[0].handed == 0
+
+
+def test_a_stale_report_is_smaller_or_of_a_generation_long_gone() -> None:  # C21
+    device = speaker(stale_per_mille=1000)
+    device.play(1, pcm(4800), now=0)
+    told = run(device, 1_000 * MILLISECOND)
+    counts = [samples for _, samples in positions(told)]
+    assert max(counts) == 4800 and counts[1::2] != sorted(counts) and len(counts) == 2 * device.happened["speaker: stale report"]
+    assert all(stale <= true for true, stale in zip(counts[::2], counts[1::2], strict=True))
+
+
+# -- marks: a telephone line ----------------------------------------------------------------------------------------------------
+
+
+def test_marks_are_reported_when_they_are_passed_and_at_the_end_after_drain() -> None:  # F020: at a bounded rate, and at the end
+    device = speaker(marks_ms=200)
+    device.play(1, pcm(13_000), now=0)  # 541.7 ms; sound begins at 60 ms
+    told = run(device, 2_000 * MILLISECOND)
+    assert positions(told) == [(260, 4800), (460, 9600)]
+    device.drain(1, now=2_000 * MILLISECOND)
+    told = run(device, 3_000 * MILLISECOND)
+    assert positions(told) == [(2_000, 13_000)]
+    assert device.options.clock.report_ms == 200
+
+
+def test_a_drain_in_time_puts_the_last_mark_at_the_end() -> None:  # F020
+    device = speaker(marks_ms=200)
+    device.play(1, pcm(13_000), now=0)
+    device.drain(1, now=0)
+    told = run(device, 2_000 * MILLISECOND)
+    assert positions(told) == [(260, 4800), (460, 9600), (601, 13_000)]
+    device.play(1, pcm(4_000), now=2_000 * MILLISECOND)  # the end was none, but its mark was set
+    told = run(device, 4_000 * MILLISECOND)
+    assert positions(told) == [(2_000 + 60 + 58, 14_400)] and device.sounded(1) == 17_000
+
+
+def test_a_flush_between_two_marks_is_answered_with_the_last_one_passed() -> None:  # F019
+    device = speaker(marks_ms=200)
+    device.play(1, pcm(48_000), now=0)
+    device.flush(1, now=655 * MILLISECOND)
+    told = run(device, 2_000 * MILLISECOND)
+    stop = device.stops[0]
+    assert stop.samples == len(heard(device, 1)) // 2 == 595 * 24
+    assert (stop.told, stop.faults) == (9600, ("marks only",)) and answers(told) == [(655, 1, 9600)]
+    assert device.happened == {"speaker: marks only": 1}
+
+
+def test_a_flush_on_a_mark_is_exact() -> None:  # F019
+    device = speaker(marks_ms=200)
+    device.play(1, pcm(48_000), now=0)
+    device.flush(1, now=660 * MILLISECOND - 200 * MILLISECOND)
+    assert (device.stops[0].told, device.stops[0].samples, device.stops[0].faults) == (9600, 9600, ())
+
+
+def test_marks_go_on_after_a_pause_and_after_an_underrun() -> None:  # B16, C19
+    device = speaker(marks_ms=100)
+    device.play(1, pcm(4_000), now=0)
+    device.pause(now=110 * MILLISECOND)  # 50 ms have sounded
+    assert positions(run(device, 1_000 * MILLISECOND)) == []
+    device.resume(now=1_010 * MILLISECOND)
+    assert positions(run(device, 2_000 * MILLISECOND)) == [(1_060, 2400)]
+    device.play(1, pcm(4_000, first=4_000), now=3_000 * MILLISECOND)
+    device.drain(1, now=3_000 * MILLISECOND)
+    assert positions(run(device, 4_000 * MILLISECOND)) == [(3_060 + 33, 4_800), (3_060 + 133, 7_200), (3_060 + 166, 8_000)]
+
+
+# -- no reports -----------------------------------------------------------------------------------------------------
+
+
+def test_a_device_that_only_answers_says_nothing_until_it_is_flushed() -> None:  # C19, F078
+    device = speaker(reports="answers only")
+    device.play(1, pcm(4800), now=0)
+    assert run(device, 150 * MILLISECOND) == []
+    device.flush(1, now=150 * MILLISECOND)
+    assert answers(run(device, 1_000 * MILLISECOND)) == [(150, 1, 90 * 24)]
+    assert device.stops[0].faults == () and device.happened == {"speaker: no reports": 1}
+    assert device.options.clock.latency_ms == 60  # what is reckoned from the hand-over is so much too early
+
+
+def test_a_device_without_reports_falls_silent_and_never_says_so() -> None:  # B29, F078
+    device = speaker(reports="none")
+    device.play(1, pcm(480), now=0)
+    assert run(device, 1_000 * MILLISECOND) == []  # not even that it ran dry
+    device.play(1, pcm(4800), now=1_000 * MILLISECOND)
+    device.flush(1, now=1_150 * MILLISECOND)
+    assert run(device, 5_000 * MILLISECOND) == [] and not device.flushing
+    stop = device.stops[0]
+    assert (stop.samples, stop.told, stop.answered, stop.faults) == (480 + 90 * 24, None, False, ("no reports",))
+    assert device.happened == {"speaker: underrun": 1, "speaker: no reports": 1}
+
+
+# -- the device vanishes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_device_is_silent_at_once_and_answers_nothing() -> None:  # F100
+    device = speaker(stop_ms=(10, 10), answer_ms=(50, 50), instant_per_mille=0)
+    device.play(1, pcm(48_000), now=0)
+    told = run(device, 100 * MILLISECOND)
+    device.lose(now=107 * MILLISECOND)
+    device.flush(1, now=107 * MILLISECOND)
+    device.play(2, pcm(4800), now=200 * MILLISECOND)
+    device.pause(now=210 * MILLISECOND)
+    device.drain(2, now=220 * MILLISECOND)
+    assert run(device, 1_000 * MILLISECOND) == [] and device.pending == 0 and not device.paused
+    assert len(heard(device, 1)) // 2 == 47 * 24 and heard(device, 2) == b""
+    loss = device.losses[0]
+    assert (loss.at, loss.generation, loss.samples, loss.reported) == (107 * MILLISECOND, 1, 47 * 24, positions(told)[-1][1])
+    assert [(stop.generation, stop.samples, stop.told, stop.faults) for stop in device.stops] == [
+        (1, 47 * 24, None, ("device lost",))
+    ]
+    assert device.happened == {"speaker: device lost": 1}
+    device.restore(now=1_000 * MILLISECOND)
+    device.play(3, pcm(480, first=9_000), now=1_000 * MILLISECOND)
+    run(device, 2_000 * MILLISECOND)
+    assert heard(device, 3) == pcm(480, first=9_000) and heard(device, 2) == b""
+    assert device.spans[-1].at == 1_060 * MILLISECOND
+
+
+@pytest.mark.parametrize("lost_at", [105, 120])
+def test_a_flush_under_way_when_the_device_is_lost_gets_no_answer(lost_at: int) -> None:  # B29, F100
+    device = speaker(stop_ms=(10, 10), answer_ms=(50, 50), instant_per_mille=0)
+    device.play(1, pcm(48_000), now=0)
+    device.flush(1, now=100 * MILLISECOND)
+    device.lose(now=lost_at * MILLISECOND)
+    device.restore(now=130 * MILLISECOND)
+    assert answers(run(device, 2_000 * MILLISECOND)) == [] and len(device.stops) == 1
+    stop = device.stops[0]
+    assert (stop.answered, stop.told, stop.faults) == (False, None, ("device lost",))
+    assert stop.samples == len(heard(device, 1)) // 2 == (min(lost_at, 110) - 60) * 24
+
+
+def test_the_same_generation_goes_on_after_a_loss_without_what_was_queued() -> None:  # F100
+    device = speaker()
+    device.play(1, pcm(48_000), now=0)
+    device.lose(now=100 * MILLISECOND)
+    device.restore(now=200 * MILLISECOND)
+    device.play(1, pcm(480, first=50_000), now=200 * MILLISECOND)
+    run(device, 1_000 * MILLISECOND)
+    assert heard(device, 1) == pcm(960) + pcm(480, first=50_000) and device.sounded(1) == 1440
+
+
+# -- late pauses, and calm -----------------------------------------------------------------------------------------------------
+
+
+def test_a_late_pause_lets_sound_on_for_so_long_and_reports_it() -> None:  # B16, C20, F083
+    device = speaker(late_pause_ms=(70, 70))
+    device.play(1, pcm(9600), now=0)
+    device.drain(1, now=0)
+    device.pause(now=133 * MILLISECOND)
+    told = run(device, 900 * MILLISECOND)
+    assert len(heard(device, 1)) // 2 == (133 + 70 - 60) * 24 and device.paused
+    assert positions(told)[-1][1] == (133 + 70 - 60) * 24  # the core gets to know where it holds
+    device.resume(now=1_000 * MILLISECOND)
+    run(device, 3_000 * MILLISECOND)
+    assert heard(device, 1) == pcm(9600) and device.happened == {"speaker: late pause": 1}
+
+
+def test_a_pause_that_is_taken_back_in_time_never_takes_effect() -> None:  # B16
+    device = speaker(late_pause_ms=(70, 70))
+    device.play(1, pcm(9600), now=0)
+    device.drain(1, now=0)
+    device.pause(now=100 * MILLISECOND)
+    device.resume(now=150 * MILLISECOND)
+    run(device, 2_000 * MILLISECOND)
+    assert heard(device, 1) == pcm(9600) and device.spans[-1].until == 460 * MILLISECOND and device.happened == {}
+
+
+def test_a_flush_overtakes_a_late_pause() -> None:  # F083
+    device = speaker(late_pause_ms=(70, 70))
+    device.play(1, pcm(9600), now=0)
+    device.pause(now=100 * MILLISECOND)
+    device.flush(1, now=120 * MILLISECOND)
+    device.play(2, pcm(480), now=120 * MILLISECOND)
+    run(device, 1_000 * MILLISECOND)
+    assert device.stops[0].samples == 60 * 24 and heard(device, 2) == pcm(480) and not device.paused
+
+
+def test_a_calm_device_keeps_its_nature_and_leaves_its_faults() -> None:  # invariant 15
+    rates = dict.fromkeys(("missing", "duplicate", "wrong", "stale"), 1000)
+    faults = {f"{name}_per_mille": rate for name, rate in rates.items()}
+    device = speaker(late_pause_ms=(50, 50), marks_ms=100, instant_per_mille=0, **faults)
+    device.calm()
+    device.play(1, pcm(9600), now=0)
+    device.pause(now=100 * MILLISECOND)
+    assert device.paused
+    device.resume(now=200 * MILLISECOND)
+    told = run(device, 309 * MILLISECOND)
+    device.flush(1, now=310 * MILLISECOND)  # 150 ms have sounded
+    told += run(device, 5_000 * MILLISECOND)
+    assert positions(told) == [(260, 2400)] and answers(told) == [(310, 1, 2400)]
+    assert device.happened == {"speaker: marks only": 1}
+
+
+def test_faults_that_are_off_draw_as_before() -> None:
+    faults = {"duplicate_per_mille": 300, "wrong_per_mille": 300, "marks_ms": 60, "late_pause_ms": (10, 20)}
+    honest = structs.replace(EXACT, stop_ms=(0, 90), answer_ms=(0, 60), instant_per_mille=300)
+    plain, faulty = Speaker(honest, Rng(7)), Speaker(structs.replace(honest, **faults), Rng(7))
+    for device in (plain, faulty):
+        for generation in range(1, 30):
+            now = generation * 500 * MILLISECOND
+            device.play(generation, pcm(4800), now=now)
+            device.flush(generation, now=now + 150 * MILLISECOND)
+            run(device, now + 499 * MILLISECOND)
+    assert [(stop.at, stop.answer_at, stop.samples) for stop in plain.stops] == [
+        (stop.at, stop.answer_at, stop.samples) for stop in faulty.stops
+    ]

@@ -13,6 +13,8 @@ from msgspec import Struct
 from rtcore.sim._rng import Rng
 from rtcore.sim.speaker import MILLISECOND
 
+NOTABLE_MS = 20
+"""A latency from which on it counts as a fault."""
 _LENGTH = 4
 _SECOND = 1_000_000_000
 _KIB = 1024
@@ -56,17 +58,17 @@ class Line:
 
     @property
     def happened(self) -> dict[str, int]:
-        """How often each fault came up, by its name in the catalogue: sends (latency, jitter, stall, merge), places (split),
-        messages (slow reader), once a line (cut mid-frame, half-open)."""
+        """How often each fault came up, by its name in the catalogue: sends (latency, jitter, stall, merge), pieces that ended in
+        the middle of a message (split), messages (slow reader), once a line (cut mid-frame, half-open)."""
         counts = {
-            "latency": self._delayed,
-            "jitter": self._jittered,
-            "stall": self._stalls,
-            "split": self._splits,
-            "merge": self._merges,
-            "cut mid-frame": self._cut,
-            "half-open": self._frozen,
-            "slow reader": self._slowed,
+            "network: latency": self._delayed,
+            "network: jitter": self._jittered,
+            "network: stall": self._stalls,
+            "network: split": self._splits,
+            "network: merge": self._merges,
+            "network: cut mid-frame": self._cut,
+            "network: half-open": self._frozen,
+            "network: slow reader": self._slowed,
         }
         return {name: count for name, count in counts.items() if count}
 
@@ -87,7 +89,7 @@ class Line:
         stall = rng.between(*options.stall_ms) if stalled else 0
         if self.dead:
             return at
-        self._delayed += at > now
+        self._delayed += options.latency_ms >= NOTABLE_MS
         if not self._calm:
             if jitter:
                 self._jittered += 1

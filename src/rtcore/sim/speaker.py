@@ -21,6 +21,8 @@ MILLISECOND = 1_000_000
 """In nanoseconds, the unit of virtual time."""
 LARGE_BUFFER_MS = 160
 """A device that holds more than this when it is flushed counts as one with a large buffer."""
+NOTABLE_PPM = 50
+"""A drift from which on it counts as a fault, where it made a difference of a sample."""
 _PPM = 1_000_000
 _ECHO_MS = 3_000
 """The latest second answer to a flush."""
@@ -95,8 +97,8 @@ class Stop(Struct, frozen=True, gc=False):
     handed: int = 0
     """Samples of the generation that had been handed over."""
     faults: tuple[str, ...] = ()
-    """Why the answer is not the truth within the declared time, by the names of the catalogue. "marks only" and "no reports" are
-    what the device is: it is entitled to them. "wrong answer" is a lie: the core cannot but believe it."""
+    """Why the answer is not the truth within the declared time, by the catalogue's names without their group. "marks only" and
+    "no reports" are what the device is: it is entitled to them. "wrong answer" is a lie: the core cannot but believe it."""
 
 
 class Loss(Struct, frozen=True, gc=False):
@@ -424,7 +426,8 @@ class Speaker:
             if job.answer_at > allowed:
                 faults.append("slow answer" if job.stop_at > allowed else "late answer")
             job.told = self._told(job.generation, truth, faults)
-        if truth * abs(self.options.drift_ppm) >= _PPM:
+        drift = abs(self.options.drift_ppm)
+        if drift >= NOTABLE_PPM and truth * drift >= _PPM:
             self._count("drift")
         self._note_stop(job.generation, job.asked_at, job.stop_at, job.told, job.answer_at, tuple(faults))
         self._schedule()
@@ -462,7 +465,8 @@ class Speaker:
                 del counts[old]
 
     def _count(self, fault: str) -> None:
-        self.happened[fault] = self.happened.get(fault, 0) + 1
+        name = f"speaker: {fault}"
+        self.happened[name] = self.happened.get(name, 0) + 1
 
     # -- positions -----------------------------------------------------------------------------------------------------------
 
