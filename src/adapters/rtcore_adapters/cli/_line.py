@@ -41,8 +41,12 @@ class Line:
 
     def __init__(self, stream: SocketStream) -> None:
         self._stream = stream
-        self._protocol = ServerProtocol(max_size=MAX_MESSAGE, select_subprotocol=self._select, logger=_MUTE)
         self._subprotocol: str | None = None
+
+        def chosen(protocol: ServerProtocol, offers: Sequence[Subprotocol]) -> Subprotocol | None:
+            return next((name for name in offers if name == self._subprotocol), None)
+
+        self._protocol = ServerProtocol(max_size=MAX_MESSAGE, select_subprotocol=chosen, logger=_MUTE)
         self._parts: list[BytesLike] = []
         self._writing = anyio.Lock()
         stream.extra(SocketAttribute.raw_socket).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -78,9 +82,6 @@ class Line:
         response.headers["Content-Type"] = "application/json"
         self._protocol.send_response(response)
         await self.write()
-
-    def _select(self, protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        return next((name for name in offered if name == self._subprotocol), None)
 
     # -- messages -----------------------------------------------------------------------------------------------------------
 
