@@ -1,0 +1,122 @@
+"""Which planted bug breaks the test of which behaviour: a test that no bug breaks shows nothing.
+
+Tests name what they show by ids (B01, C23, S05) in their names, docstrings and comments; that is read from the sources each time,
+so nothing here can go stale. By default each behaviour is done with once one bug has broken one of its tests; ``full`` runs every
+bug against every test.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from mutants.planted import Bug
+from mutants.tree import ROOT, copy_sources, copy_tests
+
+_ID = re.compile(r"\b[BCS]\d\d\b")
+_OF_THE_CORE = re.compile(r"test_(core_\w+|dialects|errors|config)\.py")
+"""Tests of the core itself. Others (adapters, documentation) name behaviours too: asked only for those that none here names."""
+_NOT_OF_THE_CORE = re.compile(r"test_(sim|mutants|prop|fuzz|cli|report)\w*\.py")
+"""Tests of the simulator and its tools: they show that a behaviour is checked, not that the core has it."""
+
+
+class Claim(NamedTuple):
+    """One test function's claim: its file, its name in it (with its class), the behaviours that it names."""
+
+    file: str
+    name: str
+    ids: frozenset[str]
+
+
+def read_tests(folder: Path) -> list[Claim]:
+    """Every test that names a behaviour, of the files that are about the core."""
+    tests: list[Claim] = []
+    for path in sorted(folder.glob("**/test_*.py")):
+        if _NOT_OF_THE_CORE.fullmatch(path.name) is None:
+            tests += _tests_of(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8"))
+    known = {name for test in tests if _OF_THE_CORE.fullmatch(test.file) for name in test.ids}
+    # An adapter's test is worth its time only where the core's own tests name the behaviour nowhere.
+    return [test for test in tests if _OF_THE_CORE.fullmatch(test.file) or test.ids - known]
+
+
+def _tests_of(file: str, source: str) -> Iterable[Claim]:
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        for inner in ast.iter_child_nodes(node):
+            if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) or not inner.name.startswith("test_"):
+                continue
+            begin = min([inner.lineno, *(decorator.lineno for decorator in inner.decorator_list)])
+            text = "\n".join(lines[begin - 1 : inner.end_lineno])
+            ids = frozenset(_ID.findall(text.replace("_", " ")))
+            if ids:
+                name = f"{node.name}::{inner.name}" if isinstance(node, ast.ClassDef) else inner.name
+                yield Claim(file, name, ids)
+
+
+def judge(bugs: Sequence[Bug], *, jobs: int, full: bool) -> tuple[list[str], bool]:
+    """The table, and whether every behaviour that has a test has a bug that breaks it."""
+    tests = read_tests(ROOT / "tests")
+    guarded: dict[str, list[str]] = {name: [] for name in sorted({name for test in tests for name in test.ids})}
+    failed = _failed(None, {test.file for test in tests}, tests)
+    if failed:
+        raise RuntimeError(f"tests fail without any bug: {', '.join(sorted(f'{t.file}::{t.name}' for t in failed))}")
+    with ThreadPoolExecutor(jobs) as pool:
+        for start in range(0, len(bugs), 4 * jobs):
+            wanted = [test for test in tests if full or any(not guarded[name] for name in test.ids)]
+            if not wanted:
+                break
+            some = bugs[start : start + 4 * jobs]
+            run = partial(_failed, files={test.file for test in wanted}, tests=wanted)
+            for bug, broken in zip(some, pool.map(run, some), strict=True):
+                for name in {name for test in broken for name in test.ids}:
+                    guarded[name].append(bug.name)
+    lines = ["behaviour  broken by"]
+    for name, by in guarded.items():
+        lines.append(f"{name:9}  {', '.join(by) if by else 'NO PLANTED BUG: its tests show nothing that could break'}")
+    good = sum(bool(by) for by in guarded.values())
+    lines.append(f"guarded {good} of {len(guarded)}")
+    return lines, good == len(guarded)
+
+
+def _failed(bug: Bug | None, files: set[str], tests: Sequence[Claim]) -> list[Claim]:
+    """Which of these tests fail with the bug. A file that cannot even be collected fails as a whole."""
+    with tempfile.TemporaryDirectory(prefix="rtcore-mutant-") as name:
+        folder = Path(name)
+        sources = copy_sources(folder, bug)
+        copy_tests(folder)
+        report = folder / "report.xml"
+        path = os.pathsep.join([str(sources), str(sources / "adapters")])
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}"]
+        subprocess.run(
+            [*command, *(f"tests/{file}" for file in sorted(files))],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        fallen = _fallen(report)
+        return [test for test in tests if (test.file, test.name) in fallen]
+
+
+def _fallen(report: Path) -> set[tuple[str, str]]:
+    """Files and names of the test functions that failed, from pytest's own report."""
+    fallen: set[tuple[str, str]] = set()
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        if case.find("failure") is None and case.find("error") is None:
+            continue
+        # "tests.test_core_slot.TestQueue" and "test_x[case]".
+        parts = case.get("classname", "").split(".")[1:]
+        at = next((index for index, part in enumerate(parts) if part.startswith("test_")), None)
+        if at is not None:
+            file = "/".join(parts[: at + 1]) + ".py"
+            fallen.add((file, "::".join([*parts[at + 1 :], case.get("name", "").partition("[")[0]])))
+    return fallen
