@@ -12,9 +12,11 @@ from rtcore.sim.server import CallPlan, MessagePlan, PartPlan, ResponsePlan, Ser
 TOOL = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
 
 
-def conversation(options: ServerOptions, seed: int, *, calm_at: int | None = None) -> tuple[Server, list[bytes]]:
+def conversation(options: ServerOptions, seed: int, *, calm: bool = False) -> tuple[Server, list[bytes]]:
     """Twelve turns, some interrupted, one out-of-band response beside each third; every byte the server said."""
     server = Server(seed=seed, voices=voices(), options=options)
+    if calm:
+        server.calm()
     said = server.connect(now=0.0)
     now = 0.0
 
@@ -23,8 +25,6 @@ def conversation(options: ServerOptions, seed: int, *, calm_at: int | None = Non
 
     say({"type": "session.update", "session": {"type": "realtime", "tools": [TOOL]}})
     for turn in range(12):
-        if turn == calm_at:
-            server.calm()
         said += server.user_speech("started", now=now)
         said += server.user_speech("stopped", now=now + 0.2)
         if turn % 3 == 0:
@@ -70,11 +70,11 @@ def test_a_calm_server_speaks_completes_and_keeps_the_order(scripted: bool) -> N
         if name.endswith("_per_mille") and name not in ("failed_per_mille", "incomplete_per_mille")
     }
     options = ServerOptions(audio_ms=(300, 3000), failed_per_mille=400, incomplete_per_mille=400, **rates)
-    server, _ = conversation(options, 8, calm_at=0)
+    server, _ = conversation(options, 8, calm=True)
     if scripted:
         wild, _ = conversation(options, 8)
         assert wild.happened["server: failed response"] and wild.happened["server: interleaved items"]
-        server, _ = conversation(msgspec.structs.replace(options, script=tuple(wild.plans)), 8, calm_at=0)
+        server, _ = conversation(msgspec.structs.replace(options, script=tuple(wild.plans)), 8, calm=True)
     assert set(server.happened) <= {"server: cascade before speech_started"}
     assert {response.status for response in server.responses.values()} <= {"completed", "cancelled"}
     for plan in server.plans:

@@ -15,6 +15,7 @@ class Fault(NamedTuple):
     param: str | None
     message: str
     type: str = "invalid_request_error"
+    injected: bool = False
 
 
 Check = Callable[[Any, str], Fault | None]

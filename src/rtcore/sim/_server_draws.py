@@ -9,7 +9,7 @@ from typing import Any, Literal
 from msgspec import structs
 
 from rtcore.sim._rng import Rng
-from rtcore.sim._server_plan import CallPlan, Interleaving, MessagePlan, PartPlan, ResponsePlan, ServerOptions, Stall
+from rtcore.sim._server_plan import CallPlan, Closing, Interleaving, MessagePlan, PartPlan, ResponsePlan, ServerOptions, Stall
 
 _DETAILS = {"incomplete": ("max_output_tokens", "content_filter"), "failed": ("server_error", "rate_limit_exceeded")}
 _ARGUMENTS = (
@@ -68,6 +68,37 @@ def draw_plan(
     )
 
 
+def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_band: bool) -> ResponsePlan:
+    """The plan with the faults that the rates of ``options`` give it; ``rng`` is theirs alone."""
+    in_parts = options.empty_audio_per_mille or options.short_audio_per_mille
+    if in_parts:
+        output = tuple(_hurt(out, rng, options) if isinstance(out, MessagePlan) else out for out in plan.output)
+        plan = structs.replace(plan, output=output)
+    if rng.chance(options.reorder_per_mille):
+        kinds: tuple[Closing, ...] = ("part first", "output first", "held", "reversed")
+        plan = structs.replace(plan, closing=rng.choice(kinds))
+    if not out_of_band and rng.chance(options.no_created_per_mille):
+        plan = structs.replace(plan, created=False)
+    if not out_of_band and rng.chance(options.overlap_per_mille):
+        plan = structs.replace(plan, beside_ms=rng.between(0, 1500))
+    return plan
+
+
+def _hurt(message: MessagePlan, rng: Rng, options: ServerOptions) -> MessagePlan:
+    return structs.replace(message, parts=tuple(_hurt_part(part, rng, options) for part in message.parts))
+
+
+def _hurt_part(part: PartPlan, rng: Rng, options: ServerOptions) -> PartPlan:
+    if part.kind == "text":
+        return part
+    if rng.chance(options.empty_audio_per_mille):
+        sounds: tuple[Literal["none", "empty deltas"], ...] = ("none", "empty deltas")
+        return structs.replace(part, sound=rng.choice(sounds), transcript=rng.chance(500))
+    if rng.chance(options.short_audio_per_mille):
+        return structs.replace(part, lost_ms=rng.between(1, max(1, part.audio_ms * 9 // 10)))
+    return part
+
+
 def _draw_parts(rng: Rng, options: ServerOptions, text_only: bool) -> tuple[PartPlan, ...]:
     if text_only or rng.chance(options.text_per_mille):
         return (PartPlan("text"),)
@@ -115,6 +146,15 @@ _TROUBLES = (
     "incomplete_per_mille",
     "failed_per_mille",
     "transcription_failed_per_mille",
+    "overlap_per_mille",
+    "duplicate_per_mille",
+    "unknown_per_mille",
+    "malformed_per_mille",
+    "reject_per_mille",
+    "reorder_per_mille",
+    "no_created_per_mille",
+    "empty_audio_per_mille",
+    "short_audio_per_mille",
 )
 
 
@@ -126,7 +166,7 @@ def calm_options(options: ServerOptions) -> ServerOptions:
 def calm_plan(plan: ResponsePlan, options: ServerOptions) -> ResponsePlan:
     """A plan without faults, as near to ``plan`` as that allows; a plan that ``calm_options`` drew stays as it is."""
     spoken = tuple(
-        structs.replace(message, parts=tuple(part for part in message.parts if part.kind == "audio")[:1])
+        structs.replace(message, parts=tuple(_whole(part) for part in message.parts if part.kind == "audio")[:1])
         for message in plan.output
         if isinstance(message, MessagePlan)
     )
@@ -141,4 +181,11 @@ def calm_plan(plan: ResponsePlan, options: ServerOptions) -> ResponsePlan:
         stragglers=0,
         ends="completed",
         detail=None,
+        created=True,
+        closing="usual",
+        beside_ms=None,
     )
+
+
+def _whole(part: PartPlan) -> PartPlan:
+    return structs.replace(part, lost_ms=0, sound="whole", transcript=True)

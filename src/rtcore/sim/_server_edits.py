@@ -35,6 +35,8 @@ def create(state: State, event: Json) -> Fault | None:
     if after is not None and after != "root" and state.present(after) is None:
         message = f"Error adding item: the previous item with id '{after}' does not exist."
         return Fault("item_create_invalid_previous_item_id", "previous_item_id", message)
+    if fault := state.rejection():
+        return fault
     record = ServerItem(
         id=identity or state.new_id("item"),
         type=item["type"],

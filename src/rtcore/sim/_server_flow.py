@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 from rtcore._formats import AudioFormat
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_checks import Fault
-from rtcore.sim._server_draws import calm_plan, draw_plan
+from rtcore.sim._server_draws import add_faults, calm_plan, draw_plan
 from rtcore.sim._server_edits import check_response, decode_audio
 from rtcore.sim._server_generation import Generation
 from rtcore.sim._server_plan import ResponsePlan
@@ -45,19 +45,36 @@ class _Transcription:
             self.at += wait / 1_000_000
 
 
+class _Beside:
+    """A second answer to the turn of ``first``, if that still runs when it is due (B11)."""
+
+    def __init__(self, flow: "Flow", first: Generation, after_s: float) -> None:
+        self.at = flow.state.now + after_s
+        self.finished = False
+        self._flow = flow
+        self._first = first
+
+    def step(self) -> None:
+        self.finished = True
+        if not self._first.finished and self._first.cut is None:
+            self._flow.answer_beside()
+
+
 class Flow:
     """The moving part of one connection."""
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.tasks: list[Task] = []
-        self.active: Generation | None = None
+        self.running: list[Generation] = []
+        """The conversation's responses that are not done: one, or several where they overlap. The latest holds the slot."""
         self._out_of_band: dict[str, Generation] = {}
         self.plans: list[ResponsePlan] = []
         # Each response has a stream of its own, and those of the conversation and the others are counted apart: what one
         # response is, scripted or drawn, shifts nothing of another.
         self._in_conversation = state.rng.fork("responses")
         self._apart = state.rng.fork("out of band")
+        self._overlaps = state.rng.fork("overlaps")
         self._transcripts = state.rng.fork("transcripts")
         self._detector = Detector(state.rng.fork("turns"))
         self._turn_item: str | None = None
@@ -88,9 +105,8 @@ class Flow:
         """Forget what has finished; a turn that waited for the slot gets its response."""
         self.tasks = [task for task in self.tasks if not task.finished]
         self._out_of_band = {key: running for key, running in self._out_of_band.items() if not running.finished}
-        if self.active is not None and self.active.finished:
-            self.active = None
-        if self._owed and self.active is None:
+        self.running = [running for running in self.running if not running.finished]
+        if self._owed and not self.running:
             self._owed = False
             self._start("turn", {}, None)
 
@@ -102,8 +118,13 @@ class Flow:
         wanted = state.wire.read_session(event.get("response") or {})
         if fault := check_response(state, wanted):
             return fault
-        if wanted.get("conversation") != "none" and self.active is not None:
-            return _busy(self.active)
+        if wanted.get("conversation") != "none" and self.running:
+            latest = self.running[-1]
+            race = latest.response.cause == "turn" and not latest.started and self._overlap()
+            if not race:
+                return _busy(latest)
+        if fault := state.rejection():
+            return fault
         self._start("client", wanted, event.get("event_id"))
         return None
 
@@ -120,20 +141,31 @@ class Flow:
         )
         state.responses[response.id] = response
         own = (self._apart if apart else self._in_conversation).fork("response")
-        planning, generating = own.fork("plan"), own.fork("stream")
+        planning, hurting, generating = own.fork("plan"), own.fork("faults"), own.fork("stream")
         script = state.options.script
         if not apart and len(self.plans) < len(script):
             plan = script[len(self.plans)]
             plan = calm_plan(plan, state.options) if state.calm else plan
         else:
-            plan = self._draw(planning, wanted)
+            plan = add_faults(self._draw(planning, wanted), hurting, state.options, out_of_band=apart)
         generation = Generation(state, response, plan, wanted, generating)
         if apart:
             self._out_of_band[response.id] = generation
         else:
             self.plans.append(plan)
-            self.active = generation
+            self.running.append(generation)
         self.tasks.append(generation)
+        if plan.beside_ms is not None and not apart and len(self.running) == 1:
+            self.tasks.append(_Beside(self, generation, plan.think_s + plan.beside_ms / 1000))
+
+    def answer_beside(self) -> None:
+        """The server answers a turn once more, where it creates by itself at all."""
+        if not self.state.calm and self.state.turn_detection is not None and self._flag("create_response"):
+            self._start("turn", {}, None)
+
+    def _overlap(self) -> bool:
+        """Two responses meet: do they run at once?"""
+        return self._overlaps.chance(self.state.options.overlap_per_mille)
 
     def _draw(self, rng: Rng, wanted: Json) -> ResponsePlan:
         state = self.state
@@ -151,10 +183,10 @@ class Flow:
     def cancel(self, event: Json) -> Fault | None:
         """response.cancel: by id, or the conversation's running response."""
         wanted = event.get("response_id")
-        running = self.active
+        running = self.running[-1] if self.running else None
         if wanted is not None:
-            if running is None or running.response.id != wanted:
-                running = self._out_of_band.get(wanted)
+            named = (held for held in self.running if held.response.id == wanted)
+            running = next(named, None) or self._out_of_band.get(wanted)
         elif running is not None and not running.started and self.state.rules.cancel_before_created == "refused":
             running = None
         if running is None or running.finished:
@@ -229,15 +261,15 @@ class Flow:
         state = self.state
         self._turn_item = state.new_id("item")
         self._owed = False
-        cut = self.active if self._flag("interrupt_response") else None
-        first = cut is not None and state.rules.cascade == "before_speech_started"
-        if cut is not None and first:
-            cut.stop("turn_detected", at_once=True)
-            if cut.finished:
+        cut = self.running if self._flag("interrupt_response") else []
+        first = state.rules.cascade == "before_speech_started"
+        for running in cut if first else ():
+            running.stop("turn_detected", at_once=True)
+            if running.finished:
                 state.saw("cascade before speech_started")
         state.emit("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._turn_item)
-        if cut is not None and not first:
-            cut.stop("turn_detected")
+        for running in cut if not first else ():
+            running.stop("turn_detected")
         self._settle()
 
     def _speech_stopped(self, at_ms: int) -> None:
@@ -248,14 +280,14 @@ class Flow:
         self._commit()
         if not self._flag("create_response"):
             return
-        if self.active is None:
+        if not self.running or self._overlap():
             self._start("turn", {}, None)
-        elif self.active.ending:
+        elif all(running.ending for running in self.running):
             # It is ending already: the response to the turn comes after its response.done.
             self._owed = True
         else:
             # The server's own attempt fails where nothing was interrupted (protocol facts, 8.2: create without interrupt).
-            state.refuse(_busy(self.active))
+            state.refuse(_busy(self.running[-1]))
 
     def _commit(self) -> None:
         state = self.state

@@ -38,6 +38,7 @@ class Generation:
         # After a cut: how many deltas may be through in the end, and how soon one follows the other.
         self._last_delta = 0
         self._closing = False
+        self._begun = False
         self._hurry_us = 0
         self._steps = self._stream()
 
@@ -71,7 +72,7 @@ class Generation:
             stragglers = self._rng.between(low, high) if planned is None else planned
             self._last_delta = self._tell.deltas + stragglers
             self._hurry_us = self._rng.between(500, 20_000)
-        if at_once or self._tell.deltas >= self._last_delta or self.response.created_at is None:
+        if at_once or self._tell.deltas >= self._last_delta or not self._begun:
             self._cascade()
         else:
             self.at = min(self.at, self.state.now + self._hurry_us / 1_000_000)
@@ -83,14 +84,15 @@ class Generation:
 
     @property
     def started(self) -> bool:
-        """Whether the client has been told that it exists."""
-        return self.response.created_at is not None
+        """Whether the time of its first event has come."""
+        return self._begun
 
     # -- the stream -----------------------------------------------------------------------------------------------------------
 
     def _stream(self) -> Iterator[int]:
         plan, rng = self.plan, self._rng
         yield round(plan.think_s * 1_000_000)
+        self._begin()
         self._tell.created()
         yield rng.between(0, 20_000)
         for index, out in enumerate(self._tell.outputs):
@@ -102,7 +104,7 @@ class Generation:
                 yield from self._say_message(out, following)
             if self.finished:
                 return
-            if plan.interleaving == "late_close" and following is not None:
+            if following is not None and (self._held or plan.interleaving == "late_close"):
                 continue
             self._closing = following is None
             yield _SETTLE_US
@@ -113,6 +115,13 @@ class Generation:
         if not self._ends_here():
             self._finish(self.plan.ends, self.plan.detail)
 
+    def _begin(self) -> None:
+        self._begun = True
+        if not self.response.out_of_band:
+            self.state.generating += 1
+            if self.state.generating > 1:
+                self.state.saw("overlapping responses")
+
     def _ends_here(self) -> bool:
         if self.cut is not None:
             self._cascade()
@@ -121,8 +130,15 @@ class Generation:
     def _end_status(self, last: bool) -> str:
         return "incomplete" if last and self.plan.ends != "completed" else "completed"
 
+    @property
+    def _held(self) -> bool:
+        return self.plan.closing in ("held", "reversed")
+
     def _close_before(self, index: int) -> None:
-        for out in self._tell.outputs[:index]:
+        outputs = self._tell.outputs[:index]
+        if self.plan.closing == "reversed":
+            outputs.reverse()
+        for out in outputs:
             if out.item is not None and not out.closed:
                 self._tell.close(out, "completed" if out.index + 1 < len(self._tell.outputs) else self._end_status(True))
 
@@ -156,7 +172,8 @@ class Generation:
     def _say_audio(self, out: Output, part: ServerPart, following: Output | None) -> Iterator[int]:
         plan, rng = self.plan, self._rng
         take = out.takes[part.index]
-        assert take is not None
+        assert take is not None and isinstance(out.plan, MessagePlan)
+        plan_part = out.plan.parts[part.index]
         bytes_per_ms = part.format.bytes_per_ms
         unit, low, span = self._delta_sizes(part)
         us_per_byte = 100_000 / (bytes_per_ms * plan.rate_percent)
@@ -171,6 +188,9 @@ class Generation:
         told = position = 0
         room = plan.burst
         yield round(plan.gap_s * 1_000_000)
+        for _ in range(rng.between(1, 3) if plan_part.sound == "empty deltas" else 0):
+            self._tell.empty_delta(out, part)
+            yield _TEXT_US
         pause_us = 0
         while position < part.planned_bytes:
             draw = rng.bits()
@@ -190,7 +210,7 @@ class Generation:
                 early = None
                 self._start_early(following)
             late -= 1
-            if late == 0:
+            if late == 0 and not self._held:
                 self._close_before(out.index)
             room -= 1
             if stalls and position >= stalls[0][0]:
@@ -229,13 +249,16 @@ class Generation:
 
     def _cascade(self) -> None:
         """Close everything that is open, and be done: cancelled."""
-        if not self.started and self.state.rules.created_if_cancelled:
+        if not self._begun and self.state.rules.created_if_cancelled:
             self._tell.created()
-        for out in self._tell.outputs:
+        outputs = self._tell.outputs[::-1] if self.plan.closing == "reversed" else self._tell.outputs
+        for out in outputs:
             if out.item is not None and not out.closed:
                 self._tell.close(out, "incomplete", tail=self.state.rules.cascade_audio_done)
         self._finish("cancelled", self.cut)
 
     def _finish(self, status: str, detail: str | None) -> None:
         self.finished = True
+        if self._begun and not self.response.out_of_band:
+            self.state.generating -= 1
         self._tell.done(status, detail)

@@ -109,6 +109,9 @@ class PartPlan(Struct, frozen=True):
 
     An audio part lasts ``audio_ms`` plus ``extra_samples`` (at the output format's rate) and takes its words from the voices,
     near the beginning of ``voice`` where one is named. A text part says ``text``, or some words where that is empty.
+
+    Faults of an audio part: the last ``lost_ms`` of it are never sent, although transcript and usage tell them; ``sound`` is
+    ``"none"`` (no delta at all) or ``"empty deltas"`` (deltas without a byte); without ``transcript`` it has no words.
     """
 
     kind: Literal["audio", "text"] = "audio"
@@ -116,6 +119,9 @@ class PartPlan(Struct, frozen=True):
     extra_samples: int = 0
     text: str = ""
     voice: str | None = None
+    lost_ms: int = 0
+    sound: Literal["whole", "none", "empty deltas"] = "whole"
+    transcript: bool = True
 
 
 class MessagePlan(Struct, frozen=True, tag="message"):
@@ -146,6 +152,12 @@ Interleaving = Literal["sequential", "announced", "ahead", "late_close"]
 text or arguments running ahead; announced, and the one before closed only after the first audio of the next (4.6, 4.8)."""
 
 
+Closing = Literal["usual", "part first", "output first", "held", "reversed"]
+"""In which order items are closed. Usual is protocol facts 4.3; xAI closes the part before its audio ("part first", 14). No order
+is promised between ``output_item.done`` and ``conversation.item.done`` ("output first", 3.5), or between items (4.6 and 17.1):
+they may all wait until nothing more is said, and then close in order ("held") or from the last to the first ("reversed")."""
+
+
 class ResponsePlan(Struct, frozen=True):
     """One response: its outputs in order, and the pace.
 
@@ -155,6 +167,10 @@ class ResponsePlan(Struct, frozen=True):
     the rate demands; ``jitter_percent`` varies it. ``transcript_lead_ms`` is how far the transcript runs ahead. ``stragglers``
     deltas still leave after a cancel (None: drawn). ``ends`` is the status: ``incomplete`` and ``failed`` responses break off
     after their last delta, with ``detail`` as the reason or the error code.
+
+    Faults: without ``created`` it is never announced by ``response.created`` (a response of the conversation; one out of band
+    always is, because nothing else says that it is); ``closing`` is the order of its done events; ``beside_ms`` after its first
+    event the server answers the same turn once more, where it creates by itself and the first still runs (B11).
     """
 
     output: tuple[MessagePlan | CallPlan, ...] = (MessagePlan(),)
@@ -171,6 +187,9 @@ class ResponsePlan(Struct, frozen=True):
     stragglers: int | None = None
     ends: Literal["completed", "incomplete", "failed"] = "completed"
     detail: str | None = None
+    created: bool = True
+    closing: Closing = "usual"
+    beside_ms: int | None = None
 
 
 def spoken(*audio_ms: int, think_s: float = 0.2, rate_percent: int = 300) -> ResponsePlan:
@@ -187,6 +206,14 @@ class ServerOptions(Struct, frozen=True):
     open; None draws it from the seed (``Server.rules`` tells). ``harsh`` lets the draw include answers with which a correct
     client cannot avoid an error; ``held_short_ms`` lets the held length be that much below the sent one (F005). ``session_s`` is
     the session's life and ``epoch_s`` the Unix time at ``now == 0``, for ``expires_at``. ``log`` keeps ``Server.log``.
+
+    Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
+    ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part).
+    ``overlap_per_mille``: a second response of the conversation beside a running one, by ``ResponsePlan.beside_ms``, and wherever
+    the server's automatic response meets a running or ending one, or a client's creation an automatic response that was not
+    announced yet, instead of a refusal. ``reject_per_mille``: a valid ``response.create`` or ``conversation.item.create`` is
+    refused (``Refusal.injected``). Per event on the wire (``_server_noise``): ``duplicate_per_mille``, ``unknown_per_mille``,
+    ``malformed_per_mille``.
     """
 
     dialect: Literal["openai", "azure-preview"] = "openai"
@@ -217,3 +244,12 @@ class ServerOptions(Struct, frozen=True):
     session_s: int = 3600
     epoch_s: int = 1_767_225_600
     log: bool = False
+    overlap_per_mille: int = 0
+    duplicate_per_mille: int = 0
+    unknown_per_mille: int = 0
+    malformed_per_mille: int = 0
+    reject_per_mille: int = 0
+    reorder_per_mille: int = 0
+    no_created_per_mille: int = 0
+    empty_audio_per_mille: int = 0
+    short_audio_per_mille: int = 0

@@ -10,6 +10,7 @@ from msgspec.json import encode
 
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_checks import Fault
+from rtcore.sim._server_noise import Noise
 from rtcore.sim._server_plan import Rules, ServerOptions
 from rtcore.sim._server_speech import Bank
 from rtcore.sim._server_truth import LogEntry, Refusal, ServerItem, ServerPart, ServerResponse
@@ -38,6 +39,11 @@ class State:
         self.rng = rng
         self.bank = bank
         self.wire = Wire(options.dialect)
+        noise = Noise(rng.fork("noise"), options, self.wire)
+        self.malformed = noise.malformed
+        noisy = options.duplicate_per_mille or options.unknown_per_mille or options.malformed_per_mille
+        self.noise: Noise | None = noise if noisy else None
+        self._rejections = rng.fork("rejections")
         self.session: Json = default_session(self.wire, rules)
         self.now = 0.0
         self.out: list[bytes] = []
@@ -49,6 +55,8 @@ class State:
         self.calls: dict[str, str] = {}
         self.used_starts: set[bytes] = set()
         self.spoke = False
+        self.generating = 0
+        """Responses of the conversation that have begun and are not done."""
         self.text_out = 0
         self._tag = "".join(rng.choice(_DIGITS) for _ in range(9))
         self._count = 0
@@ -77,15 +85,49 @@ class State:
     def emit(self, kind: str, **fields: object) -> None:
         """Put one server event on the wire; ``kind`` is its GA name."""
         name = self.wire.name(kind)
-        self.out.append(encode({"type": name, "event_id": self.new_id("event"), **fields}))
+        payload = encode({"type": name, "event_id": self.new_id("event"), **fields})
+        if self.noise is not None:
+            self._put(payload, kind, fields if "content_index" in fields and "response_id" in fields else None)
+        else:
+            self.out.append(payload)
         if self.log is not None:
             self.log.append(LogEntry(self.now, "out", name, *_named(fields)))
 
+    def _put(self, payload: bytes, kind: str, fields: Mapping[str, object] | None) -> None:
+        assert self.noise is not None
+        ids = (
+            None if fields is None else {key: fields[key] for key in ("response_id", "output_index", "item_id", "content_index")}
+        )
+        out, faults = self.noise.around(payload, kind, ids)
+        self.out += out
+        for fault in faults:
+            self.saw(fault)
+
     def emit_raw(self, payload: bytes, kind: str, response_id: str, item_id: str) -> None:
         """Put one event on the wire that is already JSON."""
-        self.out.append(payload)
+        if self.noise is not None:
+            self._put(payload, kind, None)
+        else:
+            self.out.append(payload)
         if self.log is not None:
             self.log.append(LogEntry(self.now, "out", self.wire.name(kind), response_id, item_id))
+
+    def rejection(self) -> Fault | None:
+        """Whether a valid creation is refused for no fault of its own, and how."""
+        if not self._rejections.chance(self.options.reject_per_mille):
+            return None
+        self.saw("rejection")
+        if self._rejections.chance(500):
+            message = "Rate limit reached for this session. Please try again later."
+            return Fault("rate_limit_exceeded", None, message, "rate_limit_error", injected=True)
+        message = "The server had an error while processing your request."
+        return Fault("server_error", None, message, "server_error", injected=True)
+
+    def calm_down(self, options: ServerOptions) -> None:
+        """Go on with these options, without noise."""
+        self.calm = True
+        self.options = options
+        self.noise = None
 
     def refuse(self, fault: Fault, event: Any = None) -> None:
         """Answer a client event (or, with None, the server's own attempt) with an error."""
@@ -99,7 +141,7 @@ class State:
         if self.rules.codes == "old" and (code in _CODELESS[:3] or fault.message.startswith("Audio content of")):
             code = None
         error = {"type": fault.type, "code": code, "message": fault.message, "param": fault.param, "event_id": echo}
-        self.refusals.append(Refusal(self.now, fault.type, code, fault.message, fault.param, echo, event))
+        self.refusals.append(Refusal(self.now, fault.type, code, fault.message, fault.param, echo, event, fault.injected))
         self.emit("error", error=error)
 
     # -- the session ----------------------------------------------------------------------------------------------------------
@@ -155,16 +197,17 @@ class State:
         if not item.out_of_band:
             self.emit("conversation.item.added", previous_item_id=item.previous_item_id, item=self.shape(item))
 
-    def finish(self, item: ServerItem, status: str) -> None:
-        """An item is final."""
+    def finish(self, item: ServerItem, status: str) -> bool:
+        """An item is final; tells whether the client was told by ``conversation.item.done``."""
         item.status = status
         item.done_at = self.now
         if item.out_of_band or item.deleted or self.wire.preview:
-            return
+            return False
         if item.origin == "response" and not self.rules.item_done:
-            return
+            return False
         previous = item.previous_item_id if self.rules.done_predecessor else None
         self.emit("conversation.item.done", previous_item_id=previous, item=self.shape(item))
+        return True
 
     def shape(self, item: ServerItem, *, audio: bool = False) -> Json:
         """An item as this dialect shows it; ``audio`` includes what the server holds of it."""

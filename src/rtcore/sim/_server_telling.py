@@ -38,6 +38,7 @@ class Telling:
     def __init__(self, state: State, response: ServerResponse, plan: ResponsePlan, wanted: Json, rng: Rng) -> None:
         self.outputs = [Output(index, out) for index, out in enumerate(plan.output)]
         self.deltas = 0
+        self._plan = plan
         self._state = state
         self._response = response
         self._wanted = wanted
@@ -62,6 +63,8 @@ class Telling:
     def created(self) -> None:
         """response.created."""
         state = self._state
+        if not self._plan.created and not self._response.out_of_band:
+            return
         self._response.created_at = state.now
         state.emit("response.created", response=self._shape([], None, None))
         if state.rules.rate_limits == "at_start":
@@ -140,9 +143,12 @@ class Telling:
         samples = plan.audio_ms * self._format.rate // 1000 + plan.extra_samples
         take = state.bank.take(self._format, samples, self._rng, state.used_starts, plan.voice)
         out.takes[index] = take
-        part = ServerPart(
-            "audio", index, self._format, take.text, take.end - take.start, take.words, take.track.data, take.start, state.now
-        )
+        announced = take.end - take.start
+        lost = plan.lost_ms * self._format.bytes_per_ms if plan.sound == "whole" else announced
+        text, words = (take.text, take.words) if plan.transcript else ("", ())
+        sent = max(0, announced - lost)
+        part = ServerPart("audio", index, self._format, text, sent, words, take.track.data, take.start, state.now)
+        part.announced_bytes = announced
         part.short_samples = self._format.samples(state.rules.held_short_ms)
         return part
 
@@ -196,6 +202,11 @@ class Telling:
         part.sent_bytes += size
         if not part.truncations or state.rules.truncate_midway == "keeps_later":
             part.kept_bytes += size
+
+    def empty_delta(self, out: Output, part: ServerPart) -> None:
+        """An audio delta without a byte."""
+        if not self._silent(out):
+            self._state.emit("response.output_audio.delta", **self._output(out), **self._place(out, part), delta="")
 
     def text_delta(self, out: Output, part: ServerPart, end: int) -> None:
         """The part's text or transcript up to the character ``end``; nothing where it is told already."""
@@ -251,20 +262,36 @@ class Telling:
         part.done_at = self._state.now
         if self._silent(out):
             return
+        self._count_part(part)
+        first = tail and self._plan.closing == "part first"
+        if first:
+            self._saw("reordered output_item.done")
+            self._part_done(out, part)
+        if tail:
+            self._tail(out, part)
+        if not first:
+            self._part_done(out, part)
+
+    def _part_done(self, out: Output, part: ServerPart) -> None:
+        told = "text" if part.kind == "text" else "transcript"
+        self._emit_part(out, "response.content_part.done", part, {"type": part.kind, told: part.sent_text})
+
+    def _tail(self, out: Output, part: ServerPart) -> None:
         emit = self._state.emit
         where = {**self._output(out), **self._place(out, part)}
         if part.kind == "text":
-            if tail:
-                emit("response.output_text.done", **where, text=part.sent_text)
-            self._emit_part(out, "response.content_part.done", part, {"type": "text", "text": part.sent_text})
+            emit("response.output_text.done", **where, text=part.sent_text)
             return
-        if tail:
-            if self._state.rules.audio_done_first:
-                emit("response.output_audio.done", **where)
-            emit("response.output_audio_transcript.done", **where, transcript=part.sent_text)
-            if not self._state.rules.audio_done_first:
-                emit("response.output_audio.done", **where)
-        self._emit_part(out, "response.content_part.done", part, {"type": "audio", "transcript": part.sent_text})
+        if self._state.rules.audio_done_first:
+            emit("response.output_audio.done", **where)
+        emit("response.output_audio_transcript.done", **where, transcript=part.sent_text)
+        if not self._state.rules.audio_done_first:
+            emit("response.output_audio.done", **where)
+
+    def _count_part(self, part: ServerPart) -> None:
+        if part.sent_bytes == part.planned_bytes < part.announced_bytes:
+            self._generated_samples += part.announced_samples - part.planned_samples
+            self._state.saw("fewer samples than announced" if part.sent_bytes else "empty audio")
 
     def close(self, out: Output, status: str, *, tail: bool = True) -> None:
         """Close an output's item and whatever of it is open."""
@@ -287,9 +314,21 @@ class Telling:
             self._calls += 1
             if self._calls == 2:
                 self._saw("several function calls")
-        state.finish(item, status)
-        if not self._silent(out):
-            state.emit("response.output_item.done", **self._output(out), item=state.shape(item))
+        item.status = status
+        waited = self._plan.closing in ("held", "reversed")
+        if waited and any(other.item is not None and not other.closed for other in self.outputs):
+            self._saw("reordered output_item.done")
+        if self._plan.closing == "output first":
+            self._item_done(out)
+            if state.finish(item, status):
+                self._saw("reordered output_item.done")
+        else:
+            state.finish(item, status)
+            self._item_done(out)
+
+    def _item_done(self, out: Output) -> None:
+        if out.item is not None and not self._silent(out):
+            self._state.emit("response.output_item.done", **self._output(out), item=self._state.shape(out.item))
 
     def done(self, status: str, detail: str | None) -> None:
         """response.done: nothing of this response follows but the rate limits."""

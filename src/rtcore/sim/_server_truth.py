@@ -26,6 +26,10 @@ class ServerPart(Struct, eq=False):
     ``planned_samples`` is its whole length, ``planned_text`` its whole text and ``words`` every word of it with times from the
     part's first sample; ``sent_samples`` and ``sent_text`` are what has been generated and sent so far. ``held_samples`` is what
     the server still keeps after truncations.
+
+    ``announced_samples`` is the length that transcript and usage tell; where it is above ``planned_samples``, the words behind
+    that are in ``planned_text`` and ``words`` all the same, and nobody can ever hear them (fewer samples than announced, empty
+    audio). No client can know which words those are.
     """
 
     kind: Literal["audio", "text"]
@@ -44,7 +48,13 @@ class ServerPart(Struct, eq=False):
     kept_bytes: int = 0
     sent_chars: int = 0
     short_samples: int = 0
+    announced_bytes: int = 0
     truncations: list[Truncation] = field(default_factory=list)
+
+    @property
+    def announced_samples(self) -> int:
+        """The part's length by its transcript and by usage; at least ``planned_samples``."""
+        return max(self.announced_bytes, self.planned_bytes) // self.format.sample_width
 
     @property
     def audio(self) -> bytes:
@@ -122,7 +132,11 @@ class ServerItem(Struct, eq=False):
 
 
 class ServerResponse(Struct, eq=False):
-    """One response: who asked for it, when it was accepted, announced (``response.created``) and done, and how it ended."""
+    """One response: who asked for it, when it was accepted, announced (``response.created``) and done, and how it ended.
+
+    ``created_at`` stays None where no ``response.created`` was sent. Two responses of the conversation can run at once: their
+    times overlap (``ServerOptions.overlap_per_mille``).
+    """
 
     id: str
     cause: Literal["client", "turn"]
@@ -142,6 +156,7 @@ class Refusal(Struct, frozen=True):
     """One ``error`` event: what it said, and the client event that caused it.
 
     ``event`` is the decoded JSON, or the first bytes of what was no JSON, or None where the server itself was the cause.
+    ``injected``: nothing was wrong with the event (``ServerOptions.reject_per_mille``); it had no effect.
     """
 
     at: float
@@ -151,6 +166,7 @@ class Refusal(Struct, frozen=True):
     param: str | None
     event_id: str | None
     event: Any
+    injected: bool = False
 
 
 class LogEntry(Struct, frozen=True, gc=False):

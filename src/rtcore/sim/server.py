@@ -12,7 +12,7 @@ ahead, and it detects turns in the audio it is given. Where nobody knows what th
         for payload in server.tick(now=server.deadline): ...
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal
 
 from msgspec import DecodeError, Struct
@@ -133,8 +133,7 @@ class Server:
     def calm(self) -> None:
         """No faults from now on: what is planned from here speaks, completes, and comes in order. What is under way may finish
         as it was planned, and the answers of ``rules`` stay; scripted responses lose their faults too."""
-        self._state.calm = True
-        self._state.options = calm_options(self._state.options)
+        self._state.calm_down(calm_options(self._state.options))
 
     # -- ground truth ---------------------------------------------------------------------------------------------------------
 
@@ -171,6 +170,11 @@ class Server:
         return self._state.happened
 
     @property
+    def malformed(self) -> Set[bytes]:
+        """Every malformed frame it sent; none of them means anything (``ServerOptions.malformed_per_mille``)."""
+        return self._state.malformed
+
+    @property
     def log(self) -> Sequence[LogEntry]:
         """What passed in both directions, where ``ServerOptions.log`` asked for it; otherwise empty."""
         return self._state.log or ()
@@ -182,8 +186,8 @@ class Server:
 
     @property
     def active_response(self) -> str | None:
-        """The id of the response that holds the conversation's slot, or None."""
-        return self._flow.active.response.id if self._flow.active is not None else None
+        """The id of the response that holds the conversation's slot (the latest, where two run), or None."""
+        return self._flow.running[-1].response.id if self._flow.running else None
 
     # -- inside ---------------------------------------------------------------------------------------------------------------
 
