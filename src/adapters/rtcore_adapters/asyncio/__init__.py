@@ -10,22 +10,24 @@
 When the ``async with`` block has been left, all of it has ended: sockets, tasks, timers, files, and the sound.
 """
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from ssl import SSLContext
 from typing import Any
 
-from rtcore import Config, Effect, Issued, Notice
+from rtcore import Config, Effect, Issued, Notice, Session
 from rtcore_adapters._commands import Commands
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed
 from rtcore_adapters._link import LinkTimes
+from rtcore_adapters._recording import Record, recorder
 from rtcore_adapters.asyncio._pump import Pump, Tool
 from rtcore_adapters.asyncio._request import Request
 from rtcore_adapters.audio import Microphone, Speaker, VirtualSpeaker
 
-__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Request", "RequestFailed", "Tool", "connect"]
+__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "connect"]
 
 
 class Conversation(Commands[Request]):
@@ -67,31 +69,37 @@ async def connect(
     ssl: SSLContext | None = None,
     times: LinkTimes | None = None,
     seed: int | None = None,
+    record: Record | str | os.PathLike[str] | None = None,
 ) -> AsyncIterator[Conversation]:
     """Open a session and give it once the server has acknowledged it.
 
     Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
     appends. ``tools`` answer function calls by name; a call of any other name is left to the program (``ToolCalled``). ``ssl``
     replaces the default context, which verifies the server. ``times`` are the websocket's time-outs, ``seed`` fixes the ids
-    (default: drawn).
+    (default: drawn). ``record`` names a file that ``rtcore replay`` runs again: it holds what the session was given and when,
+    without credentials, and, unless a ``Record`` says otherwise, without voices and words. It is whole when the block has been
+    left, and nothing that happens to it disturbs the conversation.
 
-    Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used, and
-    ``ValueError`` where the microphone's format is not the session's.
+    Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
+    ``ValueError`` where the microphone's format is not the session's, and ``OSError`` where the recording's file cannot be opened
+    or, at the end, was not written whole.
     """
-    pump = Pump(
-        config,
-        speaker=speaker or VirtualSpeaker(record=False),
-        microphone=microphone,
-        tools=tools or {},
-        ssl=ssl,
-        times=times or LinkTimes(),
-        seed=secrets.randbits(63) if seed is None else seed,
-    )
-    try:
-        pump.start()
-        await pump.ready()
-        yield Conversation(pump)
-    finally:
-        await pump.stop()
-    if pump.crash is not None:
-        raise pump.crash
+    with ExitStack() as stack:
+        pump = Pump(
+            config,
+            speaker=speaker or VirtualSpeaker(record=False),
+            microphone=microphone,
+            tools=tools or {},
+            ssl=ssl,
+            times=times or LinkTimes(),
+            seed=secrets.randbits(63) if seed is None else seed,
+            session=Session if record is None else stack.enter_context(recorder(record)).session,
+        )
+        try:
+            pump.start()
+            await pump.ready()
+            yield Conversation(pump)
+        finally:
+            await pump.stop()
+        if pump.crash is not None:
+            raise pump.crash

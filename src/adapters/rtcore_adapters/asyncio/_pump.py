@@ -67,9 +67,10 @@ class Pump:
         ssl: SSLContext | None,
         times: LinkTimes,
         seed: int,
+        session: Callable[..., Session] = Session,
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.session = Session(config, clock=speaker.capabilities, seed=seed)
+        self.session = session(config, clock=speaker.capabilities, seed=seed)
         self.mailbox = Mailbox()
         self.crash: Exception | None = None
         self._devices = Devices(self.session, speaker, microphone, self.feed)
