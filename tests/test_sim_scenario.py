@@ -2,9 +2,13 @@
 
 import re
 
+import msgspec
 import pytest
+from msgspec import structs
 
-from rtcore.sim import FAULTS, World, scenario_of, synthetic_voices
+from rtcore.sim import FAULTS, Scenario, Turn, World, scenario_of, synthetic_voices
+from rtcore.sim._kinds import draw_aim
+from rtcore.sim._rng import Rng
 from rtcore.sim.faults import NAMES, in_order
 
 VOICES = synthetic_voices(1)
@@ -32,3 +36,31 @@ def test_time_in_which_nothing_happens_is_told_apart() -> None:
     for seed in range(3):
         result = World(seed, VOICES).run()
         assert 0 < result.idle_ms < result.simulated_ms and result.faults == scenario_of(seed).faults
+
+
+# -- scripts -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_world_written_down_is_the_same_world(seed: int) -> None:
+    """What user and server drew, as data, through JSON: the same effects at the same times."""
+    world = World(seed, VOICES)
+    result = world.run()
+    script = msgspec.json.decode(msgspec.json.encode(world.script()), type=Scenario)
+    assert script == world.script() and script.turns is not None and len(script.server.script) == len(world.server.plans)
+    again = World(seed, VOICES, scenario=script)
+    assert again.run().digest == result.digest and again.script().turns == script.turns
+
+
+def test_leaving_an_interruption_out_shifts_no_other() -> None:
+    world = World(4, VOICES)
+    turns = world.user.turns
+    shorter = structs.replace(world.scenario, turns=(*turns[:3], *turns[4:]))
+    result = World(4, VOICES, scenario=shorter).run()
+    assert result.violations == () and result.interruptions == len(turns) - 1
+    assert [draw_turn_again(turn, world.scenario) for turn in turns] == list(turns)
+
+
+def draw_turn_again(turn: Turn, scenario: Scenario) -> Turn:
+    """From its own seed alone."""
+    return draw_aim(Rng(turn.seed).fork("aim"), scenario.kinds, turn.seed)

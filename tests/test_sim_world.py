@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -14,7 +15,6 @@ from rtcore.sim import (
     PENDING,
     SABOTAGED,
     CampaignResult,
-    Kind,
     KindResult,
     NetworkOptions,
     Scenario,
@@ -26,7 +26,7 @@ from rtcore.sim import (
 )
 from rtcore.sim._rng import Rng
 from rtcore.sim.results import spread
-from rtcore.sim.scenario import _BY_HAND, _BY_SPEECH, draw_scenario
+from rtcore.sim.scenario import KINDS, KindRow, draw_scenario
 
 VOICES = synthetic_voices(1)
 WORLDS = 40
@@ -63,7 +63,7 @@ def test_old_sound_ends_with_what_the_device_held(campaign: CampaignResult) -> N
 
 
 def test_every_kind_of_interruption_and_every_situation_comes_up(campaign: CampaignResult) -> None:
-    assert {kind.kind for kind in campaign.kinds} == {kind for kind, _ in _BY_SPEECH + _BY_HAND}
+    assert {kind.kind for kind in campaign.kinds} == {row.kind for row in KINDS}
     expected = {"B10: late audio after a cut", "B15: response dead on arrival", "context stale"}
     assert expected <= set(campaign.situations)
     verdicts = {verdict for kind in campaign.kinds for verdict in kind.verdicts}
@@ -163,10 +163,11 @@ def test_figures_of_a_kind_add_up() -> None:
 # -- worlds of one's own -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "_"), _BY_SPEECH)
-def test_each_kind_can_be_asked_for_alone(kind: Kind, _: int) -> None:
-    result = World(1, VOICES, scenario=Scenario(interruptions=4, kinds=((kind, 1),))).run()
-    assert result.violations == () and result.interruptions == 4
+@pytest.mark.parametrize("row", KINDS, ids=lambda row: str(row.kind))
+def test_each_kind_can_be_asked_for_alone(row: KindRow) -> None:
+    detection: Literal["server_vad"] | None = "server_vad" if row.by_speech else None
+    result = World(1, VOICES, scenario=Scenario(interruptions=4, kinds=((row.kind, 1),), detection=detection)).run()
+    assert result.violations == () and result.interruptions == 4 and result.turns_unanswered == 0
 
 
 def test_every_sabotaged_core_is_caught_by_a_campaign() -> None:

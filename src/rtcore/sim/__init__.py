@@ -23,6 +23,7 @@ from rtcore.sim.results import WorldResult as WorldResult
 from rtcore.sim.sabotage import SABOTAGED as SABOTAGED
 from rtcore.sim.scenario import Kind as Kind
 from rtcore.sim.scenario import Scenario as Scenario
+from rtcore.sim.scenario import Turn as Turn
 from rtcore.sim.scenario import scenario_of as scenario_of
 from rtcore.sim.server import Server as Server
 from rtcore.sim.server import ServerOptions as ServerOptions

@@ -10,58 +10,17 @@ from msgspec import Struct, structs
 
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.config import Config
+from rtcore.sim._kinds import KINDS as KINDS
+from rtcore.sim._kinds import Kind as Kind
+from rtcore.sim._kinds import KindRow as KindRow
+from rtcore.sim._kinds import Turn as Turn
+from rtcore.sim._kinds import Weights, weights
 from rtcore.sim._rng import Rng
+from rtcore.sim.faults import NAMES
 from rtcore.sim.network import NetworkOptions
 from rtcore.sim.server import ServerOptions
 from rtcore.sim.speaker import SpeakerOptions
 
-Kind = Literal[
-    "before the first event",
-    "between declaration and audio",
-    "on the first sample",
-    "inside message 1",
-    "at the boundary",
-    "inside message 2",
-    "in an underrun",
-    "after all audio arrived",
-    "after all was heard",
-    "twice within 100 ms",
-    "during a function call",
-    "interrupt() by the program",
-    "interrupt() before the response",
-    "typed text",
-    "manual turn",
-    "local detector",
-    "while paused",
-]
-"""When and by what an interruption comes."""
-
-_BY_SPEECH: tuple[tuple[Kind, int], ...] = (
-    ("before the first event", 6),
-    ("between declaration and audio", 7),
-    ("on the first sample", 8),
-    ("inside message 1", 14),
-    ("at the boundary", 11),
-    ("inside message 2", 11),
-    ("in an underrun", 6),
-    ("after all audio arrived", 10),
-    ("after all was heard", 4),
-    ("twice within 100 ms", 6),
-    ("during a function call", 5),
-    ("interrupt() by the program", 4),
-    ("interrupt() before the response", 2),
-    ("typed text", 4),
-    ("local detector", 3),
-    ("while paused", 3),
-)
-_BY_HAND: tuple[tuple[Kind, int], ...] = (
-    ("manual turn", 50),
-    ("interrupt() by the program", 12),
-    ("interrupt() before the response", 8),
-    ("typed text", 15),
-    ("local detector", 8),
-    ("while paused", 7),
-)
 _FORMATS: dict[str, AudioFormat] = {"audio/pcm": PCM16_24K, "audio/pcmu": PCMU, "audio/pcma": PCMA}
 
 TOOLS: tuple[dict[str, Any], ...] = (
@@ -80,8 +39,10 @@ class Scenario(Struct, frozen=True):
     """One world's settings. ``tool_ms`` is how long the program takes to answer a function call."""
 
     interruptions: int = 12
-    kinds: tuple[tuple[Kind, int], ...] = _BY_SPEECH
+    kinds: Weights = weights(by_speech=True, faults=set(NAMES))
     """The kinds that come up, with their weights."""
+    turns: tuple[Turn, ...] | None = None
+    """The interruptions themselves, in order: a script. None: ``interruptions`` of them are drawn from ``kinds``."""
     detection: Literal["server_vad", "semantic_vad"] | None = "server_vad"
     server_creates: bool = True
     server_interrupts: bool = True
@@ -96,6 +57,25 @@ class Scenario(Struct, frozen=True):
     """How many turns the program edits the conversation beside: it adds a system message, or deletes an old turn of the user."""
     pauses_per_mille: int = 0
     """How many turns the program holds the sound of for a moment."""
+    tool_error_per_mille: int = 0
+    """How many function calls are answered with an error."""
+    tool_late_per_mille: int = 0
+    """How many are answered long after anybody waits for it."""
+    updates_per_mille: int = 0
+    """How many turns the program changes options beside."""
+    typed_per_mille: int = 0
+    """How many turns are followed by a text that is typed, and is to interrupt nothing."""
+    dead_calls_per_mille: int = 0
+    """How many turns the program answers a call beside that is unknown, answered or gone."""
+    away_per_mille: int = 0
+    """How many turns are followed by a while in which the program does not listen."""
+    hang_up_turn: int | None = None
+    """The number (from 0) of the interruption after which the user hangs up."""
+    hang_up_ms: int = 0
+    """So long after it."""
+    loss: Literal["cut mid-frame", "half-open", "session end"] | None = None
+    """How the connection is lost; the world ends then. None: it is not."""
+    loss_at_ms: int = 0
     stale_per_mille: int = 0
     """How many server messages come once more, under the number of a connection that is gone."""
     microphone: bool = False
@@ -166,7 +146,7 @@ def draw_scenario(rng: Rng) -> Scenario:
     interrupts = not rng.chance(250)
     return Scenario(
         interruptions=rng.between(10, 40),
-        kinds=_BY_SPEECH if detection is not None else _BY_HAND,
+        kinds=weights(by_speech=detection is not None, faults=set(NAMES)),
         detection=detection,
         server_creates=detection is not None and context == "auto" and interrupts and not rng.chance(250),
         server_interrupts=interrupts,

@@ -1,40 +1,40 @@
 """A person who interrupts, at points where clients break: between two events, on a sample, in the middle of a function call.
 
-The user watches what the server has said and what the speaker is about to sound (it may: it is no part of what is tested),
-waits until its next interruption can be aimed, and acts. Every interruption is followed by a turn that has to be answered; that
-answer is what the next interruption falls upon.
+The interruptions are drawn ahead (``Turn``), each with a stream of its own, so that a script that leaves one out shifts no other.
+The user waits until the next one can be aimed, and acts. Every interruption is followed by a turn that has to be answered
+(backchannels and silence expect nothing); that answer is what the next interruption falls upon. When all are done, and nothing
+goes wrong any more, one last turn shows that the session still listens and answers (invariant 15).
 """
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
-from rtcore._notices import MessageStarted, Notice, ResponseEnded, ResponseStarted, UserSpeechStarted, UserSpeechStopped
+from rtcore._notices import (
+    MessageEnded,
+    MessageStarted,
+    Notice,
+    ResponseEnded,
+    ResponseStarted,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    Verdict,
+)
+from rtcore.sim._aim import ANYTHING, HEARD, NEVER, Aim, Aimer
+from rtcore.sim._kinds import Kind, Turn, draw_aim, draw_turn
 from rtcore.sim._ledger import Interruption
 from rtcore.sim._rng import Rng
-from rtcore.sim._server_truth import ServerPart, ServerResponse
-from rtcore.sim.scenario import Kind
 from rtcore.sim.speaker import MILLISECOND
 
 if TYPE_CHECKING:
     from rtcore.sim.world import World
 
-_PATIENCE = 25_000 * MILLISECOND
+_PATIENCE = 45_000 * MILLISECOND
 """How long a turn may stay without an answer."""
-_HEARD: Kind = "after all was heard"
-_ON_THIS_SIDE: tuple[Kind, ...] = ("typed text", "interrupt() by the program", "manual turn", "local detector", "while paused")
-_TEXTS = ("And what about tomorrow?", "No, the other one.", "Stop. Start again, please.", "Quelle heure est-il ?")
-
-
-class Aim(NamedTuple):
-    """When to act, and when the news of it is to reach the client (None: as the network has it)."""
-
-    act_at: int
-    arrive_at: int | None = None
-
-
-Aimed = Aim | Literal["not yet", "never"]
-"""What came of aiming: ``"not yet"`` while too little is known, ``"never"`` where it cannot be had any more."""
+_TRIES = 6
+"""So many other aims are tried where one cannot be had any more."""
+_EXPECTS_NOTHING = frozenset({"backchannel", "silence"})
+TEXTS = ("And what about tomorrow?", "No, the other one.", "Stop. Start again, please.", "Quelle heure est-il ?")
 
 _Step = tuple[int, Callable[[], None]]
 
@@ -44,24 +44,33 @@ class User:
 
     def __init__(self, world: "World", rng: Rng) -> None:
         self.done = False
+        self.wants = 0
+        """What has to change before ``look`` is worth a call: bits of ``_aim``."""
         self._world = world
-        self._rng = rng
-        self._left = world.scenario.interruptions
+        self._rng = rng.fork("opening")
+        scenario = world.scenario
+        ahead = rng.fork("turns")
+        drawn = scenario.turns
+        self.turns = (
+            drawn if drawn is not None else tuple(draw_turn(ahead, scenario.kinds) for _ in range(scenario.interruptions))
+        )
+        """The interruptions, in order."""
+        self.made = 0
+        """How many of them there have been."""
+        self._turn: Turn | None = None
+        self._last = rng.fork("last turn")
+        self._others = self._rng
         self._steps: deque[_Step] = deque()
         self._waiting = False
         self._aim_at: Aim | None = None
-        self._kind: Kind = _HEARD
-        self._share = 0
-        self._at_stop = True
-        self._sample = 0
-        self._turn_at = 0
-        self._accepted = 0
-        self._begun: set[str] = set()
-        self._ended: set[str] = set()
+        self._aimer = Aimer(world)
         self._open: list[Interruption] = []
         self._give_up_at = 0
         self._misses = 0
         self._listening = False
+        self._on_edit: Callable[[], None] | None = None
+        self._final = False
+        self._verdicts: dict[str, Verdict] = {}
 
     # -- the world asks ------------------------------------------------------------------------------------------------------
 
@@ -87,44 +96,80 @@ class User:
             self._interrupt(self._aim_at)
         elif self._waiting and now >= self._give_up_at:
             self._give_up()
+        self.wants = ANYTHING
 
     def look(self) -> None:
-        """Something happened: can the next interruption be aimed now?"""
+        """Something that it waits for changed: can the next interruption be aimed now?"""
+        self.wants = 0
+        if self._on_edit is not None:
+            if self._world.editing:
+                step, self._on_edit = self._on_edit, None
+                step()
+            self.wants = ANYTHING
+            return
         if not self._waiting or self._aim_at is not None or self._steps:
             return
-        if not self._left:
+        if self._turn is None:
             self.done = not self._open
+            self.wants = ANYTHING
             return
-        aimed = self._aim()
-        for _ in range(6):
-            if aimed != "never":
+        aimed = self._aimer.aim(self._turn)
+        for _ in range(_TRIES):
+            if aimed != NEVER:
                 break
-            self._choose()
-            aimed = self._aim()
-        if aimed == "never":
-            self._kind = _HEARD
-            aimed = self._aim()
+            self._turn = draw_aim(self._others, self._world.scenario.kinds, self._turn.seed)
+            aimed = self._aimer.aim(self._turn)
+        if aimed == NEVER:
+            self._turn = _as_kind(self._turn, HEARD)
+            aimed = self._aimer.aim(self._turn)
         if isinstance(aimed, Aim):
             self._aim_at = aimed
+        else:
+            self.wants = aimed
 
     def notices(self, notice: Notice) -> None:
         """What the program hears."""
+        aimer = self._aimer
         match notice:
             case ResponseStarted(out_of_band=False):
-                self._begun.add(notice.response_id)
+                aimer.begun.add(notice.response_id)
             case ResponseEnded():
-                self._ended.add(notice.response_id)
+                aimer.ended.add(notice.response_id)
                 if notice.status != "cancelled" and not self._world.was_cancelled(notice.response_id):
                     self._answered(notice.response_id)
             case MessageStarted():
                 self._answered(notice.response_id)
+            case MessageEnded() if self._final:
+                self._verdicts[notice.item_id] = notice.verdict
             case UserSpeechStopped() if self._listening:
                 self._listening = False
-                self._turn_over()
+                self._turn_over(self._rng)
             case UserSpeechStarted(source="server") if self._world.scenario.microphone and not self._listening:
                 self._hear_out()
             case _:
-                pass
+                return
+        self.wants = ANYTHING
+
+    # -- the last turn -------------------------------------------------------------------------------------------------------
+
+    def speak_last(self) -> None:
+        """Nothing goes wrong any more: one more turn, which nothing interrupts."""
+        self._final = True
+        self._waiting = False
+        self._steps.clear()
+        self._aimer.begun.clear()
+        self._rng = self._last
+        self._after(10, self._speak_up)
+
+    @property
+    def heard_out(self) -> bool:
+        """Whether the last turn was answered, and the answer heard to its end."""
+        answer = self._aimer.answer()
+        if not self._final or answer is None or answer.status != "completed" or answer.id not in self._aimer.begun:
+            return False
+        items = self._world.server.items
+        messages = [item_id for item_id in answer.item_ids if items[item_id].type == "message"]
+        return all(self._verdicts.get(item_id) in (Verdict.FULL, Verdict.TEXT) for item_id in messages)
 
     # -- turns ---------------------------------------------------------------------------------------------------------------
 
@@ -137,10 +182,10 @@ class User:
         world, rng = self._world, self._rng
         if rng.chance(200):
             self._await_answer()
-            world.send_text(rng.choice(_TEXTS), interrupt=rng.chance(500))
-            self._turn_over()
+            world.send_text(rng.choice(TEXTS), interrupt=rng.chance(500))
+            self._turn_over(rng)
         elif world.scenario.microphone:
-            self._speak_into_microphone()
+            self._speak_into_microphone(rng.between(8, 30))
         elif world.scenario.detects:
             world.user_speech("started")
             self._after(rng.between(100, 900), self._stop_talking)
@@ -150,7 +195,7 @@ class User:
     def _stop_talking(self) -> None:
         self._await_answer()
         self._world.user_speech("stopped")
-        self._turn_over()
+        self._turn_over(self._rng)
 
     def _push_to_talk(self) -> None:
         """A turn without turn detection: audio, commit, and the wish for an answer."""
@@ -162,17 +207,25 @@ class User:
         self._await_answer()
         self._world.commit()
         self._world.respond()
-        self._turn_over()
+        self._turn_over(self._rng)
 
-    def _speak_into_microphone(self) -> None:
-        """Audio in real time, and silence behind it until the server has found the end; again, if it heard nothing."""
+    def _speak_into_microphone(self, frames: int, mute_ms: int = 0) -> None:
+        """Audio in real time, and silence behind it until the server has found the end; again, if it heard nothing.
+
+        Where the microphone is muted first, nothing at all comes for so long: the server's detector has no clock but the audio.
+        """
         self._listening = True
         self._await_answer()
-        for _ in range(self._rng.between(8, 30)):
+        for _ in range(frames):
             self._after(40, self._world.talk)
+        if mute_ms:
+            self._after(mute_ms, self._keep_silent)
         for _ in range(120):
             self._after(40, self._keep_silent)
-        self._after(40, self._speak_into_microphone)
+        self._after(40, self._try_again)
+
+    def _try_again(self) -> None:
+        self._speak_into_microphone(self._rng.between(8, 30))
 
     def _hear_out(self) -> None:
         """The server has heard a new beginning in the end of what was said: silence, until it has found that end too."""
@@ -183,28 +236,33 @@ class User:
         self._await_answer()
         for _ in range(200):
             self._after(40, self._keep_silent)
-        self._after(40, self._speak_into_microphone)
+        self._after(40, self._try_again)
 
     def _keep_silent(self) -> None:
         self._world.talk(silence=True)
 
     def _await_answer(self) -> None:
         """What the server accepts from here on may be the answer; it does so at the very end of a turn."""
-        self._accepted = len(self._world.responses)
+        self._aimer.accepted = len(self._world.responses)
 
-    def _turn_over(self) -> None:
+    def _turn_over(self, rng: Rng) -> None:
         """The turn is made: an answer is due."""
+        world = self._world
         self._steps.clear()
         self._listening = False
-        self._world.resume()
-        self._world.turn_made()
+        self._on_edit = None
+        world.program.resume()
+        if not self._final:
+            world.program.beside(rng.fork("beside"))
         self._waiting = True
-        self._turn_at = self._world.now
-        self._give_up_at = self._turn_at + _PATIENCE
-        self._choose()
+        self._aimer.turn_at = world.now
+        self._give_up_at = world.now + _PATIENCE
+        self._turn = self.turns[self.made] if self.made < len(self.turns) and not self._final else None
+        if self._turn is not None:
+            self._others = Rng(self._turn.seed).fork("other aims")
 
     def _answered(self, response_id: str) -> None:
-        if response_id in self._begun and self._open and not self._world.was_cancelled(response_id):
+        if self._open and response_id in self._aimer.begun and not self._world.was_cancelled(response_id):
             for interruption in self._open:
                 interruption.answered = True
             self._open.clear()
@@ -212,61 +270,51 @@ class User:
 
     def _give_up(self) -> None:
         """No answer, or nothing left to interrupt: the turn counts as unanswered, and another is tried."""
-        if self._open:
-            for interruption in self._open:
-                interruption.answered = False
-            self._open.clear()
+        for interruption in self._open:
+            interruption.answered = False
+        self._open.clear()
         self._misses += 1
         self._waiting = False
         self._aim_at = None
-        if self._misses >= 3:
-            self._left = 0
-            self.done = True
-        elif not self._left:
+        if self._misses >= 3 or self._turn is None:
+            self._turn = None
+            self.made = len(self.turns)
             self.done = True
         else:
             self._after(10, self._speak_up)
 
     # -- interrupting --------------------------------------------------------------------------------------------------------
 
-    def _choose(self) -> None:
-        """Draw what the next interruption is to be."""
-        kinds = self._world.scenario.kinds
-        roll = self._rng.below(sum(weight for _, weight in kinds))
-        for kind, weight in kinds:
-            roll -= weight
-            if roll < 0:
-                self._kind = kind
-                break
-        self._share = self._rng.below(1000)
-        self._at_stop = self._rng.chance(500)
-        self._sample = self._rng.between(-1, 1)
-        self._delay = self._rng.between(0, 400)
-
     def _interrupt(self, aim: Aim) -> None:
-        world, rng, kind = self._world, self._rng, self._kind
-        if kind in ("before the first event", "interrupt() before the response") and self._begun_since():
-            self._aim_at = None  # it came too early to be caught: something else
-            self._choose()
+        turn = self._turn
+        self._aim_at = None
+        if turn is None or self._aimer.too_late(turn.kind):
+            # It came too early to be caught: something else.
+            if turn is not None:
+                self._turn = draw_aim(self._others, self._world.scenario.kinds, turn.seed)
             self.look()
             return
-        self._aim_at = None
+        world = self._world
         self._waiting = False
-        self._left -= 1
-        self._begun.clear()
-        if kind == "while paused":
-            world.pause()
-            self._after(rng.between(5, 400), lambda: self._cut_in(kind, None))
+        self._rng = Rng(turn.seed).fork("act")
+        world.interrupting(self.made)
+        self.made += 1
+        self._aimer.begun.clear()
+        if turn.kind == "while paused":
+            world.program.pause()
+            self._after(self._rng.between(5, 400), lambda: self._cut_in(turn.kind, None))
         else:
-            self._cut_in(kind, aim.arrive_at)
+            self._cut_in(turn.kind, aim.arrive_at)
 
     def _cut_in(self, kind: Kind, arrive_at: int | None) -> None:
         world, rng = self._world, self._rng
-        self._open.append(world.begin_interruption(kind))
+        one = world.begin_interruption(kind)
+        if kind not in _EXPECTS_NOTHING:
+            self._open.append(one)
         if kind == "typed text":
             self._await_answer()
-            world.send_text(rng.choice(_TEXTS), interrupt=True)
-            self._turn_over()
+            world.send_text(rng.choice(TEXTS), interrupt=True)
+            self._turn_over(rng)
             return
         if kind in ("interrupt() by the program", "interrupt() before the response"):
             world.interrupt()
@@ -276,6 +324,11 @@ class User:
             world.interrupt()
             self._push_to_talk()
             return
+        if kind == "pressed twice":
+            self._press_twice()
+            return
+        if kind == "while a truncate is in flight":
+            self._on_edit = self._once_more
         if kind == "local detector" or not world.scenario.detects:
             world.local_speech("started")
             if world.scenario.microphone or not world.scenario.detects or rng.chance(300):
@@ -283,116 +336,51 @@ class User:
                 return
             self._after(rng.between(0, 150), lambda: world.user_speech("started"))
         elif world.scenario.microphone:
-            self._speak_into_microphone()
+            self._speak_into_microphone(rng.between(2, 4) if kind == "cough" else rng.between(8, 30), _mute_ms(kind, rng))
             return
         else:
             world.user_speech("started", arrive_at=arrive_at)
         if kind == "twice within 100 ms":
             self._after(rng.between(10, 45), lambda: world.user_speech("stopped"))
             self._after(rng.between(10, 45), lambda: world.user_speech("started"))
-        self._after(rng.between(80, 1200), self._stop_talking)
+        self._after(_mute_ms(kind, rng) or rng.between(*_TALKS_MS.get(kind, (80, 1200))), self._stop_talking)
 
-    # -- aiming --------------------------------------------------------------------------------------------------------------
+    def _press_twice(self) -> None:
+        """Push-to-talk, and at once again: the first turn is too short, or its answer is wanted no more (F123, F125)."""
+        world, rng = self._world, self._rng
+        world.interrupt()
+        for _ in range(rng.between(1, 4)):
+            world.talk()
+        world.commit()
+        world.respond()
+        self._after(rng.between(0, 60), world.interrupt)
+        self._push_to_talk()
 
-    def _begun_since(self) -> bool:
-        return bool(self._begun)
+    def _once_more(self) -> None:
+        """Our truncate is on its way, and the next interruption comes already: by voice, by the program, or typed."""
+        world, rng = self._world, self._rng
+        how = rng.below(3)
+        if how == 0 and world.scenario.detects and not world.scenario.microphone:
+            world.user_speech("stopped")
+            world.user_speech("started")
+        elif how == 1:
+            world.send_text(rng.choice(TEXTS), interrupt=True)
+        else:
+            world.interrupt()
 
-    def _answer(self) -> ServerResponse | None:
-        """The newest response since the turn, as the server knows it."""
-        responses = self._world.responses
-        return responses[-1] if len(responses) > self._accepted else None
 
-    def _messages(self, response: ServerResponse) -> list[ServerPart]:
-        """The first audio part of each message of it, in order."""
-        items = self._world.server.items
-        found: list[ServerPart] = []
-        for item_id in response.item_ids:
-            part = next((part for part in items[item_id].parts if part.kind == "audio"), None)
-            if part is not None:
-                found.append(part)
-        return found
+_TALKS_MS: dict[Kind, tuple[int, int]] = {
+    "cough": (50, 150),
+    "backchannel": (150, 450),
+    "while a truncate is in flight": (300, 1200),
+}
+"""How long the user speaks; between 80 and 1200 ms where nothing else is said."""
 
-    def _aim(self) -> Aimed:
-        world, kind = self._world, self._kind
-        now = world.now
-        if kind in ("before the first event", "interrupt() before the response"):
-            limit = 400 if kind == "before the first event" else 150
-            return "never" if self._begun_since() else Aim(max(now, self._turn_at + self._delay * limit // 400 * MILLISECOND))
-        response = self._answer()
-        if response is None:
-            return "not yet"
-        if kind == _HEARD:
-            return Aim(now + self._delay * 3 * MILLISECOND) if self._begun and world.idle() else "not yet"
-        parts = self._messages(response)
-        if kind == "between declaration and audio":
-            if any(part.first_audio_at is None and part.done_at is None for part in parts):
-                return Aim(now)
-            return "never" if response.done_at is not None or parts else "not yet"
-        if kind == "during a function call":
-            return self._aim_at_call(response)
-        if kind == "in an underrun":
-            if response.done_at is not None and not world.down_busy:
-                return "never"
-            return Aim(now, now + 1) if world.dry and parts and parts[0].first_audio_at is not None else "not yet"
-        if kind == "after all audio arrived":
-            pending = world.speaker.pending
-            if response.id not in self._ended:
-                return "not yet"
-            left = world.scenario.audio.ms(pending) * MILLISECOND
-            at = now + left * self._share // 1000
-            return self._arriving(at) if pending else "never"
-        if not parts:
-            return "never" if response.done_at is not None else "not yet"
-        if kind in ("at the boundary", "inside message 2"):
-            if len(parts) < 2:
-                return "never" if response.done_at is not None else "not yet"
-            return self._aim_at_sample(parts[1], self._sample) if kind == "at the boundary" else self._aim_inside(parts[1])
-        if kind == "on the first sample":
-            return self._aim_at_sample(parts[0], self._sample + 1)
-        which = self._share % len(parts) if kind not in ("inside message 1", "twice within 100 ms") else 0
-        return self._aim_inside(parts[which])
 
-    def _aim_at_call(self, response: ServerResponse) -> Aimed:
-        world = self._world
-        if world.calls_open:
-            return Aim(world.now + self._delay // 8 * MILLISECOND)
-        items = [world.server.items[item_id] for item_id in response.item_ids]
-        if any(item.type == "function_call" and item.done_at is None for item in items):
-            return Aim(world.now)
-        return "never" if response.done_at is not None and not world.down_busy else "not yet"
+def _mute_ms(kind: Kind, rng: Rng) -> int:
+    """How long a microphone that had begun to be heard says nothing (F126)."""
+    return rng.between(1500, 5000) if kind == "silence" else 0
 
-    def _aim_at_sample(self, part: ServerPart, sample: int) -> Aimed:
-        """So that the sound stops (or the news arrives) when exactly so many samples of the part were heard."""
-        world = self._world
-        start = world.start_of(part)
-        if start is None:
-            return "not yet"
-        generation, first = start
-        at = world.speaker.reaches(generation, max(1, first + sample))
-        if at is None:
-            return "never"
-        if self._at_stop:
-            at -= world.speaker.next_stop_latency
-        return self._arriving(at) if at > world.now else "never"
 
-    def _aim_inside(self, part: ServerPart) -> Aimed:
-        world = self._world
-        start = world.start_of(part)
-        if start is None:
-            return "not yet"
-        generation, first = start
-        heard = max(0, world.speaker.sounded(generation) - first)
-        sample = max(1, part.planned_samples * self._share // 1000)
-        if heard >= sample:
-            if heard >= part.planned_samples - 1:
-                return "never"
-            sample = heard + 1 + (part.planned_samples - heard) * self._share // 1000
-        at = world.speaker.reaches(generation, first + sample)
-        return "not yet" if at is None else self._arriving(at)
-
-    def _arriving(self, at: int) -> Aim:
-        """Act so much earlier as the news takes to the client."""
-        world = self._world
-        by_network = self._kind not in _ON_THIS_SIDE
-        lead = world.scenario.stream.latency_ms * MILLISECOND if by_network else 0
-        return Aim(max(world.now, at - lead), at)
+def _as_kind(turn: Turn, kind: Kind) -> Turn:
+    return Turn(kind, turn.share, turn.sample, turn.at_stop, turn.delay, turn.seed)

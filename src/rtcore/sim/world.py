@@ -7,17 +7,23 @@ Times are integer nanoseconds; the session and the server are given them as floa
 own.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Literal, Protocol
 
+from msgspec import structs
+
 from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
+from rtcore._errors import LocalProtocolError
+from rtcore._lifecycle import Disconnection
 from rtcore._notices import Notice, SessionClosed, SessionReady, ToolCalled
 from rtcore._session import Issued, Session
 from rtcore.config import Config
+from rtcore.sim._aim import ANYTHING, CLOCK, DELTAS, NEWS, SERVER, SOUND
+from rtcore.sim._kinds import KINDS, Kind
 from rtcore.sim._ledger import Interruption
+from rtcore.sim._program import Program
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_truth import ServerPart, ServerResponse
 from rtcore.sim.auditor import PENDING, Auditor
@@ -35,9 +41,18 @@ _SECOND = 1_000_000_000
 _LONGEST = 3_000 * _SECOND
 _SETTLE = 60 * _SECOND
 """How long everything may take to fall silent at the end."""
+_RECOVERY = 60 * _SECOND
+"""T of invariant 15: how long after the faults have stopped a turn may take to be answered, and the answer to be heard out."""
+_KEEPALIVE = (20 * _SECOND, 40 * _SECOND)
+"""When a half-open line is noticed: the link pings every 20 s and waits 20 s for the answer."""
+_SILENCE = 2 * _SECOND
+"""How long a device may sound on after the end of the session before it is left alone."""
+_NEVER = 1 << 62
 _STUCK = 5_000
 """So many steps without time passing are an endless loop."""
 _FRAME_MS = 40
+_DELTAS = frozenset({"response.output_audio.delta", "response.output_audio_transcript.delta", "response.output_text.delta"})
+_FAULT_OF: dict[Kind, str | None] = {row.kind: row.fault for row in KINDS}
 
 
 class SessionFactory(Protocol):
@@ -66,13 +81,17 @@ class World:
     ) -> None:
         voices = voices if voices is not None else synthetic_voices(1)
         rng = Rng(seed)
-        drawn = draw_scenario(rng.fork("scenario"))
+        drawing = rng.fork("scenario")
         self.seed = seed
-        self.scenario = scenario = scenario if scenario is not None else drawn
+        self.scenario = scenario = scenario if scenario is not None else draw_scenario(drawing)
         self.now = 0
-        self.server = Server(seed=rng.bits(), voices=voices, options=scenario.server)
+        served = scenario.server
+        if scenario.loss == "session end":
+            served = structs.replace(served, session_s=max(1, scenario.loss_at_ms // 1000))
+        self.server = Server(seed=rng.bits(), voices=voices, options=served)
         self.speaker = Speaker(scenario.speaker, rng.fork("speaker"), scenario.audio)
-        self.session = session_factory(scenario.config(), clock=scenario.speaker.clock, seed=seed)
+        config = scenario.config()
+        self.session = session_factory(config, clock=scenario.speaker.clock, seed=seed)
         self.auditor = Auditor(
             self.server,
             self.speaker,
@@ -85,34 +104,31 @@ class World:
         self.story = Story(scenario.audio) if story else None
         self.responses: list[ServerResponse] = []
         """The conversation's responses, in the order in which the server accepted them."""
-        self.calls_open = 0
-        """Function calls that the program has not answered."""
+        self.happened: dict[str, int] = {}
+        """How often the user and the program did what is in the catalogue of faults."""
         self.dry = False
         """The speaker has run out of sound while a response goes on."""
         self._up = Line(scenario.stream, rng.fork("up"), split_seed=split_seed)
         self._down = Line(scenario.stream, rng.fork("down"), split_seed=split_seed + 1)
-        self._tools = rng.fork("tools")
-        self._chance = rng.fork("program")
+        self._chance = rng.fork("line")
+        self.program = Program(self, rng.fork("program"))
         self.user = User(self, rng.fork("user"))
         self._voice = voices[0].pcm
         self._voice_at = 0
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._agenda_count = 0
-        self._effects: deque[Sequence[Effect]] = deque()
-        self._dispatching = False
         self._plays: list[tuple[int, bytes]] = []  # where each piece handed over begins in its generation, and its first samples
         self._starts: dict[int, tuple[int, int]] = {}
         self._scanned: dict[int, int] = {}
         self._generation = 0
         self._handed = 0
         self._accepted = 0
-        self._server_at: int | None = None
+        self._changed = 0  # what the user may wait for: bits of _aim
+        self._server_at = _NEVER
         self._session_due: Deadline | None = None
-        self._session_at: int | None = None
-        self._ready = False
+        self._session_at = _NEVER
         self._closed = False
-        self._paused = False
-        self._deleting: set[str] = set()
+        self._hanging_up = False
         self._speaking = False
         self._idle = 0
 
@@ -120,11 +136,18 @@ class World:
 
     def run(self) -> WorldResult:
         """Let everything happen, then settle, close, and say what was found."""
-        self._call(self.session.open(now=self._seconds))
+        if self.scenario.loss in ("cut mid-frame", "half-open"):
+            self.at(self.scenario.loss_at_ms * MILLISECOND, self._lose)
         try:
+            self._call(self.session.open(now=self.seconds))
             self._converse()
-            self.auditor.finish(self.session, self.now)
-            self._call(self.session.close(now=self._seconds))
+            if not self._closed:
+                self._recover()
+            if self._closed:
+                self._fall_silent()
+            else:
+                self.auditor.finish(self.session, self.now)
+                self._call(self.session.close(now=self.seconds))
             self.auditor.closed(self.now)
         except Exception as error:
             # Whatever raised, in the core or in the world: a campaign goes on, and the seed is named.
@@ -132,74 +155,109 @@ class World:
         return self._result()
 
     def _converse(self) -> None:
-        steps = 0
-        settle_by: int | None = None
-        while self._step():
-            steps = steps + 1 if self._same else 0
-            if steps > _STUCK:
-                self.auditor.ledger.fail(12, "the world stands still: time does not pass any more")
-                break
-            if self.now > _LONGEST:
-                self.auditor.ledger.fail(15, "the conversation does not come to an end")
-                break
-            if self.user.done:
-                settle_by = self.now + _SETTLE if settle_by is None else settle_by
-                if self.idle() or self.now >= settle_by:
-                    break
-        if settle_by is not None and not self.idle():
-            self.auditor.ledger.fail(15, f"{_SETTLE // _SECOND} s after the user's last word something is still open")
+        """Until the user has said all, and everything has settled; or until the session is over."""
+        user = self.user
+        self._go_on(lambda: user.done, _LONGEST)
+        if user.done and not self._closed:
+            self._go_on(self.idle, self.now + _SETTLE)
+            if not self.idle() and not self._closed:
+                self.auditor.ledger.fail(15, f"{_SETTLE // _SECOND} s after the user's last word something is still open")
+        elif not self._closed and self.now >= _LONGEST:
+            self.auditor.ledger.fail(15, "the conversation does not come to an end")
+
+    def _recover(self) -> None:
+        """Faults stop; the user makes one more turn, which is to be answered and heard to its end (invariant 15)."""
+        for part in (self.server, self.speaker, self._up, self._down):
+            part.calm()
+        user = self.user
+        user.speak_last()
+        asked = self.now
+        self._go_on(lambda: user.heard_out and self.idle(), asked + _RECOVERY)
+        if not self._closed and not (user.heard_out and self.idle()):
+            self.auditor.ledger.fail(15, f"no whole answer within {_RECOVERY // _SECOND} s after the faults have stopped")
+
+    def _fall_silent(self) -> None:
+        """The session is over; what it does from here on would be for nobody."""
+        until = self.now + _SILENCE
+        while self.speaker.next_at is not None and self.speaker.next_at <= until:
+            self.now = max(self.now, self.speaker.next_at)
+            for report in self.speaker.step(self.now):
+                self.auditor.reports(report, self.now)
+                if report.kind == "played":
+                    self._call(self.session.played(report.generation, report.samples, now=self.seconds))
+                elif report.kind == "flushed":
+                    self._call(self.session.flushed(report.generation, report.samples, now=self.seconds))
 
     @property
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
+        """``now`` as the session and the server are told it."""
         return self.now / _SECOND
 
-    def _step(self) -> bool:
-        """Run the earliest wake-up. The order of the sources decides at equal times: inputs before ticks."""
-        best: int | None = None
-        which = -1
-        sources = (
-            self.speaker.next_at,
-            self._down.next_at,
-            self._up.next_at,
-            self._agenda[0][0] if self._agenda else None,
-            self.user.next_at,
-            self._server_at,
-            self._session_at,
-        )
-        for index, at in enumerate(sources):
-            if at is not None and (best is None or at < best):
-                best, which = at, index
-        if best is None:
-            return False
-        self._same = best <= self.now
-        if best >= self.now + MILLISECOND and self.idle():
-            self._idle += best - self.now
-        self.now = max(best, self.now)
-        self._runners[which](self)
-        self.auditor.checkpoint(self.session, self.now)
-        self.user.look()
-        return True
+    def _go_on(self, enough: Callable[[], bool], until: int) -> None:
+        """Run the earliest wake-up, again and again. The order of the sources decides at equal times: inputs before ticks."""
+        user, speaker, up, down, agenda = self.user, self.speaker, self._up, self._down, self._agenda
+        checkpoint = self.auditor.checkpoint
+        same = 0
+        while not self._closed and not enough():
+            best, run = _NEVER, World._run_session
+            at = speaker.next_at
+            if at is not None:
+                best, run = at, World._run_speaker
+            at = down.next_at
+            if at is not None and at < best:
+                best, run = at, World._run_down
+            at = up.next_at
+            if at is not None and at < best:
+                best, run = at, World._run_up
+            if agenda and agenda[0][0] < best:
+                best, run = agenda[0][0], World._run_agenda
+            at = user.next_at
+            if at is not None and at < best:
+                best, run = at, World._run_user
+            if self._server_at < best:
+                best, run = self._server_at, World._run_server
+            if self._session_at < best:
+                best, run = self._session_at, World._run_session
+            if best >= until:
+                return
+            if best > self.now:
+                same = 0
+                if best >= self.now + MILLISECOND and self.idle():
+                    self._idle += best - self.now
+                self.now = best
+            else:
+                same += 1
+                if same > _STUCK:
+                    self.auditor.ledger.fail(12, "the world stands still: time does not pass any more")
+                    return
+            run(self)
+            checkpoint(self.session, self.now)
+            if user.wants & self._changed:
+                user.look()
+            self._changed = 0
 
     def _run_speaker(self) -> None:
+        self._changed |= CLOCK
         for report in self.speaker.step(self.now):
             self._hear(report)
 
     def _run_down(self) -> None:
         for payload in self._down.arrivals(self.now):
             seen = self.auditor.client_receives(self.now)
+            if seen.type not in _DELTAS:
+                self._changed |= NEWS
             if self.story is not None:
                 self.story.client_received(self.now, seen)
-            self._call(self.session.receive(1, payload, now=self._seconds))
+            self._call(self.session.receive(1, payload, now=self.seconds))
             if self.scenario.stale_per_mille and self._chance.chance(self.scenario.stale_per_mille):
-                self.auditor.replayed(self.session.receive(0, payload, now=self._seconds))
+                self.auditor.replayed(self.session.receive(0, payload, now=self.seconds))
 
     def _run_up(self) -> None:
         for payload in self._up.arrivals(self.now):
             message = self.auditor.server_receives(self.now)
             if self.story is not None:
                 self.story.server_received(self.now, message)
-            answers = self.server.receive(payload, now=self._seconds)
-            self._from_server(answers)
+            self._from_server(self.server.receive(payload, now=self.seconds))
             self.auditor.server_received(message)
 
     def _run_agenda(self) -> None:
@@ -207,23 +265,20 @@ class World:
         step()
 
     def _run_user(self) -> None:
+        self._changed = ANYTHING
         self.user.act(self.now)
 
     def _run_server(self) -> None:
-        answers = self.server.tick(now=self._seconds)
+        answers = self.server.tick(now=self.seconds)
         self._from_server(answers)
         self.auditor.server_received(None)
 
     def _run_session(self) -> None:
         due = self._session_due
-        effects = self.session.tick(now=self._seconds)
-        self._call(effects)
+        self._changed |= NEWS
+        self._call(self.session.tick(now=self.seconds))
         if due is not None:
             self.auditor.ticked(due, self.session.deadline, self.now)
-
-    _runners: tuple[Callable[["World"], None], ...] = (
-        _run_speaker, _run_down, _run_up, _run_agenda, _run_user, _run_server, _run_session,
-    )  # fmt: skip
 
     # -- between the parts ---------------------------------------------------------------------------------------------------
 
@@ -237,7 +292,7 @@ class World:
         due = self.session.deadline
         if due != self._session_due:
             self._session_due = due
-            self._session_at = None if due is None else _wake(due.at)
+            self._session_at = _NEVER if due is None else _wake(due.at)
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         outbox: list[bytes] = []
@@ -258,7 +313,8 @@ class World:
                 case Send():
                     outbox.append(effect.payload)
                 case Connect():
-                    self._later(2 * self.scenario.stream.latency_ms, self._connected)
+                    dial = 2 * self.scenario.stream.latency_ms * MILLISECOND
+                    self.at(now + dial + self._chance.below(MILLISECOND), self._connected)
                 case Disconnect():
                     self._closed = True
                 case Notice():
@@ -268,6 +324,7 @@ class World:
 
     def _note_play(self, effect: Play) -> None:
         self.dry = False
+        self._changed |= SOUND
         if effect.generation != self._generation:
             self._generation, self._handed = effect.generation, 0
             self._plays.clear()
@@ -281,27 +338,28 @@ class World:
             case SessionReady():
                 self.user.begin()
             case ToolCalled():
-                self.calls_open += 1
-                self._later(self._tools.between(*self.scenario.tool_ms), lambda: self._answer_call(notice.call_id))
+                self.program.called(notice)
             case SessionClosed():
                 self._closed = True
             case _:
                 self.user.notices(notice)
 
-    def _answer_call(self, call_id: str) -> None:
-        self.calls_open -= 1
-        self._issue(self.session.tool_result(call_id, {"ok": True, "temperature": 21}, now=self._seconds), "tool_result")
-
     def _connected(self) -> None:
-        self._from_server(self.server.connect(now=self._seconds))
-        self._call(self.session.connected(1, now=self._seconds))
+        self._from_server(self.server.connect(now=self.seconds))
+        self._call(self.session.connected(1, now=self.seconds))
 
     def _from_server(self, messages: Sequence[bytes], arrive_at: int | None = None) -> None:
         if messages:
             seen = self.auditor.server_sent(messages, self.now)
+            for message in seen:
+                self._changed |= DELTAS if message.type in _DELTAS else SERVER
             if self.story is not None:
                 self.story.server_sent(self.now, seen)
-            self._down.send(messages, now=self.now, arrive_at=arrive_at)
+            arrives = self._down.send(messages, now=self.now, arrive_at=arrive_at)
+            closing = self.server.closing
+            if closing is not None and not self._hanging_up:
+                self._hanging_up = True
+                self.at(arrives, lambda: self._disconnected(Disconnection(close_code=closing[0], reason=closing[1])))
         accepted = self.server.responses
         if len(accepted) > self._accepted:
             for response in list(accepted.values())[self._accepted :]:
@@ -309,13 +367,13 @@ class World:
                     self.responses.append(response)
             self._accepted = len(accepted)
         deadline = self.server.deadline
-        self._server_at = None if deadline is None else _wake(deadline)
+        self._server_at = _NEVER if deadline is None else _wake(deadline)
 
     def _hear(self, report: Report) -> None:
         self.auditor.reports(report, self.now)
         if self.story is not None:
             self.story.report(self.now, report)
-        now = self._seconds
+        now = self.seconds
         match report.kind:
             case "played":
                 self._call(self.session.played(report.generation, report.samples, now=now))
@@ -325,48 +383,110 @@ class World:
                 self.dry = True
                 self._call(self.session.underrun(report.generation, now=now))
 
-    def _later(self, ms: int, step: Callable[[], None]) -> None:
+    def at(self, at: int, step: Callable[[], None]) -> None:
+        """Do it then; at equal times in the order in which it was asked for."""
         self._agenda_count += 1
-        at = self.now + ms * MILLISECOND + self._tools.below(MILLISECOND)
         heappush(self._agenda, (at, self._agenda_count, step))
 
-    def _issue(self, issued: Issued, what: str) -> None:
-        self._call(issued.effects, (issued.request, what))
+    # -- how it can end ------------------------------------------------------------------------------------------------------
+
+    def _lose(self) -> None:
+        """The line is gone: noticed at once where it is cut, by the link's keepalive where it is half-open."""
+        self.tell("network", self.scenario.loss or "")
+        wait = 0
+        for line in (self._up, self._down):
+            if self.scenario.loss == "cut mid-frame":
+                line.cut(self.now)
+                cause = Disconnection(error="the connection was cut without a close frame")
+            else:
+                line.freeze(self.now)
+                wait = self._chance.between(*_KEEPALIVE)
+                cause = Disconnection(error="keepalive ping timeout: no answer in 20 s")
+        self.at(self.now + wait, lambda: self._disconnected(cause))
+
+    def _disconnected(self, cause: Disconnection) -> None:
+        self._call(self.session.disconnected(1, cause, now=self.seconds))
+        self._closed = True
+
+    def _hang_up(self) -> None:
+        """The user ends the conversation in the middle of anything."""
+        self.tell("user", "hangs up")
+        self.saw("user: hang-up")
+        self._call(self.session.close(now=self.seconds))
+        self._closed = True
 
     # -- what the user and the program do ------------------------------------------------------------------------------------
 
-    def begin_interruption(self, kind: str) -> Interruption:
+    def interrupting(self, number: int) -> None:
+        """Interruption ``number`` is about to come: in some worlds the user hangs up a moment later."""
+        if number == self.scenario.hang_up_turn:
+            self.at(self.now + self.scenario.hang_up_ms * MILLISECOND, self._hang_up)
+
+    def begin_interruption(self, kind: Kind) -> Interruption:
         """The user's next act is an interruption."""
-        if self.story is not None:
-            self.story.tell(self.now, "user", f"interrupts: {kind}")
+        self.tell("user", f"interrupts: {kind}")
+        fault = _FAULT_OF[kind]
+        if fault is not None:
+            self.saw(fault)
         return self.auditor.begin(kind, self.now)
+
+    def saw(self, fault: str) -> None:
+        """The user or the program did what the catalogue of faults names."""
+        self.happened[fault] = self.happened.get(fault, 0) + 1
+
+    def do(self, command: Callable[[Session, float], Sequence[Effect]]) -> None:
+        """The program gives a command that gives back effects."""
+        self._call(command(self.session, self.seconds))
+
+    def issue(self, command: Callable[[Session, float], Issued], what: str) -> None:
+        """The program gives a command that gives back a request."""
+        self.issued(command(self.session, self.seconds), what)
+
+    def issued(self, issued: Issued, what: str) -> None:
+        """A command gave back a request."""
+        self._call(issued.effects, (issued.request, what))
+
+    def refused(self, what: str, command: Callable[[Session, float], object]) -> None:
+        """The program makes a mistake: it must be told so, and nothing may change (DESIGN section 2)."""
+        before = self._view()
+        try:
+            command(self.session, self.seconds)
+        except LocalProtocolError:
+            if self._view() != before:
+                self.auditor.ledger.fail(3, f"{what} was refused and changed the session all the same")
+        else:
+            self.auditor.ledger.fail(10, f"{what} that makes no sense was accepted")
+
+    def _view(self) -> tuple[object, ...]:
+        session = self.session
+        return session.state, session.deadline, session.segments, session.history, session.counters, session.speaking
 
     def user_speech(self, event: Literal["started", "stopped"], *, arrive_at: int | None = None) -> None:
         """The server's detector finds that speech started or stopped; the news is to arrive at a certain time, if it can."""
-        self._tell(f"speech {event}")
+        self.tell("user", f"speech {event}")
         self._speaking = event == "started"
-        self._from_server(self.server.user_speech(event, now=self._seconds), arrive_at)
+        self._from_server(self.server.user_speech(event, now=self.seconds), arrive_at)
         self.auditor.server_received(None)
 
     def local_speech(self, event: Literal["started", "stopped"]) -> None:
         """A detector on this side finds it."""
-        self._tell(f"local detector: speech {event}")
+        self.tell("user", f"local detector: speech {event}")
         self.auditor.interrupts("local", self.now)
-        self._call(self.session.speech(event, now=self._seconds))
+        self._call(self.session.speech(event, now=self.seconds))
 
     def interrupt(self) -> None:
         """The program silences the model."""
-        self._tell("interrupt()")
+        self.tell("user", "interrupt()")
         self.auditor.interrupts("program", self.now)
-        self._call(self.session.interrupt(now=self._seconds))
+        self._call(self.session.interrupt(now=self.seconds))
 
     def send_text(self, text: str, *, interrupt: bool) -> None:
         """The user types."""
-        self._tell(f"types {text!r}")
+        self.tell("user", f"types {text!r}")
         if interrupt:
             self.auditor.interrupts("text", self.now)
         self.auditor.line.text_typed()
-        self._issue(self.session.send_text(text, interrupt=interrupt, now=self._seconds), "send_text")
+        self.issued(self.session.send_text(text, interrupt=interrupt, now=self.seconds), "send_text")
 
     def talk(self, *, silence: bool = False) -> None:
         """A frame of microphone audio."""
@@ -375,67 +495,20 @@ class World:
             self._voice_at = 0
         pcm = bytes(size) if silence else self._voice[self._voice_at : self._voice_at + size]
         self._voice_at += size
-        self._call(self.session.append_audio(pcm, now=self._seconds))
+        self._call(self.session.append_audio(pcm, now=self.seconds))
 
     def commit(self) -> None:
         """The turn is over, says the program."""
-        self._issue(self.session.commit(now=self._seconds), "commit")
+        self.issued(self.session.commit(now=self.seconds), "commit")
 
     def respond(self) -> None:
         """An answer is wanted, says the program."""
-        self._issue(self.session.respond(now=self._seconds), "respond")
+        self.issued(self.session.respond(now=self.seconds), "respond")
 
-    def turn_made(self) -> None:
-        """The user has made a turn: what the program does beside it."""
-        chance = self._chance
-        if chance.chance(self.scenario.asides_per_mille):
-            self._later(chance.between(0, 2000), self._aside)
-        if chance.chance(self.scenario.edits_per_mille):
-            self._later(chance.between(0, 3000), self._edit_history)
-        if chance.chance(self.scenario.pauses_per_mille):
-            self._later(chance.between(300, 2500), self.pause)
-            self._later(chance.between(2500, 4000), self.resume)
-
-    def _edit_history(self) -> None:
-        if self.user.done:
-            return
-        old = next((item for item in self.session.history if item.role == "user"), None)
-        if old is None or self._chance.chance(500):
-            item = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Speak slowly."}]}
-            self._issue(self.session.create_item(item, now=self._seconds), "create_item")
-        elif old.id not in self._deleting:
-            self._deleting.add(old.id)
-            self.auditor.deletes(old.id)
-            self._issue(self.session.delete_item(old.id, now=self._seconds), "delete_item")
-
-    def _aside(self) -> None:
-        if not self.user.done:
-            audible = self._chance.chance(300)
-            options = {"conversation": "none", "metadata": {"topic": "aside"}}
-            issued = self.session.respond(options, audible=audible, now=self._seconds)
-            if audible:
-                self.auditor.wants_to_hear(issued.request)
-            self._issue(issued, "respond")
-
-    def pause(self) -> None:
-        """The program holds the sound."""
-        if self.user.done or self._closed:
-            return
-        self._tell("pause()")
-        self._paused = True
-        self.auditor.pauses()
-        self._call(self.session.pause(now=self._seconds))
-
-    def resume(self) -> None:
-        """The program lets it go on, if it held it."""
-        if self._paused:
-            self._paused = False
-            self._tell("resume()")
-            self._call(self.session.resume(now=self._seconds))
-
-    def _tell(self, what: str) -> None:
+    def tell(self, who: str, what: str) -> None:
+        """A line of the story, where one is told."""
         if self.story is not None:
-            self.story.tell(self.now, "user", what)
+            self.story.tell(self.now, who, what)
 
     # -- what the user can see -----------------------------------------------------------------------------------------------
 
@@ -447,19 +520,24 @@ class World:
     def idle(self) -> bool:
         """Nothing sounds, nothing is on its way, nothing is asked for."""
         return not (
-            self._paused
-            or self._speaking
+            self._speaking
+            or self.program.paused
             or self.speaker.pending
             or self.speaker.flushing
             or self.speaker.next_at is not None
             or self._down.next_at is not None
             or self._up.next_at is not None
             or self.server.active_response is not None
-            or self.calls_open
+            or self.program.calls_open
             or self.auditor.line.requests_open
             or self.auditor.ledger.creations
             or self.auditor.ledger.edits
         )
+
+    @property
+    def editing(self) -> bool:
+        """A truncate or delete of the core's is on its way, or its acknowledgement is."""
+        return bool(self.auditor.ledger.edits)
 
     def was_cancelled(self, response_id: str) -> bool:
         """The core cancelled this response."""
@@ -482,6 +560,20 @@ class World:
         self._scanned[id(part)] = len(self._plays)
         return found
 
+    def script(self) -> Scenario:
+        """After a run: the scenario with everything that user and server drew written down, which gives the same world again."""
+        server = structs.replace(self.scenario.server, script=tuple(self.server.plans))
+        return structs.replace(self.scenario, turns=self.user.turns, interruptions=len(self.user.turns), server=server)
+
+    def _situations(self) -> dict[str, int]:
+        """What came up, and which faults really happened, by everybody who counts."""
+        total = dict(self.auditor.ledger.situations)
+        parts = (("network", self._up.happened), ("network", self._down.happened), ("speaker", self.speaker.happened))
+        counted = [(f"{group}: {name}", count) for group, part in parts for name, count in part.items()]
+        for name, count in [*counted, *self.server.happened.items(), *self.happened.items()]:
+            total[name] = total.get(name, 0) + count
+        return dict(sorted(total.items()))
+
     def _result(self) -> WorldResult:
         auditor = self.auditor
         ledger = auditor.ledger
@@ -497,7 +589,7 @@ class World:
             simulated_ms=self.now // MILLISECOND,
             digest=auditor.digest,
             pending_invariants=PENDING,
-            situations=dict(sorted(ledger.situations.items())),
+            situations=self._situations(),
             faults=self.scenario.faults,
             idle_ms=self._idle // MILLISECOND,
         )

@@ -1,0 +1,184 @@
+"""The program on top of the session: it answers function calls, and does things beside that a program must be allowed to do.
+
+Everything it does for one turn of the user comes from that turn's own stream. While it does not listen, its reactions wait; then
+they come together.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rtcore._notices import ToolCalled
+from rtcore.sim._rng import Rng
+from rtcore.sim.speaker import MILLISECOND
+
+if TYPE_CHECKING:
+    from rtcore.sim.world import World
+
+_MUCH_LATER_MS = (15_000, 40_000)
+"""How long a function takes that nobody waits for any more."""
+_ERRORS: tuple[object, ...] = (
+    {"error": "not found"},
+    "",
+    {"error": {"code": 503, "message": "caf\u00e9 \u2615 closed"}},
+    [],
+    None,
+)
+_UPDATES: tuple[dict[str, Any], ...] = (
+    {"instructions": "Be brief."},
+    {"instructions": ""},
+    {"tool_choice": "auto"},
+    {"max_output_tokens": 1000},
+    {"max_output_tokens": "inf"},
+)
+_ASIDES = ("And something else.", "Are you still there?", "Never mind the museum.")
+
+
+class Program:
+    """One world's program."""
+
+    def __init__(self, world: "World", rng: Rng) -> None:
+        self.calls_open = 0
+        """Function calls that it has not answered."""
+        self.paused = False
+        self._world = world
+        self._seed = rng.bits()
+        self._calls = 0
+        self._answered: list[str] = []
+        self._open: set[str] = set()
+        self._deleting: set[str] = set()
+        self._away_until = 0
+
+    # -- function calls ------------------------------------------------------------------------------------------------------
+
+    def called(self, notice: ToolCalled) -> None:
+        """The model calls a function."""
+        world, scenario = self._world, self._world.scenario
+        self.calls_open += 1
+        self._calls += 1
+        self._open.add(notice.call_id)
+        rng = Rng(self._seed + self._calls)
+        output: object = {"ok": True, "temperature": 21}
+        wait_ms = rng.between(*scenario.tool_ms)
+        if rng.chance(scenario.tool_error_per_mille):
+            output = rng.choice(_ERRORS)
+            world.saw("program: failing tools")
+        if rng.chance(scenario.tool_late_per_mille):
+            wait_ms = rng.between(*_MUCH_LATER_MS)
+            world.saw("program: slow tools")
+        self._later(wait_ms, lambda: self._answer(notice.call_id, output), rng, always=True)
+
+    def _answer(self, call_id: str, output: object) -> None:
+        self.calls_open -= 1
+        self._open.discard(call_id)
+        self._answered.append(call_id)
+        self._world.issue(lambda session, now: session.tool_result(call_id, output, now=now), "tool_result")
+
+    # -- beside a turn -------------------------------------------------------------------------------------------------------
+
+    def beside(self, rng: Rng) -> None:
+        """The user has made a turn: what the program does beside it."""
+        scenario = self._world.scenario
+        later = self._later
+        if rng.chance(scenario.asides_per_mille):
+            later(rng.between(0, 2000), lambda: self._aside(rng), rng)
+        if rng.chance(scenario.edits_per_mille):
+            later(rng.between(0, 3000), lambda: self._edit_history(rng), rng)
+        if rng.chance(scenario.pauses_per_mille):
+            later(rng.between(300, 2500), self.pause, rng)
+            later(rng.between(2500, 4000), self.resume, rng, always=True)
+        if rng.chance(scenario.updates_per_mille):
+            change = rng.choice(_UPDATES)
+            later(rng.between(0, 2500), lambda: self._update(change), rng)
+        if rng.chance(scenario.typed_per_mille):
+            text = rng.choice(_ASIDES)
+            later(rng.between(300, 3000), lambda: self._type(text), rng)
+        if rng.chance(scenario.dead_calls_per_mille):
+            later(rng.between(0, 3000), lambda: self._answer_dead_call(rng), rng)
+        if rng.chance(scenario.away_per_mille):
+            away_ms = rng.between(500, 6000)
+            later(rng.between(0, 1500), lambda: self._go_away(away_ms), rng)
+
+    def _go_away(self, away_ms: int) -> None:
+        world = self._world
+        world.saw("program: stops listening")
+        self._away_until = max(self._away_until, world.now + away_ms * MILLISECOND)
+
+    def _later(self, ms: int, step: Callable[[], None], rng: Rng, *, always: bool = False) -> None:
+        """In so many milliseconds, unless the conversation is over by then; ``always``: even if the user has said all."""
+        world = self._world
+        world.at(world.now + ms * MILLISECOND + rng.below(MILLISECOND), lambda: self._react(step, always))
+
+    def _react(self, step: Callable[[], None], always: bool) -> None:
+        world = self._world
+        if world.user.done and not always:
+            return
+        if world.now < self._away_until:
+            world.at(self._away_until, lambda: self._react(step, always))
+        else:
+            step()
+
+    def _edit_history(self, rng: Rng) -> None:
+        world = self._world
+        world.saw("program: history edits")
+        old = next((item for item in world.session.history if item.role == "user"), None)
+        if old is None or rng.chance(500):
+            item = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Speak slowly."}]}
+            world.issue(lambda session, now: session.create_item(item, now=now), "create_item")
+        elif old.id not in self._deleting:
+            self._deleting.add(old.id)
+            world.auditor.deletes(old.id)
+            world.issue(lambda session, now: session.delete_item(old.id, now=now), "delete_item")
+
+    def _aside(self, rng: Rng) -> None:
+        world = self._world
+        world.saw("program: out-of-band response")
+        audible = rng.chance(300)
+        options = {"conversation": "none", "metadata": {"topic": "aside"}}
+
+        def ask() -> None:
+            issued = world.session.respond(options, audible=audible, now=world.seconds)
+            if audible:
+                world.auditor.wants_to_hear(issued.request)
+            world.issued(issued, "respond")
+
+        ask()
+
+    def _update(self, change: dict[str, Any]) -> None:
+        world = self._world
+        if world.session.speaking:
+            world.saw("program: update in mid-response")
+        world.tell("program", f"update({change})")
+        world.issue(lambda session, now: session.update(change, now=now), "update")
+
+    def _type(self, text: str) -> None:
+        world = self._world
+        if world.session.speaking:
+            world.saw("user: typed text while the model speaks")
+        world.send_text(text, interrupt=False)
+
+    def _answer_dead_call(self, rng: Rng) -> None:
+        """An answer to a call that is unknown, answered or was never complete: refused here, before anything changes."""
+        world = self._world
+        calls = {item.call_id for item in world.server.items.values() if item.call_id is not None}
+        dead = sorted(calls - self._open)[-4:]
+        call_id = rng.choice(["call_of_another_session", *dead])
+        world.saw("program: answer to a dead call")
+        world.refused("tool_result", lambda session, now: session.tool_result(call_id, "too late", now=now))
+
+    # -- sound ---------------------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """The program holds the sound."""
+        world = self._world
+        world.tell("user", "pause()")
+        world.saw("program: pauses")
+        self.paused = True
+        world.auditor.pauses()
+        world.do(lambda session, now: session.pause(now=now))
+
+    def resume(self) -> None:
+        """It lets it go on, if it held it."""
+        if self.paused:
+            self.paused = False
+            self._world.tell("user", "resume()")
+            self._world.do(lambda session, now: session.resume(now=now))
