@@ -33,7 +33,7 @@ class Client:
 
     def _hear(self, payloads: list[bytes]) -> list[Event]:
         self.raw += payloads
-        events = [json.loads(payload) for payload in payloads]
+        events = [event for event in map(_read, payloads) if event]
         self.heard += events
         return events
 
@@ -99,6 +99,15 @@ class Client:
     def errors(self) -> list[Event]:
         """Every error so far."""
         return [event["error"] for event in self.heard if event["type"] == "error"]
+
+
+def _read(payload: bytes) -> Event | None:
+    """An event, or None for what is none (malformed frames, sent beside the events)."""
+    try:
+        event = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None
 
 
 def types(events: list[Event]) -> list[str]:
