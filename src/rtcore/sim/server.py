@@ -70,7 +70,9 @@ class Server:
     def __init__(self, *, seed: int, voices: Sequence[Voice], options: ServerOptions = _DEFAULTS) -> None:
         rng = Rng(seed)
         self.options = options
-        self.rules = options.rules or draw_rules(rng.fork("rules"), harsh=options.harsh, held_short_ms=options.held_short_ms)
+        # Drawn in any case, so that writing a world's rules down shifts no other draw.
+        drawn = draw_rules(rng.fork("rules"), harsh=options.harsh, held_short_ms=options.held_short_ms)
+        self.rules = options.rules or drawn
         """This server's answers to what the facts leave open."""
         speech = bank(voices)
         _check_lengths(options, speech)
