@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import pytest
 from rtcore import PCM16_24K
 from rtcore.sim.results import CampaignResult, KindResult, Violation
 from rtcore_adapters.cli import demo, main
+from rtcore_adapters.cli._campaign import Campaign, Goal
 from rtcore_adapters.cli._judgement import campaign_problems
 from rtcore_adapters.cli._live import LiveResult, talk_for_real
 from rtcore_adapters.cli._person import FRAME_MS, Person, clip, stutter
 from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
-from rtcore_adapters.cli._worlds import Sum
-from rtcore_adapters.cli.report import Caught
+from rtcore_adapters.cli.report.talk import Caught
 from rtcore_adapters.voices import load_voices
 
 
@@ -72,7 +72,7 @@ _VIOLATION = Violation(seed=1, invariant=5, at=1.0, text="an item was left")
 def quick(live: LiveResult, monkeypatch: pytest.MonkeyPatch) -> Callable[[LiveResult], None]:
     """The command, with conversations that were held already and without worlds."""
 
-    def run_worlds(total: Sum, first: int, interruptions: int, **options: object) -> None:
+    def run_campaign(campaigns: Sequence[Campaign], goal: Goal, runner: object, **options: object) -> None:
         return None
 
     def sabotage(name: str, first: int) -> Caught:
@@ -81,7 +81,7 @@ def quick(live: LiveResult, monkeypatch: pytest.MonkeyPatch) -> Callable[[LiveRe
     def use(result: LiveResult) -> None:
         monkeypatch.setattr(demo, "talk_for_real", lambda scenes, told: result)
 
-    monkeypatch.setattr(demo, "run_worlds", run_worlds)
+    monkeypatch.setattr(demo, "run_campaign", run_campaign)
     monkeypatch.setattr(demo, "_sabotage", sabotage)
     use(live)
     return use

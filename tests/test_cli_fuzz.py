@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import msgspec
 import pytest
 
 from rtcore.sim.results import CampaignResult, KindResult
-from rtcore_adapters.cli import fuzz, main
+from rtcore_adapters.cli import _drive, fuzz, main
+from rtcore_adapters.cli._campaign import Campaign, Goal, run
 from rtcore_adapters.cli._judgement import campaign_problems, world_problems
+from rtcore_adapters.cli._pool import local
 from rtcore_adapters.cli._table import COLUMNS, INVARIANTS, text_table
-from rtcore_adapters.cli._worlds import Sum, cores, processes, run_world, run_worlds
+from rtcore_adapters.cli._worlds import cores, processes, run_world
 
 
 def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -32,7 +35,16 @@ def _json(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     return found
 
 
-TIMED = ("seconds", "interruptions_per_second", "simulated_seconds_per_second", "jobs")
+TIMED = (
+    "seconds",
+    "process_seconds",
+    "interruptions_per_second",
+    "simulated_seconds_per_second",
+    "interruptions_per_process_second",
+    "simulated_seconds_per_process_second",
+    "busy_seconds_per_process_second",
+    "jobs",
+)
 
 
 def test_json_is_one_object_with_these_keys_and_types(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,6 +59,12 @@ def test_json_is_one_object_with_these_keys_and_types(capsys: pytest.CaptureFixt
     assert found["cuts_estimated"] or list(found["estimated_error_ms"].values()) == [None] * 3
     assert found["interruptions"] >= 20 and found["interruptions_per_second"] > 0 and found["simulated_seconds_per_second"] > 0
     assert (found["complete"], found["violations"], found["broken"]) == (True, 0, [])
+    assert 0 <= found["idle_seconds"] < found["simulated_seconds"]
+    assert found["busy_seconds_per_process_second"] <= found["simulated_seconds_per_process_second"]
+    assert (
+        {"fault", "worlds", "interruptions", "silence_after_barge_in_ms"} <= set(found["faults"][0]) if found["faults"] else True
+    )
+    assert [sorted(each) for each in found["sometimes"]] == [["count", "id", "least"]] * len(found["sometimes"])
 
 
 def test_the_figures_do_not_depend_on_the_number_of_processes(capsys: pytest.CaptureFixture[str]) -> None:  # C30, invariant 14
@@ -57,20 +75,6 @@ def test_the_figures_do_not_depend_on_the_number_of_processes(capsys: pytest.Cap
     for key in TIMED:
         del alone[key], shared[key]
     assert alone == shared
-
-
-def test_a_sum_is_the_same_however_it_was_grouped() -> None:
-    worlds = [run_world(seed)[0] for seed in (11, 12, 13)]
-    one_by_one, rest = Sum(), Sum()
-    for world in worlds:
-        one_by_one.add(world)
-    for world in worlds[1:]:
-        rest.add(world)
-    first = Sum()
-    first.add(worlds[0])
-
-    assert one_by_one.result == first.result + rest.result
-    assert [one_by_one.worlds, one_by_one.interruptions] == [3, sum(world.interruptions for world in worlds)]
 
 
 def test_the_plain_output_is_a_table_by_kind_and_the_overall_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,11 +149,11 @@ def test_wrong_arguments_end_with_status_2_and_what_is_right(
 
 
 def test_ctrl_c_prints_what_was_done_so_far(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(total: Sum, first: int, interruptions: int, **options: object) -> None:
-        total.add(run_world(first)[0])
+    def interrupted(campaigns: Sequence[Campaign], goal: Goal, runner: object, **options: object) -> None:
+        campaigns[0].add(run_world(11)[0])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fuzz, "run_worlds", interrupted)
+    monkeypatch.setattr(_drive, "run", interrupted)
     status, out, _ = _run(capsys, "--seed", "11")
     assert status == 130
     assert out.startswith("Ended early: ") and "cuts checked" in out
@@ -233,10 +237,10 @@ def test_what_was_left_fails_it_and_names_the_world(
     first, *others = world.kinds
     wrong = msgspec.structs.replace(world, kinds=(msgspec.structs.replace(first, **{change: 1}), *others))
 
-    def run_worlds(total: Sum, first: int, interruptions: int, **options: object) -> None:
-        total.add(wrong)
+    def run_wrong(campaigns: Sequence[Campaign], goal: Goal, runner: object, **options: object) -> None:
+        campaigns[0].add(wrong)
 
-    monkeypatch.setattr(fuzz, "run_worlds", run_worlds)
+    monkeypatch.setattr(_drive, "run", run_wrong)
     monkeypatch.setattr(fuzz, "run_world", lambda *args, **options: (wrong, ()))
     status, out, _ = _run(capsys, "--seed", "11")
     assert status == 1
@@ -245,10 +249,10 @@ def test_what_was_left_fails_it_and_names_the_world(
 
 
 def test_worlds_stop_at_the_first_that_breaks_where_that_is_asked_for() -> None:
-    total = Sum()
-    run_worlds(total, 0, 10_000, jobs=1, sabotage="no deletes", stop_at_violation=True)
+    campaign = Campaign(0, sabotage="no deletes")
+    run([campaign], Goal(10_000, stop_at_violation=True), local(1))
 
-    assert 1 <= total.worlds <= 3 and total.violations > 0
+    assert 1 <= campaign.total.worlds <= 3 and campaign.total.violations > 0
 
 
 def test_every_invariant_has_a_name_and_every_row_a_cell_per_column() -> None:

@@ -12,8 +12,9 @@ from rtcore_adapters.cli._heard import Hearing, Message, Sounded, Told
 from rtcore_adapters.cli._live import LiveResult, Received, Talked
 from rtcore_adapters.cli._person import Utterance
 from rtcore_adapters.cli._scene import draw_scenes
-from rtcore_adapters.cli.report import Caught, Findings, caption, page, picture_file, table
+from rtcore_adapters.cli.report._page import table
 from rtcore_adapters.cli.report._picture import picture
+from rtcore_adapters.cli.report.talk import Caught, Findings, caption, page, picture_file
 
 HOSTILE = "<script>alert('x')</script>&\"</svg>"
 RATE = 24_000

@@ -2,8 +2,11 @@
 
 import argparse
 
+from rtcore.sim.policy import PolicyError, parse_policy
+
 _WORLDS = (1 << 64) - 1  # a seed is a state of rtcore.sim's generator, 64 bits
 _FIRST = (1 << 63) - 1  # the worlds after it are numbered on from there
+_YEAR = 366 * 24 * 60
 
 
 def whole_above_zero(text: str) -> int:
@@ -19,6 +22,25 @@ def seed(text: str) -> int:
 def world(text: str) -> int:
     """The seed of one world: below 2**64."""
     return _whole(text, 0, _WORLDS)
+
+
+def minutes(text: str) -> float:
+    """A time in minutes, above zero, at most a year."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= _YEAR:
+        raise argparse.ArgumentTypeError(f"{_short(text)} is not a number of minutes above 0 (at most {_YEAR})")
+    return value
+
+
+def policy(text: str) -> str:
+    """A policy, as ``rtcore.sim.policy`` writes it."""
+    try:
+        return str(parse_policy(text))
+    except PolicyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def port(text: str) -> int:

@@ -50,3 +50,28 @@ def endable() -> Iterator[Ending]:
         yield ending
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until this is over: what is inside happens whole. Outside the main thread it changes nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append((number, frame))
+
+    before = [(number, signal.signal(number, note)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    for first, frame in came[:1]:
+        meant = signal.getsignal(first)
+        if callable(meant):
+            meant(first, frame)
+        elif meant is signal.SIG_DFL:
+            signal.raise_signal(first)

@@ -9,7 +9,7 @@ from operator import add
 
 from msgspec import Struct
 
-from rtcore.sim.results import CampaignResult, Counts, KindResult, Spread, Violation, spread
+from rtcore.sim.results import CampaignResult, Counts, FaultResult, KindResult, Spread, Violation, spread
 
 INVARIANTS = {
     1: "one response at a time",
@@ -88,35 +88,42 @@ def text_table(kinds: Sequence[KindResult]) -> str:
     """The table for a terminal."""
     rows = table_rows(kinds)
     titles = ["interruption", *(column.title for column in COLUMNS)]
+    return laid_out(titles, rows, [column.group for column in COLUMNS], sum_last=len(rows) > 1)
+
+
+def laid_out(titles: Sequence[str], rows: Sequence[Sequence[str]], groups: Sequence[str], *, sum_last: bool = False) -> str:
+    """Columns as wide as they must be, the first to the left, the others to the right; ``groups`` are titles above titles."""
     widths = [max(len(row[index]) for row in (titles, *rows)) for index in range(len(titles))]
-    for start, end, group in _groups():
+    spans = _spans(groups)
+    for start, end, group in spans:
         # A group's title may be wider than its columns: the last one takes up the slack.
         room = sum(widths[start + 1 : end + 1]) + 2 * (end - start - 1)
         widths[end] += max(0, len(group) - room)
     head = " " * widths[0]
-    for start, end, group in _groups():
+    for start, end, group in spans:
         head += "  " + group.rjust(sum(widths[start + 1 : end + 1]) + 2 * (end - start - 1))
-    lines = [head.rstrip(), _line(titles, widths), _line(["-" * width for width in widths], widths)]
+    rule = _line(["-" * width for width in widths], widths)
+    lines = [*([head.rstrip()] if any(groups) else []), _line(titles, widths), rule]
     lines += [_line(row, widths) for row in rows]
-    if len(rows) > 1:
-        lines.insert(-1, lines[2])
+    if sum_last:
+        lines.insert(-1, rule)
     return "\n".join(lines)
 
 
-def _groups() -> list[tuple[int, int, str]]:
+def _spans(groups: Sequence[str]) -> list[tuple[int, int, str]]:
     """Neighbouring columns of one group: from, to, title."""
     found: list[tuple[int, int, str]] = []
-    for index, column in enumerate(COLUMNS):
-        if found and column.group and found[-1][2] == column.group:
-            found[-1] = (found[-1][0], index + 1, column.group)
+    for index, group in enumerate(groups):
+        if found and group and found[-1][2] == group:
+            found[-1] = (found[-1][0], index + 1, group)
         else:
-            found.append((index, index + 1, column.group))
+            found.append((index, index + 1, group))
     return found
 
 
-def column_groups() -> list[tuple[int, str]]:
+def column_groups(groups: Sequence[str]) -> list[tuple[int, str]]:
     """How many columns each title above the titles spans."""
-    return [(end - start, group) for start, end, group in _groups()]
+    return [(end - start, group) for start, end, group in _spans(groups)]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -124,12 +131,52 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([first, *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]).rstrip()
 
 
+# -- by fault, and what came up -----------------------------------------------------------------------------------------------
+
+FAULT_GROUPS = ("", "", *["truncation error"] * 2, *["estimated error"] * 3, *["silence after"] * 3, "unheard", "turns")
+FAULT_TITLES = ("worlds", "count", "median ms", "max ms", *("median ms", "p99 ms", "max ms") * 2, "left", "unanswered")
+"""The columns of the table by fault, after the fault's name."""
+
+
+def fault_rows(faults: Sequence[FaultResult]) -> list[list[str]]:
+    """One row per fault, as they come; a world has several, so they do not add up."""
+    rows = []
+    for fault in faults:
+        error, estimated = spread([fault.truncation_error_ms]), spread([fault.estimated_error_ms])
+        silence = spread([fault.silence_us], 1000)
+        rows.append(
+            [
+                fault.fault,
+                number(fault.worlds),
+                number(fault.interruptions),
+                *_ranks(error, "median", "max"),
+                *_ranks(estimated, "median", "p99", "max"),
+                *_ranks(silence, "median", "p99", "max"),
+                number(fault.unheard_left),
+                number(fault.unanswered),
+            ]
+        )
+    return rows
+
+
+def fault_table(faults: Sequence[FaultResult]) -> str:
+    """The same for a terminal."""
+    return laid_out(["in worlds with", *FAULT_TITLES], fault_rows(faults), FAULT_GROUPS)
+
+
+def _ranks(found: Spread, *which: str) -> list[str]:
+    return [milliseconds(getattr(found, each)) if found.count else "-" for each in which]
+
+
 # -- sentences ----------------------------------------------------------------------------------------------------------------
 
 
-def figures(result: CampaignResult, seconds: float | None) -> list[tuple[str, str]]:
-    """The overall figures: what, and how much. Without ``seconds``, only those that are the same on every machine."""
-    simulated = result.simulated_ms / 1000
+def figures(result: CampaignResult, seconds: float | None, process_seconds: float | None = None) -> list[tuple[str, str]]:
+    """The overall figures: what, and how much. Without ``seconds``, only those that are the same on every machine.
+
+    ``process_seconds`` is the same time for each process.
+    """
+    simulated, idle = result.simulated_ms / 1000, result.idle_ms / 1000
     share = f" ({100 * result.cuts_checked / result.cuts:.1f} %)" if result.cuts else ""
     errors = sum(result.server_errors.values())
     estimated = _spread(result.estimated_error_ms)
@@ -143,16 +190,27 @@ def figures(result: CampaignResult, seconds: float | None) -> list[tuple[str, st
         ("unheard messages left", number(result.unheard_left)),
         ("server errors", f"{number(errors)} ({by_code})" if errors else "0"),
         ("turns unanswered", number(result.turns_unanswered)),
-        ("simulated time", _duration(simulated) + (f" in {seconds:.1f} s" if seconds is not None else "")),
-        *([("speed", _speed(result.interruptions, simulated, seconds))] if seconds is not None else []),
+        ("simulated time", f"{duration(simulated)}, in {duration(idle)} of it nothing happens" + _took(seconds)),
+        *([("speed", _speed(result, seconds))] if seconds else []),
+        *([("speed per process", _speed(result, process_seconds))] if process_seconds else []),
         ("invariants broken", str(len(result.violations)) if result.violations else "none"),
         ("invariants pending", pending(result.pending_invariants)),
         ("digest", result.digest),
     ]
 
 
-def _speed(interruptions: int, simulated: float, seconds: float) -> str:
-    return f"{interruptions / seconds:.0f} interruptions/s, {simulated / seconds:.0f} simulated s/s"
+def _took(seconds: float | None) -> str:
+    return (
+        f"; took {duration(seconds)}" if seconds is not None and seconds >= 60 else f"; took {seconds:.1f} s" if seconds else ""
+    )
+
+
+def _speed(result: CampaignResult, seconds: float) -> str:
+    simulated, busy = result.simulated_ms / 1000, (result.simulated_ms - result.idle_ms) / 1000
+    return (
+        f"{number(round(result.interruptions / seconds))} interruptions/s, {number(round(simulated / seconds))} simulated s/s "
+        f"({number(round(busy / seconds))} without idle time)"
+    )
 
 
 def pending(invariants: Sequence[int]) -> str:
@@ -183,7 +241,8 @@ def _spread(found: Spread) -> str:
     return f"{sizes} ({number(found.count)} measured)"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In hours, minutes and seconds."""
     hours, rest = divmod(round(seconds), 3600)
     minutes, rest = divmod(rest, 60)
     return f"{hours} h {minutes} min {rest} s" if hours else f"{minutes} min {rest} s"

@@ -1,23 +1,15 @@
-"""Worlds on all cores, and their sum: the same to the bit, however many processes share the work.
-
-Worlds run in the order of their seeds until they have held enough interruptions together; how many that takes is only known
-afterwards. So seeds are handed out ahead, results are taken in order, and what was begun beyond the end is thrown away.
-"""
+"""Worlds as work: one by its seed, or a batch of them in another process, whose results travel as bytes."""
 
 import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from itertools import count
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from collections.abc import Sequence
 
-from rtcore.sim.results import CampaignResult, WorldResult
+import msgspec
+from msgspec import Struct
+
+from rtcore.sim.campaign import policy_world
+from rtcore.sim.policy import parse_policy
+from rtcore.sim.results import WorldResult
 from rtcore.sim.sabotage import SABOTAGED
-from rtcore.sim.world import World
 from rtcore_adapters.voices import load_voices
 
 
@@ -26,123 +18,55 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_INTERRUPTIONS_PER_WORLD = 20  # a little less than they hold on average, so that no core is idle
+INTERRUPTIONS_PER_WORLD = 20
+"""A little less than worlds hold on average, so that no core is idle."""
 
 
-def processes(jobs: int | None, interruptions: int) -> int:
-    """How many processes to use: ``jobs``, by default one per core, but never more than there will be worlds."""
-    return min(jobs or cores(), -(-interruptions // _INTERRUPTIONS_PER_WORLD))
+def processes(jobs: int | None, interruptions: int | None) -> int:
+    """How many processes to use: ``jobs``, by default one per core, but never more than there will be worlds (None: no end)."""
+    wanted = jobs or cores()
+    return wanted if interruptions is None else max(1, min(wanted, -(-interruptions // INTERRUPTIONS_PER_WORLD)))
 
 
-def run_world(seed: int, sabotage: str | None = None, *, story: bool = False) -> tuple[WorldResult, tuple[str, ...]]:
-    """One world, around the real core or a sabotaged one; with ``story``, its lines."""
-    voices = load_voices()
+def run_world(
+    seed: int, sabotage: str | None = None, *, policy: str = "", story: bool = False
+) -> tuple[WorldResult, tuple[str, ...]]:
+    """One world, around the real core or a sabotaged one, under a policy; with ``story``, its lines."""
+    rules, voices = parse_policy(policy), load_voices()
     if sabotage is None:
-        world = World(seed, voices, story=story)
+        world = policy_world(seed, voices, rules, story=story)
     else:
-        world = World(seed, voices, session_factory=SABOTAGED[sabotage], story=story)
+        world = policy_world(seed, voices, rules, session_factory=SABOTAGED[sabotage], story=story)
     result = world.run()
     lines = () if world.story is None else tuple(str(line) for line in world.story.lines)
     return result, lines
 
 
-class Sum:
-    """Adds results in order, at a cost that grows with their number and not with its square.
+class Work(Struct, frozen=True):
+    """The worlds of ``count`` seeds from ``first`` on, each once under every policy (``str(Policy)``)."""
 
-    Neighbours of equal weight are joined first, as a binary counter carries.
-    """
-
-    def __init__(self) -> None:
-        self.worlds = 0
-        self.interruptions = 0
-        self.violations = 0
-        self.unanswered: list[int] = []
-        """Seeds of worlds in which a turn got no answer."""
-        self.unheard: list[int] = []
-        """Seeds of worlds in which an unheard message was left at the server."""
-        self._parts: list[tuple[int, CampaignResult]] = []
-
-    def add(self, world: WorldResult) -> None:
-        """The next world."""
-        self.worlds += 1
-        self.interruptions += world.interruptions
-        self.violations += len(world.violations)
-        if world.turns_unanswered:
-            self.unanswered.append(world.seed)
-        if world.unheard_left:
-            self.unheard.append(world.seed)
-        weight, part = 1, CampaignResult.of(world)
-        while self._parts and self._parts[-1][0] == weight:
-            part = self._parts.pop()[1] + part
-            weight *= 2
-        self._parts.append((weight, part))
-
-    @property
-    def result(self) -> CampaignResult:
-        """Of all of them."""
-        total = CampaignResult()
-        for _, part in reversed(self._parts):
-            total = part + total
-        return total
+    first: int
+    count: int
+    policies: tuple[str, ...] = ("",)
+    sabotage: str | None = None
 
 
-def run_worlds(
-    total: Sum,
-    first: int,
-    interruptions: int,
-    *,
-    jobs: int,
-    sabotage: str | None = None,
-    stop_at_violation: bool = False,
-    told: Callable[[], None] = lambda: None,
-) -> None:
-    """Add the worlds ``first``, ``first + 1``, ... to ``total`` until they held so many interruptions together.
+Worlds = tuple[WorldResult, ...]
+"""One seed's results, one per policy."""
 
-    ``told`` is called after each. ``KeyboardInterrupt`` ends it early: ``total`` holds what was complete until then. A process
-    that dies raises ``concurrent.futures.process.BrokenProcessPool``.
-    """
-    with _results(first, jobs, sabotage) as results:
-        for world in results:
-            total.add(world)
-            told()
-            if total.interruptions >= interruptions or (stop_at_violation and world.violations):
-                break
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[tuple[Worlds, ...]] = msgspec.msgpack.Decoder(tuple[Worlds, ...])
 
 
-@contextmanager
-def _results(first: int, jobs: int, sabotage: str | None) -> Iterator[Iterator[WorldResult]]:
-    if jobs == 1:
-        yield (run_world(seed, sabotage)[0] for seed in count(first))
-        return
-    # Spawned, not forked: the same on every platform, and no thread or lock of this process is copied.
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
-    try:
-        yield _in_order(pool, first, jobs, sabotage)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def run_batch(work: Work) -> bytes:
+    """All of it, in the order of the seeds, as ``unpacked`` reads it."""
+    return _ENCODER.encode([_worlds(work, work.first + place) for place in range(work.count)])
 
 
-def _in_order(pool: ProcessPoolExecutor, first: int, jobs: int, sabotage: str | None) -> Iterator[WorldResult]:
-    ahead: deque[Future[WorldResult]] = deque()
-    for seed in count(first):
-        ahead.append(pool.submit(_work, seed, sabotage))
-        if len(ahead) >= 4 * jobs:
-            yield ahead.popleft().result()
+def _worlds(work: Work, seed: int) -> Worlds:
+    return tuple(run_world(seed, work.sabotage, policy=policy)[0] for policy in work.policies)
 
 
-def _begin() -> None:
-    """A process begins: Ctrl-C is for the one that prints, and none goes on when that one is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    load_voices()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)  # at once: nobody is left who would take a result
-
-
-def _work(seed: int, sabotage: str | None) -> WorldResult:
-    return run_world(seed, sabotage)[0]
+def unpacked(packed: bytes) -> Sequence[Worlds]:
+    """What ``run_batch`` gave."""
+    return _DECODER.decode(packed)

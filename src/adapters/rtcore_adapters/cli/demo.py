@@ -14,15 +14,18 @@ from pathlib import Path
 
 from rtcore.sim.sabotage import SABOTAGED
 from rtcore_adapters.cli._arguments import seed, whole_above_zero
+from rtcore_adapters.cli._campaign import Campaign, Goal
+from rtcore_adapters.cli._campaign import run as run_campaign
 from rtcore_adapters.cli._judgement import campaign_problems, replay_command
 from rtcore_adapters.cli._live import LiveResult, Talked, talk_for_real
 from rtcore_adapters.cli._output import with_output
+from rtcore_adapters.cli._pool import batch_size, local
 from rtcore_adapters.cli._progress import Progress
 from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
 from rtcore_adapters.cli._signals import endable
 from rtcore_adapters.cli._table import INVARIANTS, figures, number, text_table
-from rtcore_adapters.cli._worlds import Sum, processes, run_worlds
-from rtcore_adapters.cli.report import Caught, Findings, page, picture_file
+from rtcore_adapters.cli._worlds import processes
+from rtcore_adapters.cli.report.talk import Caught, Findings, page, picture_file
 
 REPORT, SOUND = "report.html", "heard.wav"
 """What it writes."""
@@ -114,8 +117,8 @@ def _demo(options: argparse.Namespace) -> int:
     print(_outcome(live))
 
     print(f"\nIn virtual time: {number(options.interruptions)} interruptions.", flush=True)
-    total, fuzz_seconds = _fuzz(options.seed, options.interruptions, jobs)
-    fuzz = total.result
+    campaign = _fuzz(options.seed, options.interruptions, jobs)
+    fuzz, fuzz_seconds = campaign.result, campaign.seconds
     print(f"\n{text_table(fuzz.kinds)}\n")
     lines = figures(fuzz, fuzz_seconds)
     width = max(len(name) for name, _ in lines)
@@ -127,7 +130,7 @@ def _demo(options: argparse.Namespace) -> int:
 
     problems = (
         *live.faults,
-        *campaign_problems(fuzz, total.unanswered, total.unheard),
+        *campaign_problems(fuzz, campaign.unanswered, campaign.unheard),
         *(f"not caught: {each.name}" for each in caught if each.violation is None),
     )
     found = Findings(options.seed, live, fuzz, fuzz_seconds, caught, problems)
@@ -162,21 +165,23 @@ def _outcome(live: LiveResult) -> str:
     )
 
 
-def _fuzz(first: int, interruptions: int, jobs: int) -> tuple[Sum, float]:
-    progress, total, began = Progress(), Sum(), time.perf_counter()
+def _fuzz(first: int, interruptions: int, jobs: int) -> Campaign:
+    progress, campaign = Progress(), Campaign(first)
 
     def told() -> None:
-        progress.say(f"rtcore demo: {number(total.interruptions)} of {number(interruptions)} interruptions")
+        progress.say(f"rtcore demo: {number(campaign.total.interruptions)} of {number(interruptions)} interruptions")
 
-    run_worlds(total, first, interruptions, jobs=jobs, told=told)
+    batch = batch_size(interruptions, jobs)
+    run_campaign([campaign], Goal(interruptions), local(jobs), batch=batch, processes=lambda: jobs, told=told)
     progress.clear()
-    return total, time.perf_counter() - began
+    return campaign
 
 
 def _sabotage(name: str, first: int) -> Caught:
     """A broken core meets the same worlds until one catches it."""
-    total = Sum()
-    run_worlds(total, first, _SABOTAGED_INTERRUPTIONS, jobs=1, sabotage=name, stop_at_violation=True)
+    campaign = Campaign(first, sabotage=name)
+    run_campaign([campaign], Goal(_SABOTAGED_INTERRUPTIONS, stop_at_violation=True), local(1))
+    total = campaign.total
     violation = next(iter(total.result.violations), None)
     if violation is None:
         by = "NOT CAUGHT"

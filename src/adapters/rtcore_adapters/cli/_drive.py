@@ -1,0 +1,73 @@
+"""Campaigns run from a command line: progress, signals, processes that die; what becomes of each is an exit status."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+
+from rtcore_adapters.cli._campaign import Campaign, Goal, Saving, run
+from rtcore_adapters.cli._pool import Runner, batch_size, local
+from rtcore_adapters.cli._progress import Progress, expected
+from rtcore_adapters.cli._signals import endable
+from rtcore_adapters.cli._table import number
+from rtcore_adapters.cli._worlds import processes
+
+
+def drive(campaigns: Sequence[Campaign], goal: Goal, options: argparse.Namespace, saving: Saving | None = None) -> int:
+    """Run them until the goal; 0 where they got there. What was done is in them, whatever happened."""
+    left = None if goal.interruptions is None else goal.interruptions - campaigns[0].total.interruptions
+    runner, width = _runner(options, left)
+    told = _Telling(campaigns, goal)
+    with endable() as ending:
+        try:
+            run(campaigns, goal, runner, batch=batch_size(left, width()), processes=width, saving=saving, told=told)
+            return 0
+        except KeyboardInterrupt:
+            return ending.status
+        except BrokenProcessPool:
+            if ending.terminated:  # SIGTERM went to the whole group
+                return ending.status
+            print("\nrtcore fuzz: a process was killed (out of memory?); try fewer --jobs", file=sys.stderr)
+        except OSError as error:
+            print(f"\nrtcore fuzz: the result could not be saved: {error}", file=sys.stderr)
+        finally:
+            told.progress.clear()
+    return 1
+
+
+def _runner(options: argparse.Namespace, interruptions: int | None) -> tuple[Runner, Callable[[], int]]:
+    jobs = processes(options.jobs, interruptions)
+    return local(jobs), lambda: jobs
+
+
+class _Telling:
+    """Says how far it is: the rate, what is done, and when it will end."""
+
+    def __init__(self, campaigns: Sequence[Campaign], goal: Goal) -> None:
+        self.progress = Progress()
+        self._campaigns, self._goal = campaigns, goal
+        self._began = time.monotonic()
+        self._before = campaigns[0].total.interruptions
+
+    def __call__(self) -> None:
+        if self.progress.due:
+            self.progress.say(self._text())
+
+    def _text(self) -> str:
+        total, goal = self._campaigns[0].total, self._goal
+        seconds = time.monotonic() - self._began
+        done = total.interruptions - self._before
+        text = f"rtcore fuzz: {number(total.interruptions)}"
+        if goal.interruptions is not None:
+            text += f" of {number(goal.interruptions)}"
+        text += f" interruptions, {done / seconds:.0f}/s" if seconds else " interruptions"
+        if goal.interruptions is not None:
+            text += expected(done, goal.interruptions - self._before, seconds)
+        elif goal.minutes is not None:
+            left = max(0.0, 60 * goal.minutes - self._campaigns[0].seconds)
+            text += f", {left:.0f} s left" if left < 90 else f", {left / 60:.0f} min left"
+        elif goal.worlds is not None:
+            text += expected(total.worlds, goal.worlds, seconds)
+        broke = sum(each.total.violations for each in self._campaigns)
+        return f"{text}, {broke} violations" if broke else text
