@@ -92,6 +92,18 @@ def test_a_slow_flush_is_limited_by_what_the_device_holds() -> None:
     assert len(heard(device, 1)) // 2 <= 960 + 960 + 480  # heard, plus the buffer, plus one block
 
 
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_nothing_newer_sounds_before_the_silence_of_a_slow_flush(pieces: int) -> None:  # invariant 7
+    device = speaker(buffer_ms=10, block_ms=10, slow_per_mille=1000, instant_per_mille=0)
+    device.play(1, pcm(48_000), now=0)
+    device.flush(1, now=100 * MILLISECOND)
+    for piece in range(pieces):
+        device.play(2, pcm(1440, first=1440 * piece), now=(200 + 100 * piece) * MILLISECOND)
+    run(device, 3_000 * MILLISECOND)
+    first = next(span for span in device.spans if span.generation == 2)
+    assert first.at == device.stops[0].at + 10 * MILLISECOND and heard(device, 2) == pcm(1440 * pieces)
+
+
 def test_a_missing_answer_is_silence_all_the_same() -> None:  # B29
     device = speaker(missing_per_mille=1000)
     device.play(1, pcm(48_000), now=0)

@@ -29,7 +29,11 @@ class Rng:
 
     def below(self, bound: int) -> int:
         """An integer in [0, bound)."""
-        return (self.bits() * bound) >> 64
+        # ``bits`` written out: a world draws some thousand of these.
+        self._state = z = (self._state + 0x9E3779B97F4A7C15) & _MASK
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return ((z ^ (z >> 31)) * bound) >> 64
 
     def between(self, low: int, high: int) -> int:
         """An integer in [low, high], both included."""
@@ -37,6 +41,9 @@ class Rng:
 
     def chance(self, per_mille: int) -> bool:
         """True in ``per_mille`` of 1000 draws."""
+        if not per_mille:
+            self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK  # a draw like any other, whose outcome is known
+            return False
         return self.below(1000) < per_mille
 
     def choice(self, options: Sequence[T]) -> T:

@@ -57,7 +57,6 @@ class Fifo:
         self._ready: deque[_Piece] = deque()
         self._inside = 0  # samples of what is in ``_ready``
         self._begun = 0  # samples of the first in ``_ready`` that have sounded
-        self._taken: dict[int, int] = {}
         self._pull_at = 0  # where the next block is taken
         self._at = 0
         self._spans: list[Span] = []
@@ -153,11 +152,15 @@ class Fifo:
 
     # -- what happens to it --------------------------------------------------------------------------------------------------
 
-    def append(self, generation: int, pcm: memoryview, count: int, position: int) -> None:
-        """More for the queue, at this position of the crystal."""
-        # What the buffer took before this came, it took without it; if there was enough, that can be worked out later.
-        if self._pull_at <= position and position - self._pull_at + self._block > self._available():
-            self.reach(position)
+    def short(self, position: int) -> bool:
+        """Whether the buffer may have wanted more by this position than there is: then it makes a difference when more comes.
+
+        Otherwise what it took can be worked out later, from a queue that has grown meanwhile.
+        """
+        return self._pull_at <= position and position - self._pull_at + self._block > self._available()
+
+    def append(self, generation: int, pcm: memoryview, count: int) -> None:
+        """More for the queue."""
         self._queue.append((generation, pcm, count))
         self._queued += count
         self.drained.discard(generation)
@@ -166,9 +169,8 @@ class Fifo:
 
     def forget(self, generation: int) -> None:
         """Nobody asks about generations before this one any more."""
-        for counts in (self.sounded, self._taken):
-            for old in [number for number in counts if number < generation]:
-                del counts[old]
+        for old in [number for number in self.sounded if number < generation]:
+            del self.sounded[old]
         self.drained = {number for number in self.drained if number >= generation}
 
     def drop(self, generation: int) -> None:
@@ -184,7 +186,8 @@ class Fifo:
         """Let everything happen up to this position; ``taking``: the buffer takes what is queued."""
         if taking and self._pull_at <= position:
             self._pull(position)
-        self._at = max(self._at, position)
+        if position > self._at:
+            self._at = position
         ready = self._ready
         while ready:
             at, end, generation, index, _, _ = piece = ready[0]
@@ -201,7 +204,7 @@ class Fifo:
             self.sounded[generation] = index + end - at
 
     def _pull(self, position: int) -> None:
-        queue, block = self._queue, self._block
+        queue, ready, block = self._queue, self._ready, self._block
         while self._pull_at <= position:
             due = ((position - self._pull_at) // block + 1) * block
             take = min(due, self._available())
@@ -210,34 +213,39 @@ class Fifo:
                 return
             self.dry = False
             at = self._pull_at + self._lag
-            left = take
-            while left:
+            end = at + take
+            while at < end:
                 generation, pcm, count = queue[0]
                 skip = self._skip
-                count = min(left, count - skip)
-                index = self._taken.get(generation, 0)
-                self._taken[generation] = index + count
-                self._ready.append((at, at + count, generation, index, pcm, skip))
-                if skip + count == queue[0][2]:
+                count -= skip
+                if count > end - at:
+                    count = end - at
+                    self._skip = skip + count
+                else:
                     queue.popleft()
                     self._skip = 0
+                last = ready[-1] if ready else None
+                if last is not None and last[4] is pcm and last[1] == at:  # more of the same: one piece
+                    ready[-1] = (last[0], at + count, generation, last[3], pcm, last[5])
                 else:
-                    self._skip = skip + count
+                    ready.append((at, at + count, generation, self._next_index(generation), pcm, skip))
                 at += count
-                left -= count
             self._queued -= take
             self._inside += take
             self._pull_at += -(-take // block) * block
 
+    def _next_index(self, generation: int) -> int:
+        for at, end, owner, index, _, _ in reversed(self._ready):
+            if owner == generation:
+                return index + end - at
+        return self.sounded.get(generation, 0)
+
     def empty(self, position: int) -> None:
         """What is in the buffer is lost; it takes the next block from here on."""
-        for _, _, generation, _, _, _ in self._ready:
-            self._taken[generation] = self.sounded.get(generation, 0)
         self._keep_begun()
         self._ready.clear()
         self._inside = 0
         self._pull_at = position
-        self.dry = True
 
     def shift(self, by: int) -> None:
         """It was held for so many samples: everything in the buffer sounds later."""

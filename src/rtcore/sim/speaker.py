@@ -163,6 +163,7 @@ class Speaker:
         )
         self._mark = audio.samples(options.marks_ms)
         self._now = 0
+        self._behind = True  # what has happened by ``_now`` is not worked out yet
         self._held_at = 0  # device position at which a pause holds
         self._pause_at: int | None = None  # when a pause takes effect
         self._flushing: list[_Flushing] = []
@@ -182,16 +183,17 @@ class Speaker:
         count, rest = divmod(len(view), self._width)
         if rest:
             raise ValueError(f"play() takes whole samples of {self._width} bytes, got {len(view)} bytes")
-        if self._flushing or self.paused or self._pause_at is not None:
+        if self._flushing or self.paused or self._pause_at is not None or self._fifo.short(self._fifo.position(now)):
             self.advance(now)
         elif now > self._now:
             self._now = now
+            self._behind = True
         if not count:
             return
         self._handed[generation] = self._handed.get(generation, 0) + count
         if self.lost:
             return
-        self._fifo.append(generation, view, count, self._position())
+        self._fifo.append(generation, view, count)
         if self._report_at is None:
             self._arm()
 
@@ -251,6 +253,7 @@ class Speaker:
         if self.paused:
             self.paused = False
             self._fifo.shift(self._crystal(now) - self._held_at)
+            self._behind = True
             if self._report_at is None:
                 self._arm()
         self._schedule()
@@ -277,6 +280,7 @@ class Speaker:
                 self._note_stop(job.generation, job.asked_at, now, None, now, ("device lost",))
         fifo.drop(newest)
         fifo.empty(self._crystal(now))
+        fifo.dry = True
         self._flushing.clear()
         self._echoes.clear()
         self.paused, self._pause_at, self._report_at = False, None, None
@@ -288,6 +292,7 @@ class Speaker:
         if self.lost:
             self.lost = False
             self._fifo.empty(self._crystal(now))
+            self._behind = True
 
     def calm(self) -> None:
         """From now on no faults. What is under way may finish; what the device *is* (buffer, drift, marks, no reports) stays, and
@@ -331,13 +336,15 @@ class Speaker:
     @property
     def spans(self) -> list[Span]:
         """Everything that was audible, in order, complete up to the last ``advance``."""
-        self._catch_up()
+        if self._behind:
+            self._catch_up()
         return self._fifo.spans
 
     @property
     def pending(self) -> int:
         """Samples handed over that have neither sounded nor been flushed."""
-        self._catch_up()
+        if self._behind:
+            self._catch_up()
         return self._fifo.pending
 
     @property
@@ -347,7 +354,8 @@ class Speaker:
 
     def sounded(self, generation: int) -> int:
         """Samples of this generation that have been audible, as of the last ``advance``."""
-        self._catch_up()
+        if self._behind:
+            self._catch_up()
         return self._fifo.sounded.get(generation, 0)
 
     @property
@@ -359,7 +367,8 @@ class Speaker:
         """When this many samples of the generation will have been audible, as far as it is known now; None if past or unknown."""
         if self.paused or self._flushing:
             return None
-        self._catch_up()
+        if self._behind:
+            self._catch_up()
         position = self._fifo.reaches(generation, samples)
         return None if position is None else self._fifo.time_of(position)
 
@@ -367,6 +376,16 @@ class Speaker:
 
     def advance(self, now: int) -> None:
         """Let everything happen that happens up to now."""
+        if self._flushing or self._pause_at is not None:
+            self._take_effect(now)
+        if now > self._now:
+            self._now = now
+            self._catch_up()
+        elif self._behind:
+            self._catch_up()
+
+    def _take_effect(self, now: int) -> None:
+        """A late pause, and flushes that are on their way through the device."""
         if self._pause_at is not None and self._pause_at <= now:
             self._reach(self._pause_at)
             self._count("late pause")
@@ -375,21 +394,20 @@ class Speaker:
             if not job.stopped and job.stop_at <= now:
                 self._reach(job.stop_at)
                 self._silence(job)
-        self._reach(now)
+                self._behind = True  # it takes blocks again
 
     def _reach(self, now: int) -> None:
         self._now = max(self._now, now)
         self._catch_up()
 
     def _catch_up(self) -> None:
+        self._behind = False
         flushing = self._flushing
-        self._fifo.reach(self._position(), taking=not (flushing and not flushing[-1].stopped))
+        position = self._held_at if self.paused else self._fifo.position(self._now)
+        self._fifo.reach(position, taking=not (flushing and not flushing[-1].stopped))
 
     def _crystal(self, now: int) -> int:
         return self._fifo.position(now)
-
-    def _position(self) -> int:
-        return self._held_at if self.paused else self._fifo.position(self._now)
 
     def _hold(self, now: int) -> None:
         self.paused, self._pause_at = True, None
@@ -398,6 +416,9 @@ class Speaker:
 
     def _schedule(self) -> None:
         at = self._report_at
+        if not (self._flushing or self._echoes) and self._pause_at is None:
+            self.next_at = at
+            return
         for job in self._flushing:
             due = job.answer_at if job.stopped else job.stop_at
             if at is None or due < at:
@@ -414,6 +435,7 @@ class Speaker:
         fifo = self._fifo
         truth = fifo.sounded.get(job.generation, 0)
         fifo.empty(self._crystal(job.stop_at))  # nothing newer is in it: it takes no block between a flush and its silence
+        fifo.dry = True
         faults: list[str] = []
         allowed = job.asked_at + self.options.flush_latency_ms * MILLISECOND
         if self.options.reports != "all":
