@@ -66,6 +66,8 @@ class Flow:
     def __init__(self, state: State) -> None:
         self.state = state
         self.tasks: list[Task] = []
+        self.deadline: float | None = None
+        """When the next event is due."""
         self.running: list[Generation] = []
         """The conversation's responses that are not done: one, or several where they overlap. The latest holds the slot."""
         self._out_of_band: dict[str, Generation] = {}
@@ -82,24 +84,22 @@ class Flow:
 
     # -- time -----------------------------------------------------------------------------------------------------------------
 
-    @property
-    def deadline(self) -> float | None:
-        """When the next event is due."""
-        due: float | None = None
-        for task in self.tasks:
-            if due is None or task.at < due:
-                due = task.at
-        return due
-
     def advance(self) -> None:
-        """Do everything that is due by now, in the order of its time."""
+        """Do everything that is due by now, in the order of its time. The last step of every input: it finds ``deadline``."""
+        now = self.state.now
         while tasks := self.tasks:
-            task = tasks[0] if len(tasks) == 1 else min(tasks, key=_due)
-            if task.at > self.state.now:
+            task = tasks[0]
+            at = task.at
+            for other in tasks:
+                if other.at < at:
+                    task, at = other, other.at
+            if at > now:
+                self.deadline = at
                 return
             task.step()
             if task.finished:
                 self._settle()
+        self.deadline = None
 
     def _settle(self) -> None:
         """Forget what has finished; a turn that waited for the slot gets its response."""
@@ -325,10 +325,6 @@ class Flow:
             yield rng.between(0, 60_000)
         item.content = [{"type": "input_audio", "transcript": text}]
         state.emit(f"{stem}.completed", **where, transcript=text, usage={"type": "duration", "seconds": 1.0})
-
-
-def _due(task: Task) -> float:
-    return task.at
 
 
 def _busy(running: Generation) -> Fault:

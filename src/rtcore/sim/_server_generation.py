@@ -171,9 +171,8 @@ class Generation:
 
     def _say_audio(self, out: Output, part: ServerPart, following: Output | None) -> Iterator[int]:
         plan, rng = self.plan, self._rng
-        take = out.takes[part.index]
-        assert take is not None and isinstance(out.plan, MessagePlan)
-        plan_part = out.plan.parts[part.index]
+        assert isinstance(out.plan, MessagePlan)
+        tell, strand, planned = self._tell, out.strands[part.index], part.planned_bytes
         bytes_per_ms = part.format.bytes_per_ms
         unit, low, span = self._delta_sizes(part)
         us_per_byte = 100_000 / (bytes_per_ms * plan.rate_percent)
@@ -182,27 +181,29 @@ class Generation:
         # Where in this audio the next output is announced, and how many deltas pass before the one before is closed.
         early = rng.between(0, 900) * part.planned_bytes // 1000 if following and plan.interleaving != "sequential" else None
         late = rng.between(1, 4)
-        prefix = self._tell.delta_prefix(out, part)
         ends = [word.char for word in part.words[1:]] + [len(part.planned_text)]
         starts = [word.start_ms * bytes_per_ms for word in part.words]
         told = position = 0
         room = plan.burst
         yield round(plan.gap_s * 1_000_000)
-        for _ in range(rng.between(1, 3) if plan_part.sound == "empty deltas" else 0):
+        for _ in range(rng.between(1, 3) if out.plan.parts[part.index].sound == "empty deltas" else 0):
             self._tell.empty_delta(out, part)
             yield _TEXT_US
         pause_us = 0
-        while position < part.planned_bytes:
+        while position < planned:
             draw = rng.bits()
-            size = min(max(1, low + ((draw & 0xFFFF) * span >> 16)) * unit, part.planned_bytes - position)
+            size = (low + ((draw & 0xFFFF) * span >> 16) or 1) * unit
+            if size > planned - position:
+                size = planned - position
             if stalls and position < stalls[0][0]:
                 size = min(size, stalls[0][0] - position)
-            first = told
-            while told < len(starts) and starts[told] < position + size + lead and told - first < 4 * _WORDS_A_DELTA:
+            first, ahead = told, position + size + lead
+            while told < len(starts) and starts[told] < ahead and told - first < 4 * _WORDS_A_DELTA:
                 told += 1
-            for word in range(first, told, _WORDS_A_DELTA):
-                self._tell.text_delta(out, part, ends[min(word + _WORDS_A_DELTA, told) - 1])
-            self._tell.audio_delta(out, part, take, prefix, position, size)
+            if told > first:
+                for word in range(first, told, _WORDS_A_DELTA):
+                    tell.text_delta(out, part, ends[min(word + _WORDS_A_DELTA, told) - 1])
+            tell.audio_delta(out, strand, position, size)
             position += size
             wait_us = int(size * us_per_byte)
             pause_us += wait_us + wait_us * plan.jitter_percent * ((draw >> 16 & 0xFFFF) - 0x8000) // (0x8000 * 100)
@@ -216,10 +217,10 @@ class Generation:
             if stalls and position >= stalls[0][0]:
                 pause_us += round(stalls.pop(0)[1] * 1_000_000)
                 room = 0
-            if room <= 0 or position >= part.planned_bytes or (self.cut is not None and self._tell.deltas >= self._last_delta):
+            if room <= 0 or position >= planned or (self.cut is not None and tell.deltas >= self._last_delta):
                 yield pause_us
                 pause_us, room = 0, plan.burst
-        self._tell.text_delta(out, part, len(part.planned_text))
+        tell.text_delta(out, part, len(part.planned_text))
 
     def _delta_sizes(self, part: ServerPart) -> tuple[int, int, int]:
         """What deltas are counted in (bytes), the smallest count, and how many counts there are to choose from."""

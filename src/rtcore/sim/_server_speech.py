@@ -39,7 +39,7 @@ class Track(Struct, frozen=True, eq=False):
 
     def fragment(self, start: int, end: int) -> bytes:
         """``data[start:end]`` in base64."""
-        if start % 3 or (end - start) % 3:
+        if start % 3 or end % 3:
             return encode(self.data[start:end])[1:-1]
         return self.base64[start // 3 * 4 : end // 3 * 4]
 

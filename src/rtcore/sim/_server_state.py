@@ -59,7 +59,11 @@ class State:
         """Responses of the conversation that have begun and are not done."""
         self.text_out = 0
         self._tag = "".join(rng.choice(_DIGITS) for _ in range(9))
-        self._count = 0
+        self.count = 0
+        """How many ids were given; the next event's id is ``event_stem`` and the next number, in seven hexadecimal digits."""
+        self.event_stem = f"event_{self._tag}".encode()
+        self.plain = self.noise is None and self.log is None
+        """Whether an event that is already JSON needs nothing but to be sent (``emit_raw`` otherwise)."""
         self._announced = 0
         self.session_id = self.new_id("sess")
         self.conversation_id = self.new_id("conv")
@@ -74,13 +78,8 @@ class State:
 
     def new_id(self, prefix: str) -> str:
         """An id that nobody else has; 32 characters at most."""
-        self._count += 1
-        return f"{prefix}_{self._tag}{self._count:07x}"
-
-    def event_id(self) -> bytes:
-        """The id of the next event, for events that are put together from bytes."""
-        self._count += 1
-        return b"event_%s%07x" % (self._tag.encode(), self._count)
+        self.count += 1
+        return f"{prefix}_{self._tag}{self.count:07x}"
 
     def emit(self, kind: str, **fields: object) -> None:
         """Put one server event on the wire; ``kind`` is its GA name."""
@@ -103,14 +102,14 @@ class State:
         for fault in faults:
             self.saw(fault)
 
-    def emit_raw(self, payload: bytes, kind: str, response_id: str, item_id: str) -> None:
-        """Put one event on the wire that is already JSON."""
+    def emit_raw(self, payload: bytes, kind: str, ids: Json) -> None:
+        """Put one event of a part on the wire that is already JSON."""
         if self.noise is not None:
-            self._put(payload, kind, None)
+            self._put(payload, kind, ids)
         else:
             self.out.append(payload)
         if self.log is not None:
-            self.log.append(LogEntry(self.now, "out", self.wire.name(kind), response_id, item_id))
+            self.log.append(LogEntry(self.now, "out", self.wire.name(kind), ids["response_id"], ids["item_id"]))
 
     def rejection(self) -> Fault | None:
         """Whether a valid creation is refused for no fault of its own, and how."""
@@ -128,6 +127,7 @@ class State:
         self.calm = True
         self.options = options
         self.noise = None
+        self.plain = self.log is None
 
     def refuse(self, fault: Fault, event: Any = None) -> None:
         """Answer a client event (or, with None, the server's own attempt) with an error."""

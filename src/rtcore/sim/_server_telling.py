@@ -6,13 +6,12 @@ Order and shapes are protocol facts 4.3 to 4.8; what they leave open is in ``Rul
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec.json import encode
-
 from rtcore._formats import AudioFormat
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_plan import CallPlan, MessagePlan, PartPlan, ResponsePlan
 from rtcore.sim._server_speech import Take
 from rtcore.sim._server_state import State
+from rtcore.sim._server_strand import Strand
 from rtcore.sim._server_truth import ServerItem, ServerPart, ServerResponse
 from rtcore.sim._server_wire import Json, audio_format
 
@@ -20,14 +19,14 @@ from rtcore.sim._server_wire import Json, audio_format
 class Output:
     """One output of the plan on its way: its item and how far it is told."""
 
-    __slots__ = ("args_sent", "closed", "index", "item", "opened", "plan", "takes")
+    __slots__ = ("args_sent", "closed", "index", "item", "plan", "strands")
 
     def __init__(self, index: int, plan: MessagePlan | CallPlan) -> None:
         self.index = index
         self.plan = plan
         self.item: ServerItem | None = None
-        self.takes: list[Take | None] = []
-        self.opened = 0
+        self.strands: list[Strand] = []
+        """Of its declared parts, in order."""
         self.args_sent = 0
         self.closed = False
 
@@ -115,7 +114,6 @@ class Telling:
                 state.calls[item.call_id] = item.id
         else:
             item.phase = out.plan.phase
-            out.takes = [None] * len(out.plan.parts)
         out.item = item
         self._response.item_ids.append(item.id)
         state.add(item)
@@ -125,24 +123,24 @@ class Telling:
     def open_part(self, out: Output, index: int) -> ServerPart:
         """Declare a content part, once."""
         assert isinstance(out.plan, MessagePlan) and out.item is not None
-        if index < out.opened:
+        if index < len(out.strands):
             return out.item.parts[index]
-        part = self._plan_part(out, out.plan.parts[index], index)
+        part, take = self._plan_part(out.plan.parts[index], index)
         out.item.parts.append(part)
-        out.opened += 1
+        ids = {**self._output(out), "item_id": out.item.id, "content_index": index}
+        out.strands.append(Strand(self._state, part, take, ids))
         shown: Json = {"type": "text", "text": ""} if part.kind == "text" else {"type": "audio", "transcript": ""}
         self._emit_part(out, "response.content_part.added", part, shown)
         return part
 
-    def _plan_part(self, out: Output, plan: PartPlan, index: int) -> ServerPart:
+    def _plan_part(self, plan: PartPlan, index: int) -> tuple[ServerPart, Take | None]:
         state = self._state
         kind = "text" if self._modalities == ["text"] else plan.kind
         if kind == "text":
             text = plan.text or state.bank.phrase(self._rng)
-            return ServerPart("text", index, self._format, text, 0, (), b"", 0, state.now)
+            return ServerPart("text", index, self._format, text, 0, (), b"", 0, state.now), None
         samples = plan.audio_ms * self._format.rate // 1000 + plan.extra_samples
         take = state.bank.take(self._format, samples, self._rng, state.used_starts, plan.voice)
-        out.takes[index] = take
         announced = take.end - take.start
         lost = plan.lost_ms * self._format.bytes_per_ms if plan.sound == "whole" else announced
         text, words = (take.text, take.words) if plan.transcript else ("", ())
@@ -150,44 +148,31 @@ class Telling:
         part = ServerPart("audio", index, self._format, text, sent, words, take.track.data, take.start, state.now)
         part.announced_bytes = announced
         part.short_samples = self._format.samples(state.rules.held_short_ms)
-        return part
+        return part, take
 
     def _emit_part(self, out: Output, kind: str, part: ServerPart, shown: Json) -> None:
         if self._silent(out):
             return
         more = {"content": shown} if self._state.rules.part_content and not self._state.wire.preview else {}
-        self._state.emit(kind, **self._output(out), **self._place(out, part), part=shown, **more)
+        self._state.emit(kind, **out.strands[part.index].ids, part=shown, **more)
 
     def _output(self, out: Output) -> Json:
         return {"response_id": self._response.id, "output_index": out.index}
 
-    def _place(self, out: Output, part: ServerPart) -> Json:
-        assert out.item is not None
-        return {"item_id": out.item.id, "content_index": part.index}
-
     def _silent(self, out: Output) -> bool:
         return out.item is not None and out.item.deleted and self._state.rules.delete_midway == "silent"
 
-    def delta_prefix(self, out: Output, part: ServerPart) -> tuple[bytes, bytes]:
-        """What every audio delta of this part says before its event id, and between that and its audio."""
-        name = self._state.wire.name("response.output_audio.delta")
-        place = encode({**self._output(out), **self._place(out, part)})
-        return b'{"type":"%s","event_id":"' % name.encode(), b'",%s,"delta":"' % place[1:-1]
-
-    def audio_delta(
-        self, out: Output, part: ServerPart, take: Take, prefix: tuple[bytes, bytes], position: int, size: int
-    ) -> None:
+    def audio_delta(self, out: Output, strand: Strand, position: int, size: int) -> None:
         """``size`` bytes of audio from ``position`` of the part."""
-        state, item = self._state, out.item
+        state, item, part = self._state, out.item, strand.part
         assert item is not None
-        self._generated_samples += size // part.format.sample_width
+        width = strand.width
+        self._generated_samples += size // width
         self.deltas += 1
         # Nothing of a deleted item is sent any more, for ever: what was sent stays a prefix of the part.
-        if self._silent(out):
+        if item.deleted_at is not None and self._silent(out):
             return
-        first = take.start + position
-        payload = b"".join((prefix[0], state.event_id(), prefix[1], take.track.fragment(first, first + size), b'"}'))
-        state.emit_raw(payload, "response.output_audio.delta", self._response.id, item.id)
+        strand.audio(position, size)
         if part.first_audio_at is None:
             part.first_audio_at = state.now
             state.spoke = state.spoke or not self._response.out_of_band
@@ -195,9 +180,10 @@ class Telling:
                 self._saw("two audio parts")
         elif part.last_audio_at == state.now:
             self._saw("bursts")
-        if size % part.format.sample_width:
+        if size % width:
             self._saw("odd bytes")
-        self._late()
+        if self._response.stop_requested_at is not None:
+            self._saw("late deltas")
         part.last_audio_at = state.now
         part.sent_bytes += size
         if not part.truncations or state.rules.truncate_midway == "keeps_later":
@@ -206,7 +192,7 @@ class Telling:
     def empty_delta(self, out: Output, part: ServerPart) -> None:
         """An audio delta without a byte."""
         if not self._silent(out):
-            self._state.emit("response.output_audio.delta", **self._output(out), **self._place(out, part), delta="")
+            self._state.emit("response.output_audio.delta", **out.strands[part.index].ids, delta="")
 
     def text_delta(self, out: Output, part: ServerPart, end: int) -> None:
         """The part's text or transcript up to the character ``end``; nothing where it is told already."""
@@ -219,8 +205,7 @@ class Telling:
             return
         part.sent_chars = end
         self._generated_chars += len(delta)
-        kind = "response.output_text.delta" if part.kind == "text" else "response.output_audio_transcript.delta"
-        self._state.emit(kind, **self._output(out), **self._place(out, part), delta=delta, **self._padding())
+        out.strands[part.index].text(delta, self._padding())
         self._late()
 
     def _late(self) -> None:
@@ -278,7 +263,7 @@ class Telling:
 
     def _tail(self, out: Output, part: ServerPart) -> None:
         emit = self._state.emit
-        where = {**self._output(out), **self._place(out, part)}
+        where = out.strands[part.index].ids
         if part.kind == "text":
             emit("response.output_text.done", **where, text=part.sent_text)
             return
