@@ -9,6 +9,7 @@ from msgspec import structs
 from rtcore.sim import FAULTS, Scenario, Turn, World, scenario_of, synthetic_voices
 from rtcore.sim._kinds import draw_aim
 from rtcore.sim._rng import Rng
+from rtcore.sim.scenario import draw_with
 from rtcore.sim.faults import NAMES, in_order
 
 VOICES = synthetic_voices(1)
@@ -30,6 +31,35 @@ def test_names_of_faults_come_in_the_order_of_the_catalogue() -> None:
 def test_a_seed_tells_its_scenario_without_running() -> None:
     for seed in range(5):
         assert World(seed, VOICES).scenario == scenario_of(seed)
+
+
+def test_scenarios_are_drawn_swarm_style() -> None:
+    """Some worlds have no fault at all, most have few, some have many; whatever is drawn at all is drawn alone sometimes."""
+    drawn = [set(scenario_of(seed).faults) for seed in range(400)]
+    sizes = [len(faults) for faults in drawn]
+    assert min(sizes) == 0 and sum(size <= 12 for size in sizes) > 200 and max(sizes) >= 25
+    for fault in set().union(*drawn):
+        assert 8 <= sum(fault in faults for faults in drawn) <= 340, fault
+
+
+@pytest.mark.parametrize("fault", NAMES)
+def test_each_fault_can_be_taken_out_of_a_scenario(fault: str) -> None:
+    scenario = everything(fault)
+    assert fault in scenario.faults
+    left = scenario.without(fault)
+    assert fault not in left.faults and set(left.faults) <= set(scenario.faults)
+    assert msgspec.json.decode(msgspec.json.encode(scenario), type=Scenario) == scenario
+    assert fault in str(scenario) and fault not in str(left)
+
+
+def everything(fault: str) -> Scenario:
+    """A scenario in which this fault can happen, drawn as the default mix would."""
+    return draw_with(Rng(3), {fault, "server: several function calls"})
+
+
+def test_an_unknown_fault_cannot_be_taken_out() -> None:
+    with pytest.raises(KeyError, match="user: sneeze"):
+        Scenario().without("user: sneeze")
 
 
 def test_time_in_which_nothing_happens_is_told_apart() -> None:

@@ -5,7 +5,7 @@ they come together.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rtcore._notices import ToolCalled
 from rtcore.sim._rng import Rng
@@ -94,6 +94,9 @@ class Program:
             later(rng.between(300, 3000), lambda: self._type(text), rng)
         if rng.chance(scenario.dead_calls_per_mille):
             later(rng.between(0, 3000), lambda: self._answer_dead_call(rng), rng)
+        if rng.chance(scenario.device_lost_per_mille):
+            told_ms, back_ms = rng.choice((0, 0, 30)), rng.between(300, 3000)
+            later(rng.between(100, 2500), lambda: self._lose_device(told_ms, back_ms, rng), rng)
         if rng.chance(scenario.away_per_mille):
             away_ms = rng.between(500, 6000)
             later(rng.between(0, 1500), lambda: self._go_away(away_ms), rng)
@@ -165,6 +168,30 @@ class Program:
         world.saw("program: answer to a dead call")
         world.refused("tool_result", lambda session, now: session.tool_result(call_id, "too late", now=now))
 
+    def _lose_device(self, told_ms: int, back_ms: int, rng: Rng) -> None:
+        """The audio device vanishes; it is noticed at once or a little later, and comes back (F100)."""
+        speaker = self._world.speaker
+        if not speaker.lost:
+            self._world.tell("speaker", "device lost")
+            speaker.lose(now=self._world.now)
+            self._device_later(told_ms, lambda: self._tell_device("lost"), rng)
+            self._device_later(told_ms + back_ms, lambda: self._tell_device("ready"), rng)
+
+    def _device_later(self, ms: int, step: Callable[[], None], rng: Rng) -> None:
+        if ms:
+            self._world.at(self._world.now + ms * MILLISECOND + rng.below(MILLISECOND), step)
+        else:
+            step()
+
+    def _tell_device(self, state: Literal["lost", "ready"]) -> None:
+        world = self._world
+        world.tell("speaker", f"device {state}")
+        if state == "lost":
+            world.auditor.interrupts("device", world.now)
+        else:
+            world.speaker.restore(now=world.now)
+        world.do(lambda session, now: session.device(state, now=now))
+
     # -- sound ---------------------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
@@ -172,6 +199,8 @@ class Program:
         world = self._world
         world.tell("user", "pause()")
         world.saw("program: pauses")
+        if not world.scenario.speaker.pause:
+            world.saw("speaker: no pause")
         self.paused = True
         world.auditor.pauses()
         world.do(lambda session, now: session.pause(now=now))

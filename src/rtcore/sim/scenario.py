@@ -16,6 +16,8 @@ from rtcore.sim._kinds import KindRow as KindRow
 from rtcore.sim._kinds import Turn as Turn
 from rtcore.sim._kinds import Weights, weights
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_plan import draw_rules
+from rtcore.sim._switches import present, without
 from rtcore.sim.faults import NAMES
 from rtcore.sim.network import NetworkOptions
 from rtcore.sim.server import ServerOptions
@@ -47,6 +49,8 @@ class Scenario(Struct, frozen=True):
     server_creates: bool = True
     server_interrupts: bool = True
     context: Literal["auto", "exact"] = "auto"
+    interruption: Literal["cut", "ignore"] = "cut"
+    """What speech of the user does to speech of the model, by the core's policy."""
     output: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     lead_ms: int | None = None
     tools: bool = True
@@ -69,6 +73,8 @@ class Scenario(Struct, frozen=True):
     """How many turns the program answers a call beside that is unknown, answered or gone."""
     away_per_mille: int = 0
     """How many turns are followed by a while in which the program does not listen."""
+    device_lost_per_mille: int = 0
+    """How many turns the audio device vanishes beside, to come back some seconds later."""
     hang_up_turn: int | None = None
     """The number (from 0) of the interruption after which the user hangs up."""
     hang_up_ms: int = 0
@@ -85,8 +91,6 @@ class Scenario(Struct, frozen=True):
     stream: NetworkOptions = NetworkOptions()
     speaker: SpeakerOptions = SpeakerOptions()
     server: ServerOptions = ServerOptions()
-    faults: tuple[str, ...] = ()
-    """What can go wrong in this world, by the names of ``rtcore.sim.faults``, in the order of that catalogue."""
 
     @property
     def audio(self) -> AudioFormat:
@@ -115,20 +119,38 @@ class Scenario(Struct, frozen=True):
             session["tools"] = list(TOOLS)
         server = self.server
         connection = {"dialect": server.dialect, "url": "ws://localhost/openai", "api_key": "none", "model": server.model}
-        options = {"connection": connection, "session": session, "context": self.context, "playout": {"lead_ms": self.lead_ms}}
+        options = {
+            "connection": connection,
+            "session": session,
+            "context": self.context,
+            "interruption": self.interruption,
+            "playout": {"lead_ms": self.lead_ms},
+        }
         return Config.model_validate(_laid_over(options, self.core) if self.core else options)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What can go wrong in this world, by the names of ``rtcore.sim.faults``, in the order of that catalogue.
+
+        It follows from the options, so that a scenario changed by hand says the truth; ``without`` takes one out.
+        """
+        return present(self)
+
+    def without(self, fault: str) -> "Scenario":
+        """The same, but this fault cannot happen. Raises KeyError for a name that is not in the catalogue."""
+        return without(self, fault)
 
     def __str__(self) -> str:
         server = f"{self.server.dialect}, {self.detection or 'manual turns'}"
         if self.detection is not None:
             server += f" (creates: {self.server_creates and self.context == 'auto'}, interrupts: {self.server_interrupts})"
         clock = self.speaker
-        faults = [name for name in ("late", "slow", "missing", "stale") if getattr(clock, f"{name}_per_mille")]
+        speech = "" if self.interruption == "cut" else ", speech of the user is ignored"
         return (
-            f"{server}, context {self.context}, {self.output}, lead {self.lead_ms} ms, clock reports {clock.report_ms} ms, "
-            f"buffers {clock.buffer_ms} ms, stops in {clock.stop_ms[0]}-{clock.stop_ms[1]} ms, "
-            f"{'can' if clock.pause else 'cannot'} pause{', faults: ' + ' '.join(faults) if faults else ''}; "
-            f"network {self.stream.latency_ms}+{self.stream.jitter_ms} ms"
+            f"{server}, context {self.context}{speech}, {self.output}, lead {self.lead_ms} ms; "
+            f"clock reports {clock.report_ms} ms, buffers {clock.buffer_ms} ms, "
+            f"stops in {clock.stop_ms[0]}-{clock.stop_ms[1]} ms; network {self.stream.latency_ms}+{self.stream.jitter_ms} ms; "
+            f"{'microphone audio; ' if self.microphone else ''}faults: {', '.join(self.faults) or 'none'}"
         )
 
 
@@ -138,75 +160,240 @@ def scenario_of(seed: int) -> Scenario:
 
 
 def draw_scenario(rng: Rng) -> Scenario:
-    """One of the default mix."""
+    """One of the default mix: first which faults exist, then what kind of world it is, and how bad they are."""
+    return draw_with(rng, draw_faults(rng.fork("faults")))
+
+
+def draw_with(rng: Rng, faults: set[str]) -> Scenario:
+    """A world with exactly these faults, as far as they go together."""
+    seed = rng.bits()
+    # A stream for each part: another option in one of them shifts no other.
+    return _draw_session(
+        Rng(seed).fork("session"),
+        faults,
+        stream=_draw_network(Rng(seed).fork("network"), faults),
+        speaker=_draw_speaker(Rng(seed).fork("speaker"), faults),
+        server=_draw_server(Rng(seed).fork("server"), faults),
+    )
+
+
+def draw_faults(rng: Rng) -> set[str]:
+    """Which faults exist: none in some worlds, many in some, few in most, so that deep states are reached."""
+    mood = rng.below(sum(weight for weight, _ in _MOODS))
+    percent = 0
+    for weight, chosen in _MOODS:
+        mood -= weight
+        if mood < 0:
+            percent = chosen
+            break
+    base = rng.bits()
+    found = {name for name in NAMES if Rng(base).fork(name).chance(min(900, _CHANCE[name] * percent // 100))}
+    if len(found.intersection(_ENDS)) > 1:  # a world ends once
+        found -= set(_ENDS) - {Rng(base).choice(sorted(found.intersection(_ENDS)))}
+    if percent:
+        # The interruptions that hit a spot cost nothing: most worlds have most of them.
+        found |= {name for name in _SPOTS if Rng(base).fork(f"spot {name}").chance(600)}
+    return found
+
+
+_MOODS: tuple[tuple[int, int], ...] = ((8, 0), (50, 40), (30, 100), (12, 220))
+"""How many worlds are how troubled: weights, and percent of the chances below."""
+_ENDS = ("network: cut mid-frame", "network: half-open", "server: session end", "user: hang-up")
+_SPOTS = (
+    "user: end of an item",
+    "user: between two deltas",
+    "user: with nothing queued",
+    "user: while a truncate is in flight",
+    "user: typed text while the model speaks",
+    "program: interrupt before response.created",
+)
+_CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
+    "network: latency": 800,
+    "network: jitter": 500,
+    "network: split": 250,
+    "network: slow reader": 80,
+    "server: bursts": 400,
+    "server: late deltas": 600,
+    "server: interleaved items": 500,
+    "server: failed response": 250,
+    "server: incomplete response": 250,
+    "server: filtered response": 250,
+    "server: text-only answer": 300,
+    "server: error without event_id": 400,
+    "server: cascade before speech_started": 250,
+    "server: several function calls": 700,
+    "server: preview dialect": 300,
+    "server: two audio parts": 300,
+    "speaker: drift": 600,
+    "speaker: underrun": 400,
+    "speaker: large buffer": 100,
+    "speaker: slow answer": 60,
+    "speaker: late answer": 60,
+    "speaker: missing answer": 60,
+    "speaker: no pause": 300,
+    "user: cough": 400,
+    "user: backchannel": 400,
+    "user: silence": 250,
+    "user: pressed twice": 500,
+    "program: pauses": 300,
+    "network: cut mid-frame": 0,
+    "network: half-open": 0,
+    "server: empty audio": 0,
+    "server: malformed event": 0,
+    "server: missing response.created": 0,
+    "server: rejection": 0,
+    "server: session end": 0,
+    "speaker: device lost": 0,
+    "speaker: marks only": 0,
+    "speaker: no reports": 0,
+    "speaker: wrong answer": 0,
+    "user: hang-up": 0,
+}
+"""In how many of 1000 worlds of the usual mood each fault exists."""
+_IGNORES = 0
+"""In how many of 1000 worlds where the server does not interrupt the core does not either (``interruption="ignore"``)."""
+
+
+def _draw_session(
+    rng: Rng, faults: set[str], *, stream: NetworkOptions, speaker: SpeakerOptions, server: ServerOptions
+) -> Scenario:
     detection: Literal["server_vad", "semantic_vad"] | None = None
     if rng.chance(800):
         detection = rng.choice(("server_vad", "server_vad", "server_vad", "semantic_vad"))
     context: Literal["auto", "exact"] = "exact" if rng.chance(250) else "auto"
     interrupts = not rng.chance(250)
+    creates = detection is not None and context == "auto" and (not rng.chance(250) if interrupts else rng.chance(300))
+    ignores = detection is not None and not interrupts and rng.chance(_IGNORES)
+    interruptions = rng.between(10, 40)
+    loss: Literal["cut mid-frame", "half-open", "session end"] | None = None
+    if "network: cut mid-frame" in faults:
+        loss = "cut mid-frame"
+    elif "network: half-open" in faults:
+        loss = "half-open"
+    elif "server: session end" in faults:
+        loss = "session end"
+
+    def rate(fault: str, low: int, high: int) -> int:
+        drawn = rng.between(low, high)
+        return drawn if fault in faults else 0
+
+    tools = "server: several function calls" in faults
     return Scenario(
-        interruptions=rng.between(10, 40),
-        kinds=weights(by_speech=detection is not None, faults=set(NAMES)),
+        interruptions=interruptions,
+        kinds=weights(by_speech=detection is not None, faults=faults),
         detection=detection,
-        server_creates=detection is not None and context == "auto" and interrupts and not rng.chance(250),
+        server_creates=creates,
         server_interrupts=interrupts,
         context=context,
+        interruption="ignore" if ignores else "cut",
         output=rng.choice(("audio/pcm",) * 7 + ("audio/pcmu", "audio/pcmu", "audio/pcma")),
         lead_ms=rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None,
-        tools=rng.chance(700),
+        tools=tools,
         tool_ms=rng.choice(((0, 20), (20, 1500), (500, 4000))),
-        asides_per_mille=300 if rng.chance(150) else 0,
-        edits_per_mille=300 if rng.chance(150) else 0,
-        pauses_per_mille=400 if rng.chance(200) else 0,
+        tool_error_per_mille=rate("program: failing tools", 100, 700) if tools else 0,
+        tool_late_per_mille=rate("program: slow tools", 50, 300) if tools else 0,
+        dead_calls_per_mille=rate("program: answer to a dead call", 200, 600),
+        updates_per_mille=rate("program: update in mid-response", 200, 600),
+        away_per_mille=rate("program: stops listening", 100, 400),
+        typed_per_mille=rate("user: typed text while the model speaks", 50, 300),
+        asides_per_mille=rate("program: out-of-band response", 100, 500),
+        edits_per_mille=rate("program: history edits", 100, 500),
+        pauses_per_mille=rate("program: pauses", 100, 500),
+        device_lost_per_mille=rate("speaker: device lost", 30, 200),
+        hang_up_turn=rng.below(interruptions) if "user: hang-up" in faults else None,
+        hang_up_ms=rng.choice((0, 5, 50, 400, 4000)) if "user: hang-up" in faults else 0,
+        loss=loss,
+        loss_at_ms=rng.between(500, 60_000) if loss is not None else 0,
         stale_per_mille=20 if rng.chance(200) else 0,
-        microphone=detection is not None and rng.chance(60),
-        stream=_draw_network(rng),
-        speaker=_draw_speaker(rng),
-        server=_draw_server(rng),
+        microphone=detection is not None and rng.chance(50),
+        stream=stream,
+        speaker=speaker,
+        server=server,
     )
 
 
-def _draw_network(rng: Rng) -> NetworkOptions:
+def _draw_network(rng: Rng, faults: set[str]) -> NetworkOptions:
     return NetworkOptions(
-        latency_ms=rng.choice((0, 5, 20, 40, 80, 150)),
-        jitter_ms=rng.choice((0, 5, 20, 60)),
-        burst_ms=rng.choice((20, 60, 120)) if rng.chance(150) else 0,
-        stall_per_mille=rng.between(2, 20) if rng.chance(150) else 0,
-        stream=rng.chance(250),
+        latency_ms=rng.choice((20, 40, 80, 150)) if "network: latency" in faults else rng.choice((0, 0, 5)),
+        jitter_ms=rng.choice((5, 20, 60)) if "network: jitter" in faults else 0,
+        burst_ms=rng.choice((20, 60, 120)) if "network: merge" in faults else 0,
+        stall_per_mille=rng.between(2, 20) if "network: stall" in faults else 0,
+        stall_ms=rng.choice(((100, 600), (100, 600), (1000, 5000))),
+        slow_reader_kib=rng.choice((80, 120, 200, 400)) if "network: slow reader" in faults else 0,
+        stream="network: split" in faults,
     )
 
 
-def _draw_speaker(rng: Rng) -> SpeakerOptions:
-    options = SpeakerOptions(
-        buffer_ms=rng.choice((0, 10, 20, 40, 80, 160)),
+def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
+    def rate(fault: str, low: int, high: int) -> int:
+        drawn = rng.between(low, high)
+        return drawn if f"speaker: {fault}" in faults else 0
+
+    drift = rng.between(50, 500) * rng.choice((-1, 1))
+    return SpeakerOptions(
+        buffer_ms=rng.choice((200, 300, 500)) if "speaker: large buffer" in faults else rng.choice((0, 10, 20, 40, 80, 160)),
         block_ms=rng.choice((10, 20)),
-        drift_ppm=rng.between(-200, 200),
-        report_ms=rng.choice((10, 20, 20, 50, 50, 100, 100, 200)),
+        drift_ppm=drift if "speaker: drift" in faults else rng.between(-20, 20),
+        report_ms=rng.choice((10, 20, 50, 50, 100, 100, 200, 200)),
         stop_ms=rng.choice(((0, 0), (0, 40), (0, 40), (20, 120), (100, 300))),
         answer_ms=rng.choice(((0, 0), (0, 5), (5, 45))),
         instant_per_mille=rng.choice((0, 300, 1000)),
-        stale_per_mille=100 if rng.chance(150) else 0,
+        late_per_mille=rate("late answer", 50, 400),
+        slow_per_mille=rate("slow answer", 50, 400),
+        missing_per_mille=rate("missing answer", 50, 400),
+        duplicate_per_mille=rate("duplicate answer", 100, 500),
+        wrong_per_mille=rate("wrong answer", 50, 300),
+        stale_per_mille=rate("stale report", 50, 150),
+        marks_ms=rng.choice((100, 200, 500)) if "speaker: marks only" in faults else 0,
+        reports="none" if "speaker: no reports" in faults else "all",
+        late_pause_ms=rng.choice(((20, 60), (20, 300))) if "speaker: late pause" in faults else (0, 0),
         hold_tail=rng.chance(250),
-        pause=rng.chance(700),
+        pause="speaker: no pause" not in faults,
     )
-    if not rng.chance(120):
-        return options
-    faults = {name: rng.between(50, 400) for name in ("late_per_mille", "slow_per_mille", "missing_per_mille") if rng.chance(500)}
-    return structs.replace(options, **faults)
 
 
-def _draw_server(rng: Rng) -> ServerOptions:
-    slow = rng.chance(250)  # hardly faster than it sounds, so that the speaker runs dry
-    low, high = (70, 140) if slow else (150, 1500)
+def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
+    def rate(fault: str, low: int, high: int) -> int:
+        drawn = rng.between(low, high)
+        return drawn if f"server: {fault}" in faults else 0
+
+    runs_dry = "speaker: underrun" in faults
+    slow = runs_dry and rng.chance(600)  # hardly faster than it sounds, so that the speaker runs dry
+    ends = "server: incomplete response" in faults or "server: filtered response" in faults
+    rules = structs.replace(
+        draw_rules(rng.fork("rules"), harsh=False, held_short_ms=0),
+        cascade="before_speech_started" if "server: cascade before speech_started" in faults else "after_speech_started",
+        whole_samples="server: odd bytes" not in faults,
+        error_event_id=rng.choice(("usual", "never")) if "server: error without event_id" in faults else "always",
+    )
+    odd = "server: odd bytes" in faults
     return ServerOptions(
-        dialect="azure-preview" if rng.chance(300) else "openai",
-        audio_ms=rng.choice(((200, 1500), (300, 4000), (1000, 7000))),
-        think_ms=rng.choice(((0, 50), (30, 900))),
-        message_weights=rng.choice(((55, 30, 15), (20, 60, 20), (90, 10, 0))),
-        rate_percent=(low, high),
+        dialect="azure-preview" if "server: preview dialect" in faults else "openai",
+        rules=rules,
+        audio_ms=rng.choice(((200, 1500), (200, 1500), (300, 4000), (300, 4000), (1000, 7000))),
+        think_ms=rng.choice(((0, 50), (0, 50), (30, 900))),
+        message_weights=rng.choice(((40, 40, 20), (20, 60, 20), (90, 10, 0))),
+        rate_percent=(70, 140) if slow else (150, 1500),
         delta_ms=rng.choice(((20, 60), (100, 200), (100, 200), (50, 400))),
-        stall_per_mille=400 if rng.chance(200) else 60,
+        ragged_per_mille=rng.choice((150, 600)) if odd or rng.chance(300) else 0,
+        burst_per_mille=rate("bursts", 100, 500),
+        stall_per_mille=rng.choice((60, 400)) if runs_dry else 0,
+        interleave_per_mille=rate("interleaved items", 200, 800),
         call_per_mille=rng.choice((100, 250, 600)),
+        text_per_mille=rate("text-only answer", 20, 200),
+        two_parts_per_mille=rate("two audio parts", 50, 400),
+        incomplete_per_mille=rng.between(20, 150) if ends else 0,
+        failed_per_mille=rate("failed response", 10, 120),
+        stragglers=(0, 4) if "server: late deltas" in faults else (0, 0),
+        overlap_per_mille=rate("overlapping responses", 50, 300),
+        duplicate_per_mille=rate("duplicate event", 10, 100),
+        unknown_per_mille=rate("unknown event", 10, 60),
+        malformed_per_mille=rate("malformed event", 10, 60),
+        reject_per_mille=rate("rejection", 20, 80),
+        reorder_per_mille=rate("reordered output_item.done", 100, 400),
+        no_created_per_mille=rate("missing response.created", 50, 300),
+        empty_audio_per_mille=rate("empty audio", 50, 300),
+        short_audio_per_mille=rate("fewer samples than announced", 50, 300),
     )
 
 

@@ -258,7 +258,8 @@ class World:
             if self.story is not None:
                 self.story.server_received(self.now, message)
             self._from_server(self.server.receive(payload, now=self.seconds))
-            self.auditor.server_received(message)
+            # What turn detection does about microphone audio is the server's own doing.
+            self.auditor.server_received(message if message.type != "input_audio_buffer.append" else None)
 
     def _run_agenda(self) -> None:
         _, _, step = heappop(self._agenda)
@@ -521,6 +522,7 @@ class World:
         """Nothing sounds, nothing is on its way, nothing is asked for."""
         return not (
             self._speaking
+            or self.speaker.lost
             or self.program.paused
             or self.speaker.pending
             or self.speaker.flushing
@@ -568,10 +570,9 @@ class World:
     def _situations(self) -> dict[str, int]:
         """What came up, and which faults really happened, by everybody who counts."""
         total = dict(self.auditor.ledger.situations)
-        parts = (("network", self._up.happened), ("network", self._down.happened), ("speaker", self.speaker.happened))
-        counted = [(f"{group}: {name}", count) for group, part in parts for name, count in part.items()]
-        for name, count in [*counted, *self.server.happened.items(), *self.happened.items()]:
-            total[name] = total.get(name, 0) + count
+        for counted in (self._up.happened, self._down.happened, self.speaker.happened, self.server.happened, self.happened):
+            for name, count in counted.items():
+                total[name] = total.get(name, 0) + count
         return dict(sorted(total.items()))
 
     def _result(self) -> WorldResult:
