@@ -9,8 +9,8 @@ from msgspec import structs
 from rtcore.sim import FAULTS, Scenario, Turn, World, scenario_of, synthetic_voices
 from rtcore.sim._kinds import draw_aim
 from rtcore.sim._rng import Rng
-from rtcore.sim.scenario import draw_with
 from rtcore.sim.faults import NAMES, in_order
+from rtcore.sim.scenario import draw_with
 
 VOICES = synthetic_voices(1)
 
@@ -54,7 +54,8 @@ def test_each_fault_can_be_taken_out_of_a_scenario(fault: str) -> None:
 
 def everything(fault: str) -> Scenario:
     """A scenario in which this fault can happen, drawn as the default mix would."""
-    return draw_with(Rng(3), {fault, "server: several function calls"})
+    drawn = (draw_with(Rng(seed), {fault, "server: several function calls"}) for seed in range(50))
+    return next(scenario for scenario in drawn if fault in scenario.faults)
 
 
 def test_an_unknown_fault_cannot_be_taken_out() -> None:

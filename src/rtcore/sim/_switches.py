@@ -34,7 +34,7 @@ class Switch(NamedTuple):
         """Whether this value lets the fault happen."""
         if self.on is not None:
             return bool(value == self.on)
-        if type(value) is int:
+        if type(value) is int and type(self.off) is int:
             return abs(value) > self.beyond
         return bool(value != self.off)
 
