@@ -278,8 +278,8 @@ def run(factory: Callable[..., Session], seeds: range = range(3)) -> list[WorldR
 
 @pytest.mark.parametrize(("invariant", "broken"), BROKEN, ids=lambda each: each.__name__ if isinstance(each, type) else str(each))
 def test_a_broken_session_is_caught_by_the_invariant_it_breaks(invariant: int, broken: type[Session]) -> None:
-    found = {violation.invariant for world in run(broken) for violation in world.violations}
-    assert invariant in found
+    found = ({violation.invariant for violation in run(broken, range(seed, seed + 1))[0].violations} for seed in range(12))
+    assert any(invariant in broken_ones for broken_ones in found)
 
 
 def test_a_session_that_breaks_nothing_is_left_alone() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from rtcore.sim._audit_line import LineAudit
+from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._ledger import ItemRecord, Ledger, ResponseRecord
 from rtcore.sim._seen import ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
@@ -38,6 +39,7 @@ class Arrivals:
         ledger: Ledger,
         truth: Truth,
         line: LineAudit,
+        reference: ReferenceAudit | None,
         *,
         cut: Callable[[str], None],
         kill: Callable[[ResponseRecord, Place], None],
@@ -45,6 +47,7 @@ class Arrivals:
         self._ledger = ledger
         self._truth = truth
         self._line = line
+        self._reference = reference
         self._cut = cut
         self._kill = kill
         self._audible: set[str] = set()
@@ -144,7 +147,10 @@ class Arrivals:
             return
         if not segment.received:
             item.audio_at = ledger.now
-        segment.received += message.audio_bytes
+        size = message.audio_bytes
+        segment.received += size
+        if self._reference is not None:
+            self._reference.audio(item, segment, size)
         if response.dead:
             ledger.saw("B10: late audio after a cut")
             if item.truncates:
@@ -261,6 +267,8 @@ class Arrivals:
         for segment in item.segments:
             if index is None or segment.content_index == index:
                 segment.complete = True
+                if self._reference is not None:
+                    self._reference.complete(segment)
         item.done_parts |= item.audio_parts if index is None else {index}
 
     def _speech_started(self, message: ServerSeen) -> None:

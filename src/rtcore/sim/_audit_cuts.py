@@ -8,18 +8,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from rtcore._effects import Effect, Flush
+from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._ledger import Cut, Interruption, Ledger, ResponseRecord, Snapshot
 from rtcore.sim.matching import Place
 from rtcore.sim.speaker import MILLISECOND
 
 _SOON = 200 * MILLISECOND
 """Two cuts so close together are one person's double barge-in (C11)."""
+_SETTLED_AT_ONCE = ("device", "end")
+"""Causes after which no clock can answer any more: the core settles with what it knows."""
 
 
 class CutAudit:
     """Owner of invariant 7's first half, and of what was cut when."""
 
-    def __init__(self, ledger: Ledger, sync: Callable[[int], None]) -> None:
+    def __init__(self, ledger: Ledger, sync: Callable[[int], None], reference: ReferenceAudit | None, *, ignores: bool) -> None:
         self.unchecked: deque[Cut] = deque()
         """Cuts whose consequences are still to be checked, oldest first."""
         self.current: Interruption | None = None
@@ -28,6 +31,9 @@ class CutAudit:
         """The program pauses: a clock that cannot is flushed instead."""
         self._ledger = ledger
         self._sync = sync
+        self._reference = reference
+        self._believes = reference is not None and reference.believes
+        self._ignores = ignores
         self._cutting: Cut | None = None
         self._due = False
         self._cause = ""
@@ -38,6 +44,8 @@ class CutAudit:
 
     def begin(self, cause: str, response_id: str | None = None) -> None:
         """An interruption is about to reach the session: what does it cut?"""
+        if self._ignores and cause in ("server", "local"):
+            return
         ledger = self._ledger
         self._sync(ledger.now)
         one = self.current
@@ -81,7 +89,7 @@ class CutAudit:
         if not response.done:
             return True
         items = response.items.values()
-        if waits and any(item.ended is None for item in items):
+        if (waits or self._believes) and any(item.ended is None for item in items):
             return True  # where the clock stands is not known, so what is heard to the end is not known either
         width = self._width
         for item in items:
@@ -163,6 +171,10 @@ class CutAudit:
         for response in cut.responses:
             response.cut = cut
             self.kill(response, place)
+        if self._cause in _SETTLED_AT_ONCE:
+            for waiting in ledger.waiting:
+                waiting.settled = True
+            ledger.waiting.clear()
 
     @property
     def waits(self) -> bool:
@@ -174,6 +186,8 @@ class CutAudit:
         response.dead = True
         response.dead_at = self._ledger.now
         response.dead_from = place
+        if self._reference is not None:
+            self._reference.cut(response)
         for segment in response.segments:
             segment.dead_from = place
         self._ledger.alive.pop(response.id, None)

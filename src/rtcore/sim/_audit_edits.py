@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from rtcore._notices import MessageEnded, Verdict
+from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._ledger import ROUNDING, Cut, Edit, ItemRecord, Ledger, Snapshot, Truncate
 from rtcore.sim._seen import ClientSeen
 from rtcore.sim._server_truth import ServerItem
@@ -30,11 +31,22 @@ class Expected(NamedTuple):
 class EditAudit:
     """Owner of invariants 4, 5 and 6."""
 
-    def __init__(self, ledger: Ledger, truth: Mapping[str, ServerItem], *, own_index: bool, bound_ms: int) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        truth: Mapping[str, ServerItem],
+        reference: ReferenceAudit | None,
+        *,
+        own_index: bool,
+        bound_ms: int,
+        lies: bool,
+    ) -> None:
         self._ledger = ledger
         self._truth = truth
         self._own_index = own_index
         self._bound_ms = bound_ms
+        self._reference = reference
+        self._lies = lies
 
     # -- what the core sends -------------------------------------------------------------------------------------------------
 
@@ -59,12 +71,16 @@ class EditAudit:
             ledger.fail(5, f"{told}: nothing cut it")
         if item.id in estimated:
             item.estimated = True
-        received, heard = self._received(item, segment), segment.heard
+        if self._reference is not None:
+            self._reference.believe(item)
+            if not item.guessed:
+                self._reference.truncate(item, message)
+        received, heard = self._received(item, segment), _heard(segment)
         if ms > ledger.ms(received):
             ledger.fail(4, f"{told}: only {ledger.ms(received)} ms had reached the client")
         truly = ledger.ms(min(heard, received))
         if item.guessed:
-            self._estimated_error(item, ms - truly)
+            self._estimated_error(item, ms - ledger.ms(min(segment.heard, received)))
         elif ms > truly:
             ledger.fail(4, f"{told}: only {truly} ms were heard")
         elif ms < truly:
@@ -79,7 +95,7 @@ class EditAudit:
                 ledger.fail(5, f"{told}: told again before the response was done")
             ledger.saw("truncate repeated for late audio")
         elif not item.guessed:
-            self._record_error(item, ms - truly)
+            self._record_error(item, ms - ledger.ms(min(segment.heard, received)), misled=heard != segment.heard)
         item.truncates.append(Truncate(ledger.now, index, ms))
         item.late_audio = False
 
@@ -95,6 +111,8 @@ class EditAudit:
             ledger.fail(5, f"{told}: no item of the model's has that id")
             return
         item.deletes += 1
+        if self._reference is not None:
+            self._reference.believe(item)
         item.estimated = item.estimated or item.id in estimated
         response = item.response
         if item.deletes > 1:
@@ -114,8 +132,8 @@ class EditAudit:
         if item.type == "function_call":
             if item.called:
                 ledger.fail(10, f"{told}: a function call that the program was given was deleted")
-        elif not item.guessed and any(ledger.ms(segment.heard) for segment in item.segments):
-            ledger.fail(5, f"{told}: {max(ledger.ms(s.heard) for s in item.segments)} ms of it were heard")
+        elif not item.guessed and any(ledger.ms(_heard(segment)) for segment in item.segments):
+            ledger.fail(5, f"{told}: {max(ledger.ms(_heard(s)) for s in item.segments)} ms of it were heard")
         elif item.shown_text:
             ledger.fail(5, f"{told}: its text was shown")
 
@@ -129,6 +147,11 @@ class EditAudit:
         if item.ended is not None:
             ledger.fail(6, f"{item.id} ended twice: {item.ended.verdict.value}, then {notice.verdict.value}")
             return
+        if self._reference is not None:
+            self._reference.believe(item)
+            if not notice.estimated:
+                self._reference.ended(item, notice)
+            self._reference.over(item)
         item.ended = notice
         item.ended_at = ledger.now
         for segment in item.segments:
@@ -149,7 +172,7 @@ class EditAudit:
 
     def _check_verdict(self, item: ItemRecord, notice: MessageEnded) -> None:
         ledger = self._ledger
-        heard = [segment.heard for segment in item.segments]
+        heard = [_heard(segment) for segment in item.segments]
         width = ledger.audio.sample_width
         expected = self.expected(item)
         what = f"{item.id} ended {notice.verdict.value}"
@@ -162,7 +185,7 @@ class EditAudit:
             return
         if notice.verdict is Verdict.TEXT:
             return
-        clamped = [min(segment.heard, self._received(item, segment)) for segment in item.segments]
+        clamped = [min(_heard(segment), self._received(item, segment)) for segment in item.segments]
         parts, joined = sum(map(ledger.ms, clamped)), ledger.ms(sum(clamped))
         # A full message may lack its last sample: either that of the sound, or that of the clock's report (B02).
         whole = sum(ledger.ms(self._received(item, segment)) for segment in item.segments)
@@ -184,7 +207,7 @@ class EditAudit:
         states = [(s, self._snapshot(item, s)) for s in item.segments if s.content_index in item.audio_parts]
         width = ledger.audio.sample_width
         silent = item.audio_parts - {segment.content_index for segment in item.segments}
-        whole = [state.complete and segment.heard >= state.received - width for segment, state in states]
+        whole = [state.complete and _heard(segment) >= state.received - width for segment, state in states]
         if not states and silent <= item.done_parts:
             return Expected("either")
         if all(whole) and not (silent - item.done_parts):
@@ -193,7 +216,7 @@ class EditAudit:
             return Expected("nothing", None if cut is not None and item.id in cut.open_items else Verdict.FULL)
         if not item.response.dead:
             return Expected("either")
-        audible = [ledger.ms(min(segment.heard, state.received)) for segment, state in states]
+        audible = [ledger.ms(min(_heard(segment), state.received)) for segment, state in states]
         for (segment, _), heard_ms, full in zip(states, audible, whole, strict=True):
             if heard_ms and not full:
                 return Expected("truncate", Verdict.PARTIAL, segment.content_index, heard_ms)
@@ -231,7 +254,7 @@ class EditAudit:
             return
         expected = self.expected(item)
         told = [truncate.audio_end_ms for truncate in item.truncates]
-        heard = ", ".join(f"{ledger.ms(s.heard)} of {ledger.ms(s.received)} ms" for s in item.segments) or "no audio"
+        heard = ", ".join(f"{ledger.ms(_heard(s))} of {ledger.ms(s.received)} ms" for s in item.segments) or "no audio"
         if expected.edit == "truncate":
             if not told:
                 ledger.fail(5, f"{item.id} was cut ({heard} heard) and the server was not told")
@@ -272,7 +295,7 @@ class EditAudit:
         for segment in item.segments:
             if expected.edit == "truncate" and segment.content_index != expected.content_index:
                 continue
-            if held.get(segment.content_index, 0) > segment.heard // width + 1:
+            if held.get(segment.content_index, 0) > _heard(segment) // width + 1:
                 return True
         return False
 
@@ -295,10 +318,14 @@ class EditAudit:
     def _received(self, item: ItemRecord, segment: Segment) -> int:
         return self._snapshot(item, segment).received
 
-    def _record_error(self, item: ItemRecord, error: int) -> None:
+    def _record_error(self, item: ItemRecord, error: int, *, misled: bool) -> None:
+        """How far what the server was told is from the truth: nothing, where the clock spoke it."""
         cut = item.response.cut
+        if misled and not self._lies and abs(error) > self._bound_ms:
+            self._ledger.fail(4, f"{item.id} was told {error} ms off by an honest clock that may be {self._bound_ms} ms off")
         if cut is not None and cut.interruption is not None:
-            cut.interruption.errors_ms.append(error)
+            errors = cut.interruption.misled_errors_ms if misled else cut.interruption.errors_ms
+            errors.append(error)
 
     def _estimated_error(self, item: ItemRecord, error: int) -> None:
         cut = item.response.cut
@@ -311,3 +338,8 @@ class EditAudit:
             cut.estimated = True
             if cut.interruption is not None and not item.truncates:
                 cut.interruption.estimated_errors_ms.append(error)
+
+
+def _heard(segment: Segment) -> int:
+    """Bytes of it that count as heard: what was audible, or the clock's own words where the core must go by these."""
+    return segment.heard if segment.told is None else segment.told

@@ -30,6 +30,7 @@ class Interruption(Struct, eq=False):
     verdicts: dict[str, int] = field(default_factory=dict)
     errors_ms: list[int] = field(default_factory=list)
     estimated_errors_ms: list[int] = field(default_factory=list)
+    misled_errors_ms: list[int] = field(default_factory=list)
     unheard_left: int = 0
     server_errors: int = 0
     answered: bool | None = None
@@ -105,6 +106,8 @@ class ItemRecord(Struct, eq=False):
     ended: MessageEnded | None = None
     estimated: bool = False
     """The core marked it so, and the clock had indeed not answered."""
+    unsure: bool = False
+    """By the clock's words more than one number is possible."""
     call_id: str | None = None
     call_done: bool = False
     called: bool = False
@@ -113,7 +116,7 @@ class ItemRecord(Struct, eq=False):
     @property
     def guessed(self) -> bool:
         """Its position cannot be compared with the truth: the clock did not say where it stood."""
-        return self.estimated or any(segment.inexact for segment in self.segments)
+        return self.estimated or self.unsure or any(segment.inexact and segment.told is None for segment in self.segments)
 
 
 class ResponseRecord(Struct, eq=False):

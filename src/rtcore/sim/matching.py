@@ -49,9 +49,11 @@ class Segment(Struct, eq=False):
     received: int = 0
     """Bytes of it that reached the client."""
     complete: bool = False
+    """Its end reached the client."""
     inexact: bool = False
     """It went on from a position that the core had to guess, because the clock gave no answer."""
-    """Its end reached the client."""
+    told: int | None = None
+    """Bytes of it that were heard by the clock's own words, where these are what counts."""
     dead_from: Place | None = None
     """Nothing of it may sound from here on: it was cut."""
     aside: bool = False

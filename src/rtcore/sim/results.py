@@ -36,8 +36,10 @@ class KindResult(Struct, frozen=True):
     """Everything measured for one kind of interruption.
 
     ``truncation_error_ms`` counts by (milliseconds told to the server - milliseconds truly heard, floored); cuts that the clock
-    did not answer are in ``estimated_error_ms`` instead. ``silence_us`` counts by microseconds of old sound after the
-    interruption reached the client. ``answered`` and ``unanswered`` are about the turn that followed.
+    did not answer are in ``estimated_error_ms`` instead, and those that a wrong or coarse clock misled in ``misled_error_ms``.
+    ``silence_us`` counts by microseconds of old sound after the interruption reached the client, ``talked_over_us`` by those from
+    the interruption itself to the silence, the line included, and ``answer_us`` by those from the end of the user's turn to the
+    first sound of its answer. ``answered`` and ``unanswered`` are about the turn that followed.
     """
 
     kind: str
@@ -50,6 +52,9 @@ class KindResult(Struct, frozen=True):
     server_errors: int = 0
     answered: int = 0
     unanswered: int = 0
+    misled_error_ms: Counts = {}
+    talked_over_us: Counts = {}
+    answer_us: Counts = {}
 
     def __add__(self, other: "KindResult") -> "KindResult":
         return KindResult(
@@ -63,6 +68,9 @@ class KindResult(Struct, frozen=True):
             self.server_errors + other.server_errors,
             self.answered + other.answered,
             self.unanswered + other.unanswered,
+            _add(self.misled_error_ms, other.misled_error_ms),
+            _add(self.talked_over_us, other.talked_over_us),
+            _add(self.answer_us, other.answer_us),
         )
 
 
@@ -80,6 +88,7 @@ class FaultResult(Struct, frozen=True):
     silence_us: Counts = {}
     unheard_left: int = 0
     unanswered: int = 0
+    misled_error_ms: Counts = {}
 
     def __add__(self, other: "FaultResult") -> "FaultResult":
         return FaultResult(
@@ -91,6 +100,7 @@ class FaultResult(Struct, frozen=True):
             _add(self.silence_us, other.silence_us),
             self.unheard_left + other.unheard_left,
             self.unanswered + other.unanswered,
+            _add(self.misled_error_ms, other.misled_error_ms),
         )
 
 
@@ -209,6 +219,11 @@ class CampaignResult(_ByKind, Struct, frozen=True):
         return spread(kind.estimated_error_ms for kind in self.kinds)
 
     @property
+    def misled_error_ms(self) -> Spread:
+        """Size of (told - truly heard) where a wrong or coarse clock misled the core, in milliseconds."""
+        return spread(kind.misled_error_ms for kind in self.kinds)
+
+    @property
     def silence_after_barge_in_ms(self) -> Spread:
         """Old sound after the interruption reached the client, in milliseconds."""
         return spread((kind.silence_us for kind in self.kinds), 1000)
@@ -244,6 +259,7 @@ def _by_fault(world: WorldResult) -> tuple[FaultResult, ...]:
             silence_us=total.silence_us,
             unheard_left=total.unheard_left,
             unanswered=total.unanswered,
+            misled_error_ms=total.misled_error_ms,
         )
         for fault in sorted(set(world.faults))
     )

@@ -1,0 +1,188 @@
+"""The reference model says who heard what from three lists alone, and the auditor holds the core against it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import structs
+
+from rtcore import PCM16_24K, Effect, MessageEnded, SegmentView, Session
+from rtcore.sim import World, synthetic_voices
+from rtcore.sim.reference import Heard, Judged, Reference
+from rtcore.sim.scenario import scenario_of
+
+VOICES = synthetic_voices(1)
+A, B = bytes(range(200)) * 48, bytes(range(199, -1, -1)) * 48  # 4800 samples each, 200 ms
+KEY, OTHER = ("a", 0), ("b", 0)
+
+
+class Sent:
+    def __init__(self, pcm: bytes) -> None:
+        self.source, self.start = pcm, 0
+
+
+def two() -> Reference:
+    """Two segments, all received and handed over in generation 1."""
+    model = Reference(PCM16_24K)
+    for key, pcm in ((KEY, A), (OTHER, B)):
+        model.received(key, Sent(pcm), len(pcm))
+        model.complete(key)
+        model.played(1, pcm[:4000])
+        model.played(1, pcm[4000:])
+    return model
+
+
+def test_the_clocks_number_is_divided_among_what_was_handed_over() -> None:  # C03
+    model = two()
+    model.said(1, 4800 + 700)
+    assert (model.heard(KEY), model.heard(OTHER)) == (Heard(4800, 4800), Heard(700, 700))
+    model.cut([KEY, OTHER])
+    model.settled(1, answered=True)
+    assert model.judge("a", [0]) == Judged("full", 200, None)
+    assert model.judge("b", [0]) == Judged("partial", 29, (0, 29))
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"), [(0, "skipped"), (23, "skipped"), (24, "partial"), (4798, "partial"), (4799, "full")]
+)
+def test_the_table_of_verdicts(said: int, verdict: str) -> None:  # B02, B03, C05
+    model = two()
+    model.said(1, said)
+    model.settled(1, answered=True)
+    judged = model.judge("a", [0])
+    assert judged is not None and judged.verdict == verdict
+
+
+def test_a_number_above_what_was_handed_over_is_all_of_it_and_a_smaller_one_nothing() -> None:  # C08, C21
+    model = two()
+    model.said(1, 100_000)
+    model.said(1, 10)
+    assert model.heard(OTHER) == Heard(4800, 4800)
+
+
+def test_what_was_put_back_is_heard_in_the_next_generation() -> None:  # B16
+    model = two()
+    model.said(1, 1000)
+    model.settled(1, answered=True)
+    model.played(2, A[2000:])
+    model.said(2, 50)
+    assert model.heard(KEY) == Heard(1050, 1050) and model.stray == []
+    model.said(1, 4000)  # a settled generation is not news any more
+    assert model.heard(KEY) == Heard(1050, 1050)
+
+
+def test_without_an_answer_there_are_bounds() -> None:  # B29
+    model = two()
+    model.said(1, 1000)
+    model.cut([KEY, OTHER])
+    model.settled(1, answered=False)
+    assert model.heard(KEY) == Heard(1000, 4800)
+    assert model.judge("a", [0]) is None
+
+
+def test_a_segment_that_goes_on_from_a_guess_is_lost_sight_of() -> None:
+    model = two()
+    model.said(1, 1000)
+    model.settled(1, answered=False)
+    assert model.heard(KEY) is None and model.judge("a", [0]) is None
+    model.played(2, A[4444:])
+    assert model.stray == []
+
+
+def test_late_audio_never_loosens_a_clamp() -> None:  # C10
+    model = Reference(PCM16_24K)
+    model.received(KEY, Sent(A), 480)
+    model.played(1, A[:480])
+    model.cut([KEY])
+    model.received(KEY, Sent(A), 480)
+    model.complete(KEY)
+    model.said(1, 240)
+    assert model.judge("a", [0]) == Judged("partial", 10, (0, 10))
+
+
+def test_what_is_no_segments_next_sample_is_noticed() -> None:  # invariant 8
+    model = two()
+    model.played(1, A[:100])
+    assert len(model.stray) == 1
+
+
+def test_a_part_that_was_never_heard_leaves_the_message_partial() -> None:  # C23
+    model = Reference(PCM16_24K)
+    for index, pcm in ((0, A), (1, B)):
+        model.received(("a", index), Sent(pcm), len(pcm))
+        model.complete(("a", index))
+        model.played(1, pcm)
+    model.said(1, 4800)
+    assert model.judge("a", [0, 1]) == Judged("partial", 200, None)
+    assert model.judge("t", []) == Judged("text", 0, None)
+
+
+# -- in a world ----------------------------------------------------------------------------------------------------------------
+
+
+class OneMillisecondMore(Session):
+    """Counts as heard what the clock has not said, and rounds up: what only a second opinion finds where the clock is coarse."""
+
+    def flushed(self, generation: int, samples: int, *, now: float) -> list[Effect]:
+        return super().flushed(generation, samples + 24, now=now)
+
+
+class OtherCounts(Session):
+    """Its counts are off by a sample, and add up."""
+
+    @property
+    def segments(self) -> tuple[SegmentView, ...]:
+        return tuple(
+            msgspec.structs.replace(view, heard=view.heard + 1, queued=view.queued - 1) if view.queued else view
+            for view in super().segments
+        )
+
+
+class OtherVerdicts(Session):
+    """Tells another length than it counted."""
+
+    def flushed(self, generation: int, samples: int, *, now: float) -> list[Effect]:
+        return [
+            msgspec.structs.replace(effect, heard_ms=effect.heard_ms + 1)
+            if isinstance(effect, MessageEnded) and effect.verdict.value == "partial"
+            else effect
+            for effect in super().flushed(generation, samples, now=now)
+        ]
+
+
+CLOCKS: dict[str, dict[str, Any]] = {
+    "wrong answers": {"wrong_per_mille": 300},
+    "marks only": {"marks_ms": 200},
+    "answers only": {"reports": "answers only"},
+    "no reports": {"reports": "none"},
+    "answered twice": {"duplicate_per_mille": 400},
+    "late pause": {"late_pause_ms": (20, 300)},
+}
+
+
+def world(seed: int, factory: type[Session] = Session, **clock: Any) -> World:
+    drawn = scenario_of(seed)
+    scenario = structs.replace(drawn, lead_ms=None, interruptions=12, speaker=structs.replace(drawn.speaker, **clock))
+    return World(seed, VOICES, scenario=scenario, session_factory=factory)
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_the_core_is_right_by_what_the_clock_said(name: str) -> None:  # F019, C08, C21, B29
+    compared = 0
+    for seed in range(8):
+        made = world(seed, **CLOCKS[name])
+        result = made.run()
+        assert result.violations == (), result.violations[:3]
+        compared += made.auditor.reference.compared if made.auditor.reference is not None else 0
+    assert compared > 100 or name in ("answered twice", "late pause")  # exact clocks: there the truth is the measure
+
+
+def test_an_honest_clock_misleads_by_no_more_than_it_declares() -> None:  # F019
+    errors = [error for seed in range(8) for kind in world(seed, marks_ms=200).run().kinds for error in kind.misled_error_ms]
+    assert errors and all(-201 <= error <= 0 for error in errors)
+
+
+@pytest.mark.parametrize("broken", [OneMillisecondMore, OtherCounts, OtherVerdicts], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("name", ["wrong answers", "marks only"])
+def test_a_core_that_deviates_from_the_clocks_words_is_caught(broken: type[Session], name: str) -> None:
+    assert any(world(seed, broken, **CLOCKS[name]).run().violations for seed in range(3))
