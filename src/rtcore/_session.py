@@ -371,6 +371,7 @@ class Session:
 
         Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
         """
+        _check_mapping("options", options, optional=True)
         body = self._read("respond", lambda: plain("options", parse_response(options or {})))
         self._core.dialect.render_response(body)
         out_of_band = body.get("conversation") == "none"
@@ -391,6 +392,7 @@ class Session:
         Nothing to interrupt gives no effects.
         """
         self._check_open("interrupt")
+        _check_id("response", response, optional=True)
         out = self._enter(now)
         self._core.interruption.barge_in("program", response)
         self._core.creation.pump()
@@ -406,6 +408,7 @@ class Session:
         Raises ``LocalProtocolError`` for a call that is unknown or answered, and for an output that JSON cannot say.
         """
         self._check_open("tool_result")
+        _check_id("call_id", call_id)
         self._core.tools.check(call_id)
         text = self._read("tool_result", lambda: _as_text(output))
         out = self._enter(now)
@@ -418,6 +421,7 @@ class Session:
 
         Another voice once the model has spoken is refused here, because the server would refuse it (facts 2.4, F135).
         """
+        _check_mapping("changes", changes)
         core = self._core
         context, interruption = core.config.context, core.config.interruption
         wire = self._read(
@@ -443,6 +447,8 @@ class Session:
         Raises ``LocalProtocolError`` for an item that no server takes or the dialect cannot say, an id that is or was in use, an
         unknown predecessor, and an output to a call that ``tool_result`` answers.
         """
+        _check_mapping("item", item)
+        _check_id("previous_item_id", previous_item_id, optional=True)
         core = self._core
         body = self._read("create_item", lambda: check_item(item, core.dialect))
         if body["type"] == "function_call_output":
@@ -471,6 +477,7 @@ class Session:
         Raises ``LocalProtocolError`` for an item that is not in the conversation.
         """
         self._check_open("delete_item")
+        _check_id("item_id", item_id)
         core = self._core
         item = core.history.get(item_id)
         if item is None:
@@ -638,6 +645,16 @@ _TIMERS: dict[str, Callable[[Core], None]] = {
     "text of a heard message": lambda core: core.speech.text_overdue(),
     "turn of a request": lambda core: core.creation.queue_overdue(),
 }
+
+
+def _check_id(name: str, value: object, *, optional: bool = False) -> None:
+    if not (isinstance(value, str) or (optional and value is None)):
+        raise LocalProtocolError(f"{name}: is {type(value).__name__}, not str; give the id as a notice told it")
+
+
+def _check_mapping(name: str, value: object, *, optional: bool = False) -> None:
+    if not (isinstance(value, Mapping) or (optional and value is None)):
+        raise LocalProtocolError(f"{name}: is {type(value).__name__}, not a mapping of option names to values")
 
 
 def _as_text(output: object) -> str:
