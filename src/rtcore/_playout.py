@@ -36,6 +36,7 @@ class Generation:
         "format",
         "guess",
         "handed",
+        "latency",
         "lost",
         "number",
         "paused",
@@ -43,9 +44,10 @@ class Generation:
         "runs",
     )
 
-    def __init__(self, number: int, format: AudioFormat) -> None:
+    def __init__(self, number: int, format: AudioFormat, latency: float) -> None:
         self.number = number
         self.format = format
+        self.latency = latency
         self.handed = 0
         self.confirmed = 0
         self.reported = 0
@@ -62,24 +64,29 @@ class Generation:
     def estimate(self, now: float) -> int:
         """Samples audible by ``now``: the last report extrapolated over the time in which audio was available (C19, B29).
 
-        A run cannot have sounded before it was handed over, so an underrun never counts, and a pause stops the count.
+        A run cannot have sounded before it was handed over and the clock's latency had passed, so an underrun never counts, and
+        a pause stops the count.
         """
+        return self.reckon(now)[0]
+
+    def reckon(self, now: float) -> tuple[int, float]:
+        """The estimate, and when its last sample ended."""
         position, since = self.anchor, self.anchor_at
         if self.paused or self.lost:
-            return position
+            return position, since
         for _, start, end, _, at in self.runs:
             if end <= position:
                 continue
-            since = max(since, at)
+            since = max(since, at + self.latency)
             begin = max(position, start)
             audible = min(int((now - since) * self.format.rate), end - begin)
             if audible <= 0:
                 break
             position = begin + audible
+            since += audible / self.format.rate
             if position < end:
                 break
-            since += (end - begin) / self.format.rate
-        return position
+        return position, since
 
 
 class _Entry:
@@ -97,7 +104,8 @@ class Playout:
 
     def __init__(self, clock: Clock, format: AudioFormat, lead_ms: int | None) -> None:
         self._clock = clock
-        self._lead_ms = lead_ms
+        # A clock that says less often where it stands than the lead lasts would run dry before it asks for more.
+        self._lead_ms = None if lead_ms is None else max(lead_ms, 2 * clock.report_ms + clock.latency_ms)
         self._entries: dict[str, _Entry] = {}
         self._replay: deque[tuple[Segment, Pcm, int]] = deque()
         self._flushing: dict[int, Generation] = {}
@@ -106,7 +114,9 @@ class Playout:
         self._lost = False
         self._head: Segment | None = None
         self._direct = False
-        self.generation = Generation(1, format)
+        # What the core reckons without a report sounds so much after it was handed over.
+        self._latency = 0.0 if clock.reports else clock.latency_ms / 1000
+        self.generation = Generation(1, format, self._latency)
         self.received = 0
         self.heard = 0
         self.discarded = 0
@@ -239,6 +249,31 @@ class Playout:
         self.generation.reported = reported
         return moved
 
+    def reckon(self, now: float) -> list[Segment]:
+        """The clock reports nothing: what must have sounded by now, by time alone, is heard, marked as an estimate (C19)."""
+        generation = self.generation
+        samples, at = generation.reckon(now)
+        for segment, start, *_ in generation.runs:
+            if start >= samples:
+                break
+            segment.estimated = True
+        reported = generation.reported
+        moved = self.report(generation, samples, now) if samples > generation.confirmed else []
+        generation.reported, generation.anchor_at = reported, at
+        return moved
+
+    def reckon_at(self, now: float) -> float:
+        """When to reckon next: where a piece of audio ends, and as often as a clock would report."""
+        generation = self.generation
+        _, start, end, _, at = generation.runs[0]
+        position = max(generation.anchor, start)
+        since = max(generation.anchor_at, at + generation.latency)
+        sample = 1 / generation.format.rate
+        # Half a sample on top, so that rounding never wakes just before it.
+        if since > now:
+            return since + 1.5 * sample
+        return max(now + sample, min(since + (end - position + 0.5) * sample, now + self._clock.report_ms / 1000))
+
     @property
     def may_sound(self) -> bool:
         """Whether the clock itself has not confirmed everything: what was only assumed heard may still sound."""
@@ -274,7 +309,7 @@ class Playout:
         for generation in [g for g in self._flushing.values() if g.number <= number]:
             del self._flushing[generation.number]
             answered = samples is not None and generation.number == number
-            final = samples if answered and samples is not None else generation.guess
+            final = self._final(generation, samples) if answered and samples is not None else generation.guess
             if not answered:
                 for segment, *_ in generation.runs:
                     segment.estimated = True
@@ -283,6 +318,17 @@ class Playout:
         if self._blocked_on and self._blocked_on <= number:
             self._blocked_on = 0
         return moved
+
+    def _final(self, generation: Generation, samples: int) -> int:
+        """What the answer to a flush means: itself, or where the clock knows only marks, the estimate between two of them."""
+        slack = generation.format.samples(self._clock.answer_ms)
+        most = min(samples + slack, generation.handed)
+        if samples >= most:
+            return samples
+        for segment, start, end, *_ in generation.runs:
+            if start < most and end > samples:
+                segment.estimated = True
+        return max(samples, min(generation.guess, most))
 
     # -- cutting -----------------------------------------------------------------------------------------------------------------
 
@@ -433,7 +479,7 @@ class Playout:
         return True
 
     def _next_generation(self, format: AudioFormat) -> None:
-        self.generation = Generation(self.generation.number + 1, format)
+        self.generation = Generation(self.generation.number + 1, format, self._latency)
         self._head, self._direct = None, False
 
     def _split_first(self, segment: Segment, pcm: Pcm, room: int) -> None:

@@ -70,7 +70,10 @@ class Speech:
         core = self._core
         if core.playout.unconfirmed and not core.playout.held:
             self.watching = True
-            core.timers.set("position report of the clock", core.playout.overdue_at(self._slack()))
+            if core.clock.reports:
+                core.timers.set("position report of the clock", core.playout.overdue_at(self._slack()))
+            else:
+                core.timers.set("position report of the clock", core.playout.reckon_at(core.now))
 
     def clock_overdue(self) -> None:
         """The clock said nothing although everything must have sounded: go on with an estimate."""
@@ -78,6 +81,11 @@ class Speech:
         self.watching = False
         playout = core.playout
         if not playout.unconfirmed or playout.held:
+            return
+        if not core.clock.reports:
+            self.moved(playout.reckon(core.now))
+            playout.release(core.now, core.sound)
+            self.after_playout()
             return
         if core.now < playout.overdue_at(self._slack()):
             self.watch_clock()

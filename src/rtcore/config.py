@@ -542,7 +542,8 @@ class Playout(_Model, frozen=True):
     lead_ms: _Int | None = Field(
         default=None,
         ge=20,
-        description="Audio handed over ahead of what was heard, in ms; None: all (clocks that flush at once).",
+        description="Audio handed over ahead of what was heard, in ms, and at least twice what passes between two reports of the "
+        "clock; None: all (clocks that flush at once).",
     )
     stall_ms: _Int = Field(
         default=2_000, ge=1, description="Longest wait for a message that holds up the queue while the speaker is dry, in ms."
