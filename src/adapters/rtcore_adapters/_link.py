@@ -120,7 +120,7 @@ class Link:
     def __init__(
         self, handshake: Handshake, *, now: float, times: LinkTimes | None = None, max_message: int = MAX_MESSAGE
     ) -> None:
-        self._secrets = _secrets(handshake)
+        self._secrets = secrets_of(handshake)
         self._place = place(handshake.url)
         try:
             uri = parse_uri(handshake.url)
@@ -448,7 +448,7 @@ def _said(body: bytes) -> str:
         return "a web page" if text.lstrip()[:1] == "<" else " ".join(text.split())
 
 
-def _secrets(handshake: Handshake) -> tuple[str, ...]:
+def secrets_of(handshake: Handshake) -> tuple[str, ...]:
     """Everything in a handshake that a peer's answer must not carry into our texts, longest first.
 
     Every word of a header value, a query value, user and password, and the key in a browser-style subprotocol (protocol facts,
@@ -502,4 +502,5 @@ __all__ = [
     "Refused",
     "disconnection",
     "place",
+    "secrets_of",
 ]

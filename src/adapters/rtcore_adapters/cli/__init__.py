@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS = {
+    "audit": "a proxy that judges any client: what it told the server, and what could be heard",
     "demo": "talk for real, interrupt, count: a table, report.html and heard.wav",
     "fuzz": "interruptions by the thousand, in virtual time, against the invariants",
     "serve": "the strict simulated server on a local websocket",

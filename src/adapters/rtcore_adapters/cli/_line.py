@@ -130,6 +130,11 @@ class Line:
             if data := b"".join(self._protocol.data_to_send()):
                 await self._stream.send(data)
 
+    def close(self, code: int, reason: str) -> None:
+        """Queue a close frame, once; ``write`` sends it."""
+        if self.open:
+            self._protocol.send_close(code, reason)
+
     async def hang_up(self, code: int, reason: str) -> None:
         """Send a close frame, and give the client a moment to hang up: a socket closed over unread data would lose the frame."""
         if not self.open:
