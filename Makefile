@@ -9,7 +9,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench mutants cluster clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,13 @@ lint: $(VENV)/test.stamp  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+mutants: $(VENV)/test.stamp  ## plant bugs in the core: is each found, does each behaviour's test notice
+	$(BIN)/python -m mutants
+	$(BIN)/python -m mutants --behaviours
+
+cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two workers, one of which is killed
+	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py
+
 bench: $(VENV)/demo.stamp  ## microseconds per event through the core
 	$(BIN)/python benchmarks/core.py
 
@@ -37,6 +44,10 @@ $(BIN)/python:
 
 $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]'
+	@touch $@
+
+$(VENV)/cluster.stamp: $(VENV)/test.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,cluster]'
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp
