@@ -20,6 +20,9 @@ Row = tuple[int, ...]
 LONG_MS = 200
 """Old sound for longer than this after a barge-in is what people notice as being talked over."""
 
+FEWEST = 10
+"""Worlds in which a figure must have been measured before a difference is called certain."""
+
 _STEPS = 10**9
 _SPREAD = Fraction(196, 100)  # standard errors on each side: 95 of 100 intervals hold the true difference
 
@@ -103,13 +106,14 @@ class Difference(Struct, frozen=True):
     """One figure of two campaigns. ``a`` and ``b`` are None where nothing was measured.
 
     ``spread`` is how far the difference ``b - a`` may lie from the true one on either side; None where it cannot be told (fewer
-    than two worlds). What differs by more than its spread is no accident (in 95 of 100 comparisons).
+    than two worlds). ``worlds`` is in how many worlds it was measured, of the campaign that has fewer.
     """
 
     measure: Measure
     a: Fraction | None
     b: Fraction | None
     spread: Fraction | None
+    worlds: int
 
     @property
     def difference(self) -> Fraction | None:
@@ -118,8 +122,9 @@ class Difference(Struct, frozen=True):
 
     @property
     def certain(self) -> bool:
-        """It is larger than its spread."""
-        return self.difference is not None and self.spread is not None and abs(self.difference) > self.spread
+        """It is larger than its spread: no accident, in 95 of 100 comparisons. Of few worlds, a spread says too little."""
+        enough = self.spread is not None and self.worlds >= FEWEST
+        return enough and self.difference is not None and self.spread is not None and abs(self.difference) > self.spread
 
 
 def compare(a: Sequence[Row], b: Sequence[Row], *, paired: bool) -> tuple[Difference, ...]:
@@ -143,6 +148,7 @@ class _Ratio:
         self._pairs = [(row[of], row[per]) for row in rows]
         self._of = sum(y for y, _ in self._pairs)
         self._per = sum(x for _, x in self._pairs)
+        self.worlds = sum(x > 0 for _, x in self._pairs)
         self._times = measure.times
         self.value = measure.times * Fraction(self._of, self._per) if self._per else None
 
@@ -158,8 +164,9 @@ class _Ratio:
 
 def _difference(measure: Measure, a: Sequence[Row], b: Sequence[Row], paired: bool) -> Difference:
     first, second = _Ratio(measure, a), _Ratio(measure, b)
+    worlds = min(first.worlds, second.worlds)
     if first.value is None or second.value is None or min(len(a), len(b)) < 2:
-        return Difference(measure, first.value, second.value, None)
+        return Difference(measure, first.value, second.value, None, worlds)
     if paired:
         # Over a common denominator, so that the sum of squares runs on integers.
         left, right = first.scale, second.scale
@@ -169,7 +176,7 @@ def _difference(measure: Measure, a: Sequence[Row], b: Sequence[Row], paired: bo
         variance = Fraction(squares, base * base * len(a) * (len(a) - 1))
     else:
         variance = sum((_variance(each, len(rows)) for each, rows in ((first, a), (second, b))), Fraction(0))
-    return Difference(measure, first.value, second.value, _SPREAD * _root(variance))
+    return Difference(measure, first.value, second.value, _SPREAD * _root(variance), worlds)
 
 
 def _variance(ratio: _Ratio, worlds: int) -> Fraction:

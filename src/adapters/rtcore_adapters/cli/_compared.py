@@ -9,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+from rtcore.sim.comparison import FEWEST
 from rtcore.sim.policy import PolicyError, parse_policy
 from rtcore_adapters.cli._campaign import Campaign, Goal
 from rtcore_adapters.cli._drive import drive
@@ -105,6 +106,7 @@ def _print(found: Compared, problems: list[str]) -> None:
     print(laid_out(DIFFERENCE_TITLES, difference_rows(found), [""] * 5), end="\n\n")
     print(laid_out(RANK_TITLES, rank_rows(found), RANK_GROUPS), end="\n\n")
     print("+/- is 1.96 standard errors of the difference, from the spread among worlds: a larger difference is no accident.")
+    print(f"Too few: measured in fewer than {FEWEST} worlds.")
     for problem in problems[:20]:
         print(f"FAILED: {problem}")
 

@@ -78,6 +78,7 @@ def comparison_object(differences: Sequence[Difference], found: Sequence[Ranks],
                 "b": _number(each.b),
                 "difference": _number(each.difference),
                 "spread": _number(each.spread),
+                "worlds": each.worlds,
                 "certain": each.certain,
             }
             for each in differences

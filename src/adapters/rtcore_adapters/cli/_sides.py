@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from rtcore.sim.comparison import Difference, Ranks, compare, ranks
+from rtcore.sim.comparison import FEWEST, Difference, Ranks, compare, ranks
 from rtcore.sim.results import CampaignResult
 from rtcore_adapters.cli._campaign import Campaign
 from rtcore_adapters.cli._table import duration, milliseconds, number
@@ -65,7 +65,7 @@ def difference_rows(found: Compared) -> list[list[str]]:
     rows = []
     for each in found.differences:
         spread = "-" if each.spread is None else amount(each.spread)
-        verdict = "yes" if each.certain else "" if each.difference is None else "no"
+        verdict = "-" if each.difference is None else "yes" if each.certain else "no" if each.worlds >= FEWEST else "too few"
         name = f"{each.measure.name}, {each.measure.unit}"
         rows.append([name, amount(each.a), amount(each.b), amount(each.difference, sign=True), spread, verdict])
     return rows

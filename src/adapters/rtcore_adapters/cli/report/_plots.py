@@ -102,11 +102,13 @@ def distribution(series: Sequence[Series], *, title: str, axis: str, width: int 
     """
     shares = len(series) > 1
     left, right = 58.0, float(width - _PAD)
-    top, bottom = 14.0 + (20 if shares else 0), 14.0 + _HEIGHT
+    top, bottom = 30.0 + (20 if shares else 0), 30.0 + _HEIGHT
     values = [value / each.per_unit for each in series for value in each.counts]
     if not values:
         return _svg(width, 40, title, [_text(_PAD, 24, "nothing measured", "pl-small")])
     low, high, size = _bins(min(values), max(values))
+    if all(each.per_unit == 1 for each in series):
+        low, high = low - size / 2, high - size / 2  # whole numbers stand over their ticks
     x = _Linear(low, high, left, right)
     binned = [_binned(each, low, size) for each in series]
     totals = [sum(each.counts.values()) for each in series]
@@ -126,7 +128,7 @@ def distribution(series: Sequence[Series], *, title: str, axis: str, width: int 
         for place, value in sorted(height.items()):
             begin, end = low + place * size, low + (place + 1) * size
             wide = max(1.5, x(end) - x(begin) - (0 if shares else 1))
-            where = f"{milliseconds(begin)} to {milliseconds(end)}"
+            where = f"{milliseconds(begin)} to {milliseconds(end)}" if begin == floor(begin) else f"around {begin + size / 2:g}"
             told = escape(f"{each.name}: {where} {axis}: {number(counts[place])} of {number(totals[index])}")
             top_at = y(value)
             parts.append(
@@ -144,7 +146,7 @@ def _legend(index: int, name: str, total: int, left: float, width: int) -> str:
     room = (width - left - _PAD) / 2
     at = left + index * room
     text = _fitted(f"{'AB'[index]}: {name} ({number(total)})", room - 18)
-    return f'<rect class="pl-dot" x="{at:.1f}" y="17" width="9" height="9" rx="2"/>' + _text(at + 14, 26, text, "pl-small")
+    return f'<rect class="pl-dot" x="{at:.1f}" y="19" width="9" height="9" rx="2"/>' + _text(at + 14, 28, text, "pl-small")
 
 
 def _bins(low: float, high: float) -> tuple[float, float, float]:

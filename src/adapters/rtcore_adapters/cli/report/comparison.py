@@ -28,7 +28,7 @@ def comparison_page(found: Compared, problems: Sequence[str]) -> str:
             grid(DIFFERENCE_TITLES, difference_rows(found)),
             words(
                 "+/- is 1.96 standard errors of the difference, from the spread among worlds: a larger difference is more "
-                "than chance (in 95 of 100 comparisons)."
+                "than chance (in 95 of 100 comparisons). Too few: measured in fewer than 10 worlds."
             ),
         ),
         section(
