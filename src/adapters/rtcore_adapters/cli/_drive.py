@@ -5,8 +5,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 
 from rtcore_adapters.cli._campaign import Campaign, Goal, Saving, run
+from rtcore_adapters.cli._cluster import Cluster, ClusterError
 from rtcore_adapters.cli._pool import Runner, batch_size, local
 from rtcore_adapters.cli._progress import Progress, expected
 from rtcore_adapters.cli._signals import endable
@@ -17,10 +19,10 @@ from rtcore_adapters.cli._worlds import processes
 def drive(campaigns: Sequence[Campaign], goal: Goal, options: argparse.Namespace, saving: Saving | None = None) -> int:
     """Run them until the goal; 0 where they got there. What was done is in them, whatever happened."""
     left = None if goal.interruptions is None else goal.interruptions - campaigns[0].total.interruptions
-    runner, width = _runner(options, left)
     told = _Telling(campaigns, goal)
-    with endable() as ending:
+    with endable() as ending, ExitStack() as open_:
         try:
+            runner, width = _runner(options, left, open_)
             run(campaigns, goal, runner, batch=batch_size(left, width()), processes=width, saving=saving, told=told)
             return 0
         except KeyboardInterrupt:
@@ -29,6 +31,8 @@ def drive(campaigns: Sequence[Campaign], goal: Goal, options: argparse.Namespace
             if ending.terminated:  # SIGTERM went to the whole group
                 return ending.status
             print("\nrtcore fuzz: a process was killed (out of memory?); try fewer --jobs", file=sys.stderr)
+        except ClusterError as error:
+            print(f"\nrtcore fuzz: {error}", file=sys.stderr)
         except OSError as error:
             print(f"\nrtcore fuzz: the result could not be saved: {error}", file=sys.stderr)
         finally:
@@ -36,7 +40,12 @@ def drive(campaigns: Sequence[Campaign], goal: Goal, options: argparse.Namespace
     return 1
 
 
-def _runner(options: argparse.Namespace, interruptions: int | None) -> tuple[Runner, Callable[[], int]]:
+def _runner(options: argparse.Namespace, interruptions: int | None, open_: ExitStack) -> tuple[Runner, Callable[[], int]]:
+    """Where the worlds run, and in how many processes there."""
+    if options.scheduler is not None:
+        cluster = Cluster(options.scheduler)
+        open_.callback(cluster.close)
+        return cluster.runner, cluster.threads
     jobs = processes(options.jobs, interruptions)
     return local(jobs), lambda: jobs
 

@@ -46,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--compare", nargs=2, metavar=("A", "B"), help='two policies ("" changes nothing) or saved results, over the same seeds'
     )
     option("--jobs", type=whole_above_zero, metavar="J", help="how many processes (default: one per core)")
+    option("--scheduler", metavar="ADDRESS", help="run on a Dask cluster, as in tcp://10.0.0.1:8786 (needs the extra cluster)")
     option("--save", type=Path, metavar="FILE", help="write the result so far into this new file, every few seconds")
     option("--resume", type=Path, metavar="FILE", help="go on with the campaign in this file, and save into it again")
     option("--json", action="store_true", help="print one JSON object and nothing else")
@@ -69,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
             return _compared.run(options)
         if options.world is not None:
             return _replay(options)
+        if options.jobs is not None and options.scheduler is not None:
+            raise StoreError("--jobs is for this machine: a scheduler uses all of its workers")
         return _campaign(options)
     except StoreError as error:
         print(f"rtcore fuzz: {error}", file=sys.stderr)
@@ -102,7 +105,8 @@ def _tell(
     status: int,
 ) -> None:
     if options.json:
-        more = {"jobs": processes(options.jobs, goal.interruptions), "complete": status == 0, "problems": problems[:SHOWN]}
+        jobs = None if options.scheduler is not None else processes(options.jobs, goal.interruptions)
+        more = {"jobs": jobs, "scheduler": options.scheduler, "complete": status == 0, "problems": problems[:SHOWN]}
         print(json.dumps(campaign_object(campaign, result) | more))
         return
     if status:
@@ -144,7 +148,7 @@ def _resumed(options: argparse.Namespace) -> tuple[Campaign, Goal]:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    for name in ("save", "resume", "html"):
+    for name in ("save", "resume", "html", "scheduler"):
         if getattr(options, name) is not None:
             raise StoreError(f"--{name} is for campaigns, not for --world")
     began = time.perf_counter()
