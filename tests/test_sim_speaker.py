@@ -398,6 +398,18 @@ def test_a_flush_on_a_mark_is_exact() -> None:  # F019
     assert (device.stops[0].told, device.stops[0].samples, device.stops[0].faults) == (9600, 9600, ())
 
 
+def test_marks_of_what_waits_behind_a_flush_are_awaited_once() -> None:  # invariant 12: a clock that wakes all the time is none
+    device = speaker(marks_ms=200, slow_per_mille=1000, instant_per_mille=0)
+    device.play(1, pcm(48_000), now=0)
+    device.flush(1, now=100 * MILLISECOND)
+    device.play(2, pcm(9_600), now=200 * MILLISECOND)
+    steps = 0
+    while (at := device.next_at) is not None and steps < 100:
+        device.step(at)
+        steps += 1
+    assert heard(device, 2) == pcm(9_600) and steps < 10
+
+
 def test_marks_go_on_after_a_pause_and_after_an_underrun() -> None:  # B16, C19
     device = speaker(marks_ms=100)
     device.play(1, pcm(4_000), now=0)

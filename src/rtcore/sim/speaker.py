@@ -519,6 +519,9 @@ class Speaker:
         begins = fifo.next_sound()
         if begins is None:
             return None
+        begins = max(begins, fifo.position(self._now))
+        if self._flushing and not self._flushing[-1].stopped:  # until then it takes nothing newer
+            begins = max(begins, fifo.position(self._flushing[-1].stop_at))
         mark = count - count % self._mark + self._mark
         end = self._ends.get(newest, 0)
         if count < end < mark:
