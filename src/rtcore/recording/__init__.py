@@ -22,10 +22,12 @@ from rtcore.recording._format import Input as Input
 from rtcore.recording._format import Recording as Recording
 from rtcore.recording._format import RecordingError as RecordingError
 from rtcore.recording._format import read as read
+from rtcore.recording._format import unpack as unpack
 from rtcore.recording._privacy import Keep as Keep
 from rtcore.recording._replay import Difference as Difference
 from rtcore.recording._replay import Replay as Replay
 from rtcore.recording._replay import Step as Step
+from rtcore.recording._replay import call as call
 from rtcore.recording._replay import replay as replay
 from rtcore.recording._replay import steps as steps
 from rtcore.recording._session import RecordedSession as RecordedSession

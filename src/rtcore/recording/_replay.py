@@ -8,6 +8,7 @@ from msgspec import Struct, convert
 
 from rtcore._clock import Clock
 from rtcore._effects import Deadline, Effect
+from rtcore._formats import AudioFormat
 from rtcore._lifecycle import Disconnection
 from rtcore._session import Issued, Session
 from rtcore.config import Config
@@ -28,12 +29,12 @@ class Outcome(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """One input, run again: its line in the file, what it gave, and the deadline after it."""
+    """One input, run again: its line in the file, what it gave, and the format of the model's audio after it."""
 
     line: int
     input: Input
     outcome: Outcome
-    deadline: Deadline | None
+    output_format: AudioFormat
 
     @property
     def same(self) -> bool:
@@ -138,7 +139,7 @@ def steps(
     for line, given in enumerate(recording.inputs, 2):
         if given.do not in INPUTS:
             raise RecordingError(line, f"names {given.do!r}, which is no input of this version's sessions")
-        yield Step(line, given, observed.feed(given.do, given.given, given.now), session.deadline)
+        yield Step(line, given, observed.feed(given.do, given.given, given.now), session.output_format)
 
 
 def replay(recording: Recording, *, factory: Factory = Session) -> Replay:

@@ -13,6 +13,7 @@ COMMANDS = {
     "audit": "a proxy that judges any client: what it told the server, and what could be heard",
     "demo": "talk for real, interrupt, count: a table, report.html and heard.wav",
     "fuzz": "interruptions by the thousand, in virtual time, against the invariants",
+    "replay": "a recorded session, run again bit for bit; its timeline, other policies, smaller failures",
     "serve": "the strict simulated server on a local websocket",
 }
 """Command, and module of this package, to what it is."""
