@@ -76,9 +76,9 @@ def test_what_is_written_as_json_is_read_back_equal(kind: type[WorldResult] | ty
 
 def test_a_campaign_that_missed_a_situation_says_which() -> None:
     table = (Sometimes("often", "", ("B01",), 100_000), Sometimes("rare", "", ("B02",), 1), Sometimes("never", "", (), 60_000))
-    result = CampaignResult(kinds=(KindResult("a", 20),), situations={"often": 2})
-    assert missed(result, table) == ["never: 0 times in 20 interruptions, 1 at least"]
-    assert missed(CampaignResult(), table) == []
+    result = CampaignResult(kinds=(KindResult("a", 5_020),), situations={"often": 2})
+    assert missed(result, table) == ["never: 0 times in 5020 interruptions, 1 at least"]
+    assert missed(CampaignResult(kinds=(KindResult("a", 5_000),)), table) == []
 
 
 def test_every_situation_is_listed_once_and_has_a_minimum() -> None:

@@ -4,7 +4,7 @@ This is a reading of the protocol of its own: nothing of the core's is used. Whe
 names nothing that is known, nothing is written: the core owes it the same silence (B27, C29).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Protocol
 
 from rtcore.sim._audit_line import LineAudit
@@ -30,6 +30,10 @@ class Truth(Protocol):
     def refusals(self) -> Sequence[Refusal]:
         """Every error, in order."""
 
+    @property
+    def malformed(self) -> Set[bytes]:
+        """Frames that mean nothing, whatever they look like."""
+
 
 class Arrivals:
     """Reads what leaves the server (``left``) and what reaches the client (``arrived``)."""
@@ -51,6 +55,7 @@ class Arrivals:
         self._cut = cut
         self._kill = kill
         self._audible: set[str] = set()
+        self._errors = 0
         self._width = ledger.audio.sample_width
 
     def wants_to_hear(self, request: str) -> None:
@@ -116,6 +121,8 @@ class Arrivals:
             ledger.alive[record.id] = record
             if not record.done:
                 ledger.running[record.id] = record
+            if not record.created and any(creation.killed for creation in ledger.creations):
+                record.doubtful = True
         return record
 
     def _item(self, response_id: str | None, item_id: str | None, kind: str, *, begins: bool = False) -> ItemRecord | None:
@@ -162,11 +169,14 @@ class Arrivals:
 
     def _created(self, message: ServerSeen) -> None:
         body = message.response
-        record = self._known(body.id) if body is not None else None
-        if record is None or body is None or record.created:
+        if body is None or not body.id:
             return
         ledger = self._ledger
+        record = ledger.response(body.id)
+        if record.created or record.known:
+            return  # told before, or it began without this
         record.created = True
+        self._known(body.id)
         if ledger.waiting and not record.out_of_band:
             ledger.saw("B08: the next response began before the last cut was settled")
         if record.out_of_band and len(ledger.running) > 1:
@@ -177,7 +187,11 @@ class Arrivals:
         request = request_of(metadata)
         if request is not None:
             creation = self._line.creation_answered(request=request)
-            if creation is not None and creation.killed and not record.dead:
+            if creation is not None:
+                record.asked_at = creation.sent.sent_at
+                record.withdrawn = creation.withdrawn
+            # One that began without its response.created may have been heard before anybody could know whose it was.
+            if creation is not None and creation.killed and not record.dead and record.created:
                 self._ledger.saw("B15: response dead on arrival")
                 self._kill(record, self._ledger.stream.end)
 
@@ -191,6 +205,7 @@ class Arrivals:
             ledger.saw("C18: the end of a response that never began")
         elif before.done:
             ledger.saw("C18: a response ended twice")
+            return
         record = self._known(body.id)
         if record is None:
             return
@@ -290,17 +305,22 @@ class Arrivals:
             item.deleted = True
 
     def _error(self, message: ServerSeen) -> None:
-        """An answer to something: which event it was, the server's truth knows even where the error does not say."""
+        """An answer to something: which event it was, the server's truth knows even where the error does not say.
+
+        Each refusal is one error on the wire, in the same order.
+        """
         ledger = self._ledger
         told = message.error.message if message.error is not None else None
-        for refusal in reversed(self._truth.refusals):
-            if refusal.message == told and isinstance(refusal.event, dict):
-                event_id = refusal.event.get("event_id")
-                if not isinstance(event_id, str):
-                    continue
-                ledger.edits = [edit for edit in ledger.edits if edit.event_id != event_id]
-                if self._line.creation_answered(event_id=event_id) is not None:
-                    return
+        refusals = self._truth.refusals
+        while self._errors < len(refusals):
+            refusal = refusals[self._errors]
+            self._errors += 1
+            if refusal.message == told:
+                event_id = refusal.event.get("event_id") if isinstance(refusal.event, dict) else None
+                if isinstance(event_id, str):
+                    ledger.edits = [edit for edit in ledger.edits if edit.event_id != event_id]
+                    self._line.creation_answered(event_id=event_id)
+                return
 
 
 def request_of(metadata: object) -> str | None:

@@ -78,8 +78,7 @@ class CutAudit:
         cut = Cut(ledger.now, cause, one, affected)
         for response in affected:
             for item in response.items.values():
-                if not item.done:
-                    cut.open_items.add(item.id)
+                (cut.closed_items if item.done else cut.open_items).add(item.id)
                 for segment in item.segments:
                     cut.snapshots[id(segment)] = Snapshot(segment.received, segment.complete)
         self._cutting = cut
@@ -159,8 +158,9 @@ class CutAudit:
         if cut is None:
             return
         one = cut.interruption
-        ledger.cuts.append(cut)
-        self.unchecked.append(cut)
+        if self._cause != "end":
+            ledger.cuts.append(cut)
+            self.unchecked.append(cut)
         if flush is not None and one is not None:
             one.flushes.append((ledger.now, flush.generation))
         if flush is not None:

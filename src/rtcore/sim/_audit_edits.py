@@ -117,8 +117,9 @@ class EditAudit:
         response = item.response
         if item.deletes > 1:
             ledger.fail(5, f"{told}: deleted before")
-        # A call that will never complete goes, whatever ended its response (DESIGN section 4).
-        if response.out_of_band or not (response.dead or (item.type == "function_call" and response.done)):
+        # A call that will never complete goes, whatever ended its response (DESIGN section 4), and so may what has no sample.
+        empty = item.type == "function_call" or not any(segment.received for segment in item.segments)
+        if response.out_of_band or not (response.dead or (empty and response.done)):
             ledger.fail(5, f"{told}: nothing cut it")
         if not item.announced:
             ledger.fail(5, f"{told}: it has not been announced")
@@ -208,8 +209,13 @@ class EditAudit:
         width = ledger.audio.sample_width
         silent = item.audio_parts - {segment.content_index for segment in item.segments}
         whole = [state.complete and _heard(segment) >= state.received - width for segment, state in states]
-        if not states and silent <= item.done_parts:
-            return Expected("either")
+        if not any(state.received for _, state in states) and item.audio_parts <= item.done_parts:
+            cut = item.response.cut
+            closed = not item.response.dead or (cut is not None and item.id in cut.closed_items)
+            # Closed without a sample, and not by a cut: all of it was heard, or nothing of it.
+            if closed:
+                return Expected("either")
+            return Expected("nothing" if item.shown_text else "delete", Verdict.SKIPPED)
         if all(whole) and not (silent - item.done_parts):
             cut = item.response.cut
             # Another part could still have come: who calls that partial is not wrong, and there is nothing to tell the server.

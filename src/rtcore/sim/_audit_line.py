@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
-from rtcore.sim._ledger import Creation, Ledger
+from rtcore.sim._ledger import Creation, Ledger, ResponseRecord
 from rtcore.sim._seen import ClientSeen, ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 from rtcore.sim.speaker import MILLISECOND
@@ -116,8 +116,8 @@ class LineAudit:
         if waiting:
             ledger.fail(5, f"{what} was created while the {waiting[0].kind} of {waiting[0].item_id} was unsettled")
 
-    def cancel(self, message: ClientSeen) -> None:
-        """A ``response.cancel`` leaves the core."""
+    def cancel(self, message: ClientSeen) -> ResponseRecord | None:
+        """A ``response.cancel`` leaves the core. Gives the response if nothing but this says that it is dead."""
         ledger = self._ledger
         response = ledger.responses.get(message.response_id or "")
         if message.response_id is None:
@@ -131,13 +131,16 @@ class LineAudit:
                 ledger.fail(9, f"{told}, which is done")
             if response.cancels > 1:
                 ledger.fail(9, f"{told}, which was cancelled before")
+            if not response.dead and (response.doubtful or response.withdrawn):
+                return response
             if not response.dead and not response.out_of_band:
                 ledger.fail(3, f"{told}, which nothing interrupted")
             cut = response.cut
             if cut is not None and cut.cause == "server" and self._server_interrupts and not response.out_of_band:
                 if ledger.now < cut.at + _SERVER_CANCEL or response.last_audio_at < cut.at:
                     ledger.fail(9, f"{told}, although the server interrupts by itself")
-                ledger.saw("server's cancel missing")
+                ledger.saw("B07: the server's own cancel was missing")
+        return None
 
     # -- what the server answers (1, 9) --------------------------------------------------------------------------------------
 
@@ -160,6 +163,9 @@ class LineAudit:
                 return True
             ledger.fail(9, why)
             return False
+        if refusal.injected:
+            self._withdraw(cause)
+            return True
         decisive = _EXCUSES.get(code)
         if decisive is None:
             ledger.fail(9, why)
@@ -174,6 +180,14 @@ class LineAudit:
                 return True
         ledger.fail(9, f"{why}; nothing decisive was under way")
         return False
+
+    def _withdraw(self, cause: ClientSeen) -> None:
+        """What was sent with an item that was refused may be taken back: an answer to it would answer nothing (F071)."""
+        if cause.type == "conversation.item.create":
+            for creation in self._ledger.creations:
+                creation.withdrawn = creation.withdrawn or creation.sent.sent_at == cause.sent_at
+            for response in self._ledger.running.values():
+                response.withdrawn = response.withdrawn or response.asked_at == cause.sent_at
 
     def _accepted_unseen(self, refusal: Refusal, cause: ClientSeen) -> bool:
         """The server had accepted a response of its own, of which the client had not been told when it sent."""

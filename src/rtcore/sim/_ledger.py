@@ -25,6 +25,8 @@ class Interruption(Struct, eq=False):
     begun_at: int
     arrived_at: int | None = None
     """When it reached the client."""
+    turn_over_at: int | None = None
+    """When the user's turn behind it was made."""
     flushes: list[tuple[int, int]] = field(default_factory=list)
     """What it silenced: when it reached the client, and the generation."""
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -70,6 +72,8 @@ class Cut(Struct, eq=False):
     """By the id() of the segment."""
     open_items: set[str] = field(default_factory=set)
     """Items to which a part could still have come."""
+    closed_items: set[str] = field(default_factory=set)
+    """Items that were over."""
     checked: bool = False
     estimated: bool = False
 
@@ -130,6 +134,12 @@ class ResponseRecord(Struct, eq=False):
     known: bool = False
     """Some event of it reached the client."""
     created: bool = False
+    doubtful: bool = False
+    """It began without ``response.created`` while one was due that had been interrupted: it may be that one, or not."""
+    asked_at: int = -1
+    """When the client asked for it."""
+    withdrawn: bool = False
+    """What was to be answered was refused: the client may take its request back (F071)."""
     done: bool = False
     status: str = ""
     cut: Cut | None = None
@@ -153,6 +163,7 @@ class Creation(Struct, eq=False):
     sent: ClientSeen
     killed: bool = False
     """Interrupted before it was answered: its response is dead on arrival (B15)."""
+    withdrawn: bool = False
 
 
 class Edit(Struct, eq=False):

@@ -111,7 +111,7 @@ def read_server(payload: bytes, now: int) -> ServerSeen:
     """A server message, its type in the GA spelling; an unreadable one has the type ``""``."""
     try:
         seen = _server.decode(payload)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return ServerSeen(sent_at=now)
     seen.type = _PREVIEW.get(seen.type, seen.type)
     seen.sent_at = now

@@ -9,6 +9,7 @@ Invariants 3, 7 and 8 are held here and in ``_audit_cuts``; 1, 2, 9, 10 and 12 i
 ``_audit_edits``. ``_audit_arrivals`` reads what the server says.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -126,7 +127,10 @@ class Auditor:
     def server_sent(self, payloads: Iterable[bytes], now: int) -> list[ServerSeen]:
         """The server put messages on the wire."""
         self.ledger.now = now
-        seen = [read_server(payload, now) for payload in payloads]
+        malformed = self._truth.malformed
+        seen = [
+            ServerSeen(sent_at=now) if malformed and payload in malformed else read_server(payload, now) for payload in payloads
+        ]
         self._down += seen
         left = self.arrivals.left
         for message in seen:
@@ -231,6 +235,8 @@ class Auditor:
         if issued is not None:
             self.line.issued(*issued)
         if effects:
+            if type(effects[-1]) is SessionClosed and not self.cuts.waits:
+                self.cuts.begin("end")
             self.cuts.end(effects)
             self._digest(effects, now)
             self._estimated = None
@@ -298,6 +304,29 @@ class Auditor:
                     cut.interruption.unheard_left += 1
                 ledger.fail(5, f"{item.id} is left at the server with audio that nobody heard")
 
+    def broken_off(self, session: View, now: int) -> None:
+        """The session has ended in the middle of anything: what must hold even so. Call it instead of ``finish``.
+
+        Cuts that were not checked by then do not count as cuts.
+        """
+        ledger = self.ledger
+        ledger.now = now
+        self.sync(now)
+        for view in session.segments:
+            if view.heard + view.discarded + view.queued != view.received:
+                ledger.fail(8, f"{view.item_id}[{view.content_index}]: the counts of the closed session do not add up: {view}")
+        for item in ledger.items.values():
+            if item.type == "message" and item.ended is None and item.response.audible:
+                ledger.fail(6, f"{item.id} never ended, though the session did")
+        for cut in self.cuts.unchecked:
+            ledger.cuts.remove(cut)
+        self.cuts.unchecked.clear()
+
+    def turn_over(self, now: int) -> None:
+        """The user has made a turn: its answer is due."""
+        if self.interruptions and self.interruptions[-1].turn_over_at is None:
+            self.interruptions[-1].turn_over_at = now
+
     def closed(self, now: int) -> None:
         """The session was closed."""
         self.ledger.now = now
@@ -329,7 +358,9 @@ class Auditor:
                 truncation_error_ms=_counts(one.errors_ms),
                 estimated_error_ms=_counts(one.estimated_errors_ms),
                 misled_error_ms=_counts(one.misled_errors_ms),
-                silence_us=_counts([self._silence(one)]) if one.arrived_at is not None else {},
+                silence_us=_counts([self._silence(one, one.arrived_at)]) if one.arrived_at is not None else {},
+                talked_over_us=_counts([self._silence(one, one.begun_at)]) if one.arrived_at is not None else {},
+                answer_us=_counts(self._first_sound(one)),
                 unheard_left=one.unheard_left,
                 server_errors=one.server_errors,
                 answered=int(one.answered is True),
@@ -338,8 +369,17 @@ class Auditor:
             results[one.kind] = results[one.kind] + result if one.kind in results else result
         return tuple(results[kind] for kind in sorted(results))
 
-    def _silence(self, one: Interruption) -> int:
-        return max((max(0, self._sound_ends.get(generation, 0) - at) for at, generation in one.flushes), default=0) // 1000
+    def _silence(self, one: Interruption, since: int) -> int:
+        """Microseconds of old sound; what the first barge-in of two silenced counts from its own arrival."""
+        later = since - (one.arrived_at or since)
+        return max((max(0, self._sound_ends.get(g, 0) - at - later) for at, g in one.flushes), default=0) // 1000
+
+    def _first_sound(self, one: Interruption) -> list[int]:
+        if one.turn_over_at is None or not one.answered:
+            return []
+        begins = self.ledger.matcher.begins
+        index = bisect_left(begins, one.turn_over_at)
+        return [(begins[index] - one.turn_over_at) // 1000] if index < len(begins) else []
 
     # -- sound ---------------------------------------------------------------------------------------------------------------
 
@@ -460,7 +500,9 @@ class Auditor:
                 by_program = message.item_id in self._program_deletes
                 self.edits.delete(message, self._estimated_in(effects), asked_by_program=by_program)
             case "response.cancel":
-                self.line.cancel(message)
+                taken_back = self.line.cancel(message)
+                if taken_back is not None:
+                    self.cuts.kill(taken_back, self.ledger.stream.end)
             case "response.create":
                 self.line.create_response(message)
             case "conversation.item.create":

@@ -80,6 +80,8 @@ class Matcher:
 
     def __init__(self, width: int) -> None:
         self.mismatches: list[Mismatch] = []
+        self.begins: list[int] = []
+        """When each segment was heard for the first time."""
         self.lenient = False
         """A flush stayed without an answer: from then on a segment may go on from where the core believes it stopped."""
         self._width = width
@@ -196,6 +198,8 @@ class Matcher:
             if not other.aside and other is not left and other is not found and not found.inexact:
                 self._fail(span, 8, f"{found.name} sounds before {other.name}, which comes first")
         begins = found.heard == 0
+        if begins:
+            self.begins.append(span.at)
         self._current = found
         taken = self._common(found.sent, found.heard, sound[: found.sent.sent_bytes - found.heard])
         self._take(found, span, offset, taken)

@@ -11,6 +11,8 @@ from typing import Protocol
 from msgspec import Struct
 
 _MILLION = 1_000_000
+_WARM_UP = 5_000
+"""Worlds come in lumps: so few interruptions prove nothing about what was missed."""
 
 
 class Sometimes(Struct, frozen=True):
@@ -23,8 +25,8 @@ class Sometimes(Struct, frozen=True):
     """At least so often in a million interruptions."""
 
     def least(self, interruptions: int) -> int:
-        """How often a campaign of so many interruptions must have met it."""
-        return interruptions * self.per_million // _MILLION
+        """How often a campaign of so many interruptions must have met it: nothing is demanded of the first 5,000."""
+        return max(0, interruptions - _WARM_UP) * self.per_million // _MILLION
 
 
 class Met(Protocol):
