@@ -65,7 +65,7 @@ def judge(bugs: Sequence[Bug], *, jobs: int, full: bool) -> tuple[list[str], boo
     """The table, and whether every behaviour that has a test has a bug that breaks it."""
     tests = read_tests(ROOT / "tests")
     guarded: dict[str, list[str]] = {name: [] for name in sorted({name for test in tests for name in test.ids})}
-    failed = _failed(None, {test.file for test in tests}, tests)
+    failed = _failed(None, tests)
     if failed:
         raise RuntimeError(f"tests fail without any bug: {', '.join(sorted(f'{t.file}::{t.name}' for t in failed))}")
     with ThreadPoolExecutor(jobs) as pool:
@@ -74,7 +74,7 @@ def judge(bugs: Sequence[Bug], *, jobs: int, full: bool) -> tuple[list[str], boo
             if not wanted:
                 break
             some = bugs[start : start + 4 * jobs]
-            run = partial(_failed, files={test.file for test in wanted}, tests=wanted)
+            run = partial(_failed, tests=wanted)
             for bug, broken in zip(some, pool.map(run, some), strict=True):
                 for name in {name for test in broken for name in test.ids}:
                     guarded[name].append(bug.name)
@@ -86,8 +86,8 @@ def judge(bugs: Sequence[Bug], *, jobs: int, full: bool) -> tuple[list[str], boo
     return lines, good == len(guarded)
 
 
-def _failed(bug: Bug | None, files: set[str], tests: Sequence[Claim]) -> list[Claim]:
-    """Which of these tests fail with the bug. A file that cannot even be collected fails as a whole."""
+def _failed(bug: Bug | None, tests: Sequence[Claim]) -> list[Claim]:
+    """Which of these tests fail with the bug."""
     with tempfile.TemporaryDirectory(prefix="rtcore-mutant-") as name:
         folder = Path(name)
         sources = copy_sources(folder, bug)
@@ -96,7 +96,7 @@ def _failed(bug: Bug | None, files: set[str], tests: Sequence[Claim]) -> list[Cl
         path = os.pathsep.join([str(sources), str(sources / "adapters")])
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}"]
         subprocess.run(
-            [*command, *(f"tests/{file}" for file in sorted(files))],
+            [*command, *(f"tests/{test.file}::{test.name}" for test in tests)],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.DEVNULL,
