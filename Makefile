@@ -9,7 +9,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench mutants cluster clean
+.PHONY: help demo test lint bench corpus mutants cluster clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,9 @@ test: lint  ## ruff, mypy and pytest
 lint: $(VENV)/test.stamp  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+corpus: $(VENV)/test.stamp  ## show what changed in the outcomes of the recorded corpus, and take it as meant
+	cd tests && ../$(BIN)/python -m corpus.make
 
 mutants: $(VENV)/test.stamp  ## plant bugs in the core: is each found, does each behaviour's test notice
 	$(BIN)/python -m mutants

@@ -198,6 +198,8 @@ def _by_hand() -> list[bytes]:
 
 _NOISE = {"duplicate_per_mille": 100, "unknown_per_mille": 60, "malformed_per_mille": 60}
 _CALL = ResponsePlan((MessagePlan((PartPlan(audio_ms=1200),)), CallPlan("look_up", '{"query":"tea"}'), CallPlan("look_up")))
+_FAILED = structs.replace(spoken(700), ends="failed", detail="server_error")
+_INCOMPLETE = structs.replace(spoken(700), ends="incomplete", detail="max_output_tokens")
 _BY_HAND: tuple[Kind, ...] = ("manual turn", "interrupt() by the program")
 
 CASES: dict[str, Callable[[], list[bytes]]] = {
@@ -229,7 +231,7 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
     ),
     "interleaved-items": world("inside message 2", server=_short(message_weights=(0, 50, 50), interleave_per_mille=1000)),
     "failed-and-incomplete-responses": world(
-        "inside message 1", turns=6, server=_short(incomplete_per_mille=500, failed_per_mille=500)
+        "after all was heard", "inside message 1", server=_scripted(*[_FAILED, _INCOMPLETE] * 4), turns=4
     ),
     "text-only-answers": world("after all was heard", server=_short(text_per_mille=500), turns=2),
     "out-of-band-responses": world("inside message 1", asides_per_mille=1000),
