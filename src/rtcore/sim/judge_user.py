@@ -127,12 +127,12 @@ class Heckler:
     def _hear_out(self, server: Server, watched: ServerResponse, now: float) -> list[bytes]:
         end = _heard_by(server, watched)
         if watched.done_at is not None and end is not None and now >= end + _TAIL_S:
-            # A function call's answer may follow; then this is not the end yet.
-            later = [key for key in server.responses if key not in self._known and key != watched.id]
-            if server.active_response is None and (not later or later[-1] == watched.id):
+            # The answer to its function calls may follow; then this is not the end yet.
+            newest = [each for each in server.responses.values() if not each.out_of_band][-1]
+            if server.active_response is None and newest is watched:
                 self.done = True
                 return []
-            self._watched = server.responses[later[-1]] if later else watched
+            self._watched = newest
         self.deadline = now + 0.1
         return []
 

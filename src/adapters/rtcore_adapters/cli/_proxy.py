@@ -37,7 +37,8 @@ class ProxyOptions(Struct, frozen=True):
     """What stands behind the proxy, and how it judges.
 
     ``upstream``: a websocket URL; None is the simulated server, drawn from ``seed`` and ``server``, with a user who interrupts
-    ``interruptions`` times, at ``points`` (milliseconds from an answer's first audio) or where the seed says.
+    ``interruptions`` times, at ``points`` (milliseconds from an answer's first audio) or where the seed says. After ``sessions``
+    connections (0: no bound) further ones are refused.
     """
 
     upstream: str | None = None
@@ -45,6 +46,7 @@ class ProxyOptions(Struct, frozen=True):
     server: ServerOptions = ServerOptions()
     interruptions: int = 8
     points: tuple[int, ...] = ()
+    sessions: int = 0
     judge: JudgeOptions = JudgeOptions()
 
 
@@ -132,7 +134,11 @@ class Proxy:
         async with stream:
             try:
                 line = Line(stream)
-                if (request := await line.request()) is not None:
+                if (request := await line.request()) is None:
+                    return
+                if self._options.sessions and len(self.sessions) >= self._options.sessions:
+                    await line.refuse(503, "audit_over", "The audit is over.")
+                else:
                     await (self._simulated if self._options.upstream is None else self._forwarded)(line, request)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 pass  # the client went away

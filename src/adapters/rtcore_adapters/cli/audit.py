@@ -106,6 +106,7 @@ def _options(options: argparse.Namespace) -> ProxyOptions:
         server=server,
         interruptions=options.interruptions,
         points=options.interrupt_at,
+        sessions=options.sessions,
         judge=JudgeOptions(
             tolerance_ms=options.tolerance,
             late_ms=options.late,
