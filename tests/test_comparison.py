@@ -19,6 +19,9 @@ def test_a_world_is_one_row_of_integers() -> None:
         verdicts={"full": 2, "partial": 3, "skipped": 1, "text": 4},
         truncation_error_ms={-2: 1, 3: 2},
         estimated_error_ms={-40: 1},
+        misled_error_ms={-7: 2},
+        talked_over_us={100_000: 3},
+        answer_us={500_000: 2},
         silence_us={0: 1, 200_000: 1, 200_001: 2},
         unheard_left=5,
         answered=2,
@@ -41,6 +44,7 @@ def test_a_world_is_one_row_of_integers() -> None:
     assert dict(zip(COLUMNS, row(world), strict=True)) == {
         "interruptions": 3, "simulated_ms": 9_000, "idle_ms": 1_000, "cuts": 4, "cuts_estimated": 1,
         "truncation_error_ms": 8, "truncations": 3, "estimated_error_ms": 40, "estimates": 1,
+        "misled_error_ms": 14, "misled": 2, "talked_over_us": 300_000, "talks_over": 3, "answer_us": 1_000_000, "answers": 2,
         "silence_us": 600_002, "silences": 4, "silences_long": 2, "messages": 6, "partial": 3, "skipped": 1,
         "unheard_left": 5, "unanswered": 1, "server_errors": 3, "violations": 1,
     }  # fmt: skip

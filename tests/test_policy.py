@@ -44,6 +44,15 @@ def test_a_named_line_comes_first_and_a_single_setting_changes_it() -> None:
     assert line == msgspec.structs.replace(NETWORKS["clean"], jitter_ms=7)
 
 
+def test_a_world_without_faults_has_none_but_those_that_the_policy_brings() -> None:
+    drawn = next(scenario for scenario in map(scenario_of, range(100)) if len(scenario.faults) > 5)
+
+    assert parse_policy("faults=none").applied(drawn).faults == ()
+    assert parse_policy("faults=none,network=noisy").applied(drawn).stream == NETWORKS["noisy"]
+    assert all(each.startswith("network: ") for each in parse_policy("faults=none,network=noisy").applied(drawn).faults)
+    assert parse_policy("faults=drawn").applied(drawn) == drawn
+
+
 def test_a_core_that_ignores_speech_meets_a_server_that_does_not_cut() -> None:  # DESIGN section 4
     scenario = parse_policy("interruption=ignore").applied(Scenario())
 

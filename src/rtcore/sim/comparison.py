@@ -12,7 +12,7 @@ from math import isqrt
 
 from msgspec import Struct
 
-from rtcore.sim.results import CampaignResult, Counts, WorldResult
+from rtcore.sim.results import CampaignResult, Counts, WorldResult, spread
 
 Row = tuple[int, ...]
 """One world in integers: ``COLUMNS``, in their order."""
@@ -53,6 +53,12 @@ COLUMNS: dict[str, Callable[[WorldResult], int]] = {
     "truncations": lambda world: _count(kind.truncation_error_ms for kind in world.kinds),
     "estimated_error_ms": lambda world: _size(kind.estimated_error_ms for kind in world.kinds),
     "estimates": lambda world: _count(kind.estimated_error_ms for kind in world.kinds),
+    "misled_error_ms": lambda world: _size(kind.misled_error_ms for kind in world.kinds),
+    "misled": lambda world: _count(kind.misled_error_ms for kind in world.kinds),
+    "talked_over_us": lambda world: _size(kind.talked_over_us for kind in world.kinds),
+    "talks_over": lambda world: _count(kind.talked_over_us for kind in world.kinds),
+    "answer_us": lambda world: _size(kind.answer_us for kind in world.kinds),
+    "answers": lambda world: _count(kind.answer_us for kind in world.kinds),
     "silence_us": lambda world: _size(kind.silence_us for kind in world.kinds),
     "silences": lambda world: _count(kind.silence_us for kind in world.kinds),
     "silences_long": lambda world: _above((kind.silence_us for kind in world.kinds), LONG_MS * 1000),
@@ -83,6 +89,9 @@ MEASURES: tuple[Measure, ...] = (
     Measure("truncation error, mean", "ms", "truncation_error_ms", "truncations"),
     Measure("cuts estimated", "% of cuts", "cuts_estimated", "cuts", _PERCENT),
     Measure("estimated error, mean", "ms", "estimated_error_ms", "estimates"),
+    Measure("error where the clock was wrong, mean", "ms", "misled_error_ms", "misled"),
+    Measure("barge-in to silence, mean", "ms", "talked_over_us", "talks_over", Fraction(1, 1000)),
+    Measure("turn to answer, mean", "ms", "answer_us", "answers", Fraction(1, 1000)),
     Measure("silence after barge-in, mean", "ms", "silence_us", "silences", Fraction(1, 1000)),
     Measure(f"silence later than {LONG_MS} ms", "% of barge-ins", "silences_long", "silences", _PERCENT),
     Measure("messages cut short", "% of messages", "partial", "messages", _PERCENT),
@@ -190,6 +199,17 @@ def _root(value: Fraction) -> Fraction:
     return Fraction(isqrt(value.numerator * below * _STEPS * _STEPS), below * _STEPS)
 
 
+DISTRIBUTIONS: tuple[tuple[str, str, int], ...] = (
+    ("truncation error", "truncation_error_ms", 1),
+    ("estimated error", "estimated_error_ms", 1),
+    ("error where the clock was wrong", "misled_error_ms", 1),
+    ("silence after barge-in", "silence_us", 1000),
+    ("barge-in to silence", "talked_over_us", 1000),
+    ("turn to answer", "answer_us", 1000),
+)
+"""What is measured in milliseconds: name, field of ``KindResult``, and how many of its units make a millisecond."""
+
+
 class Ranks(Struct, frozen=True):
     """A distribution of two campaigns, by its ranks: what means hide."""
 
@@ -202,9 +222,8 @@ class Ranks(Struct, frozen=True):
 
 def ranks(a: CampaignResult, b: CampaignResult) -> tuple[Ranks, ...]:
     """Median, 99th percentile and maximum of what is measured in milliseconds."""
-    both = (
-        ("truncation error", a.truncation_error_ms, b.truncation_error_ms),
-        ("estimated error", a.estimated_error_ms, b.estimated_error_ms),
-        ("silence after barge-in", a.silence_after_barge_in_ms, b.silence_after_barge_in_ms),
-    )
-    return tuple(Ranks(name, "ms", (x.median, x.p99, x.max), (y.median, y.p99, y.max), (x.count, y.count)) for name, x, y in both)
+    found = []
+    for name, field, per_unit in DISTRIBUTIONS:
+        x, y = (spread((getattr(kind, field) for kind in each.kinds), per_unit) for each in (a, b))
+        found.append(Ranks(name, "ms", (x.median, x.p99, x.max), (y.median, y.p99, y.max), (x.count, y.count)))
+    return tuple(found)

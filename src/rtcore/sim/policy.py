@@ -5,9 +5,10 @@ Two policies over the same seeds are a fair comparison: the same people interrup
 
     parse_policy("network=noisy,speaker.report_ms=200").applied(scenario_of(7))
 
-Three groups of keys: settings of the world (``context``, ``lead_ms``, ``tool_ms`` ...), of one of its parts (``network.``,
-``speaker.``, ``server.``), and options of the core's configuration (``interruption``, ``answer_turns``, ``playout.``,
-``microphone.``, ``timeouts.``). ``network`` alone takes a whole line by its name.
+Three groups of keys: settings of the world (``context``, ``interruption``, ``lead_ms``, ``tool_ms`` ...), of one of its parts
+(``network.``, ``speaker.``, ``server.``), and options of the core's configuration (``answer_turns``, ``playout.``,
+``microphone.``, ``timeouts.``). ``faults=none`` takes every fault out of a world first, ``network`` alone takes a whole line by
+its name next, and single settings come last.
 """
 
 import json
@@ -42,9 +43,9 @@ _PARTS: dict[str, tuple[str, type[Struct]]] = {
 _None, _Union = type(None), type(int | None)
 _Section = type[Playout] | type[Microphone] | type[Timeouts] | type[Config]
 _SECTIONS: dict[str, _Section] = {"playout": Playout, "microphone": Microphone, "timeouts": Timeouts}
-_CORE: tuple[str, ...] = ("interruption", "answer_turns")
-_DEPENDENT = frozenset({"detection", "microphone", "core", "stream", "speaker", "server"})
-"""Settings of a world on which others depend: a seed draws them together, or they have keys of their own."""
+_CORE: tuple[str, ...] = ("answer_turns",)
+_DEPENDENT = frozenset({"detection", "microphone", "core", "loss", "loss_at_ms", "hang_up_turn", "hang_up_ms"})
+"""Settings of a world that a seed draws together with others."""
 _UNSETTLED = frozenset({"server.log", "server.model"})
 """What changes nothing that a campaign measures."""
 _BELOW_ZERO = frozenset({"speaker.drift_ppm"})
@@ -80,7 +81,10 @@ class Policy(Struct, frozen=True):
         named: NetworkOptions | None = None
         for key, value in self.changes:
             group, _, name = key.partition(".")
-            if key == "network":
+            if key == "faults":
+                for fault in scenario.faults if value is None else ():
+                    scenario = scenario.without(fault)
+            elif key == "network":
                 named = NETWORKS[str(value)]
             elif group in _PARTS:
                 parts.setdefault(group, {})[name] = value
@@ -90,7 +94,7 @@ class Policy(Struct, frozen=True):
                 core[key] = value
             else:
                 own[key] = value
-        if core.get("interruption") == "ignore":
+        if own.get("interruption") == "ignore":
             # A server that cut by itself would contradict it (rtcore.config).
             own |= {"server_interrupts": False, "server_creates": False}
         if named is not None:
@@ -134,7 +138,7 @@ def keys() -> dict[str, Any]:
 @cache
 def _keys() -> dict[str, Any]:
     simple = {name: kind for name, kind in get_type_hints(Scenario).items() if name not in _DEPENDENT and _simple(kind)}
-    found: dict[str, Any] = {**simple, "network": Literal[tuple(NETWORKS)]}
+    found: dict[str, Any] = {**simple, "faults": Literal["drawn"] | None, "network": Literal[tuple(NETWORKS)]}
     for group, (_, part) in _PARTS.items():
         found |= {f"{group}.{name}": kind for name, kind in get_type_hints(part).items() if _simple(kind)}
         found = {key: kind for key, kind in found.items() if key not in _UNSETTLED}
@@ -239,7 +243,7 @@ def _core_type(model: _Section, name: str) -> Any:
 def _words(kind: Any) -> str:
     origin, inside = get_origin(kind), get_args(kind)
     if origin is Literal:
-        return f"one of {', '.join('none' if each is None else str(each) for each in inside)}"
+        return f"one of {', '.join(map(str, inside))}" if len(inside) > 1 else str(inside[0])
     if origin in (Union, _Union):
         return " or ".join(_words(each) for each in inside)
     if origin is tuple:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from rtcore.sim.auditor import PENDING_REASONS
 from rtcore.sim.comparison import Difference, Ranks
 from rtcore.sim.results import CampaignResult, FaultResult, Spread, spread
 from rtcore.sim.sometimes import SOMETIMES
@@ -27,6 +28,14 @@ def campaign_object(campaign: Campaign, result: CampaignResult) -> dict[str, Any
         "truncation_error_ms": _spread(result.truncation_error_ms),
         "estimated_error_ms": _spread(result.estimated_error_ms),
         "silence_after_barge_in_ms": _spread(result.silence_after_barge_in_ms),
+        **{
+            name: _spread(spread((getattr(kind, field) for kind in result.kinds), per_unit))
+            for name, field, per_unit in (
+                ("misled_error_ms", "misled_error_ms", 1),
+                ("barge_in_to_silence_ms", "talked_over_us", 1000),
+                ("turn_to_answer_ms", "answer_us", 1000),
+            )
+        },
         "unheard_left": result.unheard_left,
         "server_errors": sum(result.server_errors.values()),
         "server_errors_by_code": result.server_errors,
@@ -44,6 +53,7 @@ def campaign_object(campaign: Campaign, result: CampaignResult) -> dict[str, Any
         "policy": campaign.policy,
         "sabotage": campaign.sabotage,
         "pending_invariants": list(result.pending_invariants),
+        "pending_reasons": {str(each): PENDING_REASONS.get(each, "") for each in result.pending_invariants},
         "situations": result.situations,
         "sometimes": [
             {"id": one.id, "count": result.situations.get(one.id, 0), "least": one.least(result.interruptions)}
@@ -97,6 +107,7 @@ def _fault(fault: FaultResult) -> dict[str, Any]:
         "interruptions": fault.interruptions,
         "truncation_error_ms": _spread(spread([fault.truncation_error_ms])),
         "estimated_error_ms": _spread(spread([fault.estimated_error_ms])),
+        "misled_error_ms": _spread(spread([fault.misled_error_ms])),
         "silence_after_barge_in_ms": _spread(spread([fault.silence_us], 1000)),
         "unheard_left": fault.unheard_left,
         "turns_unanswered": fault.unanswered,

@@ -108,7 +108,7 @@ def distribution(series: Sequence[Series], *, title: str, axis: str, width: int 
         return _svg(width, 40, title, [_text(_PAD, 24, "nothing measured", "pl-small")])
     low, high, size = _bins(min(values), max(values))
     if all(each.per_unit == 1 for each in series):
-        low, high = low - size / 2, high - size / 2  # whole numbers stand over their ticks
+        low, high = low - size / 2, high + size / 2  # whole numbers stand over their ticks
     x = _Linear(low, high, left, right)
     binned = [_binned(each, low, size) for each in series]
     totals = [sum(each.counts.values()) for each in series]
@@ -145,7 +145,8 @@ def distribution(series: Sequence[Series], *, title: str, axis: str, width: int 
 def _legend(index: int, name: str, total: int, left: float, width: int) -> str:
     room = (width - left - _PAD) / 2
     at = left + index * room
-    text = _fitted(f"{'AB'[index]}: {name} ({number(total)})", room - 18)
+    count = f" ({number(total)})"
+    text = f"{'AB'[index]}: {_fitted(name, room - 18 - (3 + len(count)) * _CHARACTER_PX)}{count}"
     return f'<rect class="pl-dot" x="{at:.1f}" y="19" width="9" height="9" rx="2"/>' + _text(at + 14, 28, text, "pl-small")
 
 

@@ -63,14 +63,24 @@ def _silence(result: CampaignResult, total: KindResult) -> list[str]:
                 lambda width: distribution(series, title="Silence after barge-in", axis="ms of old sound", width=width),
                 "Every interruption.",
             ),
+            *_further(total, "talked_over_us", "From the interruption itself to the silence, the line included."),
+            *_further(total, "answer_us", "From the end of the user's turn to the first sound of its answer."),
             _by(result.kinds, lambda kind: kind.silence_us, 1000, "Silence after barge-in by kind", "ms of old sound"),
         )
     ]
 
 
+def _further(total: KindResult, field: str, caption: str) -> list[str]:
+    counts = getattr(total, field)
+    series = (Series(caption, counts, 1000),)
+    draw = figure(lambda width: distribution(series, title=caption, axis="ms", width=width), caption)
+    return [draw] if counts else []
+
+
 def _errors(result: CampaignResult, total: KindResult) -> list[str]:
     told = (Series("truncation error", total.truncation_error_ms),)
     estimated = (Series("estimated error", total.estimated_error_ms),)
+    misled = (Series("error of a wrong clock", total.misled_error_ms),)
     return [
         section(
             "Truncation error",
@@ -86,6 +96,12 @@ def _errors(result: CampaignResult, total: KindResult) -> list[str]:
                 lambda width: distribution(estimated, title="Estimated error", axis="ms told - ms heard", width=width),
                 "Cuts that had to be estimated.",
             ),
+            figure(
+                lambda width: distribution(misled, title="Error of a wrong clock", axis="ms told - ms heard", width=width),
+                "Cuts where the clock's answer was wrong, or it knows its position only now and then.",
+            )
+            if total.misled_error_ms
+            else "",
             _by(
                 [kind for kind in result.kinds if kind.estimated_error_ms],
                 lambda kind: kind.estimated_error_ms,

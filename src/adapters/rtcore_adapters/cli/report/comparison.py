@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import add
 
+from rtcore.sim.comparison import DISTRIBUTIONS
 from rtcore.sim.results import CampaignResult, KindResult
 from rtcore_adapters.cli._sides import (
     DIFFERENCE_TITLES,
@@ -34,9 +35,7 @@ def comparison_page(found: Compared, problems: Sequence[str]) -> str:
         section(
             "Distributions",
             words("What means hide. Both are shares of their own total, one over the other."),
-            _both(found, "Silence after barge-in", "ms of old sound", "silence_us", 1000),
-            _both(found, "Estimated error", "ms told - ms heard, where the clock did not answer", "estimated_error_ms", 1),
-            _both(found, "Truncation error", "ms told - ms heard, where it did", "truncation_error_ms", 1),
+            *(_both(found, *each) for each in DISTRIBUTIONS),
             grid(RANK_TITLES, rank_rows(found), RANK_GROUPS),
         ),
     ]
@@ -50,9 +49,12 @@ def comparison_page(found: Compared, problems: Sequence[str]) -> str:
     )
 
 
-def _both(found: Compared, title: str, axis: str, field: str, per_unit: int) -> str:
+def _both(found: Compared, name: str, field: str, per_unit: int) -> str:
     series = [Series(side.name, getattr(_total(side.result), field), per_unit) for side in (found.a, found.b)]
-    return figure(lambda width: distribution(series, title=title, axis=axis, width=width), f"{title}.")
+    if not any(each.counts for each in series):
+        return ""
+    axis = f"{name}, ms"
+    return figure(lambda width: distribution(series, title=name, axis=axis, width=width), f"{name.capitalize()}.")
 
 
 def _total(result: CampaignResult) -> KindResult:
