@@ -3,10 +3,10 @@
 ``Noise`` sees every event on its way out and draws from a stream of its own, so that noise shifts nothing of what is said. An
 auditor has to know, and every record of the server is silent about all of this:
 
-- A duplicate is the same bytes, ``event_id`` included, at once or a few events later. Only events that say what *is* are sent
-  twice. Deltas are not: they carry no number, so a repeated one is more of the same to any client. Nor are ``session.updated``,
-  ``conversation.item.truncated`` and ``error``, which are counted against the commands they answer (protocol facts, 2.3 and 6),
-  ``session.created``, which begins a session, or ``speech_started`` and ``speech_stopped``, which are edges.
+- A duplicate is the same bytes, ``event_id`` included: at once, a few events later, or seldom so late that other responses run.
+  Only events that say what *is* are sent twice. Deltas are not: they carry no number, so a repeated one is more of the same to
+  any client. Nor are ``session.updated`` and ``error``, which are counted against the commands they answer (protocol facts, 2.3
+  and 6), ``session.created``, which begins a session, or ``speech_started`` and ``speech_stopped``, which are edges.
 - An unknown event, or unknown fields in a known one, mean nothing (facts 14: ping, heartbeat, visemes, ``rid``, ``ts``).
 - A malformed frame is sent *in addition* and never carries anything: no JSON, no object, a missing or mistyped field that the
   event cannot be read without, audio that is no base64. It has no meaning even where some of its fields look right.
@@ -34,13 +34,14 @@ _REPEATABLE = frozenset(
         "conversation.item.added",
         "conversation.item.done",
         "conversation.item.deleted",
+        "conversation.item.truncated",
         "conversation.item.input_audio_transcription.completed",
         "input_audio_buffer.committed",
         "rate_limits.updated",
     }
 )
-_LATEST = 3
-"""A duplicate comes at most so many events after its original."""
+_LATE, _VERY_LATE = 3, 80
+"""A duplicate comes at most so many events after its original; every eighth of them very late."""
 _NESTING = 5_000
 _TORN = 400
 
@@ -91,7 +92,7 @@ class Noise:
             out += due
             faults += ["duplicate event"] * len(due)
         if kind in _REPEATABLE and (draw >> 32 & 0xFFFF) * 1000 >> 16 < self._duplicate:
-            later = rng.between(0, _LATEST)
+            later = rng.between(_LATE + 1, _VERY_LATE) if rng.chance(125) else rng.between(0, _LATE)
             if later:
                 self._waiting.append((self._count + later, payload))
             else:
