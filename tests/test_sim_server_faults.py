@@ -12,7 +12,18 @@ from sim_server_client import USUAL, Client, Event, types, voices
 
 from rtcore.sim.server import CallPlan, MessagePlan, PartPlan, ResponsePlan, Server, ServerOptions, spoken
 
-ALL = ("overlap", "duplicate", "unknown", "malformed", "reject", "reorder", "no_created", "empty_audio", "short_audio")
+ALL = (
+    "overlap",
+    "duplicate",
+    "unknown",
+    "malformed",
+    "reject",
+    "reorder",
+    "no_created",
+    "empty_audio",
+    "short_audio",
+    "late_announcement",
+)
 
 
 def asked(*script: ResponsePlan, **options: Any) -> Client:
@@ -248,6 +259,33 @@ def test_an_out_of_band_response_is_always_announced() -> None:  # B12: nothing 
     assert client.until_event("response.created")["response"]["conversation_id"] is None
 
 
+def test_a_late_announcement_gives_the_item_its_place_then() -> None:  # B03, C05, C25
+    plan = ResponsePlan((MessagePlan((PartPlan(audio_ms=900),), announced_ms=2000),))
+    client = Client(plan)
+    client.say("response.create")
+    client.until_event("response.done")
+    (item,) = client.server.items.values()
+    assert (item.announced_at, item.order, client.server.conversation) == (None, -1, ())
+    client.say("conversation.item.delete", item_id=item.id)
+    client.say("conversation.item.truncate", item_id=item.id, content_index=0, audio_end_ms=500)
+    assert [error["code"] for error in client.errors] == ["item_delete_invalid_item_id"]
+    assert client.heard[-1]["type"] == "conversation.item.truncated"
+    client.say("conversation.item.create", item={"type": "message", "role": "user", "content": []})
+    assert types(client.run())[-2:] == ["conversation.item.added", "conversation.item.done"]
+    assert client.heard[-2]["previous_item_id"] == client.server.conversation[0] and client.server.conversation[1] == item.id
+    assert client.server.happened["server: late announcement"] == 1
+    client.say("conversation.item.delete", item_id=item.id)
+    assert client.heard[-1]["type"] == "conversation.item.deleted"
+
+
+def test_an_item_may_never_be_announced() -> None:  # C05, facts 14
+    client = asked(ResponsePlan((MessagePlan((PartPlan(audio_ms=900),), announced_ms=None),)))
+    assert not [event for event in client.heard if event["type"].startswith("conversation.item.")]
+    (item,) = client.server.items.values()
+    assert item.announced_at is None and item.audio == item.parts[0].planned_audio
+    assert client.server.conversation == () and client.server.happened == {"server: late announcement": 1}
+
+
 @pytest.mark.parametrize("transcript", [True, False])
 @pytest.mark.parametrize("sound", ["none", "empty deltas"])
 def test_an_audio_part_may_be_closed_without_a_sample(sound: Any, transcript: bool) -> None:  # C04, S03, F001, F132, facts 17.21
@@ -303,7 +341,9 @@ def test_a_fault_s_rate_shifts_no_other_draw_of_a_plan(name: str) -> None:  # sw
 
     def plain(plan: ResponsePlan) -> ResponsePlan:
         output = tuple(
-            replace(out, parts=tuple(replace(part, lost_ms=0, sound="whole", transcript=True) for part in out.parts))
+            replace(
+                out, parts=tuple(replace(part, lost_ms=0, sound="whole", transcript=True) for part in out.parts), announced_ms=0
+            )
             if isinstance(out, MessagePlan)
             else out
             for out in plan.output
@@ -334,6 +374,7 @@ def test_every_fault_happens_at_its_rate_and_repeats_with_its_seed(name: str) ->
         "no_created": "missing response.created",
         "empty_audio": "empty audio",
         "short_audio": "fewer samples than announced",
+        "late_announcement": "late announcement",
     }[name]
     said, happened = run()
     assert happened[f"server: {fault}"] > 0

@@ -20,9 +20,7 @@ _EDITS = ("conversation.item.truncate", "conversation.item.delete", "response.ca
 class Findings:
     """One verdict in the making; ``findings`` grows with each check."""
 
-    def __init__(
-        self, tape: Tape, signal: Signal, tolerance_ms: int, late_ms: int, grace_ms: int, truth: Server | None
-    ) -> None:
+    def __init__(self, tape: Tape, signal: Signal, tolerance_ms: int, late_ms: int, grace_ms: int, truth: Server | None) -> None:
         self.findings: list[Finding] = []
         self._tape = tape
         self._signal = signal

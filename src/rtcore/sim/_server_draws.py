@@ -81,7 +81,17 @@ def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_b
         plan = structs.replace(plan, created=False)
     if not out_of_band and rng.chance(options.overlap_per_mille):
         plan = structs.replace(plan, beside_ms=rng.between(0, 1500))
+    if not out_of_band and options.late_announcement_per_mille:
+        output = tuple(_announced(out, rng, options) if isinstance(out, MessagePlan) else out for out in plan.output)
+        plan = structs.replace(plan, output=output)
     return plan
+
+
+def _announced(message: MessagePlan, rng: Rng, options: ServerOptions) -> MessagePlan:
+    if not rng.chance(options.late_announcement_per_mille):
+        return message
+    soon, late = rng.between(1, 600), rng.between(600, 5000)
+    return structs.replace(message, announced_ms=rng.choice((soon, soon, soon, late, late, late, late, None)))
 
 
 def _hurt(message: MessagePlan, rng: Rng, options: ServerOptions) -> MessagePlan:
@@ -155,6 +165,7 @@ _TROUBLES = (
     "no_created_per_mille",
     "empty_audio_per_mille",
     "short_audio_per_mille",
+    "late_announcement_per_mille",
 )
 
 
@@ -166,7 +177,7 @@ def calm_options(options: ServerOptions) -> ServerOptions:
 def calm_plan(plan: ResponsePlan, options: ServerOptions) -> ResponsePlan:
     """A plan without faults, as near to ``plan`` as that allows; a plan that ``calm_options`` drew stays as it is."""
     spoken = tuple(
-        structs.replace(message, parts=tuple(_whole(part) for part in message.parts if part.kind == "audio")[:1])
+        structs.replace(message, parts=tuple(_whole(part) for part in message.parts if part.kind == "audio")[:1], announced_ms=0)
         for message in plan.output
         if isinstance(message, MessagePlan)
     )

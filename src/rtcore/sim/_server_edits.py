@@ -111,7 +111,7 @@ def check_input(state: State, items: list[Json]) -> Fault | None:
 
 def truncate(state: State, event: Json) -> Fault | None:
     """conversation.item.truncate: model audio only, never above what is held, never nothing."""
-    item = state.present(event["item_id"])
+    item = state.present(event["item_id"]) or state.unannounced.get(event["item_id"])
     if item is None:
         if state.rules.unknown_item_text == "not_found":
             message = f"Item with item_id not found: {event['item_id']}"

@@ -1,6 +1,6 @@
 """What happens when: responses and the one slot they compete for, cancels, the user's turns, and transcripts that come late."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
 from rtcore._formats import AudioFormat
@@ -45,19 +45,17 @@ class _Transcription:
             self.at += wait / 1_000_000
 
 
-class _Beside:
-    """A second answer to the turn of ``first``, if that still runs when it is due (B11)."""
+class _Later:
+    """One thing to do at a certain time."""
 
-    def __init__(self, flow: "Flow", first: Generation, after_s: float) -> None:
-        self.at = flow.state.now + after_s
+    def __init__(self, at: float, step: Callable[[], None]) -> None:
+        self.at = at
         self.finished = False
-        self._flow = flow
-        self._first = first
+        self._step = step
 
     def step(self) -> None:
         self.finished = True
-        if not self._first.finished and self._first.cut is None:
-            self._flow.answer_beside()
+        self._step()
 
 
 class Flow:
@@ -71,6 +69,7 @@ class Flow:
         self.running: list[Generation] = []
         """The conversation's responses that are not done: one, or several where they overlap. The latest holds the slot."""
         self._out_of_band: dict[str, Generation] = {}
+        state.later = self._later
         self.plans: list[ResponsePlan] = []
         # Each response has a stream of its own, and those of the conversation and the others are counted apart: what one
         # response is, scripted or drawn, shifts nothing of another.
@@ -156,12 +155,16 @@ class Flow:
             self.running.append(generation)
         self.tasks.append(generation)
         if plan.beside_ms is not None and not apart and len(self.running) == 1:
-            self.tasks.append(_Beside(self, generation, plan.think_s + plan.beside_ms / 1000))
+            self._later(plan.think_s + plan.beside_ms / 1000, lambda: self._answer_beside(generation))
 
-    def answer_beside(self) -> None:
-        """The server answers a turn once more, where it creates by itself at all."""
-        if not self.state.calm and self.state.turn_detection is not None and self._flag("create_response"):
+    def _answer_beside(self, first: Generation) -> None:
+        """The server answers a turn once more beside the first answer (B11), where it creates by itself at all."""
+        creates = self.state.turn_detection is not None and self._flag("create_response")
+        if creates and not self.state.calm and not first.finished and first.cut is None:
             self._start("turn", {}, None)
+
+    def _later(self, after_s: float, step: Callable[[], None]) -> None:
+        self.tasks.append(_Later(self.state.now + after_s, step))
 
     def _overlap(self) -> bool:
         """Two responses meet: do they run at once?"""

@@ -125,10 +125,16 @@ class PartPlan(Struct, frozen=True):
 
 
 class MessagePlan(Struct, frozen=True, tag="message"):
-    """One message item. ``phase`` is ``"commentary"``, ``"final_answer"`` or None (11.2)."""
+    """One message item. ``phase`` is ``"commentary"``, ``"final_answer"`` or None (11.2).
+
+    Fault: ``conversation.item.added`` comes ``announced_ms`` after ``output_item.added``, behind its audio or behind
+    ``response.done``; None: never. Until then the item has no place in the conversation, and a delete of it is refused (B03); a
+    truncate is not, because the model's audio is there.
+    """
 
     parts: tuple[PartPlan, ...] = (PartPlan(),)
     phase: str | None = None
+    announced_ms: int | None = 0
 
 
 class CallPlan(Struct, frozen=True, tag="call"):
@@ -208,7 +214,8 @@ class ServerOptions(Struct, frozen=True):
     the session's life and ``epoch_s`` the Unix time at ``now == 0``, for ``expires_at``. ``log`` keeps ``Server.log``.
 
     Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
-    ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part).
+    ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part),
+    ``late_announcement_per_mille`` (per message of the conversation, ``MessagePlan.announced_ms``).
     ``overlap_per_mille``: a second response of the conversation beside a running one, by ``ResponsePlan.beside_ms``, and wherever
     the server's automatic response meets a running or ending one, or a client's creation an automatic response that was not
     announced yet, instead of a refusal. ``reject_per_mille``: a valid ``response.create`` or ``conversation.item.create`` is
@@ -253,3 +260,4 @@ class ServerOptions(Struct, frozen=True):
     no_created_per_mille: int = 0
     empty_audio_per_mille: int = 0
     short_audio_per_mille: int = 0
+    late_announcement_per_mille: int = 0

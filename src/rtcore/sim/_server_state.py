@@ -3,7 +3,7 @@
 Requests, responses and turns change it through these methods alone; nothing here decides when something happens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from msgspec.json import encode
@@ -49,11 +49,15 @@ class State:
         self.out: list[bytes] = []
         self.items: dict[str, ServerItem] = {}
         self.order: dict[str, None] = {}
+        self.unannounced: dict[str, ServerItem] = {}
+        """Items being generated, or generated, that have no place in the conversation yet."""
         self.responses: dict[str, ServerResponse] = {}
         self.refusals: list[Refusal] = []
         self.log: list[LogEntry] | None = [] if options.log else None
         self.calls: dict[str, str] = {}
         self.used_starts: set[bytes] = set()
+        self.later: Callable[[float, Callable[[], None]], None] = _nobody
+        """Does something so many seconds from now; the flow sets it."""
         self.spoke = False
         self.generating = 0
         """Responses of the conversation that have begun and are not done."""
@@ -197,10 +201,28 @@ class State:
         if not item.out_of_band:
             self.emit("conversation.item.added", previous_item_id=item.previous_item_id, item=self.shape(item))
 
+    def hold_back(self, item: ServerItem) -> None:
+        """An item exists and is not announced yet."""
+        item.order, item.announced_at = -1, None
+        self.items[item.id] = self.unannounced[item.id] = item
+
+    def announce_late(self, item: ServerItem) -> None:
+        """It is now, and takes its place: at the end."""
+        del self.unannounced[item.id]
+        item.announced_at = self.now
+        self.add(item)
+        self.announce(item)
+        self.saw("late announcement")
+        if item.done_at is not None:
+            self._tell_done(item)
+
     def finish(self, item: ServerItem, status: str) -> bool:
-        """An item is final; tells whether the client was told by ``conversation.item.done``."""
+        """An item is final; tells whether the client was told by ``conversation.item.done`` (it is with a late announcement)."""
         item.status = status
         item.done_at = self.now
+        return item.id not in self.unannounced and self._tell_done(item)
+
+    def _tell_done(self, item: ServerItem) -> bool:
         if item.out_of_band or item.deleted or self.wire.preview:
             return False
         if item.origin == "response" and not self.rules.item_done:
@@ -225,6 +247,10 @@ class State:
             case _:
                 shaped |= item.output
         return self.wire.item(shaped)
+
+
+def _nobody(after_s: float, step: Callable[[], None]) -> None:
+    raise RuntimeError("nothing keeps the time of this state")
 
 
 def part_shape(part: ServerPart, *, audio: bool = False) -> Json:

@@ -116,9 +116,18 @@ class Telling:
             item.phase = out.plan.phase
         out.item = item
         self._response.item_ids.append(item.id)
-        state.add(item)
+        late = 0 if isinstance(out.plan, CallPlan) or item.out_of_band else out.plan.announced_ms
+        if late == 0:
+            state.add(item)
+            state.emit("response.output_item.added", **self._output(out), item=state.shape(item))
+            state.announce(item)
+            return
+        state.hold_back(item)
         state.emit("response.output_item.added", **self._output(out), item=state.shape(item))
-        state.announce(item)
+        if late is None:
+            self._saw("late announcement")
+        else:
+            state.later(late / 1000, lambda: state.announce_late(item))
 
     def open_part(self, out: Output, index: int) -> ServerPart:
         """Declare a content part, once."""

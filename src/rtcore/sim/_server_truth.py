@@ -96,7 +96,9 @@ class ServerItem(Struct, eq=False):
     """One item, for ever: deleted items stay here with ``deleted_at`` set.
 
     ``origin`` says who made it: ``"response"`` the model, ``"turn"`` committed user audio, ``"client"`` conversation.item.create.
-    ``order`` counts announcements. ``parts`` are the parts of a generated message; ``content`` is the content of the others.
+    ``order`` counts announcements; it is -1, and ``announced_at`` None, while the item has not been announced (late announcement)
+    and for ever where it never is: then it has no place in the conversation. ``parts`` are the parts of a generated message;
+    ``content`` is the content of the others.
     """
 
     id: str
@@ -104,7 +106,7 @@ class ServerItem(Struct, eq=False):
     role: str | None
     origin: Literal["response", "turn", "client"]
     order: int
-    announced_at: float
+    announced_at: float | None
     previous_item_id: str | None = None
     response_id: str | None = None
     output_index: int | None = None

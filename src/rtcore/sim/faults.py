@@ -58,6 +58,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("server", "malformed event", "an event that is no JSON, or lacks fields", ("B27", "C29")),
     Fault("server", "error without event_id", "an error does not say what it answers", ("C14", "F046", "F062")),
     Fault("server", "rejection", "a valid command is refused", ("B13", "C15", "F047", "F071")),
+    Fault("server", "late announcement", "an item's conversation.item.added comes late, or never", ("B03", "C05", "C25")),
     Fault("server", "reordered output_item.done", "items of a response are closed in another order", ("S07", "F106")),
     Fault("server", "missing response.created", "a response begins without saying so", ("C18", "F035")),
     Fault("server", "cascade before speech_started", "a barge-in's closing events come before its cause", ("C10", "F131")),

@@ -186,4 +186,3 @@ class _Connection:
 
 
 __all__ = ["Ear", "Played", "listen"]
-
