@@ -65,6 +65,7 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "server: malformed event": (Switch("server", "malformed_per_mille"),),
     "server: error without event_id": (Switch("rules", "error_event_id", "always"),),
     "server: rejection": (Switch("server", "reject_per_mille"),),
+    "server: late announcement": (Switch("server", "late_announcement_per_mille"),),
     "server: reordered output_item.done": (Switch("server", "reorder_per_mille"),),
     "server: missing response.created": (Switch("server", "no_created_per_mille"),),
     "server: cascade before speech_started": (Switch("rules", "cascade", "after_speech_started"),),

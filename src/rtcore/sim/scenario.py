@@ -394,6 +394,7 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
         no_created_per_mille=rate("missing response.created", 50, 300),
         empty_audio_per_mille=rate("empty audio", 50, 300),
         short_audio_per_mille=rate("fewer samples than announced", 50, 300),
+        late_announcement_per_mille=rate("late announcement", 50, 300),
     )
 
 
