@@ -50,7 +50,17 @@ from helpers.wire import (
     user_item,
 )
 
-from rtcore import ContextStale, Flush, OutOfBandAudio, RequestEnded, ResponseEnded, ResponseStarted, SessionClosed
+from rtcore import (
+    ContextStale,
+    Effect,
+    Flush,
+    OutOfBandAudio,
+    RequestEnded,
+    ResponseEnded,
+    ResponseStarted,
+    ServerError,
+    SessionClosed,
+)
 
 OOB = {"conversation": "none"}
 SERVER_INTERRUPTS_CLIENT_CREATES = {**SERVER_VAD, "create_response": False}
@@ -520,3 +530,75 @@ def test_a_change_of_who_creates_counts_from_its_acknowledgement() -> None:  # C
     scene = ready()
     scene.server(session_updated(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES))
     assert kinds(scene.server(speech_started(), turn("u1"))) == ["response.create"]
+
+
+# -- responses that nobody announced (facts 4.10) ------------------------------------------------------------------------
+
+
+def test_a_response_that_was_never_announced_names_its_request_at_its_end() -> None:  # facts 4.10, C18, invariant 2
+    scene = ready()  # the server creates too: until its end, it could be the server's own
+    scene.respond()
+    effects = scene.server(opened("m1"), audio("m1", 100), closing("m1"), done("r1", request=scene.request))
+    assert (outcomes(effects), kinds(scene.respond())) == ([(1, "done")], ["response.create"])
+
+
+def test_where_only_we_create_it_is_known_from_its_first_event() -> None:  # facts 4.10, B15, F035
+    scene = ready(turn_detection=CLIENT_VAD)
+    scene.server(created("r0", request=99), done("r0", request=99))  # this server echoes marks
+    scene.respond()
+    scene.interrupt()
+    effects = scene.server(opened("m1"), audio("m1", 100), closing("m1"), done("r1", "cancelled"))
+    assert (sounded(effects), sent(effects)[0], outcomes(effects)) == (b"", cancel("r1"), [(1, "cancelled")])
+
+
+def test_one_that_was_to_be_dead_is_cut_when_it_turns_out_to_be_ours() -> None:  # B15, facts 4.10
+    scene = ready()
+    scene.respond()
+    scene.interrupt()
+    scene.server(opened("m1"), audio("m1", 1000), closing("m1"))
+    effects = scene.at(0.1).server(done("r1", request=scene.request))
+    assert (Flush(1) in effects, kinds(effects)) == (True, [])
+
+
+# -- answers of ours that are refused ------------------------------------------------------------------------------------
+
+
+def _asked(effects: list[Effect]) -> int:
+    return sum(event["type"] == "response.create" for event in sent(effects))
+
+
+def test_an_answer_that_the_server_refuses_for_now_is_asked_for_again() -> None:  # F047, F061, F146, invariant 15
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    first = scene.server(speech_started(), turn("u1"))
+    refused = scene.server(error("server_error", "The server had an error.", event_id=event_id(first, "response.create")))
+    assert (kinds(refused), [e.problem.code for e in told(refused, ServerError)]) == ([], ["server_error"])
+    again = scene.at(1.0).tick()
+    later = scene.server(created("r1", request=int(sent(again)[0]["response"]["metadata"]["rtcore_request"])), done("r1"))
+    assert (kinds(again), kinds(later + scene.at(30.0).tick())) == (["response.create"], [])
+
+
+def test_it_is_not_asked_for_for_ever() -> None:  # F091
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    effects = scene.server(speech_started(), turn("u1"))
+    for second in range(1, 60):
+        if "response.create" in kinds(effects):
+            scene.server(error("rate_limit_exceeded", "Wait.", event_id=event_id(effects, "response.create")))
+        effects = scene.at(float(second)).tick()
+    assert _asked(scene.log) == 4
+
+
+def test_a_person_who_speaks_again_is_answered_instead() -> None:  # C16, F060
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    first = scene.server(speech_started(), turn("u1"))
+    scene.server(error("server_error", "No.", event_id=event_id(first, "response.create")))
+    scene.at(0.5).server(speech_started("u2"))
+    held = scene.at(3.0).tick()
+    assert (kinds(held), kinds(scene.server(turn("u2", previous="u1")))) == ([], ["response.create"])
+
+
+def test_an_interruption_by_the_program_ends_the_attempts() -> None:  # C12, F064
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    first = scene.server(speech_started(), turn("u1"))
+    scene.server(error("server_error", "No.", event_id=event_id(first, "response.create")))
+    scene.interrupt()
+    assert kinds(scene.at(9.0).tick()) == []

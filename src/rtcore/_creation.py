@@ -75,6 +75,10 @@ def check_item(item: Mapping[str, object], dialect: Dialect) -> dict[str, Any]:
     return body
 
 
+_TRIES = 3
+"""How often an answer of ours that the server refuses for a passing reason is asked for again."""
+_AGAIN_S = 1.0
+"""How long after the first refusal; twice as long after each further one."""
 _KEPT = 64
 """Orders that were given up and are known again if their response shows itself."""
 
@@ -126,6 +130,8 @@ class Creation:
         self._foreign = False
         self._turn_due = False
         self._tools_due = False
+        self._refused: list[Order] = []
+        self._tries = 0
         self._echoes = False
 
     # -- asking ------------------------------------------------------------------------------------------------------------------
@@ -241,8 +247,10 @@ class Creation:
             return None
         return {key: value for key, value in metadata.items() if key != _METADATA and isinstance(value, str)} or None
 
-    def claim(self, metadata: dict[str, Any] | None, *, conversation_known: bool) -> Claim:
-        """Whose response was announced: by our mark in its metadata; by order only from a server that never echoed one."""
+    def claim(self, metadata: dict[str, Any] | None, *, announced: bool, conversation_known: bool) -> Claim:
+        """Whose response this is: by our mark in its metadata; by order only from a server that never echoed one, or where the
+        response shows itself without having been announced (facts 4.10).
+        """
         core = self._core
         number = _number(metadata)
         order: Order | None = None
@@ -252,7 +260,7 @@ class Creation:
                 order = self._reserved
             else:
                 order = self._side.pop(number, None) or self._expired.pop(number, None) or self._unqueue(number)
-        elif not self._echoes and metadata is None:
+        elif metadata is None and not (announced and self._echoes):
             # Where the server creates too, a response without the mark is its own; else the order tells.
             if self._reserved is not None and not core.acknowledged.server_creates:
                 order = self._reserved
@@ -294,12 +302,26 @@ class Creation:
             return
         self._slot_shown()
         if not response.dead:
+            self._forget_refused()
             self._turn_due = False
             self._tools_due = self._tools_due and not self._core.tools.outputs_seen
         if doubtful:
             self._core.turns.server_could_not_answer()
         else:
             self._core.turns.answered()
+
+    def named_at_last(self, response: Response, metadata: dict[str, Any] | None) -> None:
+        """A response that was never announced says at its end whose it is (facts 4.10): our request settles with it."""
+        number = _number(metadata)
+        order = self._side.pop(number, None) if number is not None else None
+        if self._reserved is not None and self._reserved.number == number:
+            order, self._reserved = self._reserved, None
+        if order is None:
+            return
+        self._core.requests.take_first("response", str(order.number))
+        response.request = order.request or None
+        if order.dead and not response.dead:
+            self._core.interruption.barge_in("program", response.id)
 
     def stale(self, response: Response) -> None:
         """The server created this response before our edits were acknowledged (DESIGN 3)."""
@@ -392,9 +414,27 @@ class Creation:
                 order.due = core.now + core.config.timeouts.queue_ms / 1000
                 core.timers.set_earlier("turn of a request", order.due)
                 self._queue.appendleft(order)
+        elif (order.for_turn or order.for_tools) and problem.retryable and self._tries < _TRIES:
+            # Nobody else would ask for it again: the user waits for an answer.
+            self._tries += 1
+            self._refused.append(order)
+            core.timers.set("answer that was refused", core.now + _AGAIN_S * 2 ** (self._tries - 1))
         else:
             core.requests.end(order.request, "failed", problem=problem)
         self.pump()
+
+    def try_again(self) -> None:
+        """An answer of ours that was refused is due once more."""
+        for order in self._refused:
+            self._turn_due |= order.for_turn
+            self._tools_due |= order.for_tools
+        self._refused.clear()
+        self.pump()
+
+    def _forget_refused(self) -> None:
+        self._tries = 0
+        self._refused.clear()
+        self._core.timers.cancel("answer that was refused")
 
     def slot_is_taken(self) -> None:
         """An active-response refusal, of whatever: a response holds the slot, though its ``response.created`` may still be on the
@@ -448,6 +488,7 @@ class Creation:
             self._reserved.dead = True
         if all_queued:
             self._turn_due = self._tools_due = False
+            self._forget_refused()
             for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:
                 self._queue.remove(order)
                 core.requests.end(order.request, "cancelled")

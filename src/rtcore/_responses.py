@@ -222,7 +222,9 @@ class Responses:
     def _adopt(self, response_id: str, body: ResponseBody | None) -> Response:
         core = self._core
         metadata = body.metadata if body is not None and isinstance(body.metadata, dict) else None
-        claim = core.creation.claim(metadata, conversation_known=body is not None and body.conversation_id is not None)
+        claim = core.creation.claim(
+            metadata, announced=body is not None, conversation_known=body is not None and body.conversation_id is not None
+        )
         out_of_band = claim.out_of_band or (body is not None and body.conversation_id is None)
         audible = not out_of_band or (claim.ours and claim.audible)
         response = Response(response_id, request=claim.request, out_of_band=out_of_band, audible=audible)
@@ -257,6 +259,8 @@ class Responses:
             core.interruption.server_cancelled(response)
         response.done = True
         response.completed = status == "completed"
+        if response.request is None:
+            core.creation.named_at_last(response, body.metadata if isinstance(body.metadata, dict) else None)
         for shown in output_items(body):
             item = response.items.get(shown.id)
             if item is not None:

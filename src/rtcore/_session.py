@@ -632,6 +632,7 @@ class Session:
 
 _TIMERS: dict[str, Callable[[Core], None]] = {
     "acknowledgement of the session": lambda core: core.lifecycle.not_acknowledged(),
+    "answer that was refused": lambda core: core.creation.try_again(),
     "answer to a command": lambda core: core.lifecycle.overdue(),
     "answer to a flush": lambda core: core.interruption.flush_overdue(),
     "delete of an unheard item": lambda core: core.interruption.pump_deletes(),
