@@ -7,6 +7,7 @@ from helpers.scene import Scene, kinds, outcomes, ready, sent, sounded, spoken, 
 from helpers.wire import (
     SERVER_VAD,
     Event,
+    Script,
     announce,
     arguments,
     audio,
@@ -212,3 +213,28 @@ def test_a_running_response_is_not_cancelled_for_a_result() -> None:  # F059
     scene = spoken(message("m1", 500), call("c1", index=1, previous="m1"))
     scene.server(created("r2"), opened("m2", r="r2"), audio("m2", 500, r="r2"))
     assert kinds(scene.tool_result("c1", "sunny")) == ["conversation.item.create"]
+
+
+def test_a_call_that_is_deleted_no_longer_holds_up_the_answer_to_the_others() -> None:  # C26, F065
+    scene = ready()
+    scene.server(created("r1"), call("c1"), call("c2", index=1), done("r1"))
+    scene.tool_result("c1", "yes")
+    scene.server(item_announced_output(scene))
+    held = scene.delete_item("f_c2")
+    effects = scene.server(deleted("f_c2"))
+    assert (kinds(held), kinds(effects)) == (["conversation.item.delete"], ["response.create"])
+
+
+def item_announced_output(scene: Scene) -> Script:
+    """The server has the output that was sent last."""
+    item = next(event["item"] for event in reversed(sent(scene.log)) if event["type"] == "conversation.item.create")
+    return announce(item["id"], item)
+
+
+def test_a_call_of_an_out_of_band_response_is_forgotten_when_it_is_answered() -> None:  # invariant 13
+    scene = ready()
+    scene.respond({"conversation": "none"})
+    scene.server(created("r1", request=scene.request, in_band=False), call("c1"), done("r1", in_band=False))
+    scene.tool_result("c1", "yes")
+    with pytest.raises(LocalProtocolError, match="not an open call"):
+        scene.tool_result("c1", "again")

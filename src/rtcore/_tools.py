@@ -76,6 +76,9 @@ class Tools:
         for call_id, call in list(self._calls.items()):
             if call.item.id == item_id and call.state == "open":
                 del self._calls[call_id]
+                # It may have been the last that its batch was waiting for.
+                self._batch(call.response)
+                self._forget(call.response)
 
     def answer(self, call_id: str, output: str, *, respond: bool, request: int) -> None:
         """Send a call's output. It is pinned: nothing holds it up, and no interruption takes it back (F064)."""
@@ -87,6 +90,7 @@ class Tools:
             call.state = "answered"
             core.requests.end(request, "done")
             self._batch(call.response)
+            self._forget(call.response)
             return
         item_id = core.requests.item_id()
         self._outputs[item_id] = call_id
