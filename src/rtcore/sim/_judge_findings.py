@@ -203,7 +203,7 @@ class Findings:
         earlier = self._earlier_ms(part)
         if end > received or end > most + self._tolerance_ms:
             own = end - earlier
-            if earlier and least - self._tolerance_ms <= own <= most + self._tolerance_ms:
+            if earlier and max(1, least - self._tolerance_ms) <= own <= most + self._tolerance_ms:
                 text = f"told {end} ms; {earlier} ms of that are the audio before it, its own position is {own} ms"
                 find("cumulative position", text)
             elif end > received:

@@ -102,9 +102,10 @@ class Judge:
 
     def _past(self, part: Part) -> bool:
         known = part.positions[-1][1] if part.positions else 0
-        if known >= part.samples and part.done_at is not None:
-            return True
         response = part.item.response
+        later = any(each.order > part.order for each in self._tape.parts)
+        if known >= part.samples and (later or part.done_at is not None):
+            return True
         ended = response is not None and response.status == "cancelled"
         return ended and any(each.item.response is not response and each.order > part.order for each in self._tape.parts)
 
