@@ -1,14 +1,18 @@
 """A recording is a session's inputs, and runs again bit for bit (C30, invariant 14)."""
 
 import inspect
+import tomllib
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rtcore import Clock, Config, Effect, LocalProtocolError, Session
-from rtcore.recording import FORMAT, Keep, RecordedSession, Recording, RecordingError, read, replay
+from rtcore.recording import FORMAT, RTCORE, Keep, RecordedSession, Recording, RecordingError, read, replay
 from rtcore.sim import World, WorldResult
 from rtcore.sim.sabotage import SABOTAGED
 
@@ -198,6 +202,37 @@ def test_what_cannot_be_written_down_ends_the_recording_and_not_the_session() ->
     session.finish()
     recording = read(lines)
     assert (len(recording.inputs), recording.stopped) == (1, "the arguments of tool_result() cannot be written down")
+
+
+def test_the_version_that_records_is_the_project_s() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == RTCORE
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_whatever_make_a_reader_fail_in_another_way(whole: list[bytes], data: st.DataObject) -> None:
+    """A file from elsewhere: read and replayed, or refused with its line, and nothing else."""
+    lines = list(whole[:30])
+    for _ in range(data.draw(st.integers(1, 3))):
+        number = data.draw(st.integers(0, len(lines) - 1))
+        line = lines[number]
+        at = data.draw(st.integers(0, len(line)))
+        lines[number] = line[:at] + data.draw(st.binary(max_size=3)) + line[at + data.draw(st.integers(0, 12)) :]
+    try:
+        replay(read(lines, partial=True))
+    except RecordingError as error:
+        assert 0 <= error.line <= len(lines)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("config", {"playout": {"lead_ms": -1}}), ("config", {"nonsense": 1}), ("clock", {"report_ms": "x"}), ("seed", "seven")],
+)
+def test_a_header_that_cannot_be_used_is_named(whole: list[bytes], field: str, value: object) -> None:
+    header = msgspec.json.decode(whole[0]) | {field: value}
+    with pytest.raises(RecordingError, match=r"line 1: the (header|configuration)"):
+        replay(read([msgspec.json.encode(header) + b"\n", *whole[1:]]))
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------------------

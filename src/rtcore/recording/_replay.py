@@ -66,10 +66,14 @@ class Replay(Struct, frozen=True):
 
 
 class Observed:
-    """A session whose outcomes are compared. Remembers the deadline, so that a change of it is an outcome too."""
+    """A session whose outcomes are compared. Remembers the deadline, so that a change of it is an outcome too.
 
-    def __init__(self, session: Session) -> None:
+    Without ``digests`` outcomes are compared by their words alone.
+    """
+
+    def __init__(self, session: Session, *, digests: bool = True) -> None:
         self.session = session
+        self._digests = digests
         self._due: Deadline | None = None
 
     def feed(self, do: str, given: dict[str, Any], now: float) -> Outcome:
@@ -91,7 +95,8 @@ class Observed:
             what = (f"request {request}", *what)
         if changed:
             what = (*what, waiting(due))
-        return Outcome(effects, digest(effects, request, _due_text(due) if changed else None), what, raised)
+        found = digest(effects, request, _due_text(due) if changed else None) if self._digests else ""
+        return Outcome(effects, found, what, raised)
 
 
 def _due_text(due: Deadline | None) -> str:

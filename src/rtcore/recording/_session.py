@@ -7,7 +7,7 @@ an input at which the two do not do the same is marked.
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -53,7 +53,7 @@ class RecordedSession(Session):
         clock = clock if clock is not None else Clock()
         keep = keep if keep is not None else Keep()
         self._privacy = Privacy(config, keep)
-        self._inner = Observed(factory(config, clock=clock, seed=seed))
+        self._inner = Observed(factory(config, clock=clock, seed=seed), digests=False)
         header = Header(FORMAT, RTCORE, self._privacy.config(config), clock, seed, keep.left_out, world)
         self._second = Observed(factory(header.configuration(), clock=clock, seed=seed))
         self._sink = sink
@@ -272,7 +272,7 @@ class RecordedSession(Session):
         unlike = None
         if (second.what, second.raised) != (outcome.what, outcome.raised):
             unlike = tuple(each.partition("(")[0] for each in outcome.what)
-        line = Input(now if isfinite(now) else repr(now), do, arguments, second.out, second.what, second.raised, unlike)
+        line = Input(_at(now), do, arguments, second.out, second.what, second.raised, unlike)
         self._count += 1
         self._sink(encode_line(line))
 
@@ -280,6 +280,12 @@ class RecordedSession(Session):
         """What the program gave, as JSON data without what is not kept."""
         plain = msgspec.json.decode(msgspec.json.encode(value, enc_hook=_options))
         return self._privacy.value(plain, name, self.input_format.type)
+
+
+def _at(now: float) -> float | Literal["nan", "inf", "-inf"]:
+    if isfinite(now):
+        return now
+    return "nan" if isnan(now) else "inf" if now > 0 else "-inf"
 
 
 def _options(value: object) -> object:

@@ -157,7 +157,10 @@ def _voices(world: RecordedWorld) -> tuple[Voice, ...]:
 
 def _again(world: RecordedWorld, scenario: Scenario | None = None) -> WorldResult:
     _factory(world)
-    return run_again(world, _voices(world), scenario=scenario)
+    try:
+        return run_again(world, _voices(world), scenario=scenario)
+    except (ValueError, TypeError) as error:
+        raise _Unusable(f"its world cannot be run: {error}") from None
 
 
 def _world(world: RecordedWorld, found: dict[str, Any], say: Callable[..., None]) -> int:
