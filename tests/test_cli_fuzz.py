@@ -161,6 +161,19 @@ def test_ctrl_c_prints_what_was_done_so_far(capsys: pytest.CaptureFixture[str], 
     assert status == 130 and json.loads(out)["complete"] is False
 
 
+def test_failing_worlds_are_recorded_and_replay(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["--interruptions", "5", "--jobs", "1", "--sabotage", "no deletes", "--failures", str(tmp_path / "new")]
+    status, out, _ = _run(capsys, *words)
+    command = next(line for line in out.splitlines() if line.startswith("Recorded: ")).removeprefix("Recorded: ")
+
+    assert status == 1 and command == f"rtcore replay {tmp_path / 'new' / 'world-0.jsonl.gz'}"
+    main(shlex.split(command)[1:])
+    assert "invariant 5" in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    status, _, err = _run(capsys, *words[:-1], str(tmp_path / "file"))
+    assert status == 2 and err.startswith("rtcore fuzz: cannot write ")
+
+
 def test_a_closed_pipe_is_no_traceback() -> None:
     command = [sys.executable, "-m", "rtcore_adapters.cli", "fuzz", "--world", "11"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

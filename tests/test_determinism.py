@@ -10,9 +10,13 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import rtcore
+import rtcore_adapters
 
 COMMAND = ["-m", "rtcore_adapters.cli", "fuzz", "--interruptions", "60", "--seed", "40", "--jobs", "1", "--json"]
 FIGURES = (
@@ -23,7 +27,8 @@ FIGURES = (
 
 
 def _environment(hash_seed: str) -> dict[str, str]:
-    path = os.pathsep.join(os.path.abspath(each) for each in sys.path if "site-packages" not in each and each)
+    # These sources and nothing else of this interpreter's: another version has its own library and dependencies.
+    path = os.pathsep.join(str(Path(package.__file__ or "").parent.parent) for package in (rtcore, rtcore_adapters))
     return os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": hash_seed}
 
 

@@ -36,7 +36,7 @@ INTERRUPTIONS = 2000
 
 def run(options: argparse.Namespace) -> int:
     """0 where both held, 1 where something did not, 130 and 143 where a signal ended it. Raises ``StoreError``."""
-    for name in ("policy", "save", "resume", "world", "sabotage"):
+    for name in ("policy", "save", "resume", "world", "sabotage", "failures"):
         if getattr(options, name) is not None:
             raise StoreError(f"--{name} does not go with --compare: its two sides are policies or saved results")
     if options.html is not None:

@@ -17,6 +17,7 @@ from rtcore_adapters.cli import _compared
 from rtcore_adapters.cli._arguments import minutes, policy, seed, whole_above_zero, world
 from rtcore_adapters.cli._campaign import Campaign, Goal, Saving
 from rtcore_adapters.cli._drive import drive
+from rtcore_adapters.cli._failing import record_failures
 from rtcore_adapters.cli._judgement import campaign_problems, not_reached, replay_command, world_problems
 from rtcore_adapters.cli._objects import SHOWN, campaign_object
 from rtcore_adapters.cli._output import with_output
@@ -51,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     option("--resume", type=Path, metavar="FILE", help="go on with the campaign in this file, and save into it again")
     option("--json", action="store_true", help="print one JSON object and nothing else")
     option("--html", type=Path, metavar="FILE", help="write a page with plots, too")
+    option("--failures", type=Path, metavar="DIR", help="record the first worlds that break an invariant, for rtcore replay")
     option(
         "--sabotage",
         type=_sabotage,
@@ -92,6 +94,7 @@ def _campaign(options: argparse.Namespace) -> int:
     _tell(campaign, result, problems, goal, options, path, status)
     if options.html is not None:
         write_page(options.html, campaign_page(campaign, result, problems))
+    _record(campaign, result, options)
     return status or int(bool(problems))
 
 
@@ -114,6 +117,12 @@ def _tell(
         print(f"Ended early: {number(result.interruptions)}{wanted} interruptions.")
         print(f"Go on with: rtcore fuzz --resume {path}\n" if path is not None else "")
     _print(campaign, result, problems, timed=True)
+
+
+def _record(campaign: Campaign, result: CampaignResult, options: argparse.Namespace) -> None:
+    if options.failures is not None:
+        for command in record_failures(options.failures, campaign, result):
+            print(f"Recorded: {command}", file=sys.stderr if options.json else sys.stdout)
 
 
 def _begun(options: argparse.Namespace) -> tuple[Campaign, Goal]:
@@ -161,6 +170,7 @@ def _replay(options: argparse.Namespace) -> int:
     problems = world_problems(result, policy=rules, sabotage=options.sabotage)
     if options.json:
         print(json.dumps(campaign_object(campaign, result) | {"settings": world.settings, "story": lines}))
+        _record(campaign, result, options)
         return int(bool(problems))
     print(f"World {world.seed}: {world.settings}\n")
     for line in lines:
@@ -168,6 +178,7 @@ def _replay(options: argparse.Namespace) -> int:
     print()
     # Without the speed of this machine: the same seed prints the same bytes.
     _print(campaign, result, problems, timed=False)
+    _record(campaign, result, options)
     return int(bool(problems))
 
 
