@@ -602,3 +602,12 @@ def test_an_interruption_by_the_program_ends_the_attempts() -> None:  # C12, F06
     scene.server(error("server_error", "No.", event_id=event_id(first, "response.create")))
     scene.interrupt()
     assert kinds(scene.at(9.0).tick()) == []
+
+
+def test_an_interruption_kills_a_request_whose_refusal_may_not_have_been_its_own() -> None:  # B15, F035, F046
+    scene = ready()
+    scene.respond()
+    scene.server(active_response())  # without our event_id: it was the server's own creation that was refused
+    effects = scene.server(speech_started("u1"))
+    late = scene.server(created("r1", request=scene.request), opened("m1"), audio("m1", 500))
+    assert (sent(late), sounded(late), outcomes(effects)) == ([cancel("r1")], b"", [(1, "cancelled")])

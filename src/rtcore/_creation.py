@@ -486,6 +486,14 @@ class Creation:
         core = self._core
         if self._reserved is not None:
             self._reserved.dead = True
+        for order in self._expired.values():
+            order.dead = True
+        for order in [o for o in self._queue if o.doubtful]:
+            # Perhaps it was not ours that was refused, and it runs already.
+            self._queue.remove(order)
+            order.dead = True
+            self._keep(order)
+            core.requests.end(order.request, "cancelled")
         if all_queued:
             self._turn_due = self._tools_due = False
             self._forget_refused()
