@@ -72,6 +72,8 @@ def policy_options(header: Header, policy: Policy) -> tuple[Config, SpeakerOptio
         answer_ms=(0, 0),
         instant_per_mille=1000,
         pause=clock.pause,
+        reports="all" if clock.reports else "answers only",
+        marks_ms=clock.answer_ms,
         flush_latency_ms=clock.flush_latency_ms,
     )
     given = {name: getattr(options, name) for name in options.__struct_fields__}

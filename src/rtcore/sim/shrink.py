@@ -72,7 +72,9 @@ class Size(Struct, frozen=True):
     settings: int
 
     def __str__(self) -> str:
-        return f"{self.turns} interruptions, {self.answers} planned answers, {self.settings} settings that are not the simplest"
+        counts = [(self.turns, "interruption"), (self.answers, "planned answer"), (self.settings, "setting")]
+        told = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for count, name in counts)
+        return f"{told} that {'are' if self.settings != 1 else 'is'} not the simplest"
 
 
 class Shrunk(Struct, frozen=True):
