@@ -247,9 +247,10 @@ def test_what_the_server_closes_is_closed_for_the_client() -> None:
 
 
 def test_the_command_judges_a_client_that_it_starts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    options = ["--listen", "0", "--http", "0", "--interruptions", "1", "--say", "900", "--say", "300", "--interrupt-at", "200"]
-    html = tmp_path / "verdict.html"
-    assert rtcore(["audit", *options, "--json", "--html", str(html), "--", sys.executable, str(OWN)]) == CLEAN
+    options = ["--listen", "0", "--interruptions", "1", "--say", "900", "--say", "300", "--interrupt-at", "200", "--json"]
+    html, wav = tmp_path / "verdict.html", tmp_path / "heard.wav"
+    options += ["--html", str(html), "--wav", str(wav)]
+    assert rtcore(["audit", *options, "--", sys.executable, str(OWN), str(wav)]) == CLEAN
     out, _ = capfd.readouterr()
     (verdict,) = msgspec.json.decode(out, type=dict[str, list[AuditVerdict]])["sessions"]
     assert verdict.clean

@@ -10,7 +10,7 @@ import time
 from urllib.parse import urlsplit
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, function_tool
+from livekit.agents import Agent, AgentSession, APIConnectionError, ErrorEvent, function_tool
 from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities
 from livekit.plugins.openai.realtime import RealtimeModel
 from openai.types.beta.realtime.session import TurnDetection
@@ -103,8 +103,13 @@ async def main() -> None:
     session.input.audio = Silence(label="silence")
     over = asyncio.Event()
     session.on("close", lambda event: over.set())
-    # The audit hangs up when it is over; the library would connect again.
-    session.on("error", lambda event: over.set())
+
+    def failed(event: ErrorEvent) -> None:
+        # The audit hangs up when it is over; the library would connect again.
+        if isinstance(getattr(event.error, "error", None), APIConnectionError):
+            over.set()
+
+    session.on("error", failed)
     sounding = asyncio.create_task(output.speaker.run())
     try:
         await session.start(Assistant(), record=False)

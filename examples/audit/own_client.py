@@ -1,11 +1,13 @@
 """rtcore itself, judged: ``rtcore audit --http 0 -- python examples/audit/own_client.py``.
 
 The conversation is an ordinary one. The speaker is a virtual one that keeps what became audible; a task posts it to the audit,
-every tenth of a second, silences included. Without RTCORE_PLAYED nothing is posted, and the messages alone are judged.
+every tenth of a second, silences included. Without RTCORE_PLAYED nothing is posted, and the messages alone are judged. Given a
+file's name, the sound is recorded there, for ``rtcore audit --wav FILE``.
 """
 
 import asyncio
 import os
+import sys
 import time
 import urllib.request
 from contextlib import suppress
@@ -13,7 +15,7 @@ from contextlib import suppress
 from rtcore import Config
 from rtcore.config import Connection, FunctionTool, SessionOptions
 from rtcore_adapters.asyncio import ConnectionFailed, connect
-from rtcore_adapters.audio import VirtualSpeaker
+from rtcore_adapters.audio import VirtualSpeaker, WavSpeaker
 
 
 def post(url: str, pcm: bytes, at: float) -> None:
@@ -42,7 +44,7 @@ async def weather(**arguments: object) -> str:
 
 async def main() -> None:
     """Talk until the audit hangs up."""
-    speaker = VirtualSpeaker()
+    speaker = WavSpeaker(sys.argv[1], record=True) if len(sys.argv) > 1 else VirtualSpeaker()
     session = SessionOptions(tools=(FunctionTool(name="weather", description="The weather at a place."),))
     config = Config(connection=Connection(url=os.environ["RTCORE_URL"]), session=session)
     posting = asyncio.create_task(report(speaker, url)) if (url := os.environ.get("RTCORE_PLAYED")) else None
