@@ -70,7 +70,7 @@ class Aimer:
         if response is None:
             return SERVER
         if kind == HEARD:
-            return Aim(now + turn.delay * 3 * MILLISECOND) if self.begun and world.idle() else ANYTHING
+            return Aim(now + turn.delay * MILLISECOND) if self.begun and world.idle() else ANYTHING
         if kind == "during a function call":
             return self._at_call(turn, response)
         if kind == "after all audio arrived":

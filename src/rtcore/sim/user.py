@@ -120,12 +120,23 @@ class User:
             self._turn = draw_aim(self._others, self._world.scenario.kinds, self._turn.seed)
             aimed = self._aimer.aim(self._turn)
         if aimed == NEVER:
-            self._turn = _as_kind(self._turn, HEARD)
+            # What is left of the answer, or the time after it.
+            kind: Kind = "after all audio arrived" if self._world.speaker.pending else HEARD
+            self._turn = _as_kind(self._turn, kind)
             aimed = self._aimer.aim(self._turn)
         if isinstance(aimed, Aim):
             self._aim_at = aimed
         else:
             self.wants = aimed
+
+    def stranded(self) -> bool:
+        """Nothing goes on any more, and it waits for a moment that will not come: it interrupts the silence instead."""
+        waits = self._waiting and self._aim_at is None and not self._steps and self._turn is not None
+        if not waits or self._turn is None or (self._open and self._aimer.answer() is None):
+            return False
+        self._turn = _as_kind(self._turn, HEARD)
+        self._aim_at = Aim(self._world.now + self._turn.delay * MILLISECOND)
+        return True
 
     def notices(self, notice: Notice) -> None:
         """What the program hears."""
@@ -188,7 +199,7 @@ class User:
             self._speak_into_microphone(rng.between(8, 30))
         elif world.scenario.detects:
             world.user_speech("started")
-            self._after(rng.between(100, 900), self._stop_talking)
+            self._after(rng.between(60, 500), self._stop_talking)
         else:
             self._push_to_talk()
 
@@ -318,7 +329,7 @@ class User:
             return
         if kind in ("interrupt() by the program", "interrupt() before the response"):
             world.interrupt()
-            self._after(rng.between(0, 600), self._speak_up)
+            self._after(rng.between(0, 300), self._speak_up)
             return
         if kind == "manual turn":
             world.interrupt()
@@ -332,7 +343,7 @@ class User:
         if kind == "local detector" or not world.scenario.detects:
             world.local_speech("started")
             if world.scenario.microphone or not world.scenario.detects or rng.chance(300):
-                self._after(rng.between(0, 600), self._speak_up)
+                self._after(rng.between(0, 300), self._speak_up)
                 return
             self._after(rng.between(0, 150), lambda: world.user_speech("started"))
         elif world.scenario.microphone:
@@ -343,7 +354,7 @@ class User:
         if kind == "twice within 100 ms":
             self._after(rng.between(10, 45), lambda: world.user_speech("stopped"))
             self._after(rng.between(10, 45), lambda: world.user_speech("started"))
-        self._after(_mute_ms(kind, rng) or rng.between(*_TALKS_MS.get(kind, (80, 1200))), self._stop_talking)
+        self._after(_mute_ms(kind, rng) or rng.between(*_TALKS_MS.get(kind, (60, 600))), self._stop_talking)
 
     def _press_twice(self) -> None:
         """Push-to-talk, and at once again: the first turn is too short, or its answer is wanted no more (F123, F125)."""
@@ -372,9 +383,9 @@ class User:
 _TALKS_MS: dict[Kind, tuple[int, int]] = {
     "cough": (50, 150),
     "backchannel": (150, 450),
-    "while a truncate is in flight": (300, 1200),
+    "while a truncate is in flight": (300, 900),
 }
-"""How long the user speaks; between 80 and 1200 ms where nothing else is said."""
+"""How long the user speaks; between 60 and 600 ms where nothing else is said."""
 
 
 def _mute_ms(kind: Kind, rng: Rng) -> int:

@@ -223,6 +223,8 @@ class World:
             if best > self.now:
                 same = 0
                 if best >= self.now + MILLISECOND and self.idle():
+                    if user.stranded():
+                        continue
                     self._idle += best - self.now
                 self.now = best
             else:
@@ -253,6 +255,7 @@ class World:
                 self.auditor.replayed(self.session.receive(0, payload, now=self.seconds))
 
     def _run_up(self) -> None:
+        self._changed |= NEWS
         for payload in self._up.arrivals(self.now):
             message = self.auditor.server_receives(self.now)
             if self.story is not None:
@@ -262,6 +265,7 @@ class World:
             self.auditor.server_received(message if message.type != "input_audio_buffer.append" else None)
 
     def _run_agenda(self) -> None:
+        self._changed |= NEWS
         _, _, step = heappop(self._agenda)
         step()
 
