@@ -58,7 +58,8 @@ def test_the_server_is_told_the_very_millisecond_wherever_the_clock_answers(camp
 
 def test_old_sound_ends_with_what_the_device_held(campaign: CampaignResult) -> None:
     silence = campaign.silence_after_barge_in_ms
-    assert silence.count >= campaign.interruptions * 99 // 100  # one that the next overtakes is told to nobody
+    # One that the next overtakes is told to nobody, and one that the policy ignores silences nothing.
+    assert silence.count >= campaign.interruptions * 90 // 100
     assert silence.max <= 500 + 20 + 1  # the largest device buffer and a block
 
 
@@ -71,7 +72,9 @@ def test_every_kind_of_interruption_and_every_situation_comes_up(campaign: Campa
 
 
 def test_only_excused_errors_come_from_the_server(campaign: CampaignResult) -> None:  # invariant 9
-    assert set(campaign.server_errors) <= {"response_cancel_not_active", "conversation_already_has_active_response"}
+    races = {"response_cancel_not_active", "conversation_already_has_active_response"}
+    faults = {"server_error", "rate_limit_exceeded", "session_expired"}  # "server: rejection", "server: session end"
+    assert set(campaign.server_errors) <= races | faults
 
 
 def test_the_same_seed_is_the_same_world_to_the_bit() -> None:  # C30, invariant 14

@@ -7,7 +7,7 @@ they come together.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from rtcore._notices import ToolCalled
+from rtcore._notices import Problem, ToolCalled
 from rtcore.sim._rng import Rng
 from rtcore.sim.speaker import MILLISECOND
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MUCH_LATER_MS = (15_000, 40_000)
 """How long a function takes that nobody waits for any more."""
+_AGAIN_MS = 300
+"""How long the program waits before it asks again."""
 _ERRORS: tuple[object, ...] = (
     {"error": "not found"},
     "",
@@ -72,6 +74,18 @@ class Program:
         self._open.discard(call_id)
         self._answered.append(call_id)
         self._world.issue(lambda session, now: session.tool_result(call_id, output, now=now), "tool_result")
+
+    # -- asking again --------------------------------------------------------------------------------------------------------
+
+    def failed(self, problem: Problem | None) -> None:
+        """Something that was asked for was refused: if it can be tried again, and the user still waits, it asks again."""
+        if problem is not None and problem.retryable:
+            self._world.at(self._world.now + _AGAIN_MS * MILLISECOND, self._ask_again)
+
+    def _ask_again(self) -> None:
+        world = self._world
+        if world.user.unanswered and not world.user.done and not world.speaker.lost:
+            world.respond()
 
     # -- beside a turn -------------------------------------------------------------------------------------------------------
 
@@ -191,6 +205,8 @@ class Program:
         else:
             world.speaker.restore(now=world.now)
         world.do(lambda session, now: session.device(state, now=now))
+        if state == "ready":
+            self._world.at(world.now + _AGAIN_MS * MILLISECOND, self._ask_again)  # what the loss cut off
 
     # -- sound ---------------------------------------------------------------------------------------------------------------
 

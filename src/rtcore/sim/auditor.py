@@ -36,7 +36,6 @@ from rtcore.sim.speaker import MILLISECOND, Report, Speaker, SpeakerOptions
 PENDING_REASONS: dict[int, str] = {
     11: "the heard text is an estimate from the share of the audio until word times are known; its sample half is held",
     13: "the walk over a session's memory is not built yet",
-    15: "the calm phase at a world's end is not built yet",
 }
 """Invariants that this version does not hold in full, and why."""
 PENDING = tuple(PENDING_REASONS)

@@ -236,21 +236,17 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "user: silence": 250,
     "user: pressed twice": 500,
     "program: pauses": 300,
-    "network: cut mid-frame": 0,
-    "network: half-open": 0,
-    "server: empty audio": 0,
-    "server: malformed event": 0,
-    "server: missing response.created": 0,
-    "server: rejection": 0,
-    "server: session end": 0,
-    "speaker: device lost": 0,
-    "speaker: marks only": 0,
-    "speaker: no reports": 0,
-    "speaker: wrong answer": 0,
-    "user: hang-up": 0,
+    "network: cut mid-frame": 50,
+    "network: half-open": 30,
+    "server: session end": 40,
+    "speaker: device lost": 120,
+    "speaker: marks only": 60,
+    "speaker: no reports": 40,
+    "speaker: wrong answer": 60,
+    "user: hang-up": 60,
 }
 """In how many of 1000 worlds of the usual mood each fault exists."""
-_IGNORES = 0
+_IGNORES = 250
 """In how many of 1000 worlds where the server does not interrupt the core does not either (``interruption="ignore"``)."""
 
 
@@ -262,7 +258,8 @@ def _draw_session(
         detection = rng.choice(("server_vad", "server_vad", "server_vad", "semantic_vad"))
     context: Literal["auto", "exact"] = "exact" if rng.chance(250) else "auto"
     interrupts = not rng.chance(250)
-    creates = detection is not None and context == "auto" and (not rng.chance(250) if interrupts else rng.chance(300))
+    named = "server: error without event_id" not in faults
+    creates = detection is not None and context == "auto" and (not rng.chance(250) if interrupts else named and rng.chance(300))
     ignores = detection is not None and not interrupts and rng.chance(_IGNORES)
     interruptions = rng.between(10, 40)
     loss: Literal["cut mid-frame", "half-open", "session end"] | None = None
@@ -278,6 +275,8 @@ def _draw_session(
         return drawn if fault in faults else 0
 
     tools = "server: several function calls" in faults
+    leads = speaker.reports == "all" and not speaker.marks_ms  # a lead needs to know where the clock is
+    lead_ms = rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None
     return Scenario(
         interruptions=interruptions,
         kinds=weights(by_speech=detection is not None, faults=faults),
@@ -287,7 +286,7 @@ def _draw_session(
         context=context,
         interruption="ignore" if ignores else "cut",
         output=rng.choice(("audio/pcm",) * 7 + ("audio/pcmu", "audio/pcmu", "audio/pcma")),
-        lead_ms=rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None,
+        lead_ms=lead_ms if leads else None,
         tools=tools,
         tool_ms=rng.choice(((0, 20), (20, 1500), (500, 4000))),
         tool_error_per_mille=rate("program: failing tools", 100, 700) if tools else 0,
@@ -320,7 +319,7 @@ def _draw_network(rng: Rng, faults: set[str]) -> NetworkOptions:
         stall_per_mille=rng.between(2, 20) if "network: stall" in faults else 0,
         stall_ms=rng.choice(((100, 600), (100, 600), (1000, 5000))),
         slow_reader_kib=rng.choice((80, 120, 200, 400)) if "network: slow reader" in faults else 0,
-        stream="network: split" in faults,
+        stream="network: split" in faults or "network: cut mid-frame" in faults,
     )
 
 
@@ -348,7 +347,7 @@ def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
         reports="none" if "speaker: no reports" in faults else "all",
         late_pause_ms=rng.choice(((20, 60), (20, 300))) if "speaker: late pause" in faults else (0, 0),
         hold_tail=rng.chance(250),
-        pause="speaker: no pause" not in faults,
+        pause="speaker: no pause" not in faults or "speaker: no reports" in faults,
     )
 
 

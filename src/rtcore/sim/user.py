@@ -34,7 +34,7 @@ _PATIENCE = 45_000 * MILLISECOND
 _TRIES = 6
 """So many other aims are tried where one cannot be had any more."""
 _EXPECTS_NOTHING = frozenset({"backchannel", "silence"})
-TEXTS = ("And what about tomorrow?", "No, the other one.", "Stop. Start again, please.", "Quelle heure est-il ?")
+_TEXTS = ("And what about tomorrow?", "No, the other one.", "Stop. Start again, please.", "Quelle heure est-il ?")
 
 _Step = tuple[int, Callable[[], None]]
 
@@ -70,6 +70,7 @@ class User:
         self._listening = False
         self._on_edit: Callable[[], None] | None = None
         self._final = False
+        self._has_answer = False
         self._verdicts: dict[str, Verdict] = {}
 
     # -- the world asks ------------------------------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ class User:
         world, rng = self._world, self._rng
         if rng.chance(200):
             self._await_answer()
-            world.send_text(rng.choice(TEXTS), interrupt=rng.chance(500))
+            world.send_text(rng.choice(_TEXTS), interrupt=rng.chance(500))
             self._turn_over(rng)
         elif world.scenario.microphone:
             self._speak_into_microphone(rng.between(8, 30))
@@ -262,6 +263,8 @@ class User:
         self._steps.clear()
         self._listening = False
         self._on_edit = None
+        self._has_answer = False
+        world.auditor.turn_over(world.now)
         world.program.resume()
         if not self._final:
             world.program.beside(rng.fork("beside"))
@@ -272,8 +275,16 @@ class User:
         if self._turn is not None:
             self._others = Rng(self._turn.seed).fork("other aims")
 
+    @property
+    def unanswered(self) -> bool:
+        """Its last turn has no answer, and none is on its way."""
+        world = self._world
+        under_way = world.server.active_response is not None or world.auditor.ledger.creations
+        return self._waiting and not self._has_answer and not under_way
+
     def _answered(self, response_id: str) -> None:
-        if self._open and response_id in self._aimer.begun and not self._world.was_cancelled(response_id):
+        if response_id in self._aimer.begun and not self._world.was_cancelled(response_id):
+            self._has_answer = True
             for interruption in self._open:
                 interruption.answered = True
             self._open.clear()
@@ -324,7 +335,7 @@ class User:
             self._open.append(one)
         if kind == "typed text":
             self._await_answer()
-            world.send_text(rng.choice(TEXTS), interrupt=True)
+            world.send_text(rng.choice(_TEXTS), interrupt=True)
             self._turn_over(rng)
             return
         if kind in ("interrupt() by the program", "interrupt() before the response"):
@@ -375,7 +386,7 @@ class User:
             world.user_speech("stopped")
             world.user_speech("started")
         elif how == 1:
-            world.send_text(rng.choice(TEXTS), interrupt=True)
+            world.send_text(rng.choice(_TEXTS), interrupt=True)
         else:
             world.interrupt()
 

@@ -17,7 +17,7 @@ from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
 from rtcore._errors import LocalProtocolError
 from rtcore._lifecycle import Disconnection
-from rtcore._notices import Notice, SessionClosed, SessionReady, ToolCalled
+from rtcore._notices import Notice, RequestEnded, ServerError, SessionClosed, SessionReady, ToolCalled
 from rtcore._session import Issued, Session
 from rtcore.config import Config
 from rtcore.sim._aim import ANYTHING, CLOCK, DELTAS, NEWS, SERVER, SOUND
@@ -98,6 +98,7 @@ class World:
             seed=seed,
             audio=scenario.audio,
             server_interrupts=scenario.detects and scenario.server_interrupts,
+            ignores=config.interruption == "ignore",
             own_index=self.session.capabilities.truncate_content_index == "own",
             clock=scenario.speaker.clock,
         )
@@ -145,6 +146,7 @@ class World:
                 self._recover()
             if self._closed:
                 self._fall_silent()
+                self.auditor.broken_off(self.session, self.now)
             else:
                 self.auditor.finish(self.session, self.now)
                 self._call(self.session.close(now=self.seconds))
@@ -157,13 +159,10 @@ class World:
     def _converse(self) -> None:
         """Until the user has said all, and everything has settled; or until the session is over."""
         user = self.user
-        self._go_on(lambda: user.done, _LONGEST)
-        if user.done and not self._closed:
-            self._go_on(self.idle, self.now + _SETTLE)
-            if not self.idle() and not self._closed:
-                self.auditor.ledger.fail(15, f"{_SETTLE // _SECOND} s after the user's last word something is still open")
-        elif not self._closed and self.now >= _LONGEST:
+        if not self._go_on(lambda: user.done, _LONGEST):
             self.auditor.ledger.fail(15, "the conversation does not come to an end")
+        elif not self._go_on(self.idle, self.now + _SETTLE):
+            self.auditor.ledger.fail(15, f"{_SETTLE // _SECOND} s after the user's last word something is still open")
 
     def _recover(self) -> None:
         """Faults stop; the user makes one more turn, which is to be answered and heard to its end (invariant 15)."""
@@ -171,9 +170,7 @@ class World:
             part.calm()
         user = self.user
         user.speak_last()
-        asked = self.now
-        self._go_on(lambda: user.heard_out and self.idle(), asked + _RECOVERY)
-        if not self._closed and not (user.heard_out and self.idle()):
+        if not self._go_on(lambda: user.heard_out and self.idle(), self.now + _RECOVERY):
             self.auditor.ledger.fail(15, f"no whole answer within {_RECOVERY // _SECOND} s after the faults have stopped")
 
     def _fall_silent(self) -> None:
@@ -193,8 +190,11 @@ class World:
         """``now`` as the session and the server are told it."""
         return self.now / _SECOND
 
-    def _go_on(self, enough: Callable[[], bool], until: int) -> None:
-        """Run the earliest wake-up, again and again. The order of the sources decides at equal times: inputs before ticks."""
+    def _go_on(self, enough: Callable[[], bool], until: int) -> bool:
+        """Run the earliest wake-up, again and again. The order of the sources decides at equal times: inputs before ticks.
+
+        Until it is ``enough``, or the session is over; False where the time ran out before.
+        """
         user, speaker, up, down, agenda = self.user, self.speaker, self._up, self._down, self._agenda
         checkpoint = self.auditor.checkpoint
         same = 0
@@ -219,7 +219,7 @@ class World:
             if self._session_at < best:
                 best, run = self._session_at, World._run_session
             if best >= until:
-                return
+                return False
             if best > self.now:
                 same = 0
                 if best >= self.now + MILLISECOND and self.idle():
@@ -231,12 +231,18 @@ class World:
                 same += 1
                 if same > _STUCK:
                     self.auditor.ledger.fail(12, "the world stands still: time does not pass any more")
-                    return
+                    break
             run(self)
-            checkpoint(self.session, self.now)
+            if self._watched():
+                checkpoint(self.session, self.now)
             if user.wants & self._changed:
                 user.look()
             self._changed = 0
+        return True
+
+    def _watched(self) -> bool:
+        """Whether what the core owes the server can still be asked for: not after the end, and not over a dead line."""
+        return not (self._closed or self._down.dead)
 
     def _run_speaker(self) -> None:
         self._changed |= CLOCK
@@ -344,6 +350,8 @@ class World:
                 self.user.begin()
             case ToolCalled():
                 self.program.called(notice)
+            case RequestEnded(outcome="failed" | "timed_out") | ServerError():
+                self.program.failed(notice.problem)
             case SessionClosed():
                 self._closed = True
             case _:
@@ -397,6 +405,9 @@ class World:
 
     def _lose(self) -> None:
         """The line is gone: noticed at once where it is cut, by the link's keepalive where it is half-open."""
+        if self.scenario.loss == "cut mid-frame" and self._down.next_at is None and not self.user.done:
+            self.at(self.now + _FRAME_MS * MILLISECOND, self._lose)  # there is no frame to cut
+            return
         self.tell("network", self.scenario.loss or "")
         wait = 0
         for line in (self._up, self._down):
@@ -405,6 +416,7 @@ class World:
                 cause = Disconnection(error="the connection was cut without a close frame")
             else:
                 line.freeze(self.now)
+                self.auditor.line.deaf = True
                 wait = self._chance.between(*_KEEPALIVE)
                 cause = Disconnection(error="keepalive ping timeout: no answer in 20 s")
         self.at(self.now + wait, lambda: self._disconnected(cause))
