@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import ssl
+import subprocess
 import sys
 import wave
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shutil import which
 
 import msgspec
 import pytest
 from audit_clients import SERVER, Client, Silent, audited
 from loopback import KEY, VOICES, _Port, clean_run, config, served
+from loopback import Line as ScriptedLine
 from msgspec.structs import replace
+from virtual_loop import run
 
 from rtcore import Handshake
 from rtcore.sim.judge import AuditVerdict
@@ -140,8 +145,8 @@ def test_the_hook_takes_positions_and_says_what_is_wrong_with_a_report() -> None
 
 
 @asynccontextmanager
-async def proxied(upstream: str) -> AsyncIterator[tuple[str, Proxy]]:
-    proxy = Proxy(ProxyOptions(upstream=upstream), VOICES)
+async def proxied(upstream: str, trust: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, Proxy]]:
+    proxy = Proxy(ProxyOptions(upstream=upstream), VOICES, ssl=trust)
     port = _Port()
     listening = asyncio.create_task(proxy.listen(task_status=port))
     try:
@@ -217,6 +222,52 @@ def test_an_upstream_that_is_not_there_is_a_bad_gateway() -> None:
     assert isinstance(event, Refused)
     assert event.http_status == 502
     assert "connection refused" in event.reason
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1, made for this run, signed by nobody."""
+    if which("openssl") is None:
+        pytest.skip("making a certificate takes the openssl program")
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    extension = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(path) + ".crt"]
+    subprocess.run([*words.split(), *extension], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + Path(str(path) + ".crt").read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_real_server_is_verified_over_tls(certificate: Path, trusted: bool) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = ScriptedLine(reader, writer)
+        await line.accept()
+        line.send(b'{"type":"session.created"}')
+        await line.event()
+        writer.close()
+
+    async def main() -> list[LinkEvent]:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=context)
+        upstream = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        verifying = ssl.create_default_context(cafile=str(certificate)) if trusted else None
+        try:
+            async with proxied(upstream, verifying) as (url, _):
+                found = await events(url + "/v1/realtime", say=(b'{"type":"session.update"}',) if trusted else ())
+                await asyncio.sleep(2.0)
+                return found
+        finally:
+            server.close()
+
+    found = run(main())  # the peer's transports close when they like: leaks are watched for elsewhere
+    if trusted:
+        assert found[:2] == [Opened(), Message(b'{"type":"session.created"}')]
+    else:
+        (event,) = found
+        assert isinstance(event, Refused)
+        assert event.http_status == 502
+        assert "is not trusted" in event.reason
 
 
 def test_a_secret_that_a_server_repeats_stays_out_of_the_verdict() -> None:
