@@ -134,6 +134,11 @@ class Playout:
         return self.generation.confirmed < self.generation.handed
 
     @property
+    def paced(self) -> bool:
+        """Whether a report of the clock may make room for more: there is a lead. Without one, everything is handed over at once."""
+        return self._lead_ms is not None
+
+    @property
     def flush_due(self) -> float | None:
         """When the earliest unanswered flush is settled without an answer."""
         return min((due for _, due in self.dues()), default=None)
@@ -502,15 +507,17 @@ class Playout:
         if samples <= before:
             return moved
         runs = generation.runs
+        rate, since = generation.format.rate, generation.anchor_at
         while runs:
             segment, start, end, _, _ = runs[0]
-            begin = max(start, before)
-            fresh = min(end, samples) - begin
+            begin = start if start > before else before
+            upto = end if end < samples else samples
+            fresh = upto - begin
             if fresh > 0:
                 if segment.started_at is None:
                     # Between the last report and this one; the report says how long ago the segment's first sample was.
-                    segment.started_at = max(now - (samples - begin) / generation.format.rate, generation.anchor_at)
-                segment.stopped_at = max(now - (samples - min(end, samples)) / generation.format.rate, generation.anchor_at)
+                    segment.started_at = max(now - (samples - begin) / rate, since)
+                segment.stopped_at = max(now - (samples - upto) / rate, since)
                 segment.heard += fresh
                 self.heard += fresh
                 if not moved or moved[-1] is not segment:

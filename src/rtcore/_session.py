@@ -208,8 +208,14 @@ class Session:
         if found is None or samples < found.confirmed or core.state == "closed":
             core.counters.stale_reports += 1
             return self._leave(out)
-        core.speech.moved(core.playout.report(found, self._clamped(found.handed, samples, generation), core.now))
-        core.playout.release(core.now, core.sound)
+        playout = core.playout
+        if samples > found.handed:
+            samples = self._clamped(found.handed, samples, generation)
+        moved = playout.report(found, samples, core.now)
+        if moved:
+            core.speech.moved(moved)
+        if playout.paced or not playout.unconfirmed:
+            playout.release(core.now, core.sound)
         core.speech.after_playout()
         return self._leave(out)
 

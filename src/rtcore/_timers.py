@@ -11,17 +11,23 @@ NEVER = float("inf")
 class Timers:
     """Named one-shot timers, each with the reason that ``Deadline.why`` shows."""
 
-    __slots__ = ("_armed", "next_at")
+    __slots__ = ("_armed", "_told", "next_at")
 
     def __init__(self) -> None:
         self._armed: dict[str, float] = {}
+        self._told: Deadline | None = None  # the last answer of ``deadline``, as long as it holds
         self.next_at = NEVER
         """When the earliest fires, or ``NEVER``; read on every input, so it is kept rather than computed."""
 
     def set(self, why: str, at: float) -> None:
         """Arm, or move, the timer ``why``."""
+        before = self._armed.get(why, NEVER)
         self._armed[why] = at
-        self.next_at = min(self._armed.values())
+        self._told = None
+        if at <= self.next_at:
+            self.next_at = at
+        elif before <= self.next_at:
+            self.next_at = min(self._armed.values())
 
     def set_earlier(self, why: str, at: float) -> None:
         """Arm the timer ``why`` unless it is to fire before ``at`` anyway."""
@@ -30,8 +36,11 @@ class Timers:
 
     def cancel(self, why: str) -> None:
         """Disarm ``why`` if it is armed."""
-        if self._armed.pop(why, None) is not None:
-            self.next_at = min(self._armed.values(), default=NEVER)
+        before = self._armed.pop(why, None)
+        if before is not None:
+            self._told = None
+            if before <= self.next_at:
+                self.next_at = min(self._armed.values(), default=NEVER)
 
     def armed(self, why: str) -> bool:
         """Whether ``why`` is to fire."""
@@ -51,12 +60,13 @@ class Timers:
     def clear(self) -> None:
         """Disarm all."""
         self._armed.clear()
+        self._told = None
         self.next_at = NEVER
 
     @property
     def deadline(self) -> Deadline | None:
         """The earliest, with its reason."""
-        if not self._armed:
-            return None
-        why = min(self._armed, key=self._armed.__getitem__)
-        return Deadline(self._armed[why], why)
+        if self._told is None and self._armed:
+            why = min(self._armed, key=self._armed.__getitem__)
+            self._told = Deadline(self._armed[why], why)
+        return self._told
