@@ -1,5 +1,7 @@
 """The simulated speaker: what a person could hear, to the sample, and what it tells the core about it."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -562,3 +564,108 @@ def test_faults_that_are_off_draw_as_before() -> None:
     assert [(stop.at, stop.answer_at, stop.samples) for stop in plain.stops] == [
         (stop.at, stop.answer_at, stop.samples) for stop in faulty.stops
     ]
+
+
+FAULTY_STEP = st.tuples(
+    st.sampled_from(("play", "play", "flush", "pause", "resume", "drain", "wait", "wait", "lose", "restore", "look")),
+    st.integers(1, 3_000),
+)
+OPTIONS = st.fixed_dictionaries(
+    {
+        "buffer_ms": st.sampled_from((0, 40, 500)),
+        "drift_ppm": st.integers(-500, 500),
+        "marks_ms": st.sampled_from((0, 0, 60, 300)),
+        "reports": st.sampled_from(("all", "all", "answers only", "none")),
+        "late_pause_ms": st.sampled_from(((0, 0), (10, 200))),
+        "hold_tail": st.booleans(),
+        "instant_per_mille": st.sampled_from((0, 1000)),
+        "slow_per_mille": st.sampled_from((0, 300)),
+        "missing_per_mille": st.sampled_from((0, 300)),
+        "duplicate_per_mille": st.sampled_from((0, 500)),
+        "wrong_per_mille": st.sampled_from((0, 300)),
+    }
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(FAULTY_STEP, max_size=40), st.integers(0, 1 << 32), OPTIONS)
+def test_whatever_a_device_does_its_records_are_true(  # B29, C08, C21, F019, F078, F100
+    steps: list[tuple[str, int]], seed: int, options: dict[str, object]
+) -> None:
+    device = Speaker(structs.replace(SpeakerOptions(stop_ms=(0, 90), answer_ms=(0, 60)), **options), Rng(seed))
+    now, generation, woken, lost_at = 0, 1, 0, None
+    told: list[tuple[int, Report]] = []
+    silent: list[tuple[int, int]] = []  # from when to when the device was lost
+    handed: dict[int, bytes] = {1: b""}
+    torn: set[int] = set()  # generations of which a loss took a part
+    for kind, amount in steps:
+        match kind:
+            case "play":
+                more = pcm(amount, first=len(handed[generation]) // 2 % 60_000)
+                handed[generation] += more
+                device.play(generation, more, now=now)
+                torn |= {generation} if lost_at is not None else set()
+            case "flush":
+                device.flush(generation, now=now)
+                generation += 1
+                handed[generation] = b""
+            case "pause":
+                device.pause(now=now)
+            case "resume":
+                device.resume(now=now)
+            case "drain":
+                device.drain(generation, now=now)
+            case "lose":
+                device.lose(now=now)
+                lost_at = now if lost_at is None else lost_at
+                torn |= set(handed)
+            case "restore":
+                device.restore(now=now)
+                if lost_at is not None:
+                    silent.append((lost_at, now))
+                    lost_at = None
+            case "look":
+                assert device.pending >= 0 and device.sounded(generation) == len(heard(device, generation)) // 2
+            case _:
+                until = now + amount * 100_000
+                while (at := device.next_at) is not None and at <= until:
+                    assert at >= now
+                    now, woken = at, woken + 1
+                    told += [(at, report) for report in device.step(at)]
+                now = until
+    device.restore(now=now)
+    silent += [(lost_at, now)] if lost_at is not None else []
+    device.resume(now=now)
+    device.drain(generation, now=now)
+    end = now + 20_000 * MILLISECOND
+    told += run(device, end)
+    assert device.pending == 0 and device.next_at is None or device.next_at > end
+    for number, everything in handed.items():
+        if number not in torn:
+            assert everything.startswith(heard(device, number))
+            assert number < generation or heard(device, number) == everything
+            knows = device.options.reports == "all" and number == generation and everything
+            assert not knows or told[-1][1] == Report("played", number, len(everything) // 2)
+    assert woken <= 20 + now // (10 * MILLISECOND) + 20 * len(steps)  # it wakes when there is something, not all the time
+    spans = device.spans
+    assert all(before.until <= span.at for before, span in pairwise(spans))
+    for start, end in silent:
+        assert not any(span.at < end and span.until > start for span in spans)
+    for stop in device.stops:
+        sound = [span for span in spans if span.generation == stop.generation]
+        assert all(span.until <= stop.at + 1_000 for span in sound)  # nothing of it after the silence
+        assert sum(len(span.pcm) // 2 for span in sound) == stop.samples <= stop.handed
+        answers = {report.samples for _, report in told if report.kind == "flushed" and report.generation == stop.generation}
+        assert answers <= {stop.told}
+        if not set(stop.faults) & {"wrong answer", "marks only"}:
+            assert stop.told in (None, stop.samples)
+        if "marks only" in stop.faults:
+            assert stop.told is not None and 0 < stop.samples - stop.told < device.options.marks_ms * 24
+    for at, report in told:
+        if report.kind == "played":
+            sounded = sum(
+                len(span.pcm) // 2 if span.until <= at else (at - span.at) * 24 // MILLISECOND + 2
+                for span in spans
+                if span.generation == report.generation and span.at <= at
+            )
+            assert report.samples <= sounded

@@ -7,18 +7,18 @@ became audible is in ``Speaker.spans`` and ``Speaker.stops`` all the same, and `
 Times are integer nanoseconds of virtual time.
 """
 
-from typing import Literal
-
 from msgspec import Struct, structs
 
-from rtcore._clock import Clock
 from rtcore._formats import PCM16_24K, AudioFormat
 from rtcore.sim._rng import Rng
 from rtcore.sim._speaker_fifo import Fifo
 from rtcore.sim._speaker_fifo import Span as Span
+from rtcore.sim._speaker_records import MILLISECOND as MILLISECOND
+from rtcore.sim._speaker_records import Loss as Loss
+from rtcore.sim._speaker_records import Report as Report
+from rtcore.sim._speaker_records import SpeakerOptions as SpeakerOptions
+from rtcore.sim._speaker_records import Stop as Stop
 
-MILLISECOND = 1_000_000
-"""In nanoseconds, the unit of virtual time."""
 LARGE_BUFFER_MS = 160
 """A device that holds more than this when it is flushed counts as one with a large buffer."""
 NOTABLE_PPM = 50
@@ -26,96 +26,6 @@ NOTABLE_PPM = 50
 _PPM = 1_000_000
 _ECHO_MS = 3_000
 """The latest second answer to a flush."""
-
-
-class SpeakerOptions(Struct, frozen=True):
-    """What kind of device this is. Milliseconds, unless the name says otherwise."""
-
-    buffer_ms: int = 40
-    """From a block's way into the device to its sound; up to 500."""
-    block_ms: int = 20
-    drift_ppm: int = 0
-    """How fast its crystal runs against virtual time; up to 500 either way."""
-    report_ms: int = 20
-    stop_ms: tuple[int, int] = (0, 40)
-    """Least and most time from a flush to the silence."""
-    answer_ms: tuple[int, int] = (0, 5)
-    """Least and most time from the silence to the answer."""
-    instant_per_mille: int = 300
-    """How many flushes are obeyed and answered in the same instant."""
-    late_per_mille: int = 0
-    """How many answers come after the declared latency and the core's own 150 ms (B29)."""
-    slow_per_mille: int = 0
-    """How many flushes take effect only after the declared latency."""
-    missing_per_mille: int = 0
-    """How many flushes are obeyed but never answered (B29)."""
-    duplicate_per_mille: int = 0
-    """How many answers are given once more, at once or up to 3 s later, when newer generations sound (C21)."""
-    wrong_per_mille: int = 0
-    """How many answers are not the truth: less, more, or more than was ever handed over (C08)."""
-    stale_per_mille: int = 0
-    """How many reports are followed by one of a generation long gone, or by a smaller one (C21)."""
-    marks_ms: int = 0
-    """0: positions are exact. Else they are known only where a mark was passed: at every so many ms of handed-over audio, and at
-    its end once ``Drain`` said that it is the end. Reports come when a mark is passed, and an answer is the last one passed, as
-    telephone media streams have it (F019, F020)."""
-    reports: Literal["all", "answers only", "none"] = "all"
-    """Whether it tells its position at all; with "none" no flush is ever answered either."""
-    late_pause_ms: tuple[int, int] = (0, 0)
-    """Least and most time until a pause takes effect; what sounds until then is heard, and reported."""
-    hold_tail: bool = False
-    """It sounds whole blocks only, until ``Drain`` says that nothing more comes (resamplers and jitter buffers do this)."""
-    pause: bool = True
-    flush_latency_ms: int = 350
-    """What it declares; whether it keeps to it is another matter."""
-
-    @property
-    def clock(self) -> Clock:
-        """The capabilities that it declares to the core."""
-        return Clock(
-            pause=self.pause,
-            report_ms=self.marks_ms or self.report_ms,
-            # Without reports a position can only be reckoned from the hand-over, and sound comes so much later.
-            latency_ms=0 if self.reports == "all" else self.buffer_ms + self.block_ms,
-            flush_latency_ms=self.flush_latency_ms,
-        )
-
-
-class Stop(Struct, frozen=True, gc=False):
-    """A flush: when it was asked for, when it silenced the device, how many samples of the generation had sounded by then."""
-
-    generation: int
-    asked_at: int
-    at: int
-    samples: int
-    """The truth."""
-    answered: bool
-    """An answer was or will be given, at ``answer_at``."""
-    answer_at: int
-    told: int | None = None
-    """What the answer says; None if there is none."""
-    handed: int = 0
-    """Samples of the generation that had been handed over."""
-    faults: tuple[str, ...] = ()
-    """Why the answer is not the truth within the declared time, by the catalogue's names without their group. "marks only" and
-    "no reports" are what the device is: it is entitled to them. "wrong answer" is a lie: the core cannot but believe it."""
-
-
-class Loss(Struct, frozen=True, gc=False):
-    """The device was lost: when, and how many samples of the newest generation had sounded and had been reported by then."""
-
-    at: int
-    generation: int
-    samples: int
-    reported: int
-
-
-class Report(Struct, frozen=True, gc=False):
-    """What the clock tells its owner: ``played``, ``flushed`` (samples of that generation audible so far) or ``underrun``."""
-
-    kind: Literal["played", "flushed", "underrun"]
-    generation: int
-    samples: int = 0
 
 
 class _Flushing(Struct):
@@ -162,6 +72,7 @@ class Speaker:
             hold_tail=options.hold_tail,
         )
         self._mark = audio.samples(options.marks_ms)
+        self._tells = options.reports == "all"
         self._now = 0
         self._behind = True  # what has happened by ``_now`` is not worked out yet
         self._held_at = 0  # device position at which a pause holds
@@ -205,9 +116,10 @@ class Speaker:
         fifo = self._fifo
         fifo.drained.add(generation)
         fifo.newest = max(fifo.newest, generation)
-        if self._mark:
+        if self._mark:  # the owner sets a mark at the end
             self._ends[generation] = self._handed.get(generation, 0)
-            self._report_at = None  # the end may come before the next mark, or be past
+            if self._tells:
+                self._report_at = None  # the end may come before the next mark, or be past
         if self._report_at is None:
             self._arm()
 
@@ -501,7 +413,7 @@ class Speaker:
 
     def _arm(self) -> None:
         """Sound is on its way: when is there something to report?"""
-        if self._mark:
+        if self._mark and self._tells:
             self._report_at = self._next_mark()
         elif self._fifo.pending:
             self._report_at = self._now + self.options.report_ms * MILLISECOND
@@ -530,7 +442,7 @@ class Speaker:
 
     def _positions(self, now: int, reports: list[Report]) -> None:
         fifo = self._fifo
-        tells = self.options.reports == "all"
+        tells = self._tells
         stale = self._rates.stale_per_mille
         for generation, count in fifo.sounded.items():
             if generation <= self._settled or not tells:
@@ -549,7 +461,7 @@ class Speaker:
                 self._count("underrun")
                 if tells and not self._mark:
                     reports.append(Report("underrun", fifo.newest))
-        if self._mark:
+        if self._mark and self._tells:
             self._report_at = self._next_mark()
         elif busy and not self.paused:
             self._report_at = now + self.options.report_ms * MILLISECOND
