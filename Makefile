@@ -2,6 +2,9 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# The clients that are judged want another websockets than rtcore, so they live apart.
+CLIENTS := .venv-clients
+N ?= 1000000
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 # Use it as it is given (make PYTHON=/opt/python3.13/bin/python3 test), else the first that fits.
@@ -9,7 +12,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench corpus mutants cluster clean
+.PHONY: help demo test lint fuzz mutants soak audit cluster corpus bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,12 +27,21 @@ lint: $(VENV)/test.stamp  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+fuzz: $(VENV)/demo.stamp  ## a million interruptions; Ctrl-C, and later make fuzz again, goes on where it was
+	$(BIN)/rtcore fuzz --interruptions $(N) $(if $(wildcard fuzz.json),--resume,--save) fuzz.json --html fuzz.html
+
 corpus: $(VENV)/test.stamp  ## show what changed in the outcomes of the recorded corpus, and take it as meant
 	cd tests && ../$(BIN)/python -m corpus.make
 
 mutants: $(VENV)/test.stamp  ## plant bugs in the core: is each found, does each behaviour's test notice
 	$(BIN)/python -m mutants
 	$(BIN)/python -m mutants --behaviours
+
+soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session: nothing grows but the conversation
+	RTCORE_SOAK=required $(BIN)/python -m pytest -q tests/test_soak.py
+
+audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and livekit-agents
+	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -n 2 examples/audit
 
 cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two workers, one of which is killed
 	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py
@@ -38,7 +50,7 @@ bench: $(VENV)/demo.stamp  ## microseconds per event through the core
 	$(BIN)/python benchmarks/core.py
 
 clean:  ## remove what was set up, built and written
-	rm -rf $(VENV) build dist report.html heard.wav .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) build dist report.html heard.wav fuzz.json fuzz.html .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -47,6 +59,11 @@ $(BIN)/python:
 
 $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]'
+	@touch $@
+
+$(CLIENTS)/stamp: examples/audit/requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement examples/audit/requirements.txt
 	@touch $@
 
 $(VENV)/cluster.stamp: $(VENV)/test.stamp

@@ -135,7 +135,7 @@ class Playout:
 
     @property
     def paced(self) -> bool:
-        """Whether a report of the clock may make room for more: there is a lead. Without one, everything is handed over at once."""
+        """Whether a report of the clock may make room for more: there is a lead. Without one, all is handed over at once."""
         return self._lead_ms is not None
 
     @property
