@@ -13,9 +13,12 @@ from helpers import wire
 from rtcore import Clock, Config
 from rtcore.recording import Keep, RecordedSession
 from rtcore.sim.recorded import record_world
+from rtcore.sim.scenario import scenario_of
 from rtcore.sim.voices import synthetic_voices
 from rtcore_adapters._recording import write_recording
 from rtcore_adapters.cli import main
+
+SHORT = msgspec.structs.replace(scenario_of(1), interruptions=10)
 
 
 def talk(keep: Keep | None = None, words: str = "Hello, <script>alert(1)</script> & friends") -> list[bytes]:
@@ -58,7 +61,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("worlds") / "world-1.jsonl.gz"
-    write_recording(path, record_world(1, synthetic_voices(1), sabotage="no deletes")[1])
+    write_recording(path, record_world(1, synthetic_voices(1), scenario=SHORT, sabotage="no deletes")[1])
     return path
 
 
@@ -165,7 +168,7 @@ def test_a_failing_world_fails_again_and_shrinks(failing: Path, tmp_path: Path, 
 def test_a_core_that_was_mended_is_told_from_one_that_was_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The recording of a failure after the mend: the inputs differ where the mend acts, and the world breaks nothing."""
     path = tmp_path / "world.jsonl"
-    lines = record_world(1, synthetic_voices(1), sabotage="no deletes")[1]
+    lines = record_world(1, synthetic_voices(1), scenario=SHORT, sabotage="no deletes")[1]
     header = msgspec.json.decode(lines[0])
     del header["world"]["sabotage"]
     write_recording(path, [msgspec.json.encode(header) + b"\n", *lines[1:]])
