@@ -6,6 +6,7 @@ bug against every test.
 """
 
 import ast
+import contextlib
 import os
 import re
 import subprocess
@@ -16,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
 
 from mutants.planted import Bug
 from mutants.tree import ROOT, copy_sources, copy_tests
@@ -24,8 +24,11 @@ from mutants.tree import ROOT, copy_sources, copy_tests
 _ID = re.compile(r"\b[BCS]\d\d\b")
 _OF_THE_CORE = re.compile(r"test_(core_\w+|dialects|errors|config)\.py")
 """Tests of the core itself. Others (adapters, documentation) name behaviours too: asked only for those that none here names."""
-_NOT_OF_THE_CORE = re.compile(r"test_(sim|mutants|prop|fuzz|cli|report)\w*\.py")
+_NOT_OF_THE_CORE = re.compile(r"test_(sim|mutants|prop|fuzz|cli|report|recording|judge|campaign|cluster)\w*\.py")
 """Tests of the simulator and its tools: they show that a behaviour is checked, not that the core has it."""
+
+
+_HANGS_AFTER_S = 900
 
 
 class Claim(NamedTuple):
@@ -87,36 +90,45 @@ def judge(bugs: Sequence[Bug], *, jobs: int, full: bool) -> tuple[list[str], boo
 
 
 def _failed(bug: Bug | None, tests: Sequence[Claim]) -> list[Claim]:
-    """Which of these tests fail with the bug."""
+    """Which of these tests fail with the bug, or do not come to an end."""
     with tempfile.TemporaryDirectory(prefix="rtcore-mutant-") as name:
         folder = Path(name)
         sources = copy_sources(folder, bug)
         copy_tests(folder)
-        report = folder / "report.xml"
-        path = os.pathsep.join([str(sources), str(sources / "adapters")])
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}"]
-        subprocess.run(
-            [*command, *(f"tests/{test.file}::{test.name}" for test in tests)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-        fallen = _fallen(report)
-        return [test for test in tests if (test.file, test.name) in fallen]
+        notes = folder / "notes.txt"
+        notes.touch()
+        path = os.pathsep.join([str(sources), str(sources / "adapters"), str(ROOT)])
+        command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "mutants._reporter"]
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [*command, *(f"tests/{test.file}::{test.name}" for test in tests)],
+                cwd=folder,
+                env={**environment, "RTCORE_MUTANT_NOTES": str(notes)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_HANGS_AFTER_S,
+                check=False,
+            )
+        fallen = read_notes(notes.read_text(encoding="utf-8"))
+        return [test for test in tests if (test.file, test.name) in fallen or (test.file, "") in fallen]
 
 
-def _fallen(report: Path) -> set[tuple[str, str]]:
-    """Files and names of the test functions that failed, from pytest's own report."""
+def read_notes(text: str) -> set[tuple[str, str]]:
+    """Files and names of the test functions that failed or never ended; no name where a whole file could not be read."""
     fallen: set[tuple[str, str]] = set()
-    for case in ElementTree.parse(report).getroot().iter("testcase"):
-        if case.find("failure") is None and case.find("error") is None:
-            continue
-        # "tests.test_core_slot.TestQueue" and "test_x[case]".
-        parts = case.get("classname", "").split(".")[1:]
-        at = next((index for index, part in enumerate(parts) if part.startswith("test_")), None)
-        if at is not None:
-            file = "/".join(parts[: at + 1]) + ".py"
-            fallen.add((file, "::".join([*parts[at + 1 :], case.get("name", "").partition("[")[0]])))
+    running: str | None = None
+    for line in text.splitlines():
+        what, _, node = line.partition(" ")
+        if what == "failed":
+            fallen.add(_function(node))
+        running = node if what == "begins" else None if what == "ends" else running
+    if running is not None:
+        fallen.add(_function(running))
     return fallen
+
+
+def _function(node: str) -> tuple[str, str]:
+    """Of "tests/test_core_slot.py::TestQueue::test_x[case]": the file, and the name without its case."""
+    file, _, name = node.partition("::")
+    return file.removeprefix("tests/"), name.partition("[")[0]

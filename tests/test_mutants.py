@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from mutants.__main__ import main
-from mutants.behaviours import Claim, read_tests
+from mutants.behaviours import Claim, read_notes, read_tests
 from mutants.hunt import Found, Report, hunt, table
 from mutants.planted import Bug, FormatError, read_all, read_bugs
 from mutants.tree import ROOT, AnchorError, check, copy_sources, patched
@@ -172,3 +172,15 @@ def test_the_command_line_checks_lists_and_refuses(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main(["--only", "no-such-bug"])
     assert "no such bug: no-such-bug" in capsys.readouterr().err
+
+
+def test_a_test_that_never_ends_counts_as_failed() -> None:
+    notes = """begins tests/test_a.py::test_one[x]
+failed tests/test_a.py::test_one[x]
+ends tests/test_a.py::test_one[x]
+begins tests/test_a.py::TestMore::test_two
+ends tests/test_a.py::TestMore::test_two
+failed tests/test_b.py
+begins tests/test_a.py::test_three[a::b]
+"""
+    assert read_notes(notes) == {("test_a.py", "test_one"), ("test_b.py", ""), ("test_a.py", "test_three")}
