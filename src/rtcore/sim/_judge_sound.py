@@ -33,7 +33,6 @@ class Listener:
         self._cursor = 0
         self._rest = b""
         self._rest_at = 0.0
-        self._sources: dict[int, tuple[int, bytes]] = {}
 
     def hear(self, parts: Sequence[Part], form: AudioFormat, pcm: bytes, at: float) -> None:
         """``pcm`` begins to sound at ``at``; whole samples of ``form``. ``parts`` are all that the server has begun to send."""
@@ -98,12 +97,10 @@ class Listener:
         return False
 
     def _source(self, part: Part) -> bytes:
-        known = self._sources.get(id(part))
-        if known is None or known[0] != len(part.chunks):
-            known = self._sources[id(part)] = (len(part.chunks), b"".join(part.chunks))
-            part.chunks[:] = [known[1]]
-            known = self._sources[id(part)] = (1, known[1])
-        return known[1]
+        """All that was received of it, joined when it is first asked for after more had come."""
+        if len(part.chunks) > 1:
+            part.chunks[:] = [b"".join(part.chunks)]
+        return part.chunks[0] if part.chunks else b""
 
 
 def _common(source: bytes, start: int, sound: bytes, offset: int, width: int) -> int:
