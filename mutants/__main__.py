@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{bug.name}  ({bug.file}; {bug.kind}; {' '.join(bug.ids)})\n    {bug.story}")
         return 0
     if options.behaviours:
-        lines, good = judge(bugs, jobs=options.jobs, full=options.full)
+        lines, good = judge(bugs, jobs=options.jobs, full=options.full, told=_broke)
         print(*lines, sep="\n")
         return 0 if good else 1
     report = hunt(bugs, jobs=options.jobs, limit=options.limit, first=options.first, told=_progress)
@@ -60,6 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _progress(one: Found) -> None:
     print(f"{one.outcome:11} {one.worlds:4} {one.name}", file=sys.stderr, flush=True)
+
+
+def _broke(bug: str, behaviours: list[str]) -> None:
+    print(f"{bug}: {' '.join(behaviours) or '-'}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

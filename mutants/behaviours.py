@@ -11,15 +11,14 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from mutants.planted import Bug
-from mutants.tree import ROOT, copy_sources, copy_tests
+from mutants.tree import ROOT, planted, snapshot
 
 _ID = re.compile(r"\b[BCS]\d\d\b")
 _OF_THE_CORE = re.compile(r"test_(core_\w+|dialects|errors|config)\.py")
@@ -29,6 +28,9 @@ _NOT_OF_THE_CORE = re.compile(r"test_(sim|mutants|prop|fuzz|cli|report|recording
 
 
 _HANGS_AFTER_S = 900
+
+Progress = Callable[[str, list[str]], None]
+"""Told after each bug: its name, and the behaviours whose tests it broke."""
 
 
 class Claim(NamedTuple):
@@ -64,11 +66,18 @@ def _tests_of(file: str, source: str) -> Iterable[Claim]:
                 yield Claim(file, name, ids)
 
 
-def judge(bugs: Sequence[Bug], *, jobs: int, full: bool) -> tuple[list[str], bool]:
+def judge(
+    bugs: Sequence[Bug], *, jobs: int, full: bool, told: Progress = lambda bug, broken: None
+) -> tuple[list[str], bool]:
     """The table, and whether every behaviour that has a test has a bug that breaks it."""
-    tests = read_tests(ROOT / "tests")
+    with snapshot() as state:
+        return _judge(state, bugs, jobs, full, told)
+
+
+def _judge(state: Path, bugs: Sequence[Bug], jobs: int, full: bool, told: Progress) -> tuple[list[str], bool]:
+    tests = read_tests(state / "tests")
     guarded: dict[str, list[str]] = {name: [] for name in sorted({name for test in tests for name in test.ids})}
-    failed = _failed(None, tests)
+    failed = _failed(None, state, tests)
     if failed:
         raise RuntimeError(f"tests fail without any bug: {', '.join(sorted(f'{t.file}::{t.name}' for t in failed))}")
     with ThreadPoolExecutor(jobs) as pool:
@@ -77,10 +86,12 @@ def judge(bugs: Sequence[Bug], *, jobs: int, full: bool) -> tuple[list[str], boo
             if not wanted:
                 break
             some = bugs[start : start + 4 * jobs]
-            run = partial(_failed, tests=wanted)
+            run = partial(_failed, state=state, tests=wanted)
             for bug, broken in zip(some, pool.map(run, some), strict=True):
-                for name in {name for test in broken for name in test.ids}:
+                names = {name for test in broken for name in test.ids}
+                for name in names:
                     guarded[name].append(bug.name)
+                told(bug.name, sorted(names))
     lines = ["behaviour  broken by"]
     for name, by in guarded.items():
         lines.append(f"{name:9}  {', '.join(by) if by else 'NO PLANTED BUG: its tests show nothing that could break'}")
@@ -89,12 +100,10 @@ def judge(bugs: Sequence[Bug], *, jobs: int, full: bool) -> tuple[list[str], boo
     return lines, good == len(guarded)
 
 
-def _failed(bug: Bug | None, tests: Sequence[Claim]) -> list[Claim]:
+def _failed(bug: Bug | None, state: Path, tests: Sequence[Claim]) -> list[Claim]:
     """Which of these tests fail with the bug, or do not come to an end."""
-    with tempfile.TemporaryDirectory(prefix="rtcore-mutant-") as name:
-        folder = Path(name)
-        sources = copy_sources(folder, bug)
-        copy_tests(folder)
+    with planted(state, bug, tests=True) as folder:
+        sources = folder / "src"
         notes = folder / "notes.txt"
         notes.touch()
         path = os.pathsep.join([str(sources), str(sources / "adapters"), str(ROOT)])

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mutants.planted import Bug
-from mutants.tree import ROOT, copy_sources
+from mutants.tree import ROOT, planted, snapshot
 
 FIRST_SEED = 0
 LIMIT = 400
@@ -59,17 +58,17 @@ def hunt(
     told: Callable[[Found], None] = lambda found: None,
 ) -> Report:
     """Look for these bugs. ``told`` is called as each is done, in any order. Raises ``RuntimeError`` where a process fails."""
-    clean = _Clean(first)
-    with ThreadPoolExecutor(jobs) as pool:
-        done = _all(pool, bugs, partial(_look, limit=limit, first=first, skip=frozenset()), told)
+    with snapshot() as state, ThreadPoolExecutor(jobs) as pool:
+        clean = _Clean(state, first)
+        look = partial(_look, state=state, limit=limit, first=first)
+        done = _all(pool, bugs, partial(look, skip=frozenset()), told)
         while True:
             # How far the core itself must be good is known now; a world that it does not pass proves nothing about a bug.
             clean.reach(max((one.seed + 1 for one in done.values()), default=first), pool)
             again = [bug for bug in bugs if done[bug.name].seed in clean.broken]
             if not again:
                 break
-            skip = frozenset(clean.broken)
-            done.update(_all(pool, again, partial(_look, limit=limit, first=first, skip=skip), told))
+            done.update(_all(pool, again, partial(look, skip=frozenset(clean.broken)), told))
     return Report(tuple(done[bug.name] for bug in bugs), clean.broken)
 
 
@@ -87,7 +86,8 @@ def _all(
 class _Clean:
     """The core as it is, on as many worlds as are needed, each once."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, state: Path, first: int) -> None:
+        self._state = state
         self._next = first
         self._first = first
         self.broken: dict[int, str] = {}
@@ -107,13 +107,13 @@ class _Clean:
                     self.broken[line["seed"]] = f"invariant {line['broken']['invariant']}: {line['broken']['text']}"
 
     def _run(self, seeds: range) -> list[dict[str, Any]]:
-        return _run(None, seeds, plain=seeds[0] == self._first, all=True)[1]
+        return _run(None, self._state, seeds, plain=seeds[0] == self._first, all=True)[1]
 
 
-def _look(bug: Bug, limit: int, first: int, skip: frozenset[int]) -> Found:
+def _look(bug: Bug, state: Path, limit: int, first: int, skip: frozenset[int]) -> Found:
     """Until a world finds it."""
     seeds = [seed for seed in range(first, first + limit) if seed not in skip]
-    code, lines = _run(bug, seeds, plain=True, all=False)
+    code, lines = _run(bug, state, seeds, plain=True, all=False)
     if code is None:
         return Found(bug.name, "hangs", len(lines) - 1)
     if code or not lines:
@@ -129,10 +129,12 @@ def _look(bug: Bug, limit: int, first: int, skip: frozenset[int]) -> Found:
     return Found(bug.name, outcome, tried, last["seed"], last["broken"]["invariant"], last["broken"]["text"])
 
 
-def _run(bug: Bug | None, seeds: Sequence[int], *, plain: bool, all: bool) -> tuple[int | None, list[dict[str, Any]]]:
+def _run(
+    bug: Bug | None, state: Path, seeds: Sequence[int], *, plain: bool, all: bool
+) -> tuple[int | None, list[dict[str, Any]]]:
     """One process over these worlds; None instead of its exit code where it had to be ended."""
-    with tempfile.TemporaryDirectory(prefix="rtcore-mutant-") as folder:
-        sources = copy_sources(Path(folder), bug)
+    with planted(state, bug) as folder:
+        sources = folder / "src"
         order = {"sources": str(sources), "plain": plain, "plain_seed": PLAIN_SEED, "seeds": list(seeds), "all": all}
         environment = {**os.environ, "PYTHONPATH": str(sources), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen(

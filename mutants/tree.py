@@ -1,6 +1,9 @@
 """Copies of the sources with one bug in each, and the check that every bug still fits the core's text."""
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mutants.planted import Bug
@@ -39,17 +42,27 @@ def check(bug: Bug) -> None:
     patched(bug, path.read_text(encoding="utf-8"))
 
 
-def copy_sources(into: Path, bug: Bug | None) -> Path:
-    """A copy of ``src`` with the bug in it (None: as it is); gives the folder to import from."""
-    sources = into / "src"
-    shutil.copytree(ROOT / "src", sources, ignore=shutil.ignore_patterns("__pycache__"))
-    if bug is not None:
-        path = sources / "rtcore" / bug.file
-        path.write_text(patched(bug, path.read_text(encoding="utf-8")), encoding="utf-8")
-    return sources
+@contextmanager
+def snapshot() -> Iterator[Path]:
+    """The sources, the tests and what pytest reads as they are now: one run judges one state, whatever is edited meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="rtcore-mutants-") as name:
+        folder = Path(name)
+        for part in ("src", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder / "pyproject.toml")
+        yield folder
 
 
-def copy_tests(into: Path) -> None:
-    """The tests beside the sources, and what pytest reads."""
-    shutil.copytree(ROOT / "tests", into / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", into / "pyproject.toml")
+@contextmanager
+def planted(state: Path, bug: Bug | None, *, tests: bool = False) -> Iterator[Path]:
+    """A copy of a snapshot with the bug in it (None: as it is), with its tests if they are wanted."""
+    with tempfile.TemporaryDirectory(prefix="rtcore-mutant-") as name:
+        folder = Path(name)
+        shutil.copytree(state / "src", folder / "src")
+        if tests:
+            shutil.copytree(state / "tests", folder / "tests")
+            shutil.copy(state / "pyproject.toml", folder / "pyproject.toml")
+        if bug is not None:
+            path = folder / "src" / "rtcore" / bug.file
+            path.write_text(patched(bug, path.read_text(encoding="utf-8")), encoding="utf-8")
+        yield folder

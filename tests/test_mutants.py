@@ -7,7 +7,7 @@ from mutants.__main__ import main
 from mutants.behaviours import Claim, read_notes, read_tests
 from mutants.hunt import Found, Report, hunt, table
 from mutants.planted import Bug, FormatError, read_all, read_bugs
-from mutants.tree import ROOT, AnchorError, check, copy_sources, patched
+from mutants.tree import ROOT, AnchorError, check, patched, planted, snapshot
 
 BUGS = {bug.name: bug for bug in read_all()}
 HARMLESS = Bug(
@@ -90,10 +90,11 @@ def test_a_bug_that_fits_nowhere_twice_or_breaks_the_syntax_is_told() -> None:
         check(bug._replace(file="sim/world.py"))
 
 
-def test_the_copy_differs_in_one_line_and_the_sources_do_not(tmp_path: Path) -> None:
+def test_the_copy_differs_in_one_line_and_the_sources_do_not() -> None:
     bug = BUGS["one-millisecond-more"]
     before = (ROOT / "src" / "rtcore" / bug.file).read_text(encoding="utf-8")
-    copied = (copy_sources(tmp_path, bug) / "rtcore" / bug.file).read_text(encoding="utf-8")
+    with snapshot() as state, planted(state, bug) as folder:
+        copied = (folder / "src" / "rtcore" / bug.file).read_text(encoding="utf-8")
     pairs = list(zip(before.splitlines(), copied.splitlines(), strict=True))
     assert sum(one != other for one, other in pairs) == 1
     assert (ROOT / "src" / "rtcore" / bug.file).read_text(encoding="utf-8") == before
