@@ -56,6 +56,9 @@ class Arrivals:
         self._kill = kill
         self._audible: set[str] = set()
         self._errors = 0
+        self._deleted: set[str] = set()
+        self.conversation: dict[str, None] = {}
+        """Items that the client has been told of and that are not deleted."""
         self._width = ledger.audio.sample_width
 
     def wants_to_hear(self, request: str) -> None:
@@ -236,6 +239,8 @@ class Arrivals:
             item.call_done = True
 
     def _conversation_item(self, message: ServerSeen) -> None:
+        if message.type == "conversation.item.added" and message.item is not None and message.item.id not in self._deleted:
+            self.conversation[message.item.id] = None
         item = self._ledger.items.get(message.item.id) if message.item is not None else None
         if item is None:
             return
@@ -301,8 +306,11 @@ class Arrivals:
                 ledger.edits.remove(edit)
                 break
         item = ledger.items.get(message.item_id or "")
-        if kind == "delete" and item is not None:
-            item.deleted = True
+        if kind == "delete":
+            self.conversation.pop(message.item_id or "", None)
+            self._deleted.add(message.item_id or "")
+            if item is not None:
+                item.deleted = True
 
     def _error(self, message: ServerSeen) -> None:
         """An answer to something: which event it was, the server's truth knows even where the error does not say.

@@ -20,12 +20,13 @@ import msgspec
 from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
 from rtcore._formats import AudioFormat
-from rtcore._items import SegmentView
+from rtcore._items import HistoryItem, SegmentView
 from rtcore._notices import ClockFault, ContextStale, Interrupted, MessageEnded, Notice, RequestEnded, SessionClosed, ToolCalled
 from rtcore.sim._audit_arrivals import Arrivals, Truth
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_edits import EditAudit
 from rtcore.sim._audit_line import LineAudit
+from rtcore.sim._audit_memory import check_memory
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._ledger import ROUNDING, Interruption, Ledger
 from rtcore.sim._rng import Rng
@@ -63,6 +64,10 @@ class View(Protocol):
     @property
     def segments(self) -> tuple[SegmentView, ...]:
         """Its sample counts."""
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        """The conversation, as it shows it."""
 
 
 class Auditor:
@@ -292,6 +297,7 @@ class Auditor:
             self.edits.check(self.cuts.unchecked.popleft())
             self.checked += 1
         self.line.tools_settled(self._truth.items)
+        check_memory(session, ledger, list(self.arrivals.conversation))
         for item in list(ledger.items.values()):
             if item.type != "message":
                 continue

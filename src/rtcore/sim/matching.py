@@ -119,7 +119,7 @@ class Matcher:
             if current is not None and span.generation == generation and current.dead_from is None and not self._tentative:
                 pcm, sent, heard = span.pcm, current.sent, current.heard
                 after = heard + len(pcm)
-                if after <= sent.sent_bytes and sent.source.startswith(pcm, sent.start + heard):
+                if after <= current.received and sent.source.startswith(pcm, sent.start + heard):
                     current.heard = after
                     until = span.until
                     continue
@@ -156,7 +156,8 @@ class Matcher:
         if current is None or _is_dead(current, Place(span.generation, span.index + offset // self._width)):
             return 0
         sent = current.sent
-        want = min(len(span.pcm) - offset, sent.sent_bytes - current.heard)
+        # No further than what the client has: behind that, another's first samples may agree by chance.
+        want = min(len(span.pcm) - offset, current.received - current.heard)
         taken = self._common(sent, current.heard, span.pcm[offset : offset + want]) if want > 0 else 0
         if taken:
             self._take(current, span, offset, taken)
@@ -183,6 +184,9 @@ class Matcher:
             found = (self.lenient and self._search_guess(sound, place)) or self._search_all(span, sound, place)
             if found is None:
                 return 0
+        taken = self._common(found.sent, found.heard, sound[: max(0, found.received - found.heard)])
+        if taken <= back:
+            return 0  # it sounds before it was received
         if back and left is not None:
             left.heard = 0
             left = None
@@ -201,7 +205,6 @@ class Matcher:
         if begins:
             self.begins.append(span.at)
         self._current = found
-        taken = self._common(found.sent, found.heard, sound[: found.sent.sent_bytes - found.heard])
         self._take(found, span, offset, taken)
         self._tentative = begins and found.heard <= self._signature
         self._prune()
@@ -250,8 +253,8 @@ class Matcher:
         return None
 
     def _begins(self, segment: Segment, start: int, sound: memoryview) -> bool:
-        want = min(len(sound), segment.sent.sent_bytes - start, self._signature)
-        return segment.sent.source.startswith(sound[:want], segment.sent.start + start)
+        want = min(len(sound), segment.received - start, self._signature)
+        return want > 0 and segment.sent.source.startswith(sound[:want], segment.sent.start + start)
 
     def _over(self, segment: Segment, place: Place) -> bool:
         return segment.dismissed or _is_dead(segment, place)

@@ -1,0 +1,65 @@
+"""Invariant 13 at a world's quiet end: the session keeps the conversation and a few bounded memories, and nothing else.
+
+What is not in the tables below must be empty then: no sound, no live response, no open request, nothing of what has ended.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rtcore._items import HistoryItem
+from rtcore.sim._ledger import Ledger
+from rtcore.sim.footprint import footprint
+
+SETTINGS = ("asked", "session")
+"""What was asked for and acknowledged: as large as the configuration."""
+CONVERSATION = ("history._items", "history._order")
+"""As large as the conversation."""
+BOUNDED: dict[str, int] = {
+    "history._tombstones": 1024,
+    "responses._ended": 256,
+    "interruption._orphans": 256,
+    "creation._expired": 64,
+    "turns.early_words": 64,
+    "requests._pending": 8,
+    "timers._armed": 16,
+}
+"""Memories with a bound of their own: ids whose late news must be recognised, and what is given up at a deadline."""
+_PER_ITEM = 16
+"""So many entries an item of the conversation may cost: its parts, their texts, what was told to the server of it, and those of
+its response."""
+_CARRY = ".segment.carry"
+"""Half a sample that a segment ended with."""
+
+
+class Held(Protocol):
+    """A session of which the conversation can be read."""
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        """The conversation."""
+
+
+def check_memory(session: Held, ledger: Ledger, conversation: Sequence[str]) -> None:
+    """The session is quiet: what does it still hold? ``conversation`` are the ids that were announced and not deleted."""
+    core = getattr(session, "_core", None)
+    if core is None:
+        return  # not a session whose inside can be looked at
+    found = footprint(core)
+    sound = sum(count for place, count in found.audio.items() if not place.endswith(_CARRY))
+    if sound:
+        places = ", ".join(place for place in found.audio if not place.endswith(_CARRY))
+        ledger.fail(13, f"{sound} bytes of sound are held although everything is over: {places}")
+    items = len(conversation)
+    known = {item.id for item in session.history}
+    if len(known) != items or not known.issuperset(conversation):
+        ledger.fail(13, f"the history has {len(known)} items, the conversation {items}")
+    if found.entries.get("history._items", 0) != items:
+        ledger.fail(13, f"{found.entries.get('history._items', 0)} items are kept of a conversation of {items}")
+    below = found.under("history._items[]")
+    if below > _PER_ITEM * max(items, 4):
+        ledger.fail(13, f"the {items} items of the history hold {below} entries")
+    for place, most in BOUNDED.items():
+        if found.entries.get(place, 0) > most:
+            ledger.fail(13, f"{place} holds {found.entries[place]} entries, {most} at most")
+    for place, count in found.without(*SETTINGS, *CONVERSATION, *BOUNDED).items():
+        ledger.fail(13, f"{place} still holds {count} entries although everything is over")

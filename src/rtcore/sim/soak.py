@@ -1,0 +1,140 @@
+"""Eight hours in one session: does anything grow that should not (invariant 13)?
+
+A world like any other, only long, with the auditor on. While it runs, the session's containers are counted every few seconds,
+and every hour gets, for each place, the least and the most of its counts. What leaks lifts the least; what is merely busy does
+not. The history is told apart: it has to grow, by exactly the conversation's items.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field, structs
+
+from rtcore._clock import Clock
+from rtcore._effects import Effect
+from rtcore._session import Session
+from rtcore.config import Config
+from rtcore.sim._audit_memory import BOUNDED, CONVERSATION, SETTINGS
+from rtcore.sim.footprint import footprint
+from rtcore.sim.results import WorldResult
+from rtcore.sim.scenario import scenario_of
+from rtcore.sim.voices import Voice
+from rtcore.sim.world import World
+
+_HOUR = 3_600.0
+_SECOND = 1_000_000_000
+_TURNS = 4_000
+"""Interruptions that are drawn for each hour: more than there is time for."""
+_EVERY_S = 15.0
+"""So often the session's containers are counted, in seconds of virtual time."""
+
+
+class Hour(Struct):
+    """One hour's counts: the least and the most of each place outside the history, and the history at its end."""
+
+    least: dict[str, int] = field(default_factory=dict)
+    most: dict[str, int] = field(default_factory=dict)
+    samples: int = 0
+    items: int = 0
+    """Items of the conversation at the hour's end."""
+    history_entries: int = 0
+    """Entries that they hold, at the hour's end."""
+
+
+class Soak(Struct):
+    """What eight hours showed."""
+
+    result: WorldResult
+    hours: list[Hour]
+    problems: list[str]
+    """What grew; empty if nothing did."""
+
+
+class _Counted(Session):
+    """A session that counts what it holds as its time passes."""
+
+    def __init__(self, config: Config, /, *, clock: Clock, seed: int) -> None:
+        super().__init__(config, clock=clock, seed=seed)
+        self.hours: list[Hour] = []
+        self._next = _EVERY_S
+
+    def receive(self, connection: int, payload: bytes, *, now: float) -> list[Effect]:
+        """As ever, and a count when one is due."""
+        if now >= self._next:
+            self._count(now)
+        return super().receive(connection, payload, now=now)
+
+    def _count(self, now: float) -> None:
+        self._next = now + _EVERY_S
+        while now >= len(self.hours) * _HOUR:
+            if self.hours:
+                self.close_hour()
+            self.hours.append(Hour())
+        hour = self.hours[-1]
+        hour.samples += 1
+        entries = footprint(self._core, without=(*SETTINGS, *CONVERSATION)).entries
+        for place in hour.least.keys() | entries.keys():
+            count = entries.get(place, 0)
+            # A place that was empty until now has the least of 0 from the hour's beginning on.
+            before = hour.least.get(place, 0 if hour.samples > 1 else count)
+            hour.least[place] = min(before, count)
+            hour.most[place] = max(hour.most.get(place, 0), count)
+
+    def close_hour(self) -> None:
+        """The history, once an hour: walking it takes as long as it is."""
+        hour = self.hours[-1]
+        hour.items = len(self.history)
+        hour.history_entries = footprint(self._core).under(*CONVERSATION)
+
+
+class _Long(World):
+    """A world that ends with the time, not with the turns."""
+
+    until: int = 0
+
+    def _converse(self) -> None:
+        self._go_on(lambda: self.user.done, self.until)
+
+
+def soak(seed: int, hours: int, voices: Sequence[Voice] | None = None, *, session_factory: type[_Counted] = _Counted) -> Soak:
+    """Run one session for so many hours of virtual time and compare its hours. At the end it has to answer once more (15)."""
+    drawn = scenario_of(seed)
+    server = structs.replace(drawn.server, session_s=(hours + 2) * 3_600)
+    scenario = structs.replace(drawn, server=server, loss=None, hang_up_turn=None, interruptions=hours * _TURNS)
+    sessions: list[_Counted] = []
+
+    def factory(config: Config, /, *, clock: Clock, seed: int) -> Session:
+        sessions.append(session_factory(config, clock=clock, seed=seed))
+        return sessions[0]
+
+    world = _Long(seed, voices, scenario=scenario, session_factory=factory)
+    world.until = hours * 3_600 * _SECOND
+    result = world.run()
+    session = sessions[0]
+    session.close_hour()
+    found = problems(session.hours[:hours])
+    if result.simulated_ms < hours * 3_600_000:
+        found.append(f"the conversation was over after {result.simulated_ms / 3_600_000:.1f} hours")
+    return Soak(result, session.hours[:hours], found)
+
+
+def problems(hours: Sequence[Hour]) -> list[str]:
+    """What the last hour holds more of than an early one; the first is left out, because memories fill up in it."""
+    if len(hours) < 3:
+        return [f"only {len(hours)} hours: nothing to compare"]
+    early, late = hours[1], hours[-1]
+    found = []
+    for place in sorted(early.least.keys() | late.least.keys()):
+        if place in BOUNDED:
+            if late.most.get(place, 0) > BOUNDED[place]:
+                found.append(f"{place} held {late.most[place]} entries, {BOUNDED[place]} at most")
+            continue
+        before, after = early.least.get(place, 0), late.least.get(place, 0)
+        if after > before:
+            found.append(f"{place} never held less than {after} entries in hour {len(hours)}, {before} in hour 2")
+        most = max(early.most.get(place, 0), hours[2].most.get(place, 0))
+        if late.most.get(place, 0) > 2 * most + 16:
+            found.append(f"{place} held up to {late.most[place]} entries in hour {len(hours)}, {most} in hours 2 and 3")
+    per_item = [hour.history_entries / hour.items for hour in (early, late) if hour.items]
+    if len(per_item) == 2 and per_item[1] > 1.2 * per_item[0]:
+        found.append(f"an item of the history cost {per_item[1]:.2f} entries at the end, {per_item[0]:.2f} at the beginning")
+    return found
