@@ -5,8 +5,9 @@ The auditor stands between the parts of a world. It sees every message both ways
 and every effect of the session, and the sound. From these it works out by itself what was heard, what was cut, and what the
 server was owed; the core's own counters are compared with that, never used for it.
 
-Invariants 3, 7 and 8 are held here and in ``_audit_cuts``; 1, 2, 9, 10 and 12 in ``_audit_line``; 4, 5 and 6 in
-``_audit_edits``. ``_audit_arrivals`` reads what the server says.
+Invariants 3, 7 and 8 are held here and in ``_audit_cuts``; 1, 2, 9, 10 and 12 in ``_audit_line``; 4, 5, 6 and 11 in
+``_audit_edits``; 13 in ``_audit_memory``; 14 by comparing digests; 15 by the world, which calms everything at its end.
+``_audit_arrivals`` reads what the server says, ``_audit_reference`` asks the slow model for a second opinion.
 """
 
 from bisect import bisect_left
@@ -36,7 +37,6 @@ from rtcore.sim.speaker import MILLISECOND, Report, Speaker, SpeakerOptions
 
 PENDING_REASONS: dict[int, str] = {
     11: "the heard text is an estimate from the share of the audio until word times are known; its sample half is held",
-    13: "the walk over a session's memory is not built yet",
 }
 """Invariants that this version does not hold in full, and why."""
 PENDING = tuple(PENDING_REASONS)

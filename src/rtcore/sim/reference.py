@@ -18,6 +18,7 @@ from rtcore._formats import AudioFormat
 Key = tuple[str, int]
 """A segment: item and content index."""
 Outcome = Literal["full", "partial", "skipped", "text"]
+"""A verdict, by the name that the core gives it."""
 
 
 class Source(Protocol):
@@ -136,8 +137,10 @@ class Reference:
     def said(self, generation: int, samples: int) -> None:
         """The clock reported a position, or answered a flush. News of a generation that is settled counts for nothing."""
         if generation > self._closed:
-            handed = self._handed.get(generation, 0)
-            self._said.setdefault(generation, []).append(min(samples, handed))
+            said, heard = self._said.setdefault(generation, []), min(samples, self._handed.get(generation, 0))
+            # A list of every word of the clock would be walked for ever; a word that is no news is left out.
+            if not said or heard > said[-1]:
+                said.append(heard)
 
     def settled(self, generation: int, *, answered: bool) -> None:
         """The flush of this generation was answered, or will not be: nothing more of it, and of those before, is heard."""
@@ -203,10 +206,8 @@ class Reference:
         return Judged("partial", heard_ms, cut) if heard_ms else Judged("skipped", 0, None)
 
     def _position(self, generation: int) -> int:
-        highest = 0
-        for samples in self._said.get(generation, ()):
-            highest = max(highest, samples)
-        return highest
+        said = self._said.get(generation)
+        return said[-1] if said else 0
 
     def _next(self, known: Known, generation: int) -> int | None:
         """The segment's next sample for the clock: behind the last piece, or, in a new generation, where the old one stopped."""

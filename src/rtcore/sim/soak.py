@@ -123,7 +123,7 @@ def problems(hours: Sequence[Hour]) -> list[str]:
         return [f"only {len(hours)} hours: nothing to compare"]
     early, late = hours[1], hours[-1]
     found = []
-    for place in sorted(early.least.keys() | late.least.keys()):
+    for place in sorted(early.most.keys() | late.most.keys()):
         if place in BOUNDED:
             if late.most.get(place, 0) > BOUNDED[place]:
                 found.append(f"{place} held {late.most[place]} entries, {BOUNDED[place]} at most")
