@@ -24,7 +24,15 @@ HEARD: Kind = "after all was heard"
 _EARLY: dict[Kind, int] = {"before the first event": 400, "interrupt() before the response": 150}
 """Kinds that come before the response does, with the longest wait in milliseconds."""
 _ON_THIS_SIDE = frozenset(
-    {"typed text", "interrupt() by the program", "manual turn", "local detector", "while paused", "pressed twice"}
+    {
+        "typed text",
+        "interrupt() by the program",
+        "interrupt() of one response",
+        "manual turn",
+        "local detector",
+        "while paused",
+        "pressed twice",
+    }
 )
 """Kinds of which no news has to cross the line."""
 _SECOND = 1_000 * MILLISECOND
@@ -48,7 +56,7 @@ class Aimer:
         self._world = world
         self.turn_at = 0
         self.accepted = 0
-        self.begun: set[str] = set()
+        self.begun: dict[str, None] = {}
         self.ended: set[str] = set()
 
     def answer(self) -> ServerResponse | None:
@@ -98,7 +106,7 @@ class Aimer:
                 return NEVER if over else SERVER
             return self._at_sample(turn, parts[1], turn.sample) if kind == "at the boundary" else self._inside(turn, parts[1])
         if kind == "on the first sample":
-            return self._at_sample(turn, first, turn.sample + 1)
+            return self._at_sample(turn, first, self._near_the_start(turn))
         return self._inside(turn, first if kind in _IN_THE_FIRST else parts[turn.share % len(parts)])
 
     # -- targets -------------------------------------------------------------------------------------------------------------
@@ -155,6 +163,19 @@ class Aimer:
         if turn.at_stop:
             at -= world.speaker.next_stop_latency
         return self._arriving(turn, at) if at > world.now else NEVER
+
+    def _near_the_start(self, turn: Turn) -> int:
+        """The first samples, or those at the edge of the first or second millisecond: less than one counts as unheard."""
+        per_ms = self._world.scenario.audio.rate // 1000
+        return turn.sample + (1, per_ms, 1, per_ms * 2)[turn.share % 4]
+
+    def newest(self) -> str | None:
+        """The response that the client was told of last since the last interruption."""
+        return next(reversed(self.begun), None)
+
+    def oldest(self) -> str | None:
+        """The first of them."""
+        return next(iter(self.begun), None)
 
     def _at_sample(self, turn: Turn, part: ServerPart, sample: int) -> Aimed:
         """So that the sound stops (or the news arrives) when exactly so many samples of the part were heard."""

@@ -156,6 +156,7 @@ class CutAudit:
             ledger.fail(7, f"Flush({flush.generation}) although everything handed over was confirmed")
         cut, self._cutting = self._cutting, None
         if cut is None:
+            self._settle_at_once()
             return
         one = cut.interruption
         if self._cause != "end":
@@ -171,10 +172,14 @@ class CutAudit:
         for response in cut.responses:
             response.cut = cut
             self.kill(response, place)
+        self._settle_at_once()
+
+    def _settle_at_once(self) -> None:
+        """Earlier flushes as well, whether or not something new is cut."""
         if self._cause in _SETTLED_AT_ONCE:
-            for waiting in ledger.waiting:
+            for waiting in self._ledger.waiting:
                 waiting.settled = True
-            ledger.waiting.clear()
+            self._ledger.waiting.clear()
 
     @property
     def waits(self) -> bool:

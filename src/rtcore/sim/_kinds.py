@@ -36,6 +36,7 @@ Kind = Literal[
     "backchannel",
     "silence",
     "pressed twice",
+    "interrupt() of one response",
 ]
 """When and by what an interruption comes."""
 
@@ -78,6 +79,7 @@ KINDS: tuple[KindRow, ...] = (
     KindRow("cough", 8, 0, "user: cough"),
     KindRow("backchannel", 8, 0, "user: backchannel"),
     KindRow("silence", 4, 0, "user: silence"),
+    KindRow("interrupt() of one response", 4, 8),
     KindRow("pressed twice", 0, 15, "user: pressed twice"),
 )
 """The default mix."""

@@ -75,6 +75,21 @@ class Program:
         self._answered.append(call_id)
         self._world.issue(lambda session, now: session.tool_result(call_id, output, now=now), "tool_result")
 
+    def hurry(self) -> None:
+        """It does not wait for the session to be ready: what it asks for is kept until then (F136)."""
+        world = self._world
+        for _ in range(4):
+            world.talk()
+        world.issue(lambda session, now: session.update({"instructions": "Be kind."}, now=now), "update")
+        world.send_text("Hello?", interrupt=False)
+
+    def ask_at_the_end(self) -> None:
+        """It asks for much in the moment in which it hangs up: all of that has to settle too."""
+        world = self._world
+        world.send_text("Goodbye.", interrupt=False)
+        world.respond()
+        world.issue(lambda session, now: session.update({"instructions": "Be gone."}, now=now), "update")
+
     # -- asking again --------------------------------------------------------------------------------------------------------
 
     def failed(self, problem: Problem | None) -> None:

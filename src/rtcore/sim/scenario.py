@@ -86,6 +86,10 @@ class Scenario(Struct, frozen=True):
     """How many server messages come once more, under the number of a connection that is gone."""
     microphone: bool = False
     """The user is heard by the server's own detector in real microphone audio."""
+    early: bool = False
+    """The program gives commands before the session is ready."""
+    names_defaults: bool = True
+    """What the server does by default anyway is named in the configuration."""
     core: dict[str, Any] = {}
     """Options of the core's ``Config``, laid over those that follow from the rest: how a policy sets what no field names."""
     stream: NetworkOptions = NetworkOptions()
@@ -106,8 +110,11 @@ class Scenario(Struct, frozen=True):
         """The core's configuration."""
         detection: dict[str, Any] | None = None
         if self.detection is not None:
-            detection = {"type": self.detection, "interrupt_response": self.server_interrupts}
-            if self.context != "exact":
+            named = self.names_defaults
+            detection = {"type": self.detection}
+            if named or not self.server_interrupts:
+                detection["interrupt_response"] = self.server_interrupts
+            if self.context != "exact" and (named or not self.server_creates or not self.server_interrupts):
                 detection["create_response"] = self.server_creates
         session: dict[str, Any] = {
             "audio": {
@@ -115,6 +122,8 @@ class Scenario(Struct, frozen=True):
                 "output": {"format": {"type": self.output}},
             }
         }
+        if self.names_defaults:
+            session["output_modalities"] = ["audio"]
         if self.tools:
             session["tools"] = list(TOOLS)
         server = self.server
@@ -305,6 +314,8 @@ def _draw_session(
         loss_at_ms=rng.between(500, 60_000) if loss is not None else 0,
         stale_per_mille=20 if rng.chance(200) else 0,
         microphone=detection is not None and rng.chance(50),
+        early=rng.chance(150),
+        names_defaults=rng.chance(500),
         stream=stream,
         speaker=speaker,
         server=server,
@@ -318,7 +329,7 @@ def _draw_network(rng: Rng, faults: set[str]) -> NetworkOptions:
         burst_ms=rng.choice((20, 60, 120)) if "network: merge" in faults else 0,
         stall_per_mille=rng.between(2, 20) if "network: stall" in faults else 0,
         stall_ms=rng.choice(((100, 600), (100, 600), (1000, 5000))),
-        slow_reader_kib=rng.choice((80, 120, 200, 400)) if "network: slow reader" in faults else 0,
+        slow_reader_kib=rng.choice((200, 300, 500)) if "network: slow reader" in faults else 0,
         stream="network: split" in faults or "network: cut mid-frame" in faults,
     )
 

@@ -144,7 +144,7 @@ class User:
         aimer = self._aimer
         match notice:
             case ResponseStarted(out_of_band=False):
-                aimer.begun.add(notice.response_id)
+                aimer.begun[notice.response_id] = None
             case ResponseEnded():
                 aimer.ended.add(notice.response_id)
                 if notice.status != "cancelled" and not self._world.was_cancelled(notice.response_id):
@@ -321,14 +321,17 @@ class User:
         self._rng = Rng(turn.seed).fork("act")
         world.interrupting(self.made)
         self.made += 1
+        one = self._aimer.oldest() if turn.share % 3 == 0 else self._aimer.newest()
         self._aimer.begun.clear()
         if turn.kind == "while paused":
             world.program.pause()
-            self._after(self._rng.between(5, 400), lambda: self._cut_in(turn.kind, None))
+            # Some come into the very flush that a clock which cannot pause was sent for the pause.
+            wait_ms = self._rng.between(*self._rng.choice(((2, 40), (5, 400))))
+            self._after(wait_ms, lambda: self._cut_in(turn.kind, None))
         else:
-            self._cut_in(turn.kind, aim.arrive_at)
+            self._cut_in(turn.kind, aim.arrive_at, one)
 
-    def _cut_in(self, kind: Kind, arrive_at: int | None) -> None:
+    def _cut_in(self, kind: Kind, arrive_at: int | None, response_id: str | None = None) -> None:
         world, rng = self._world, self._rng
         one = world.begin_interruption(kind)
         if kind not in _EXPECTS_NOTHING:
@@ -340,6 +343,10 @@ class User:
             return
         if kind in ("interrupt() by the program", "interrupt() before the response"):
             world.interrupt()
+            self._after(rng.between(0, 300), self._speak_up)
+            return
+        if kind == "interrupt() of one response":
+            world.interrupt(response_id)
             self._after(rng.between(0, 300), self._speak_up)
             return
         if kind == "manual turn":

@@ -141,6 +141,8 @@ class World:
             self.at(self.scenario.loss_at_ms * MILLISECOND, self._lose)
         try:
             self._call(self.session.open(now=self.seconds))
+            if self.scenario.early:
+                self.program.hurry()
             self._converse()
             if not self._closed:
                 self._recover()
@@ -429,6 +431,8 @@ class World:
         """The user ends the conversation in the middle of anything."""
         self.tell("user", "hangs up")
         self.saw("user: hang-up")
+        if self.session.state != "closed":
+            self.program.ask_at_the_end()
         self._call(self.session.close(now=self.seconds))
         self._closed = True
 
@@ -491,11 +495,11 @@ class World:
         self.auditor.interrupts("local", self.now)
         self._call(self.session.speech(event, now=self.seconds))
 
-    def interrupt(self) -> None:
-        """The program silences the model."""
-        self.tell("user", "interrupt()")
-        self.auditor.interrupts("program", self.now)
-        self._call(self.session.interrupt(now=self.seconds))
+    def interrupt(self, response_id: str | None = None) -> None:
+        """The program silences the model, or one response of it."""
+        self.tell("user", f"interrupt({response_id or ''})")
+        self.auditor.interrupts("program", self.now, response_id)
+        self._call(self.session.interrupt(response_id, now=self.seconds))
 
     def send_text(self, text: str, *, interrupt: bool) -> None:
         """The user types."""
