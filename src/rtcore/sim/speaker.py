@@ -186,8 +186,7 @@ class Speaker:
             if job.stopped:
                 for index, stop in enumerate(self.stops):
                     if stop.generation == job.generation:
-                        faults = (*stop.faults, "device lost")
-                        self.stops[index] = structs.replace(stop, answered=False, told=None, faults=faults)
+                        self.stops[index] = structs.replace(stop, answered=False, told=None, faults=("device lost",))
             else:
                 self._note_stop(job.generation, job.asked_at, now, None, now, ("device lost",))
         fifo.drop(newest)
