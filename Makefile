@@ -41,13 +41,14 @@ soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session: nothing
 	RTCORE_SOAK=required $(BIN)/python -m pytest -q tests/test_soak.py
 
 audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and livekit-agents
-	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -n 2 examples/audit
+	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP -n 2 examples/audit
 
 cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two workers, one of which is killed
 	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py
 
-bench: $(VENV)/demo.stamp  ## microseconds per event through the core
+bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simulated world's speed, and where its time goes
 	$(BIN)/python benchmarks/core.py
+	$(BIN)/python benchmarks/world.py
 
 clean:  ## remove what was set up, built and written
 	rm -rf $(VENV) $(CLIENTS) build dist report.html heard.wav fuzz.json fuzz.html .mypy_cache .ruff_cache .pytest_cache .hypothesis

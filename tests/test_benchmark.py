@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "core.py"
+WORLD = Path(__file__).parent.parent / "benchmarks" / "world.py"
 
 
 def test_the_benchmark_prints_core_bare_and_ratio_for_every_kind_of_delta() -> None:
@@ -25,3 +26,14 @@ def test_the_benchmark_refuses_to_measure_nothing() -> None:
     done = subprocess.run([sys.executable, str(BENCHMARK), "--rounds", "0"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--rounds 0: must be at least 1" in done.stderr
+
+
+def test_the_world_s_benchmark_prints_speeds_and_where_the_time_goes() -> None:
+    command = [sys.executable, str(WORLD), "--worlds", "3", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    speeds = dict(re.findall(r"^ *(interruptions|simulated seconds|without idle time) +(\d+)", done.stdout, re.MULTILINE))
+    assert set(speeds) == {"interruptions", "simulated seconds", "without idle time"}
+    shares = re.findall(r"^(\w[\w ]+?) +(\d+\.\d)%$", done.stdout, re.MULTILINE)
+    assert {"core", "server", "auditor", "speaker and network", "world", "user and program"} <= {part for part, _ in shares}
+    assert abs(sum(float(share) for _, share in shares) - 100) < 1

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate, pairwise
@@ -385,3 +386,45 @@ def test_a_played_buffer_is_not_copied_again() -> None:  # B31, DESIGN 2: O(1) w
 def test_a_finished_conversation_is_quiet() -> None:  # B31, DESIGN 6 invariant 15
     scene = spoken(message("m1", 100), heard_ms=100, at=0.1)
     assert [effect for second in range(1, 60) for effect in scene.at(float(second)).tick()] == []
+
+
+def _calls(step: Callable[[], object]) -> int:
+    """How many functions are called: work that no clock has to measure."""
+    count = 0
+
+    def called(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        step()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def _spent(turns: int) -> tuple[int, int, int]:
+    """What one audio delta, one transcript delta and one report cost after so many turns, in function calls."""
+    scene = ready()
+    for n in range(turns):
+        scene.at(n * 10.0).server(turn(f"u{n}"), created(f"r{n}"), message(f"m{n}", 100, "Hello.", r=f"r{n}"), done(f"r{n}"))
+        scene.at(n * 10.0 + 1).played(1, (n + 1) * 100)
+    scene.at(turns * 10.0).server(created("r"), opened("m", r="r"), transcript("m", "So", r="r"), audio("m", 100, r="r"))
+    scene.played(1, turns * 100 + 50)
+    [sound] = audio("m", 100, r="r", start_ms=100)
+    [words] = transcript("m", " it", r="r")
+    receive, now = scene.session.receive, scene.now
+    one = encode(sound), encode(words)
+    return (
+        _calls(lambda: receive(1, one[0], now=now)),
+        _calls(lambda: receive(1, one[1], now=now)),
+        _calls(lambda: scene.session.played(1, (turns * 100 + 60) * 24, now=now + 0.01)),
+    )
+
+
+def test_the_work_of_a_delta_does_not_grow_with_the_conversation() -> None:  # B31, DESIGN 6 invariant 13
+    few, many = _spent(2), _spent(300)
+    assert few == many
+    assert max(many) < 60, "a delta is a handful of calls"

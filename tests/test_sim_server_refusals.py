@@ -314,6 +314,7 @@ ACCEPTED = [
     {"type": "input_audio_buffer.clear", "event_id": None},
     {"type": "response.create"},
     {"type": "response.create", "response": None},
+    create(instructions=None),
     create(conversation="none", input=[], metadata={"a": "b"}, output_modalities=["text"], max_output_tokens="inf"),
 ]
 

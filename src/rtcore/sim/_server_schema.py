@@ -261,7 +261,7 @@ _RESPONSE_GA = shape(
         "audio": shape({"output": shape({"format": _FORMAT_GA, "voice": _VOICE_GA})}),
         "conversation": one_of("auto", "none"),
         "input": listing(tagged("type", {**_ITEMS_GA, "item_reference": _REFERENCE})),
-        "instructions": text(),
+        "instructions": maybe(text()),  # null, as livekit-agents sends it, is none
         "max_output_tokens": _TOKENS,
         "metadata": maybe(pairs),
         "output_modalities": _modalities_ga,
@@ -340,7 +340,7 @@ _ITEMS_PREVIEW = {
 _RESPONSE_PREVIEW = shape(
     {
         "modalities": _modalities_preview,
-        "instructions": text(),
+        "instructions": maybe(text()),
         "voice": one_of(*_VOICES_PREVIEW),
         "output_audio_format": _FORMAT_PREVIEW,
         "tools": _TOOLS_PREVIEW,
