@@ -17,7 +17,7 @@ import pytest
 from rtcore.sim.results import CampaignResult, KindResult
 from rtcore_adapters.cli import _drive, fuzz, main
 from rtcore_adapters.cli._campaign import Campaign, Goal, run
-from rtcore_adapters.cli._judgement import campaign_problems, world_problems
+from rtcore_adapters.cli._judgement import campaign_problems, not_reached, world_problems
 from rtcore_adapters.cli._pool import local
 from rtcore_adapters.cli._table import COLUMNS, INVARIANTS, text_table
 from rtcore_adapters.cli._worlds import cores, processes, run_world
@@ -280,3 +280,15 @@ def test_cuts_that_were_not_checked_fail_a_campaign_and_an_error_fails_any_world
     assert campaign_problems(CampaignResult(cuts=100, cuts_checked=94)) == ["only 94 of 100 cuts were checked"]
     wrong = CampaignResult(kinds=(KindResult("a", truncation_error_ms={-7: 1}),))
     assert world_problems(wrong) == campaign_problems(wrong) == ["a truncation error of 7.0 ms"]
+
+
+def test_what_a_campaign_did_not_reach_fails_it_and_a_policy_may_rule_it_out() -> None:
+    result = CampaignResult(kinds=(KindResult("a", interruptions=100_000),), situations={"interrupted": 0})
+    missed = [
+        problem for problem in campaign_problems(result) if problem.startswith("not reached, so not tested: interrupted: 0 times")
+    ]
+
+    assert len(missed) == 1
+    assert not any(problem.startswith("not reached") for problem in campaign_problems(result, policy="network=clean"))
+    assert any(each.startswith("interrupted: 0 times") for each in not_reached(result, "network=clean"))
+    assert not_reached(result, "") == []
