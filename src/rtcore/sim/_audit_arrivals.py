@@ -189,13 +189,14 @@ class Arrivals:
     def _answer_creation(self, metadata: object, record: ResponseRecord) -> None:
         request = request_of(metadata)
         if request is not None:
+            self._line.give_up()
             creation = self._line.creation_answered(request=request)
             if creation is not None:
                 record.asked_at = creation.sent.sent_at
                 record.withdrawn = creation.withdrawn
             # One that began without its response.created may have been heard before anybody could know whose it was.
-            if creation is not None and creation.killed and not record.dead and record.created:
-                self._ledger.saw("B15: response dead on arrival")
+            if creation is not None and (creation.killed or creation.expired) and not record.dead and record.created:
+                self._ledger.saw("B15: response dead on arrival" if creation.killed else "B14: created after the deadline")
                 self._kill(record, self._ledger.stream.end)
 
     def _response_done(self, message: ServerSeen) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from rtcore._effects import Effect, Flush
 from rtcore.sim._audit_reference import ReferenceAudit
-from rtcore.sim._ledger import Cut, Interruption, Ledger, ResponseRecord, Snapshot
+from rtcore.sim._ledger import Cut, Flushing, Interruption, Ledger, ResponseRecord, Snapshot
 from rtcore.sim.matching import Place
 from rtcore.sim.speaker import MILLISECOND
 
@@ -29,6 +29,8 @@ class CutAudit:
         """What interrupts now belongs to this one."""
         self.pausing = False
         """The program pauses: a clock that cannot is flushed instead."""
+        self.settles = False
+        """What is being carried out settles without the clock."""
         self._ledger = ledger
         self._sync = sync
         self._reference = reference
@@ -51,7 +53,7 @@ class CutAudit:
         one = self.current
         if one is not None and one.arrived_at is None:
             one.arrived_at = ledger.now
-        waits = ledger.flush_waits
+        waits = ledger.flush_waits or self._believes or cause in _SETTLED_AT_ONCE
         affected: list[ResponseRecord] = []
         for response in list(ledger.alive.values()):
             over = response.done and all(item.ended is not None for item in response.items.values() if item.type == "message")
@@ -88,7 +90,7 @@ class CutAudit:
         if not response.done:
             return True
         items = response.items.values()
-        if (waits or self._believes) and any(item.ended is None for item in items):
+        if waits and any(item.ended is None for item in items):
             return True  # where the clock stands is not known, so what is heard to the end is not known either
         width = self._width
         for item in items:
@@ -140,12 +142,18 @@ class CutAudit:
                 flush = effect
                 break
         ledger = self._ledger
+        self.settles = False
         if not self._due:
             if flush is not None and not self.pausing:
                 ledger.fail(7, "a flush that no interruption asked for")
             self.pausing = False
             return
         self._due = False
+        self.settles = self._cause in _SETTLED_AT_ONCE
+        if self.settles:
+            for waiting in ledger.waiting:
+                waiting.settled = True
+            ledger.waiting.clear()
         if self._expected:
             first = effects[0] if effects else None
             if not (isinstance(first, Flush) and first.generation == self._expected):
@@ -156,7 +164,6 @@ class CutAudit:
             ledger.fail(7, f"Flush({flush.generation}) although everything handed over was confirmed")
         cut, self._cutting = self._cutting, None
         if cut is None:
-            self._settle_at_once()
             return
         one = cut.interruption
         if self._cause != "end":
@@ -165,21 +172,21 @@ class CutAudit:
         if flush is not None and one is not None:
             one.flushes.append((ledger.now, flush.generation))
         if flush is not None:
-            cut.flush = ledger.flush(flush.generation)
+            cut.flush = self.flushed(flush.generation)
             place = Place(flush.generation + 1, 0)
         else:
             place = ledger.stream.end
         for response in cut.responses:
             response.cut = cut
             self.kill(response, place)
-        self._settle_at_once()
 
-    def _settle_at_once(self) -> None:
-        """Earlier flushes as well, whether or not something new is cut."""
-        if self._cause in _SETTLED_AT_ONCE:
-            for waiting in self._ledger.waiting:
-                waiting.settled = True
-            self._ledger.waiting.clear()
+    def flushed(self, generation: int) -> Flushing:
+        """The core asked for silence; where no clock can answer any more, it settles at once."""
+        made = self._ledger.flush(generation)
+        if self.settles:
+            made.settled = True
+            self._ledger.waiting.remove(made)
+        return made
 
     @property
     def waits(self) -> bool:

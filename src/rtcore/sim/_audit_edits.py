@@ -7,6 +7,7 @@ compared with the truncates, the deletes and the notices of the core (DESIGN sec
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from rtcore._clock import Clock
 from rtcore._notices import MessageEnded, Verdict
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._ledger import ROUNDING, Cut, Edit, ItemRecord, Ledger, Snapshot, Truncate
@@ -36,8 +37,10 @@ class EditAudit:
         ledger: Ledger,
         truth: Mapping[str, ServerItem],
         reference: ReferenceAudit | None,
+        sound_ends: Mapping[int, int],
         *,
         own_index: bool,
+        clock: Clock,
         bound_ms: int,
         lies: bool,
     ) -> None:
@@ -47,6 +50,8 @@ class EditAudit:
         self._bound_ms = bound_ms
         self._reference = reference
         self._lies = lies
+        self._sound_ends = sound_ends
+        self._declared = clock.flush_latency_ms * MILLISECOND
 
     # -- what the core sends -------------------------------------------------------------------------------------------------
 
@@ -336,8 +341,12 @@ class EditAudit:
     def _estimated_error(self, item: ItemRecord, error: int) -> None:
         cut = item.response.cut
         # Each flush without an answer adds its own doubt (a pause of a clock that cannot pause, then the cut).
-        unanswered = sum(flush.answered_at is None for flush in self._ledger.flushes[-3:])
-        bound = self._bound_ms * max(1, unanswered)
+        unanswered = [flush for flush in self._ledger.flushes[-3:] if flush.answered_at is None]
+        bound = self._bound_ms * max(1, len(unanswered))
+        for flush in unanswered:
+            # A device that falls silent later than it declared: nobody can know what sounded beyond that.
+            longer = self._sound_ends.get(flush.generation, 0) - flush.asked_at - self._declared
+            bound += max(0, -(-longer // MILLISECOND))
         if abs(error) > bound and not any(segment.inexact for segment in item.segments):
             self._ledger.fail(4, f"{item.id} was estimated {error} ms off, more than the clock's {bound} ms")
         if cut is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
-from rtcore.sim._ledger import Creation, Ledger, ResponseRecord
+from rtcore.sim._ledger import ROUNDING, Creation, Ledger, ResponseRecord
 from rtcore.sim._seen import ClientSeen, ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 from rtcore.sim.speaker import MILLISECOND
@@ -23,6 +23,8 @@ _TEXT_WAIT = 1_000 * MILLISECOND
 """How long typed text waits for edits (the core's ``timeouts.text_ms``)."""
 _EDIT_WAIT = 5_000 * MILLISECOND
 """After how long an edit without an answer counts as settled (``timeouts.edit_ms``)."""
+_CREATE_WAIT = 10_000 * MILLISECOND
+"""After how long a creation without an answer counts as failed (``timeouts.create_ms``)."""
 _SERVER_CANCEL = 400 * MILLISECOND
 """After how long the core may cancel for a server that interrupts by itself (DESIGN section 4)."""
 
@@ -81,7 +83,8 @@ class LineAudit:
         request = metadata.get("rtcore_request") if isinstance(metadata, dict) else None
         out_of_band = body.get("conversation") == "none"
         if not out_of_band:
-            waiting = [creation for creation in ledger.creations if not creation.out_of_band]
+            self.give_up()
+            waiting = [creation for creation in ledger.creations if not (creation.out_of_band or creation.expired)]
             active = [r.id for r in ledger.running.values() if not r.out_of_band]
             if waiting and not self.deaf:
                 ledger.fail(1, f"response.create while another ({waiting[0].event_id}) has no answer")
@@ -160,7 +163,7 @@ class LineAudit:
         why = f"the server refused {cause.type if cause is not None else 'nothing of ours'}: {code}: {refusal.message}"
         if code == "session_expired":
             return True  # nobody's fault: the session had its time
-        if cause is None:
+        if cause is None or refusal.event is None:
             # The server's own automatic creation met a running response; that one must have been running.
             if code == "conversation_already_has_active_response" and self._running(refusal):
                 ledger.saw("the server's own creation refused")
@@ -258,12 +261,22 @@ class LineAudit:
         if after is not None and after.at <= before.at:
             self._ledger.fail(12, f"after tick({before.at}) for {before.why!r} the deadline is {after.at} ({after.why!r})")
 
+    def give_up(self) -> None:
+        """What was not answered for so long is not waited for any more; a creation may still turn up, and is unwanted then."""
+        ledger = self._ledger
+        if ledger.edits and ledger.now >= ledger.edits[0].at + _EDIT_WAIT - ROUNDING:
+            ledger.edits = [edit for edit in ledger.edits if ledger.now < edit.at + _EDIT_WAIT - ROUNDING]
+        for creation in ledger.creations:
+            if not creation.expired and ledger.now >= creation.sent.sent_at + _CREATE_WAIT - ROUNDING:
+                creation.expired = True
+
     def waiting(self, deadline: Deadline | None) -> None:
         """What the core waits for has a deadline with a reason."""
         ledger = self._ledger
+        self.give_up()
         if deadline is None:
             what = "a flush" if ledger.flush_open else "an edit" if ledger.edits else ""
-            what = what or ("a creation" if ledger.creations else "")
+            what = what or ("a creation" if any(not creation.expired for creation in ledger.creations) else "")
             if what:
                 ledger.fail(12, f"the core waits for the answer to {what} without a deadline")
         elif not deadline.why:

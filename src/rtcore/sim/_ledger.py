@@ -164,6 +164,8 @@ class Creation(Struct, eq=False):
     killed: bool = False
     """Interrupted before it was answered: its response is dead on arrival (B15)."""
     withdrawn: bool = False
+    expired: bool = False
+    """The core has given it up: its response is unwanted (B14)."""
 
 
 class Edit(Struct, eq=False):

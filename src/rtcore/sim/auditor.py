@@ -96,7 +96,10 @@ class Auditor:
             self.reference = ReferenceAudit(ledger, believes=believes, own_index=own_index)
         ledger.matcher.lenient = believes
         lies = speaker.options.wrong_per_mille > 0
-        self.edits = EditAudit(ledger, truth.items, self.reference, own_index=own_index, bound_ms=bound, lies=lies)
+        self._sound_ends: dict[int, int] = {}
+        self.edits = EditAudit(
+            ledger, truth.items, self.reference, self._sound_ends, own_index=own_index, clock=clock, bound_ms=bound, lies=lies
+        )
         self.cuts = CutAudit(ledger, self.sync, self.reference, ignores=ignores)
         self.arrivals = Arrivals(ledger, truth, self.line, self.reference, cut=self.cuts.begin, kill=self.cuts.kill)
         self.interruptions: list[Interruption] = []
@@ -109,7 +112,6 @@ class Auditor:
         self._refusals_read = 0
         self._spans_read = 0
         self._steps = 0
-        self._sound_ends: dict[int, int] = {}
         self._mismatches_read = 0
         self._closed = False
         self._excess = False
@@ -435,7 +437,14 @@ class Auditor:
 
     def _quiescent(self) -> bool:
         ledger = self.ledger
-        return not (ledger.running or ledger.creations or ledger.edits or self.line.requests_open or ledger.flush_waits)
+        self.line.give_up()
+        return not (
+            ledger.running
+            or any(not c.expired for c in ledger.creations)
+            or ledger.edits
+            or self.line.requests_open
+            or ledger.flush_waits
+        )
 
     def _eligible(self, item_id: str) -> bool:
         """Whether the clock owes the answer that would make this message's verdict exact."""
@@ -490,7 +499,7 @@ class Auditor:
         if effect.generation != ledger.stream.generation:
             ledger.fail(7, f"Flush({effect.generation}) while generation {ledger.stream.generation} is current")
         if not ledger.flushes or ledger.flushes[-1].generation != effect.generation:
-            ledger.flush(effect.generation)
+            self.cuts.flushed(effect.generation)
         ledger.stream.generation = effect.generation + 1
 
     def _sent(self, message: ClientSeen, effects: Sequence[Effect]) -> None:
