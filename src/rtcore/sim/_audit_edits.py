@@ -41,6 +41,7 @@ class EditAudit:
         *,
         own_index: bool,
         clock: Clock,
+        buffer_ms: int,
         bound_ms: int,
         lies: bool,
     ) -> None:
@@ -51,6 +52,7 @@ class EditAudit:
         self._reference = reference
         self._lies = lies
         self._sound_ends = sound_ends
+        self._buffer_ms = buffer_ms
         self._declared = clock.flush_latency_ms * MILLISECOND
 
     # -- what the core sends -------------------------------------------------------------------------------------------------
@@ -346,7 +348,7 @@ class EditAudit:
         for flush in unanswered:
             # A device that falls silent later than it declared: nobody can know what sounded beyond that.
             longer = self._sound_ends.get(flush.generation, 0) - flush.asked_at - self._declared
-            bound += max(0, -(-longer // MILLISECOND))
+            bound += max(0, -(-longer // MILLISECOND)) + (self._buffer_ms if flush.blind else 0)
         if abs(error) > bound and not any(segment.inexact for segment in item.segments):
             self._ledger.fail(4, f"{item.id} was estimated {error} ms off, more than the clock's {bound} ms")
         if cut is not None:

@@ -46,6 +46,8 @@ class Flushing(Struct, eq=False):
     answered_at: int | None = None
     settled: bool = False
     """Its own answer came too late, or that to a later one came instead: where the clock stopped was guessed."""
+    blind: bool = False
+    """No position of its generation had been reported by then: how late the device sounds was not known."""
 
     @property
     def waits(self) -> bool:
@@ -257,7 +259,7 @@ class Ledger:
 
     def flush(self, generation: int) -> Flushing:
         """The core asked for silence."""
-        made = Flushing(generation, self.now)
+        made = Flushing(generation, self.now, blind=generation not in self.stream.confirmed)
         self.flushes.append(made)
         self.waiting.append(made)
         return made

@@ -98,7 +98,15 @@ class Auditor:
         lies = speaker.options.wrong_per_mille > 0
         self._sound_ends: dict[int, int] = {}
         self.edits = EditAudit(
-            ledger, truth.items, self.reference, self._sound_ends, own_index=own_index, clock=clock, bound_ms=bound, lies=lies
+            ledger,
+            truth.items,
+            self.reference,
+            self._sound_ends,
+            own_index=own_index,
+            clock=clock,
+            buffer_ms=speaker.options.buffer_ms + speaker.options.block_ms,
+            bound_ms=bound,
+            lies=lies,
         )
         self.cuts = CutAudit(ledger, self.sync, self.reference, ignores=ignores)
         self.arrivals = Arrivals(ledger, truth, self.line, self.reference, cut=self.cuts.begin, kill=self.cuts.kill)
