@@ -541,16 +541,17 @@ class World:
     def idle(self) -> bool:
         """Nothing sounds, nothing is on its way, nothing is asked for."""
         return not (
-            self._speaking
-            or self.speaker.lost
-            or self.program.paused
-            or self.speaker.pending
-            or self.speaker.flushing
+            # What is cheap to ask and often so comes first: this is asked at nearly every step.
+            self._down.next_at is not None
             or self.speaker.next_at is not None
-            or self._down.next_at is not None
+            or self._speaking
             or self._up.next_at is not None
             or self.server.active_response is not None
             or self.program.calls_open
+            or self.program.paused
+            or self.speaker.lost
+            or self.speaker.flushing
+            or self.speaker.pending
             or self.auditor.line.requests_open
             or self.auditor.ledger.creations
             or self.auditor.ledger.edits
