@@ -368,7 +368,8 @@ def test_marks_are_reported_when_they_are_passed_and_at_the_end_after_drain() ->
     device.drain(1, now=2_000 * MILLISECOND)
     told = run(device, 3_000 * MILLISECOND)
     assert positions(told) == [(2_000, 13_000)]
-    assert device.options.clock.report_ms == 200
+    clock = device.options.clock
+    assert (clock.report_ms, clock.answer_ms, clock.reports) == (200, 200, True)
 
 
 def test_a_drain_in_time_puts_the_last_mark_at_the_end() -> None:  # F020
@@ -434,6 +435,7 @@ def test_a_device_that_only_answers_says_nothing_until_it_is_flushed() -> None: 
     device.flush(1, now=150 * MILLISECOND)
     assert answers(run(device, 1_000 * MILLISECOND)) == [(150, 1, 90 * 24)]
     assert device.stops[0].faults == () and device.happened == {"speaker: no reports": 1}
+    assert not device.options.clock.reports and device.options.clock.answer_ms == 0
     assert device.options.clock.latency_ms == 60  # what is reckoned from the hand-over is so much too early
 
 

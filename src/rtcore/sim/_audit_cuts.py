@@ -22,7 +22,18 @@ _SETTLED_AT_ONCE = ("device", "end")
 class CutAudit:
     """Owner of invariant 7's first half, and of what was cut when."""
 
-    def __init__(self, ledger: Ledger, sync: Callable[[int], None], reference: ReferenceAudit | None, *, ignores: bool) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        sync: Callable[[int], None],
+        reference: ReferenceAudit | None,
+        pending: Callable[[], int],
+        *,
+        ignores: bool,
+        bound: int,
+    ) -> None:
+        """``pending`` gives the samples that have not sounded; where fewer than ``bound`` have not, a clock that tells no
+        positions may count as done."""
         self.unchecked: deque[Cut] = deque()
         """Cuts whose consequences are still to be checked, oldest first."""
         self.current: Interruption | None = None
@@ -36,6 +47,8 @@ class CutAudit:
         self._reference = reference
         self._believes = reference is not None and reference.believes
         self._ignores = ignores
+        self._pending = pending
+        self._bound = bound
         self._cutting: Cut | None = None
         self._due = False
         self._cause = ""
@@ -71,6 +84,8 @@ class CutAudit:
         unconfirmed = stream.unconfirmed
         # One sample short counts as heard (B02): a message that ended so is no reason for a flush, and no obstacle to one.
         expected = unconfirmed > 1 and response_id is None and stream.faulty != stream.generation
+        if self._bound:
+            expected = expected and self._pending() > self._bound
         self._expected = stream.generation if expected else 0
         self._allowed = unconfirmed > 0 or stream.faulty > 0
         if not affected:

@@ -7,6 +7,7 @@ and 11.
 
 from collections.abc import Iterable
 
+from rtcore._clock import Clock
 from rtcore._effects import Play
 from rtcore._items import SegmentView
 from rtcore._notices import Interrupted, MessageEnded, Verdict
@@ -20,11 +21,11 @@ from rtcore.sim.speaker import Report
 class ReferenceAudit:
     """Feeds the reference model, and compares."""
 
-    def __init__(self, ledger: Ledger, *, believes: bool, own_index: bool) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, *, believes: bool, own_index: bool) -> None:
         self.believes = believes
         """The clock's words are the measure, not the audible signal."""
         self.compared = 0
-        self._model = Reference(ledger.audio)
+        self._model = Reference(ledger.audio, coarse=ledger.audio.samples(clock.answer_ms), reports=clock.reports)
         self._ledger = ledger
         self._own_index = own_index
 

@@ -60,9 +60,11 @@ class SpeakerOptions(Struct, frozen=True):
         return Clock(
             pause=self.pause,
             report_ms=self.marks_ms or self.report_ms,
+            reports=self.reports == "all",
             # Without reports a position can only be reckoned from the hand-over, and sound comes so much later.
             latency_ms=0 if self.reports == "all" else self.buffer_ms + self.block_ms,
             flush_latency_ms=self.flush_latency_ms,
+            answer_ms=self.marks_ms,
         )
 
 

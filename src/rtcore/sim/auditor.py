@@ -93,7 +93,7 @@ class Auditor:
         believes = _must_be_believed(speaker.options)
         self.reference: ReferenceAudit | None = None
         if believes or Rng(seed).fork("reference").chance(_REFERRED_PER_MILLE):
-            self.reference = ReferenceAudit(ledger, believes=believes, own_index=own_index)
+            self.reference = ReferenceAudit(ledger, clock, believes=believes, own_index=own_index)
         ledger.matcher.lenient = believes
         lies = speaker.options.wrong_per_mille > 0
         self._sound_ends: dict[int, int] = {}
@@ -108,11 +108,20 @@ class Auditor:
             bound_ms=bound,
             lies=lies,
         )
-        self.cuts = CutAudit(ledger, self.sync, self.reference, ignores=ignores)
+        self.cuts = CutAudit(
+            ledger,
+            self.sync,
+            self.reference,
+            lambda: speaker.pending,
+            ignores=ignores,
+            bound=0 if clock.reports else audio.samples(bound),
+        )
         self.arrivals = Arrivals(ledger, truth, self.line, self.reference, cut=self.cuts.begin, kill=self.cuts.kill)
         self.interruptions: list[Interruption] = []
         self.checked = 0
         self._truth = truth
+        self._reckons = clock.answer_ms > 0 or not clock.reports
+        """The clock declares that it leaves something to be reckoned."""
         self._speaker = speaker
         self._width = audio.sample_width
         self._down: deque[ServerSeen] = deque()
@@ -456,7 +465,7 @@ class Auditor:
 
     def _eligible(self, item_id: str) -> bool:
         """Whether the clock owes the answer that would make this message's verdict exact."""
-        if self.ledger.stream.guessed:
+        if self.ledger.stream.guessed or self._reckons:
             return True
         return any(flush.answered_at is None for flush in self.ledger.flushes[-3:])
 

@@ -76,7 +76,8 @@ class Judged(NamedTuple):
 class Reference:
     """One session's model. Tell it what happened, in order; ask ``heard`` and ``judge``."""
 
-    def __init__(self, audio: AudioFormat) -> None:
+    def __init__(self, audio: AudioFormat, *, coarse: int = 0, reports: bool = True) -> None:
+        """``coarse``: an answer may be so many samples behind the truth. ``reports``: whether positions are told at all."""
         self.stray: list[str] = []
         """Sound that was handed over although no segment's next samples are these."""
         self._audio = audio
@@ -84,7 +85,10 @@ class Reference:
         self._segments: dict[Key, Known] = {}
         self._handed: dict[int, int] = {}
         self._said: dict[int, list[int]] = {}
+        self._coarse = coarse
+        self._reports = reports
         self._guessed: set[int] = set()
+        self._near: set[int] = set()
         self._closed = 0
         self._last: Known | None = None
 
@@ -147,15 +151,17 @@ class Reference:
         for number in [number for number in self._handed if self._closed < number <= generation]:
             if number != generation or not answered:
                 self._guess(number)
+            elif self._coarse or not self._reports:
+                self._guess(number, near=self._reports)
         self._closed = max(self._closed, generation)
 
     def assumed(self, generation: int) -> None:
         """The clock fell silent for so long that the core took everything as heard."""
         self._guess(generation)
 
-    def _guess(self, generation: int) -> None:
+    def _guess(self, generation: int, *, near: bool = False) -> None:
         if self._position(generation) < self._handed.get(generation, 0):
-            self._guessed.add(generation)
+            (self._near if near else self._guessed).add(generation)
             for known in self._segments.values():
                 if known.cut_received is None and any(piece.generation == generation for piece in known.pieces):
                     known.lost = True
@@ -173,7 +179,11 @@ class Reference:
             position = self._position(piece.generation)
             part = max(0, min(position - piece.first, piece.size))
             least += part
-            most += piece.size if piece.generation in self._guessed else part
+            if piece.generation in self._guessed or not (self._reports or piece.generation <= self._closed):
+                part = piece.size
+            elif piece.generation in self._near:
+                part = max(0, min(position + self._coarse - piece.first, piece.size))
+            most += part
         return Heard(least, most)
 
     def judge(self, item_id: str, parts: Sequence[int]) -> Judged | None:
