@@ -13,6 +13,10 @@ from rtcore.sim._ledger import ItemRecord, Ledger, ResponseRecord
 from rtcore.sim._seen import ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 from rtcore.sim.matching import Place, Segment
+from rtcore.sim.speaker import MILLISECOND
+
+_REMEMBERED = 20_000 * MILLISECOND
+"""So long a client may take a response that begins without ``response.created`` for one that it had interrupted before."""
 
 
 class Truth(Protocol):
@@ -45,7 +49,7 @@ class Arrivals:
         line: LineAudit,
         reference: ReferenceAudit | None,
         *,
-        cut: Callable[[str], None],
+        cut: Callable[[str, str | None], None],
         kill: Callable[[ResponseRecord, Place], None],
     ) -> None:
         self._ledger = ledger
@@ -75,6 +79,8 @@ class Arrivals:
                 self._know_segment(message, message.item_id, message.content_index)
             return
         self._line.underway(message)
+        if kind == "response.output_item.added" and message.response_id:
+            self._ledger.response(message.response_id)  # one that begins without saying so has its place from here
         if message.response is not None and message.response.id:
             record = self._ledger.response(message.response.id)
             if message.response.conversation_id is None and not record.out_of_band:
@@ -124,8 +130,7 @@ class Arrivals:
             ledger.alive[record.id] = record
             if not record.done:
                 ledger.running[record.id] = record
-            if not record.created and any(creation.killed for creation in ledger.creations):
-                record.doubtful = True
+            record.doubtful = not record.created and ledger.now < ledger.killed_at + _REMEMBERED
         return record
 
     def _item(self, response_id: str | None, item_id: str | None, kind: str, *, begins: bool = False) -> ItemRecord | None:
@@ -198,6 +203,9 @@ class Arrivals:
             if creation is not None and (creation.killed or creation.expired) and not record.dead and record.created:
                 self._ledger.saw("B15: response dead on arrival" if creation.killed else "B14: created after the deadline")
                 self._kill(record, self._ledger.stream.end)
+            elif creation is not None and creation.killed and not record.dead:
+                # Only now it shows that this is the one that had been interrupted.
+                self._cut("program", record.id)
 
     def _response_done(self, message: ServerSeen) -> None:
         body = message.response
@@ -214,7 +222,7 @@ class Arrivals:
         if record is None:
             return
         if message.cancel_reason == "turn_detected" and not record.dead and not record.out_of_band:
-            self._cut("server")
+            self._cut("server", None)
         if record.out_of_band and len(ledger.running) > 1:
             ledger.saw("C17: an out-of-band response ended while another ran")
         if body.status == "failed" and not record.dead and not record.done:
@@ -294,7 +302,7 @@ class Arrivals:
 
     def _speech_started(self, message: ServerSeen) -> None:
         self._ledger.talking = self._ledger.detects = True
-        self._cut("server")
+        self._cut("server", None)
 
     def _speech_stopped(self, message: ServerSeen) -> None:
         self._ledger.talking = False

@@ -79,7 +79,8 @@ class CutAudit:
         self._cause = cause
         if response_id is None:
             for creation in ledger.creations:
-                creation.killed = creation.killed or not creation.out_of_band
+                if not creation.out_of_band:
+                    creation.killed, ledger.killed_at = True, ledger.now
         stream = ledger.stream
         unconfirmed = stream.unconfirmed
         # One sample short counts as heard (B02): a message that ended so is no reason for a flush, and no obstacle to one.

@@ -191,10 +191,11 @@ class LineAudit:
     def _withdraw(self, cause: ClientSeen) -> None:
         """What was sent with an item that was refused may be taken back: an answer to it would answer nothing (F071)."""
         if cause.type == "conversation.item.create":
+            self._ledger.killed_at = self._ledger.now
             for creation in self._ledger.creations:
-                creation.withdrawn = creation.withdrawn or creation.sent.sent_at == cause.sent_at
+                creation.withdrawn = creation.withdrawn or creation.sent.sent_at >= cause.sent_at
             for response in self._ledger.running.values():
-                response.withdrawn = response.withdrawn or response.asked_at == cause.sent_at
+                response.withdrawn = response.withdrawn or response.asked_at >= cause.sent_at
 
     def _accepted_unseen(self, refusal: Refusal, cause: ClientSeen) -> bool:
         """The server had accepted a response of its own, of which the client had not been told when it sent."""

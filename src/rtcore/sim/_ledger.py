@@ -236,6 +236,8 @@ class Ledger:
         self.edits: list[Edit] = []
         self.situations: dict[str, int] = {}
         self.errors: dict[str, int] = {}
+        self.killed_at = -(1 << 62)
+        """When a creation was last interrupted before it was answered."""
         self.talking = False
         """The user speaks, as far as the client has been told."""
         self.detects = False
