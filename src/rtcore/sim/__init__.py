@@ -15,6 +15,8 @@ from rtcore.sim.faults import FAULTS as FAULTS
 from rtcore.sim.faults import Fault as Fault
 from rtcore.sim.network import Line as Line
 from rtcore.sim.network import NetworkOptions as NetworkOptions
+from rtcore.sim.program import Commands as Commands
+from rtcore.sim.program import Program as Program
 from rtcore.sim.results import CampaignResult as CampaignResult
 from rtcore.sim.results import KindResult as KindResult
 from rtcore.sim.results import Spread as Spread

@@ -151,7 +151,7 @@ class Aimer:
         """One sample before the last sample of an item, at it, or one behind; the response's last item too."""
         part = parts[turn.share % len(parts)] if over or turn.share % 3 else parts[-1]
         world = self._world
-        start = world.start_of(part)
+        start = world.handed.start_of(part)
         if start is None:
             return SERVER | SOUND
         generation, first = start
@@ -180,7 +180,7 @@ class Aimer:
     def _at_sample(self, turn: Turn, part: ServerPart, sample: int) -> Aimed:
         """So that the sound stops (or the news arrives) when exactly so many samples of the part were heard."""
         world = self._world
-        start = world.start_of(part)
+        start = world.handed.start_of(part)
         if start is None:
             return SERVER | SOUND
         generation, first = start
@@ -193,7 +193,7 @@ class Aimer:
 
     def _inside(self, turn: Turn, part: ServerPart) -> Aimed:
         world = self._world
-        start = world.start_of(part)
+        start = world.handed.start_of(part)
         if start is None:
             return SERVER | SOUND
         generation, first = start

@@ -35,8 +35,8 @@ _UPDATES: tuple[dict[str, Any], ...] = (
 _ASIDES = ("And something else.", "Are you still there?", "Never mind the museum.")
 
 
-class Program:
-    """One world's program."""
+class Habits:
+    """What one world's program does of its own accord."""
 
     def __init__(self, world: "World", rng: Rng) -> None:
         self.calls_open = 0
@@ -45,7 +45,6 @@ class Program:
         self._world = world
         self._seed = rng.bits()
         self._calls = 0
-        self._answered: list[str] = []
         self._open: set[str] = set()
         self._deleting: set[str] = set()
         self._away_until = 0
@@ -58,6 +57,8 @@ class Program:
         self.calls_open += 1
         self._calls += 1
         self._open.add(notice.call_id)
+        if world.own is not None:
+            return  # the given program answers
         rng = Rng(self._seed + self._calls)
         output: object = {"ok": True, "temperature": 21}
         wait_ms = rng.between(*scenario.tool_ms)
@@ -69,10 +70,13 @@ class Program:
             world.saw("program: slow tools")
         self._later(wait_ms, lambda: self._answer(notice.call_id, output), rng, always=True)
 
-    def _answer(self, call_id: str, output: object) -> None:
+    def answered(self, call_id: str) -> None:
+        """A call has its answer."""
         self.calls_open -= 1
         self._open.discard(call_id)
-        self._answered.append(call_id)
+
+    def _answer(self, call_id: str, output: object) -> None:
+        self.answered(call_id)
         self._world.issue(lambda session, now: session.tool_result(call_id, output, now=now), "tool_result")
 
     def hurry(self) -> None:

@@ -7,6 +7,7 @@ Times are integer nanoseconds; the session and the server are given them as floa
 own.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Literal, Protocol
@@ -21,14 +22,15 @@ from rtcore._notices import Notice, RequestEnded, ServerError, SessionClosed, Se
 from rtcore._session import Issued, Session
 from rtcore.config import Config
 from rtcore.sim._aim import ANYTHING, CLOCK, DELTAS, NEWS, SERVER, SOUND
+from rtcore.sim._handed import Handed
 from rtcore.sim._kinds import KINDS, Kind
 from rtcore.sim._ledger import Interruption
-from rtcore.sim._program import Program
+from rtcore.sim._program import Habits
 from rtcore.sim._rng import Rng
-from rtcore.sim._server_truth import ServerPart, ServerResponse
+from rtcore.sim._server_truth import ServerResponse
 from rtcore.sim.auditor import PENDING, Auditor
-from rtcore.sim.matching import SIGNATURE_SAMPLES
 from rtcore.sim.network import Line
+from rtcore.sim.program import Commands, Program
 from rtcore.sim.results import WorldResult
 from rtcore.sim.scenario import Scenario, draw_scenario
 from rtcore.sim.server import Server
@@ -67,6 +69,7 @@ class World:
 
     ``scenario`` replaces what the seed would draw. ``split_seed`` moves the places where the byte streams are cut, and nothing
     else (invariant 14). With ``story`` it tells itself in ``self.story.lines``.
+    ``program`` makes a program of one's own, to be fuzzed on top of the core (``rtcore.sim.program``).
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class World:
         session_factory: SessionFactory = Session,
         split_seed: int = 0,
         story: bool = False,
+        program: Callable[[], Program] | None = None,
     ) -> None:
         voices = voices if voices is not None else synthetic_voices(1)
         rng = Rng(seed)
@@ -111,18 +115,18 @@ class World:
         """The speaker has run out of sound while a response goes on."""
         self._up = Line(scenario.stream, rng.fork("up"), split_seed=split_seed)
         self._down = Line(scenario.stream, rng.fork("down"), split_seed=split_seed + 1)
+        self.own: Program | None = program() if program is not None else None
+        """The program under test, where one was given: it hears the notices and answers the calls."""
         self._chance = rng.fork("line")
-        self.program = Program(self, rng.fork("program"))
+        self.program = Habits(self, rng.fork("program"))
         self.user = User(self, rng.fork("user"))
         self._voice = voices[0].pcm
         self._voice_at = 0
-        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
+        self._agenda: list[tuple[int, int, Callable[[], object]]] = []
         self._agenda_count = 0
-        self._plays: list[tuple[int, bytes]] = []  # where each piece handed over begins in its generation, and its first samples
-        self._starts: dict[int, tuple[int, int]] = {}
-        self._scanned: dict[int, int] = {}
-        self._generation = 0
-        self._handed = 0
+        self._commands = Commands(self)
+        self._news: deque[Notice] = deque()
+        self.handed = Handed(scenario.audio.sample_width)
         self._accepted = 0
         self._changed = 0  # what the user may wait for: bits of _aim
         self._server_at = _NEVER
@@ -147,11 +151,13 @@ class World:
             if not self._closed:
                 self._recover()
             if self._closed:
+                self._tell_own()
                 self._fall_silent()
                 self.auditor.broken_off(self.session, self.now)
             else:
                 self.auditor.finish(self.session, self.now)
                 self._call(self.session.close(now=self.seconds))
+                self._tell_own()
             self.auditor.closed(self.now)
         except Exception as error:
             # Whatever raised, in the core or in the world: a campaign goes on, and the seed is named.
@@ -313,7 +319,9 @@ class World:
         for effect in effects:
             match effect:
                 case Play():
-                    self._note_play(effect)
+                    self.dry = False
+                    self._changed |= SOUND
+                    self.handed.note(effect)
                     self.speaker.play(effect.generation, effect.pcm, now=now)
                 case Drain():
                     self.speaker.drain(effect.generation, now=now)
@@ -335,18 +343,11 @@ class World:
         if outbox:
             self._up.send(outbox, now=now)
 
-    def _note_play(self, effect: Play) -> None:
-        self.dry = False
-        self._changed |= SOUND
-        if effect.generation != self._generation:
-            self._generation, self._handed = effect.generation, 0
-            self._plays.clear()
-            self._starts.clear()
-            self._scanned.clear()
-        self._plays.append((self._handed, bytes(effect.pcm[: SIGNATURE_SAMPLES * self.scenario.audio.sample_width])))
-        self._handed += len(effect.pcm) // self.scenario.audio.sample_width
-
     def _notice(self, notice: Notice) -> None:
+        if self.own is not None:
+            # Not in the middle of the effects: an adapter carries all of them out before the program gets to do anything.
+            self._news.append(notice)
+            self.at(self.now, self._tell_own)
         match notice:
             case SessionReady():
                 self.user.begin()
@@ -358,6 +359,10 @@ class World:
                 self._closed = True
             case _:
                 self.user.notices(notice)
+
+    def _tell_own(self) -> None:
+        while self.own is not None and self._news:
+            self.own.heard(self._news.popleft(), self._commands)
 
     def _connected(self) -> None:
         self._from_server(self.server.connect(now=self.seconds))
@@ -398,7 +403,7 @@ class World:
                 self.dry = True
                 self._call(self.session.underrun(report.generation, now=now))
 
-    def at(self, at: int, step: Callable[[], None]) -> None:
+    def at(self, at: int, step: Callable[[], object]) -> None:
         """Do it then; at equal times in the order in which it was asked for."""
         self._agenda_count += 1
         heappush(self._agenda, (at, self._agenda_count, step))
@@ -463,9 +468,10 @@ class World:
         """The program gives a command that gives back a request."""
         self.issued(command(self.session, self.seconds), what)
 
-    def issued(self, issued: Issued, what: str) -> None:
-        """A command gave back a request."""
+    def issued(self, issued: Issued, what: str) -> int:
+        """A command gave back a request; gives its number."""
         self._call(issued.effects, (issued.request, what))
+        return issued.request
 
     def refused(self, what: str, command: Callable[[Session, float], object]) -> None:
         """The program makes a mistake: it must be told so, and nothing may change (DESIGN section 2)."""
@@ -501,13 +507,14 @@ class World:
         self.auditor.interrupts("program", self.now, response_id)
         self._call(self.session.interrupt(response_id, now=self.seconds))
 
-    def send_text(self, text: str, *, interrupt: bool) -> None:
-        """The user types."""
+    def send_text(self, text: str, *, interrupt: bool, respond: bool = True) -> int:
+        """The user types; gives the request's number."""
         self.tell("user", f"types {text!r}")
         if interrupt:
             self.auditor.interrupts("text", self.now)
         self.auditor.line.text_typed()
-        self.issued(self.session.send_text(text, interrupt=interrupt, now=self.seconds), "send_text")
+        issued = self.session.send_text(text, interrupt=interrupt, respond=respond, now=self.seconds)
+        return self.issued(issued, "send_text")
 
     def talk(self, *, silence: bool = False) -> None:
         """A frame of microphone audio."""
@@ -566,22 +573,6 @@ class World:
         """The core cancelled this response."""
         record = self.auditor.ledger.responses.get(response_id)
         return record is not None and (record.cancels > 0 or record.dead)
-
-    def start_of(self, part: ServerPart) -> tuple[int, int] | None:
-        """Where in the handed-over stream (generation, sample) this part begins, if it was handed over in this generation."""
-        found = self._starts.get(id(part))
-        if found is not None:
-            return found
-        length = min(part.sent_bytes, SIGNATURE_SAMPLES * part.format.sample_width)
-        if length < SIGNATURE_SAMPLES * part.format.sample_width and part.done_at is None:
-            return None  # so little of it could be any part's
-        key = part.source[part.start : part.start + length]
-        for start, first in self._plays[self._scanned.get(id(part), 0) :]:
-            if key.startswith(first[:length]):
-                self._starts[id(part)] = found = (self._generation, start)
-                break
-        self._scanned[id(part)] = len(self._plays)
-        return found
 
     def script(self) -> Scenario:
         """After a run: the scenario with everything that user and server drew written down, which gives the same world again."""
