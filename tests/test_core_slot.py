@@ -608,6 +608,36 @@ def test_an_interruption_kills_a_request_whose_refusal_may_not_have_been_its_own
     scene = ready()
     scene.respond()
     scene.server(active_response())  # without our event_id: it was the server's own creation that was refused
-    effects = scene.server(speech_started("u1"))
-    late = scene.server(created("r1", request=scene.request), opened("m1"), audio("m1", 500))
-    assert (sent(late), sounded(late), outcomes(effects)) == ([cancel("r1")], b"", [(1, "cancelled")])
+    scene.server(speech_started("u1"))
+    late = scene.server(created("r1", request=scene.request), opened("m1"), audio("m1", 500), cancelled("r1"))
+    assert (sent(late)[:1], sounded(late), outcomes(late)) == ([cancel("r1")], b"", [(1, "cancelled")])
+
+
+def test_a_refusal_that_names_an_unknown_response_decides_nothing_until_that_shows_itself() -> None:  # B13, F046
+    scene = ready()
+    scene.respond()
+    unsure = scene.server(active_response(), active_response())
+    shown = scene.server(created("r1", request=scene.request), message("m1", 100), done("r1"))
+    assert (outcomes(unsure), outcomes(shown)) == ([], [(1, "done")])
+
+
+def test_where_it_is_the_server_s_own_ours_was_refused_and_is_asked_for_again() -> None:  # B13, F044, F046
+    scene = ready()
+    scene.respond()
+    scene.server(active_response(), created("r_auto"))
+    assert acts(scene.server(done("r_auto"))) == [create(scene.request)]
+
+
+def test_where_it_is_ours_the_turn_that_the_server_could_not_answer_is_answered_by_us() -> None:  # F044, DESIGN 4: settings
+    scene = ready()
+    scene.respond()
+    scene.server(speech_started("u1"), turn("u1"), active_response())
+    late = scene.server(created("r1", request=scene.request), cancelled("r1"))
+    assert kinds(late)[-1] == "response.create"
+
+
+def test_where_nothing_shows_itself_the_turn_is_answered_all_the_same() -> None:  # F061, invariant 15
+    scene = ready()
+    scene.respond()
+    scene.server(speech_started("u1"), turn("u1"), active_response())
+    assert kinds(scene.at(10.0).tick()) == ["response.create"]

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from rtcore._core import Core
-from rtcore._errors import ErrorKind, LocalProtocolError
+from rtcore._errors import ErrorKind, LocalProtocolError, named_response
 from rtcore._formats import AudioFormat
 from rtcore._items import Response
 from rtcore._notices import ContextStale, Outcome, Problem
@@ -99,6 +99,7 @@ class Order(Struct):
     for_tools: bool = False
     retried: bool = False
     doubtful: bool = False
+    suspected: Problem | None = None
     dead: bool = False
     due: float | None = None
 
@@ -296,11 +297,13 @@ class Creation:
         self._expired[order.number] = order
         keep_latest(self._expired, _KEPT)
 
-    def response_created(self, response: Response, *, doubtful: bool) -> None:
+    def response_created(self, response: Response, *, announced: bool, ours: bool, doubtful: bool) -> None:
         """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for."""
         if response.out_of_band:
             return
         self._slot_shown()
+        if announced and not ours:
+            self._refused_after_all()
         if not response.dead:
             self._forget_refused()
             self._turn_due = False
@@ -322,6 +325,8 @@ class Creation:
         response.request = order.request or None
         if order.dead and not response.dead:
             self._core.interruption.barge_in("program", response.id)
+        if order.doubtful:
+            self._core.turns.server_could_not_answer()
 
     def stale(self, response: Response) -> None:
         """The server created this response before our edits were acknowledged (DESIGN 3)."""
@@ -336,6 +341,8 @@ class Creation:
         elif status == "failed":
             outcome = "failed"
         self._core.requests.end(response.request, outcome, problem=problem, response_id=response.id)
+        if not response.out_of_band:
+            self._refused_after_all()
         self.pump()
 
     def unknown_done(self, body: ResponseBody) -> None:
@@ -436,6 +443,31 @@ class Creation:
         self._refused.clear()
         self._core.timers.cancel("answer that was refused")
 
+    def may_be_ours(self, problem: Problem) -> bool:
+        """An active-response refusal that names no event, from a server that creates too, while our own creation has no answer.
+
+        If what holds the slot has not shown itself, it may be ours, and the refused one the server's: then nothing is settled
+        until it shows itself. Gives whether that is so.
+        """
+        core, order = self._core, self._reserved
+        if order is None or not core.acknowledged.server_creates:
+            return False
+        named = named_response(problem.message)
+        if core.responses.running or (named is not None and core.responses.knows(named)):
+            return False
+        order.doubtful = True
+        order.suspected = problem
+        return True
+
+    def _refused_after_all(self) -> None:
+        """What held the slot was not ours: our creation was the one that was refused."""
+        order = self._reserved
+        if order is not None and order.suspected is not None:
+            told, order.suspected = order.suspected, None
+            pending = self._core.requests.take_first("response", str(order.number))
+            if pending is not None:
+                self.response_failed(pending, ErrorKind.ACTIVE_RESPONSE, told, named=True)
+
     def slot_is_taken(self) -> None:
         """An active-response refusal, of whatever: a response holds the slot, though its ``response.created`` may still be on the
         way. Nothing is created until some response is seen to begin or end.
@@ -455,6 +487,8 @@ class Creation:
         if order is not None:
             order.dead = True
             self._keep(order)
+            if order.suspected is not None:
+                core.turns.server_could_not_answer()
         core.requests.end(pending.request, "timed_out", problem=problem)
         self.pump()
 

@@ -232,6 +232,7 @@ def connection_problem(
     return problem(code, f"{message}: {detail}" if detail else message, type="connection")
 
 
+_IN_PROGRESS = re.compile(r"in progress: ([\w-]+)")
 _HELD = re.compile(r"audio content of (\d+)(?:\.\d+)?\s*ms is already shorter than", re.IGNORECASE)
 _QUOTED_ID = re.compile(
     r"\bitem with id ['\"`]([^'\"`]+)['\"`]|\bitem with item_id not found:\s*['\"`]?([^\s'\"`.]+)", re.IGNORECASE
@@ -242,6 +243,12 @@ def held_ms(message: str) -> int | None:
     """The length that the server holds, in ms, from "Audio content of 6100ms is already shorter than 6185ms"; or None (C09)."""
     found = _HELD.search(message)
     return int(found[1]) if found else None
+
+
+def named_response(message: str) -> str | None:
+    """The response that holds the slot, as an active-response refusal may name it in its text (facts 6.1); or None."""
+    found = _IN_PROGRESS.search(message)
+    return found[1] if found else None
 
 
 def quoted_item_id(message: str) -> str | None:

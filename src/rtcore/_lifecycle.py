@@ -147,6 +147,8 @@ class Lifecycle:
         key = quoted_item_id(message)
         if kind is ErrorKind.ACTIVE_RESPONSE:
             key = core.creation.slot_key
+            if body.event_id is None and core.creation.may_be_ours(told):
+                return
         elif kind is ErrorKind.CANCEL_NOT_ACTIVE:
             key = core.interruption.refused_cancel()
         pending = core.requests.take_for_error(body.event_id, kind, key, param)

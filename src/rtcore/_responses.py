@@ -237,7 +237,7 @@ class Responses:
             core.playout.open(response_id)
         core.news.append(ResponseStarted(response_id, claim.shown, out_of_band, core.creation.visible(metadata)))
         core.interruption.response_created(response, ours=claim.ours, dead=claim.dead)
-        core.creation.response_created(response, doubtful=claim.doubtful)
+        core.creation.response_created(response, announced=body is not None, ours=claim.ours, doubtful=claim.doubtful)
         return response
 
     def done(self, event: ResponseDone) -> None:
@@ -338,6 +338,10 @@ class Responses:
                 self.segments.pop((item.id, index), None)
             self.items.pop(item.id, None)
             core.history.forget(item.id)
+
+    def knows(self, response_id: str) -> bool:
+        """Whether it runs, or has ended a while ago."""
+        return response_id in self.live or response_id in self._ended
 
     def _remember(self, response_id: str) -> None:
         self._ended[response_id] = None
