@@ -11,6 +11,8 @@ from rtcore._recent import keep_latest
 
 _NOWHERE = ""
 """The predecessor of an item that was deleted before it had a place: no item, so that what follows it goes to the tail."""
+_SHELVED = 256
+"""How many items of ended responses are kept for a late announcement."""
 _TOMBSTONES = 1024
 """How many deleted ids are remembered; older ones cannot get late news any more."""
 
@@ -22,6 +24,7 @@ class History:
         self._order: list[str] = []
         self._items: dict[str, Item] = {}
         self._tombstones: dict[str, str | None] = {}
+        self._shelved: dict[str, None] = {}
 
     def get(self, item_id: str) -> Item | None:
         """The item, announced or not."""
@@ -44,6 +47,7 @@ class History:
             return False
         item.announced = True
         self._items[item.id] = item
+        self._shelved.pop(item.id, None)
         order = self._order
         while previous_item_id in self._tombstones:
             previous_item_id = self._tombstones[previous_item_id]
@@ -70,6 +74,17 @@ class History:
         if item is not None and not item.announced:
             del self._items[item_id]
 
+    def shelve(self, item_id: str) -> None:
+        """Keep an item of an ended response for a late announcement: what was heard of it is known by then (F103). Bounded."""
+        item = self._items.get(item_id)
+        if item is None or item.announced:
+            return
+        self._shelved[item_id] = None
+        while len(self._shelved) > _SHELVED:
+            oldest = next(iter(self._shelved))
+            del self._shelved[oldest]
+            self._items.pop(oldest, None)
+
     def delete(self, item_id: str) -> bool:
         """The server deleted it. False where it was not there."""
         if self._is_placed(item_id):
@@ -80,6 +95,7 @@ class History:
             self._tombstones.setdefault(item_id, _NOWHERE)
         keep_latest(self._tombstones, _TOMBSTONES)
         item = self._items.pop(item_id, None)
+        self._shelved.pop(item_id, None)
         if item is None:
             return False
         item.deleted = True

@@ -337,7 +337,10 @@ class Responses:
             for index in item.parts:
                 self.segments.pop((item.id, index), None)
             self.items.pop(item.id, None)
-            core.history.forget(item.id)
+            if response.out_of_band:
+                core.history.forget(item.id)
+            else:
+                core.history.shelve(item.id)
 
     def knows(self, response_id: str) -> bool:
         """Whether it runs, or has ended a while ago."""

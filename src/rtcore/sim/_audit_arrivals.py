@@ -60,6 +60,8 @@ class Arrivals:
         self._kill = kill
         self._audible: set[str] = set()
         self._errors = 0
+        self.named: ResponseRecord | None = None
+        """A response whose very end said that it had been interrupted before it began: it may be cut now, or go on."""
         self._deleted: set[str] = set()
         self.conversation: dict[str, None] = {}
         """Items that the client has been told of and that are not deleted."""
@@ -80,7 +82,12 @@ class Arrivals:
             return
         self._line.underway(message)
         if kind == "response.output_item.added" and message.response_id:
-            self._ledger.response(message.response_id)  # one that begins without saying so has its place from here
+            # One that begins without saying so has its place from here; what it is, only the server knows.
+            begun = self._ledger.response(message.response_id)
+            served = self._truth.responses.get(begun.id)
+            if served is not None and served.out_of_band and not begun.out_of_band:
+                begun.out_of_band = True
+                begun.audible = request_of(served.metadata) in self._audible
         if message.response is not None and message.response.id:
             record = self._ledger.response(message.response.id)
             if message.response.conversation_id is None and not record.out_of_band:
@@ -203,9 +210,9 @@ class Arrivals:
             if creation is not None and (creation.killed or creation.expired) and not record.dead and record.created:
                 self._ledger.saw("B15: response dead on arrival" if creation.killed else "B14: created after the deadline")
                 self._kill(record, self._ledger.stream.end)
-            elif creation is not None and creation.killed and not record.dead:
-                # Only now it shows that this is the one that had been interrupted.
-                self._cut("program", record.id)
+            elif creation is not None and (creation.killed or creation.withdrawn) and not record.dead:
+                # Only now it shows that this is one that nobody wanted any more.
+                self.named = record
 
     def _response_done(self, message: ServerSeen) -> None:
         body = message.response
@@ -270,9 +277,16 @@ class Arrivals:
                 self._ledger.saw("S07: the audio ended before its text")
             self._complete(item, message.content_index)
 
+    def _transcript(self, message: ServerSeen) -> None:
+        item = self._ledger.items.get(message.item_id or "")
+        if item is not None and message.delta:
+            item.characters += len(message.delta)
+
     def _transcript_done(self, message: ServerSeen) -> None:
         item = self._ledger.items.get(message.item_id or "")
         if item is not None:
+            if message.transcript:
+                item.characters = max(item.characters, len(message.transcript))
             item.texts_done.add(message.content_index)
             if message.content_index not in item.done_parts:
                 self._ledger.saw("S07: the text ended before its audio")
@@ -358,6 +372,7 @@ _HANDLERS: dict[str, Callable[[Arrivals, ServerSeen], None]] = {
     "response.content_part.added": Arrivals._part_added,
     "response.content_part.done": Arrivals._part_done,
     "response.output_audio.done": Arrivals._part_done,
+    "response.output_audio_transcript.delta": Arrivals._transcript,
     "response.output_audio_transcript.done": Arrivals._transcript_done,
     "response.output_text.delta": Arrivals._text,
     "response.output_text.done": Arrivals._text,

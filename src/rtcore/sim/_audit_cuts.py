@@ -97,6 +97,7 @@ class CutAudit:
         for response in affected:
             for item in response.items.values():
                 (cut.closed_items if item.done else cut.open_items).add(item.id)
+                cut.texts[item.id] = item.characters
                 for segment in item.segments:
                     cut.snapshots[id(segment)] = Snapshot(segment.received, segment.complete)
         self._cutting = cut
@@ -183,6 +184,7 @@ class CutAudit:
             return
         one = cut.interruption
         if self._cause != "end":
+            ledger.recent = [*ledger.recent[-3:], cut]
             ledger.cuts.append(cut)
             self.unchecked.append(cut)
         if flush is not None and one is not None:

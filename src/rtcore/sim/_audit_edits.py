@@ -4,12 +4,14 @@ The verdict of every cut message is worked out here once more, from the audible 
 compared with the truncates, the deletes and the notices of the core (DESIGN section 3, the table of verdicts).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from rtcore._clock import Clock
+from rtcore._items import HistoryItem
 from rtcore._notices import MessageEnded, Verdict
 from rtcore.sim._audit_reference import ReferenceAudit
+from rtcore.sim._audit_text import TextAudit
 from rtcore.sim._ledger import ROUNDING, Cut, Edit, ItemRecord, Ledger, Snapshot, Truncate
 from rtcore.sim._seen import ClientSeen
 from rtcore.sim._server_truth import ServerItem
@@ -50,6 +52,7 @@ class EditAudit:
         self._own_index = own_index
         self._bound_ms = bound_ms
         self._reference = reference
+        self._text = TextAudit(ledger, truth)
         self._lies = lies
         self._sound_ends = sound_ends
         self._buffer_ms = buffer_ms
@@ -175,8 +178,15 @@ class EditAudit:
             verdicts[notice.verdict.value] = verdicts.get(notice.verdict.value, 0) + 1
             if item.estimated:
                 cut.estimated = True
-        if not item.guessed and item.response.audible:
-            self._check_verdict(item, notice)
+        self._text.ended(item, notice)
+        if item.response.audible:
+            received = sum(ledger.ms(self._received(item, segment)) for segment in item.segments)
+            if notice.received_ms != received:
+                ledger.fail(
+                    6, f"{item.id} ended with received_ms {notice.received_ms}; {received} ms had arrived when it was cut"
+                )
+            if not item.guessed:
+                self._check_verdict(item, notice)
 
     def _check_verdict(self, item: ItemRecord, notice: MessageEnded) -> None:
         ledger = self._ledger
@@ -195,12 +205,29 @@ class EditAudit:
             return
         clamped = [min(_heard(segment), self._received(item, segment)) for segment in item.segments]
         parts, joined = sum(map(ledger.ms, clamped)), ledger.ms(sum(clamped))
-        # A full message may lack its last sample: either that of the sound, or that of the clock's report (B02).
+        # Each part of a full message may lack its last sample: either that of the sound, or that of the clock's report (B02).
         whole = sum(ledger.ms(self._received(item, segment)) for segment in item.segments)
-        short = ledger.ms(max(0, sum(clamped) - width))
-        full = notice.verdict is Verdict.FULL and notice.heard_ms in (whole, short)
+        short = sum(ledger.ms(max(0, heard - width)) for heard in clamped)
+        full = notice.verdict is Verdict.FULL and short <= notice.heard_ms <= whole
         if notice.heard_ms not in (parts, joined) and not full:
             ledger.fail(11, f"{what} with heard_ms {notice.heard_ms}, but {joined} ms were audible")
+
+    def owed_delete(self) -> str | None:
+        """A skipped item whose delete waits for the end of its response, less than a second after the cut."""
+        ledger = self._ledger
+        for cut in ledger.recent:
+            for response in cut.responses:
+                if response.done or ledger.now >= response.dead_at + _UNANNOUNCED_DONE - ROUNDING or response.out_of_band:
+                    continue
+                for item in response.items.values():
+                    skipped = item.ended is not None and item.ended.verdict is Verdict.SKIPPED
+                    if skipped and item.announced and not (item.deletes or item.deleted or item.shown_text):
+                        return item.id
+        return None
+
+    def history(self, history: Sequence[HistoryItem]) -> None:
+        """At the quiet end: the history says what the notices said."""
+        self._text.history(history)
 
     # -- checks --------------------------------------------------------------------------------------------------------------
 

@@ -141,7 +141,8 @@ class LineAudit:
             if not response.dead and not response.out_of_band:
                 ledger.fail(3, f"{told}, which nothing interrupted")
             cut = response.cut
-            if cut is not None and cut.cause == "server" and self._server_interrupts and not response.out_of_band:
+            own = self._server_interrupts and not (response.out_of_band or response.doubtful)
+            if cut is not None and cut.cause == "server" and own:
                 if ledger.now < cut.at + _SERVER_CANCEL or response.last_audio_at < cut.at:
                     ledger.fail(9, f"{told}, although the server interrupts by itself")
                 ledger.saw("B07: the server's own cancel was missing")

@@ -16,6 +16,7 @@ CONVERSATION = ("history._items", "history._order")
 """As large as the conversation."""
 BOUNDED: dict[str, int] = {
     "history._tombstones": 1024,
+    "history._shelved": 256,
     "responses._ended": 256,
     "interruption._orphans": 256,
     "creation._expired": 64,
@@ -53,10 +54,11 @@ def check_memory(session: Held, ledger: Ledger, conversation: Sequence[str]) -> 
     known = {item.id for item in session.history}
     if len(known) != items or not known.issuperset(conversation):
         ledger.fail(13, f"the history has {len(known)} items, the conversation {items}")
-    if found.entries.get("history._items", 0) != items:
-        ledger.fail(13, f"{found.entries.get('history._items', 0)} items are kept of a conversation of {items}")
+    kept = found.entries.get("history._items", 0) - found.entries.get("history._shelved", 0)
+    if kept != items:
+        ledger.fail(13, f"{kept} items are kept of a conversation of {items}")
     below = found.under("history._items[]")
-    if below > _PER_ITEM * max(items, 4):
+    if below > _PER_ITEM * max(items + found.entries.get("history._shelved", 0), 4):
         ledger.fail(13, f"the {items} items of the history hold {below} entries")
     for place, most in BOUNDED.items():
         if found.entries.get(place, 0) > most:

@@ -33,6 +33,7 @@ class Interruption(Struct, eq=False):
     errors_ms: list[int] = field(default_factory=list)
     estimated_errors_ms: list[int] = field(default_factory=list)
     misled_errors_ms: list[int] = field(default_factory=list)
+    text_errors_words: list[int] = field(default_factory=list)
     unheard_left: int = 0
     server_errors: int = 0
     answered: bool | None = None
@@ -74,6 +75,8 @@ class Cut(Struct, eq=False):
     """By the id() of the segment."""
     open_items: set[str] = field(default_factory=set)
     """Items to which a part could still have come."""
+    texts: dict[str, int] = field(default_factory=dict)
+    """Characters of each item's text that had arrived."""
     closed_items: set[str] = field(default_factory=set)
     """Items that were over."""
     checked: bool = False
@@ -100,6 +103,8 @@ class ItemRecord(Struct, eq=False):
     done: bool = False
     shown_text: bool = False
     texts_done: set[int] = field(default_factory=set)
+    characters: int = 0
+    """Of its text, as far as it arrived."""
     audio_at: int = -1
     """When its first audio reached the client."""
     ended_at: int = -1
@@ -232,6 +237,8 @@ class Ledger:
         self.waiting: list[Flushing] = []
         """Flushes without an answer."""
         self.cuts: list[Cut] = []
+        self.recent: list[Cut] = []
+        """The last few of them."""
         self.creations: list[Creation] = []
         self.edits: list[Edit] = []
         self.situations: dict[str, int] = {}

@@ -52,6 +52,7 @@ class ServerSeen(Struct):
     content_index: int = 0
     delta: str | None = None
     text: str | None = None
+    transcript: str | None = None
     response: ResponseSeen | None = None
     item: ItemSeen | None = None
     part: PartSeen | None = None

@@ -260,6 +260,10 @@ class Auditor:
         if effects:
             if type(effects[-1]) is SessionClosed and not self.cuts.waits:
                 self.cuts.begin("end")
+            elif self.arrivals.named is not None:
+                if not self.cuts.waits and any(type(effect) in (Flush, Interrupted) for effect in effects):
+                    self.cuts.begin("program", self.arrivals.named.id)
+                self.arrivals.named = None
             self.cuts.end(effects)
             self._digest(effects, now)
             self._estimated = None
@@ -317,6 +321,7 @@ class Auditor:
             self.checked += 1
         self.line.tools_settled(self._truth.items)
         check_memory(session, ledger, list(self.arrivals.conversation))
+        self.edits.history(session.history)
         for item in list(ledger.items.values()):
             if item.type != "message":
                 continue
@@ -382,6 +387,7 @@ class Auditor:
                 truncation_error_ms=_counts(one.errors_ms),
                 estimated_error_ms=_counts(one.estimated_errors_ms),
                 misled_error_ms=_counts(one.misled_errors_ms),
+                text_error_words=_counts(one.text_errors_words),
                 silence_us=_counts([self._silence(one, one.arrived_at)]) if one.arrived_at is not None else {},
                 talked_over_us=_counts([self._silence(one, one.begun_at)]) if one.arrived_at is not None else {},
                 answer_us=_counts(self._first_sound(one)),

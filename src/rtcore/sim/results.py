@@ -39,7 +39,9 @@ class KindResult(Struct, frozen=True):
     did not answer are in ``estimated_error_ms`` instead, and those that a wrong or coarse clock misled in ``misled_error_ms``.
     ``silence_us`` counts by microseconds of old sound after the interruption reached the client, ``talked_over_us`` by those from
     the interruption itself to the silence, the line included, and ``answer_us`` by those from the end of the user's turn to the
-    first sound of its answer. ``answered`` and ``unanswered`` are about the turn that followed.
+    first sound of its answer. ``text_error_words`` counts by (words told as heard - words that had begun to sound), for messages
+    that were heard in part: above 0 is claimed too much (invariant 11). ``answered`` and ``unanswered`` are about the turn that
+    followed.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class KindResult(Struct, frozen=True):
     misled_error_ms: Counts = {}
     talked_over_us: Counts = {}
     answer_us: Counts = {}
+    text_error_words: Counts = {}
 
     def __add__(self, other: "KindResult") -> "KindResult":
         return KindResult(
@@ -71,6 +74,7 @@ class KindResult(Struct, frozen=True):
             _add(self.misled_error_ms, other.misled_error_ms),
             _add(self.talked_over_us, other.talked_over_us),
             _add(self.answer_us, other.answer_us),
+            _add(self.text_error_words, other.text_error_words),
         )
 
 
@@ -222,6 +226,11 @@ class CampaignResult(_ByKind, Struct, frozen=True):
     def misled_error_ms(self) -> Spread:
         """Size of (told - truly heard) where a wrong or coarse clock misled the core, in milliseconds."""
         return spread(kind.misled_error_ms for kind in self.kinds)
+
+    @property
+    def text_error_words(self) -> Spread:
+        """Size of (words told as heard - words that had begun to sound), where a message was heard in part."""
+        return spread(kind.text_error_words for kind in self.kinds)
 
     @property
     def silence_after_barge_in_ms(self) -> Spread:
