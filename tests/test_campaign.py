@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from rtcore_adapters.cli import _store, main
 from rtcore_adapters.cli._arguments import minutes
 from rtcore_adapters.cli._campaign import Campaign, Goal, Saving, run
-from rtcore_adapters.cli._pool import batch_size, local
+from rtcore_adapters.cli._pool import WorkerDied, batch_size, local
 from rtcore_adapters.cli._progress import expected
 from rtcore_adapters.cli._signals import shielded
 from rtcore_adapters.cli._store import Saved, StoreError, fingerprint, load, save
@@ -239,6 +240,31 @@ def test_the_digest_does_not_depend_on_jobs_and_batches() -> None:  # C30
         found.append((campaign.result, campaign.rows))
 
     assert found[0] == found[1] == found[2]
+
+
+def test_a_process_that_is_killed_ends_the_campaign_with_what_was_done(tmp_path: Path) -> None:
+    path, goal = tmp_path / "c.json", Goal(worlds=1000)
+    campaign = Campaign(0, "interruptions=2,faults=none")
+
+    def told() -> None:
+        for child in active_children():
+            child.kill()
+
+    with pytest.raises(WorkerDied, match="was killed by signal 9"):
+        run([campaign], goal, local(2), saving=Saving(path, campaign, goal), told=told)
+    assert load(path).rows == campaign.rows and campaign.total.worlds >= 1
+    assert active_children() == []
+
+
+def test_a_second_ctrl_c_does_not_leave_it_waiting() -> None:
+    command = [sys.executable, "-m", "rtcore_adapters.cli", "fuzz", "--interruptions", "100000", "--jobs", "2"]
+    for pause in (0.0, 0.02, 0.3):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+            time.sleep(1.5)
+            running.send_signal(signal.SIGINT)
+            time.sleep(pause)
+            running.send_signal(signal.SIGINT)
+            assert running.wait(60) != 0
 
 
 def test_last_batches_are_small() -> None:

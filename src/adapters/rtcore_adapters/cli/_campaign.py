@@ -147,7 +147,7 @@ def run(
     """Run campaigns over the same seeds, side by side, until each has reached the goal.
 
     ``told`` is called after each seed. ``KeyboardInterrupt`` ends it early, between two worlds: what was added is whole, and
-    ``saving`` has it. So does it after any other failure (a process that died raises ``BrokenProcessPool``).
+    ``saving`` has it. So does it after any other failure (a process that died raises ``WorkerDied``).
     """
     if saving is not None:
         saving.now()  # better to know now than after hours that the file cannot be written

@@ -4,12 +4,11 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 
 from rtcore_adapters.cli._campaign import Campaign, Goal, Saving, run
 from rtcore_adapters.cli._cluster import Cluster, ClusterError
-from rtcore_adapters.cli._pool import Runner, batch_size, local
+from rtcore_adapters.cli._pool import Runner, WorkerDied, batch_size, local
 from rtcore_adapters.cli._progress import Progress, expected
 from rtcore_adapters.cli._signals import endable
 from rtcore_adapters.cli._table import number
@@ -26,11 +25,12 @@ def drive(campaigns: Sequence[Campaign], goal: Goal, options: argparse.Namespace
             run(campaigns, goal, runner, batch=batch_size(left, width()), processes=width, saving=saving, told=told)
             return 0
         except KeyboardInterrupt:
-            return ending.status
-        except BrokenProcessPool:
+            # It may have come when there was nothing left to end.
+            return 0 if all(campaign.reached(goal) for campaign in campaigns) else ending.status
+        except WorkerDied as error:
             if ending.terminated:  # SIGTERM went to the whole group
                 return ending.status
-            print("\nrtcore fuzz: a process was killed (out of memory?); try fewer --jobs", file=sys.stderr)
+            print(f"\nrtcore fuzz: a process {error} (out of memory?); try fewer --jobs", file=sys.stderr)
         except ClusterError as error:
             print(f"\nrtcore fuzz: {error}", file=sys.stderr)
         except OSError as error:

@@ -9,7 +9,6 @@ import os
 import sys
 import time
 import wave
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from rtcore.sim.sabotage import SABOTAGED
@@ -19,7 +18,7 @@ from rtcore_adapters.cli._campaign import run as run_campaign
 from rtcore_adapters.cli._judgement import campaign_problems, replay_command
 from rtcore_adapters.cli._live import LiveResult, Talked, talk_for_real
 from rtcore_adapters.cli._output import with_output
-from rtcore_adapters.cli._pool import batch_size, local
+from rtcore_adapters.cli._pool import WorkerDied, batch_size, local
 from rtcore_adapters.cli._progress import Progress
 from rtcore_adapters.cli._scene import KINDS, Scene, draw_scenes
 from rtcore_adapters.cli._signals import endable
@@ -73,10 +72,10 @@ def run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print(f"\nrtcore demo: ended by {ending.word}; nothing was written", file=sys.stderr)
             return ending.status
-        except BrokenProcessPool:
+        except WorkerDied as error:
             if ending.terminated:  # SIGTERM went to the whole group
                 return ending.status
-            print("rtcore demo: a process was killed (out of memory?); try --jobs 1", file=sys.stderr)
+            print(f"rtcore demo: a process {error} (out of memory?); try --jobs 1", file=sys.stderr)
             return 1
         except OSError as error:
             print(f"rtcore demo: {error}", file=sys.stderr)
