@@ -53,14 +53,9 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
         started += workers
         yield json.loads(where.read_text())["address"], workers
     finally:
-        for process in reversed(started):
-            process.terminate()
-        for process in started:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for process in reversed(started):  # at once: a worker takes its time to say goodbye
+            process.kill()
+            process.wait()
         log.close()
 
 

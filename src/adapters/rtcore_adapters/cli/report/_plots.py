@@ -292,7 +292,8 @@ def _scale(positive: Sequence[float], left: float, right: float) -> _Scale:
         return _Linear(0, 1, left, right)
     least, most = min(positive), max(positive)
     if most > 30 * least:
-        return _Log(least, most, left, right)
+        # Below a thousandth of the greatest, a difference is no longer worth the room: it is drawn beside zero.
+        return _Log(max(least, most / 1000), most, left, right)
     return _Linear(0, most * 1.05, left, right)
 
 
