@@ -52,16 +52,15 @@ def main() -> None:
     # The path decides what is judged; an installed rtcore must not stand in for the copy.
     if Path(rtcore.__file__).resolve().parent.parent != Path(order["sources"]).resolve():
         raise SystemExit(f"the copy is not what is imported: {rtcore.__file__}")
-    if order["plain"]:
-        result = World(order["plain_seed"], scenario=PLAIN).run()
-        told = _judge(result)
-        if told is None and result.turns_unanswered:
-            told = {"invariant": 15, "exception": False, "text": f"{result.turns_unanswered} turns got no answer"}
-        if told is None and result.interruptions < PLAIN.interruptions:
-            told = {"invariant": 15, "exception": False, "text": f"only {result.interruptions} turns came about"}
-        _say({"plain": told, "cuts": result.cuts})
-        if told is not None:
-            return
+    result = World(order["plain_seed"], scenario=PLAIN).run()
+    told = _judge(result)
+    if told is None and result.turns_unanswered:
+        told = {"invariant": 15, "exception": False, "text": f"{result.turns_unanswered} turns got no answer"}
+    if told is None and result.interruptions < PLAIN.interruptions:
+        told = {"invariant": 15, "exception": False, "text": f"only {result.interruptions} turns came about"}
+    _say({"plain": told, "cuts": result.cuts})
+    if told is not None:
+        return
     for seed in order["seeds"]:
         told = _judge(World(seed).run())
         _say({"seed": seed, "broken": told})
