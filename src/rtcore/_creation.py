@@ -302,8 +302,10 @@ class Creation:
         if response.out_of_band:
             return
         self._slot_shown()
-        if announced and not ours:
-            self._refused_after_all()
+        if not ours:
+            self._core.turns.automatic_seen()
+            if announced:
+                self._refused_after_all()
         if not response.dead:
             self._forget_refused()
             self._turn_due = False
@@ -311,12 +313,12 @@ class Creation:
         if doubtful:
             self._core.turns.server_could_not_answer()
         else:
-            self._core.turns.answered()
+            self._core.turns.answered(by_server=not ours)
 
     def named_at_last(self, response: Response, metadata: dict[str, Any] | None) -> None:
         """A response that was never announced says at its end whose it is (facts 4.10): our request settles with it."""
         number = _number(metadata)
-        order = self._side.pop(number, None) if number is not None else None
+        order = (self._side.pop(number, None) or self._expired.pop(number, None)) if number is not None else None
         if self._reserved is not None and self._reserved.number == number:
             order, self._reserved = self._reserved, None
         if order is None:
@@ -352,6 +354,8 @@ class Creation:
             order, self._reserved = self._reserved, None
             self._core.requests.take_first("response", str(order.number))
             self._core.requests.end(order.request, "cancelled" if body.status == "cancelled" else "done", response_id=body.id)
+        else:
+            self._core.turns.automatic_seen()
         self._slot_shown()
         self.pump()
 
@@ -460,9 +464,9 @@ class Creation:
         return True
 
     def _refused_after_all(self) -> None:
-        """What held the slot was not ours: our creation was the one that was refused."""
+        """What held the slot was not ours: our creation was the one that was refused, unless the server owes another of its own."""
         order = self._reserved
-        if order is not None and order.suspected is not None:
+        if order is not None and order.suspected is not None and not self._core.turns.automatic:
             told, order.suspected = order.suspected, None
             pending = self._core.requests.take_first("response", str(order.number))
             if pending is not None:

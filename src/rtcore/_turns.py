@@ -43,6 +43,8 @@ class Turns:
         self._speaking = False
         self._awaiting_server = False
         self._unanswered = False
+        self.automatic = 0
+        """Creations by the server itself, one per turn, of which nothing was seen yet."""
         self.early_words: dict[str, Item] = {}
 
     @property
@@ -78,6 +80,7 @@ class Turns:
             self._floor(speaking=False, awaiting=False)
         elif core.acknowledged.server_creates and pending is None:
             self._unanswered = True
+            self.automatic += 1
             self._floor(speaking=False, awaiting=True)
         elif core.config.answer_turns and pending is None:
             self._floor(speaking=False, awaiting=False)
@@ -95,15 +98,20 @@ class Turns:
         self._floor(speaking=False, awaiting=False)
         core.creation.pump()
 
-    def answered(self) -> None:
-        """A response runs."""
-        self._unanswered = False
+    def answered(self, *, by_server: bool) -> None:
+        """A response runs. The server's own is for the earliest turn that it owes one."""
+        self._unanswered = by_server and self.automatic > 0
         if self._awaiting_server:
             self._floor(speaking=False, awaiting=False)
+
+    def automatic_seen(self) -> None:
+        """What became of one of the server's own creations is known."""
+        self.automatic = max(0, self.automatic - 1)
 
     def server_could_not_answer(self) -> None:
         """The server's own creation failed because a response ran (facts 8.2, T/F): the turn is answered when the slot frees."""
         core = self._core
+        self.automatic_seen()
         if self._unanswered and core.config.answer_turns:
             self._unanswered = False
             self._floor(speaking=False, awaiting=False)

@@ -267,8 +267,7 @@ def _draw_session(
         detection = rng.choice(("server_vad", "server_vad", "server_vad", "semantic_vad"))
     context: Literal["auto", "exact"] = "exact" if rng.chance(250) else "auto"
     interrupts = not rng.chance(250)
-    named = "server: error without event_id" not in faults
-    creates = detection is not None and context == "auto" and (not rng.chance(250) if interrupts else named and rng.chance(300))
+    creates = detection is not None and context == "auto" and (not rng.chance(250) if interrupts else rng.chance(300))
     ignores = detection is not None and not interrupts and rng.chance(_IGNORES)
     interruptions = rng.between(10, 40)
     loss: Literal["cut mid-frame", "half-open", "session end"] | None = None
@@ -284,7 +283,6 @@ def _draw_session(
         return drawn if fault in faults else 0
 
     tools = "server: several function calls" in faults
-    leads = speaker.reports == "all" and not speaker.marks_ms  # a lead needs to know where the clock is
     lead_ms = rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None
     return Scenario(
         interruptions=interruptions,
@@ -295,7 +293,7 @@ def _draw_session(
         context=context,
         interruption="ignore" if ignores else "cut",
         output=rng.choice(("audio/pcm",) * 7 + ("audio/pcmu", "audio/pcmu", "audio/pcma")),
-        lead_ms=lead_ms if leads else None,
+        lead_ms=lead_ms,
         tools=tools,
         tool_ms=rng.choice(((0, 20), (20, 1500), (500, 4000))),
         tool_error_per_mille=rate("program: failing tools", 100, 700) if tools else 0,
