@@ -641,3 +641,11 @@ def test_where_nothing_shows_itself_the_turn_is_answered_all_the_same() -> None:
     scene.respond()
     scene.server(speech_started("u1"), turn("u1"), active_response())
     assert kinds(scene.at(10.0).tick()) == ["response.create"]
+
+
+def test_a_response_that_nobody_announced_is_never_out_of_band() -> None:  # B12, facts 4.10: only response.created says so
+    scene = ready()
+    scene.respond(OOB, audible=True)
+    scene.server(opened("m1", r="r1"), audio("m1", 100, r="r1"))
+    effects = scene.server(created("r2", request=scene.request, in_band=False))
+    assert [(e.response_id, e.request, e.out_of_band) for e in told(effects, ResponseStarted)] == [("r2", 1, True)]

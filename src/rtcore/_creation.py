@@ -265,7 +265,7 @@ class Creation:
             # Where the server creates too, a response without the mark is its own; else the order tells.
             if self._reserved is not None and not core.acknowledged.server_creates:
                 order = self._reserved
-            elif self._side and not conversation_known:
+            elif announced and self._side and not conversation_known:
                 order = self._side.pop(next(iter(self._side)))
         if order is None:
             return Claim()
@@ -464,7 +464,7 @@ class Creation:
         return True
 
     def _refused_after_all(self) -> None:
-        """What held the slot was not ours: our creation was the one that was refused, unless the server owes another of its own."""
+        """What held the slot was not ours: ours was the one that was refused, unless the server owes another of its own."""
         order = self._reserved
         if order is not None and order.suspected is not None and not self._core.turns.automatic:
             told, order.suspected = order.suspected, None
