@@ -65,7 +65,7 @@ def test_old_sound_ends_with_what_the_device_held(campaign: CampaignResult) -> N
 
 def test_every_kind_of_interruption_and_every_situation_comes_up(campaign: CampaignResult) -> None:
     assert {kind.kind for kind in campaign.kinds} == {row.kind for row in KINDS}
-    expected = {"B10: late audio after a cut", "B15: response dead on arrival", "context stale"}
+    expected = {"B10: late audio after a cut", "B15: response dead on arrival", "C16: context stale"}
     assert expected <= set(campaign.situations)
     verdicts = {verdict for kind in campaign.kinds for verdict in kind.verdicts}
     assert {"full", "partial", "skipped"} <= verdicts

@@ -82,12 +82,12 @@ class Arrivals:
             return
         self._line.underway(message)
         if kind == "response.output_item.added" and message.response_id:
-            # One that begins without saying so has its place from here; what it is, only the server knows.
+            # One that begins without saying so has its place from here. What it is, only the server knows; that the program
+            # wanted to hear it cannot be seen from it.
             begun = self._ledger.response(message.response_id)
             served = self._truth.responses.get(begun.id)
             if served is not None and served.out_of_band and not begun.out_of_band:
-                begun.out_of_band = True
-                begun.audible = request_of(served.metadata) in self._audible
+                begun.out_of_band, begun.audible = True, False
         if message.response is not None and message.response.id:
             record = self._ledger.response(message.response.id)
             if message.response.conversation_id is None and not record.out_of_band:
@@ -351,6 +351,8 @@ class Arrivals:
                 if isinstance(event_id, str):
                     ledger.edits = [edit for edit in ledger.edits if edit.event_id != event_id]
                     self._line.creation_answered(event_id=event_id)
+                if refusal.injected and refusal.event.get("type") == "conversation.item.create":
+                    self._line.take_back()
                 return
 
 

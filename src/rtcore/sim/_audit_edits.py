@@ -5,6 +5,7 @@ compared with the truncates, the deletes and the notices of the core (DESIGN sec
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from rtcore._clock import Clock
@@ -12,7 +13,7 @@ from rtcore._items import HistoryItem
 from rtcore._notices import MessageEnded, Verdict
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_text import TextAudit
-from rtcore.sim._ledger import ROUNDING, Cut, Edit, ItemRecord, Ledger, Snapshot, Truncate
+from rtcore.sim._ledger import ROUNDING, Cut, Edit, ItemRecord, Ledger, ResponseRecord, Snapshot, Truncate
 from rtcore.sim._seen import ClientSeen
 from rtcore.sim._server_truth import ServerItem
 from rtcore.sim.matching import Segment
@@ -103,9 +104,11 @@ class EditAudit:
                 ledger.fail(5, f"{told}: told before, and no audio came since")
             elif not item.response.done:
                 ledger.fail(5, f"{told}: told again before the response was done")
-            ledger.saw("truncate repeated for late audio")
+            ledger.saw("C10: truncate repeated for late audio")
         elif not item.guessed:
             self._record_error(item, ms - ledger.ms(min(segment.heard, received)), misled=heard != segment.heard)
+        if index:
+            ledger.saw("C23: a later content part truncated")
         item.truncates.append(Truncate(ledger.now, index, ms))
         item.late_audio = False
 
@@ -270,20 +273,37 @@ class EditAudit:
         """Invariant 5, for one cut: every item with unheard audio was truncated or deleted, and nothing else was."""
         cut.checked = True
         for response in cut.responses:
+            self._note_pattern(response)
             for item in list(response.items.values()):
                 self._check_item(item)
                 for segment in item.segments:
                     self._note_edge(self._snapshot(item, segment), segment.heard)
 
+    def _note_pattern(self, response: ResponseRecord) -> None:
+        """Which of several messages was heard how far: the cases in which clients mistake one for another."""
+        saw = self._ledger.saw
+        ended = [item.ended.verdict for item in response.items.values() if item.ended is not None and item.segments]
+        pairs = list(pairwise(ended))
+        if (Verdict.PARTIAL, Verdict.SKIPPED) in pairs:
+            saw("C02: heard in part, the next not at all")
+        if (Verdict.FULL, Verdict.SKIPPED) in pairs:
+            saw("B05: cut between two messages")
+        if (Verdict.FULL, Verdict.PARTIAL) in pairs:
+            saw("C03: the second heard in part, the first in full")
+        if ended[:3] == [Verdict.FULL, Verdict.PARTIAL, Verdict.SKIPPED]:
+            saw("S04: cut in the second of three messages")
+        if ended == [Verdict.SKIPPED]:
+            saw("C05: nothing heard of what was received")
+
     def _note_edge(self, state: Snapshot, heard: int) -> None:
         """Cuts on the very edges are what rounding errors need: they have to come up."""
         width = self._ledger.audio.sample_width
         if heard == width:
-            self._ledger.saw("cut after one sample")
+            self._ledger.saw("B03: cut after one sample")
         elif state.received and heard == state.received - width:
-            self._ledger.saw("cut one sample before the end")
+            self._ledger.saw("B02: cut one sample before the end")
         elif state.received and heard == state.received:
-            self._ledger.saw("cut at the very end")
+            self._ledger.saw("B20: cut at the very end")
 
     def _check_item(self, item: ItemRecord) -> None:
         ledger = self._ledger
@@ -315,7 +335,10 @@ class EditAudit:
         """Against the core's own estimate, because the clock said nothing."""
         ledger = self._ledger
         told = [truncate.audio_end_ms for truncate in item.truncates]
-        if ended.verdict is Verdict.PARTIAL and len(item.segments) == 1 and (not told or told[-1] != ended.heard_ms):
+        # All that there was of a message that was still open was heard: there is nothing to tell.
+        open_end = ended.heard_ms >= ended.received_ms and not told
+        one = len(item.segments) == 1 and not open_end
+        if ended.verdict is Verdict.PARTIAL and one and (not told or told[-1] != ended.heard_ms):
             ledger.fail(5, f"{item.id} was estimated at {ended.heard_ms} ms and the server was told {told}")
         if ended.verdict is Verdict.SKIPPED and item.announced and not item.shown_text and not item.deletes:
             ledger.fail(5, f"{item.id} was estimated as not heard and was not deleted")
@@ -364,6 +387,8 @@ class EditAudit:
         if misled and not self._lies and abs(error) > self._bound_ms:
             self._ledger.fail(4, f"{item.id} was told {error} ms off by an honest clock that may be {self._bound_ms} ms off")
         if cut is not None and cut.interruption is not None:
+            if not (misled or error):
+                self._ledger.saw("B01: truncated at the very millisecond")
             errors = cut.interruption.misled_errors_ms if misled else cut.interruption.errors_ms
             errors.append(error)
 

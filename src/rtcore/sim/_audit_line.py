@@ -39,6 +39,7 @@ class LineAudit:
         self.deaf = False
         """The line is dead and the client has not been told: it goes by its deadlines, whatever the server does."""
         self._open: dict[int, str] = {}
+        self._responses_of_calls: dict[str, ResponseRecord] = {}
         self._settled: set[int] = set()
         self._called: dict[str, int] = {}
         self._outputs: dict[str, int] = {}
@@ -52,6 +53,8 @@ class LineAudit:
         if request in self._open or request in self._settled:
             self._ledger.fail(2, f"request {request} ({what}) was given before")
         self._open[request] = what
+        if what in ("respond", "send_text") and self._ledger.running:
+            self._ledger.saw("C15: an answer asked for while a response runs")
 
     def request_ended(self, notice: RequestEnded) -> None:
         """A request settled."""
@@ -100,12 +103,23 @@ class LineAudit:
         if body.get("type") == "function_call_output" and isinstance(call_id, str):
             self._outputs[call_id] = self._outputs.get(call_id, 0) + 1
             self._ledger.called.discard(call_id)
+            self._note_output(call_id)
             if self._outputs[call_id] > 1:
                 self._ledger.fail(10, f"{call_id} got {self._outputs[call_id]} outputs")
             if call_id not in self._called:
                 self._ledger.fail(10, f"{call_id} got an output before it was called")
         elif body.get("type") == "message" and body.get("role") == "user":
             self._edits_first("a user item", self._texts.pop(0) if self._texts else None)
+
+    def _note_output(self, call_id: str) -> None:
+        ledger = self._ledger
+        response = self._responses_of_calls.get(call_id)
+        if response is not None and response.dead:
+            ledger.saw("F064: a tool's result after the cut of its response")
+        if ledger.stream.unconfirmed > 0:
+            ledger.saw("B28: a tool's result while sound is left")
+        if ledger.talking:
+            ledger.saw("C16: a tool's result while the user speaks")
 
     def text_typed(self) -> None:
         """The program sent text: its item may wait for edits, but not for ever."""
@@ -131,6 +145,9 @@ class LineAudit:
             ledger.fail(3, f"a cancel of {message.response_id}, which has not reached the client")
         else:
             response.cancels += 1
+            if not response.done:
+                by_itself = "C12: a cancel of ours at a server that interrupts by itself"
+                ledger.saw(by_itself if self._server_interrupts else "B07: a cancel that is ours to send")
             told = f"a cancel of {response.id}"
             if response.done:
                 ledger.fail(9, f"{told}, which is done")
@@ -167,7 +184,7 @@ class LineAudit:
         if cause is None or refusal.event is None:
             # The server's own automatic creation met a running response; that one must have been running.
             if code == "conversation_already_has_active_response" and self._running(refusal):
-                ledger.saw("the server's own creation refused")
+                ledger.saw("B13: the server's own creation was refused")
                 return True
             ledger.fail(9, why)
             return False
@@ -179,15 +196,21 @@ class LineAudit:
             ledger.fail(9, why)
             return False
         if code == "conversation_already_has_active_response" and self._accepted_unseen(refusal, cause):
-            ledger.saw(f"excused {code}")
+            ledger.saw(_RACES[code])
             return True
         for message in reversed(self._underway):
             late = message.got_order == 0 or message.got_order > cause.sent_order
             if late and message.type in decisive and _concerns(message, cause):
-                ledger.saw(f"excused {code}")
+                ledger.saw(_RACES[code])
                 return True
         ledger.fail(9, f"{why}; nothing decisive was under way")
         return False
+
+    def take_back(self) -> None:
+        """The client learns that an item of its own was refused: what it has asked for since would answer nothing (F071)."""
+        self._ledger.killed_at = self._ledger.now
+        for creation in self._ledger.creations:
+            creation.withdrawn = creation.withdrawn or not creation.out_of_band
 
     def _withdraw(self, cause: ClientSeen) -> None:
         """What was sent with an item that was refused may be taken back: an answer to it would answer nothing (F071)."""
@@ -239,6 +262,9 @@ class LineAudit:
         item = ledger.items.get(notice.item_id)
         if item is not None:
             item.called = True
+            self._responses_of_calls[notice.call_id] = item.response
+            if sum(each.type == "function_call" for each in item.response.items.values()) == 2:
+                ledger.saw("C26: several calls in one response")
         if item is None or not item.call_done:
             ledger.fail(10, f"{notice.call_id} was called before it was complete")
 
@@ -299,6 +325,14 @@ _EXCUSES: dict[str, frozenset[str]] = {
     "conversation_already_has_active_response": frozenset({"response.created"}),
     "input_audio_buffer_commit_empty": frozenset({"input_audio_buffer.committed", "input_audio_buffer.cleared"}),
     "item_delete_invalid_item_id": frozenset({"conversation.item.deleted"}),
+}
+
+
+_RACES = {
+    "response_cancel_not_active": "C14: a cancel that lost the race",
+    "conversation_already_has_active_response": "B13: a creation that lost the race",
+    "input_audio_buffer_commit_empty": "F123: a commit that lost the race",
+    "item_delete_invalid_item_id": "F108: a delete that lost the race",
 }
 
 

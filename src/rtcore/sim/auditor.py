@@ -567,9 +567,9 @@ class Auditor:
             case ClockFault():
                 self._clock_fault(notice.generation)
             case ContextStale():
-                self.ledger.saw("context stale")
+                self.ledger.saw("C16: context stale")
             case Interrupted():
-                self.ledger.saw("interrupted")
+                self.ledger.saw("C02: interrupted")
                 if self.reference is not None:
                     self.reference.interrupted(notice)
             case SessionClosed():

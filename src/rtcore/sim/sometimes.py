@@ -10,6 +10,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from rtcore.sim.faults import FAULTS
+
 _MILLION = 1_000_000
 _WARM_UP = 5_000
 """Worlds come in lumps: so few interruptions prove nothing about what was missed."""
@@ -41,10 +43,175 @@ class Met(Protocol):
         """How often each situation came up."""
 
 
-SOMETIMES: tuple[Sometimes, ...] = (
-    Sometimes("B15: response dead on arrival", "interrupted before it was created", ("B15", "F035"), 5_000),
-    Sometimes("B10: late audio after a cut", "audio of a cut response arrived", ("B10", "C10", "F035"), 100_000),
-    Sometimes("interrupted", "a cut left something unheard", ("C02",), 300_000),
+SITUATIONS: tuple[Sometimes, ...] = (
+    Sometimes(
+        "B01: truncated at the very millisecond",
+        "the clock answered, and the server was told what was heard",
+        ("B01", "F011", "F012"),
+        150_000,
+    ),
+    Sometimes("B02: cut one sample before the end", "all of a message but its last sample was heard", ("B02",), 3_400),
+    Sometimes("B03: a cut before the item was announced", "its item was not in the conversation yet", ("B03", "S03"), 4_600),
+    Sometimes("B03: cut after one sample", "a single sample of a message was heard", ("B03", "F010"), 3_300),
+    Sometimes("B05: cut between two messages", "one message was heard to its end, the next not at all", ("B05", "F002"), 5_300),
+    Sometimes("B07: a cancel that is ours to send", "the server does not interrupt by itself", ("B07", "C13", "F004"), 38_000),
+    Sometimes("B07: the server's own cancel was missing", "it interrupts by itself, and did not", ("B07",), 12),
+    Sometimes(
+        "B08: the next response began before the last cut was settled",
+        "a flush was unanswered when it was created",
+        ("B08",),
+        17_000,
+    ),
+    Sometimes(
+        "B09: a cut after response.done, with sound left",
+        "everything was generated, and not everything heard",
+        ("B09", "C06", "F029"),
+        130_000,
+    ),
+    Sometimes("B10: late audio after a cut", "deltas of a response that was cut", ("B10", "C10", "F035", "F036"), 120_000),
+    Sometimes("B11: audio while two responses run", "deltas of two responses at once", ("B11",), 56_000),
+    Sometimes("B11: two responses cut at once", "one barge-in cut two responses", ("B11",), 11_000),
+    Sometimes("B12: an out-of-band response beside another", "it began while another ran", ("B12", "C17"), 4_300),
+    Sometimes(
+        "B13: a creation that lost the race", "refused, because the server had begun a response of its own", ("B13", "C15"), 1_300
+    ),
+    Sometimes("B13: the server's own creation was refused", "its automatic answer met a running response", ("B13",), 4_200),
+    Sometimes("B15: response dead on arrival", "interrupted before it was created", ("B15", "F035"), 11_000),
+    Sometimes("B16: a pause", "the sound was held", ("B16", "C20"), 5_700),
+    Sometimes("B17: a pause with less than 200 ms left", "the sound was held at its tail", ("B17",), 830),
+    Sometimes("B20: cut at the very end", "the last sample sounded, and the cut came", ("B20",), 38_000),
+    Sometimes("B27: a message that cannot be read", "it means nothing, and nothing may come of it", ("B27", "C29"), 54_000),
+    Sometimes("B28: a tool's result while sound is left", "the preamble still played", ("B28",), 14_000),
+    Sometimes("B29: a flush answered too late", "after the core had gone on with its estimate", ("B29", "C21"), 4_000),
+    Sometimes("B29: a flush answered twice", "the second answer means nothing", ("B29", "C21"), 5_600),
+    Sometimes("B29: a flush never answered", "a later one was, or none", ("B29", "F031"), 2_000),
+    Sometimes("B29: the core named a fault of the clock", "no answer, no report, or an impossible one", ("B29", "F031"), 11_000),
+    Sometimes(
+        "C02: heard in part, the next not at all",
+        "the first is truncated, the second deleted",
+        ("C02", "B04", "F024", "F026"),
+        35_000,
+    ),
+    Sometimes("C02: interrupted", "a cut left something unheard", ("C02",), 200_000),
+    Sometimes(
+        "C03: the second heard in part, the first in full", "the position is the second's own", ("C03", "B06", "F024"), 24_000
+    ),
+    Sometimes(
+        "C04: a cut between declaration and audio",
+        "a part was declared, and no sample of it had come",
+        ("C04", "S03", "F001"),
+        32_000,
+    ),
+    Sometimes("C05: nothing heard of what was received", "deleted, not truncated", ("C05", "B03"), 20_000),
+    Sometimes("C07: a barge-in when all was heard", "no interruption at all", ("C07", "F002"), 100_000),
+    Sometimes("C08: a report above what was handed over", "clamped, and told once", ("C08", "B02"), 750),
+    Sometimes("C10: truncate repeated for late audio", "the server generated on after the truncate", ("C10",), 9_500),
+    Sometimes("C11: a cut while a flush is unanswered", "the second barge-in before the first was settled", ("C11",), 9_500),
+    Sometimes("C11: a cut while an edit is in flight", "a truncate or delete was not acknowledged yet", ("C11", "C24"), 3_200),
+    Sometimes("C11: double barge-in", "two within 200 ms", ("C11",), 8_700),
+    Sometimes(
+        "C12: a cancel of ours at a server that interrupts by itself",
+        "the program, the text or a local detector interrupted",
+        ("C12", "B07", "F037"),
+        14_000,
+    ),
+    Sometimes("C13: a cut in a session with manual turns", "the server finds no turns", ("C13",), 46_000),
+    Sometimes("C14: a cancel that lost the race", "the response had ended when it came", ("C14",), 9_600),
+    Sometimes("C15: an answer asked for while a response runs", "it has to wait for its turn", ("C15", "B13"), 25_000),
+    Sometimes("C16: a tool's result while the user speaks", "the output goes out, the answer waits", ("C16",), 3_500),
+    Sometimes("C16: context stale", "the server answered before our edits", ("C16",), 10_000),
+    Sometimes("C17: an out-of-band response ended while another ran", "the other goes on", ("C17",), 3_300),
+    Sometimes("C18: a response ended twice", "its end came again", ("C18",), 2_100),
+    Sometimes("C18: the end of a response that never began", "no response.created, no item", ("C18",), 2_300),
+    Sometimes("C19: underrun before a cut", "the clock ran dry in the generation that was cut", ("C19",), 13_000),
+    Sometimes("C20: a pause before a cut", "the sound was held in the generation that was cut", ("C20",), 6_000),
+    Sometimes("C21: a stale report", "of a settled generation, or smaller than before", ("C21",), 170_000),
+    Sometimes("C22: half a sample carried", "a delta ended in the middle of a sample", ("C22", "B27"), 37_000),
+    Sometimes("C23: a later content part truncated", "not the first part of its item", ("C23", "F163"), 2_800),
+    Sometimes("C25: the user's words came after the answer began", "a late transcript finds its item", ("C25",), 110_000),
+    Sometimes("C26: a cut while a function runs", "its result comes after the interruption", ("C26",), 17_000),
+    Sometimes("C26: several calls in one response", "one answer for all of them", ("C26",), 7_900),
+    Sometimes("F010: a cut in the instant of the first audio", "zero is a position", ("F010",), 2_800),
+    Sometimes("F064: a tool's result after the cut of its response", "it is sent all the same", ("F064", "C26"), 8_800),
+    Sometimes("S04: cut in the second of three messages", "full, partial and skipped in one response", ("S04", "F021"), 4_100),
+    Sometimes("S06: a response failed in silence", "with an error, before its first sample", ("S06",), 520),
+    Sometimes("S06: a response failed while it was heard", "with an error, and what was said counts", ("S06",), 2_000),
+    Sometimes("S07: the audio ended before its text", "the order of the two ends is open", ("S07",), 300_000),
+    Sometimes("S07: the text ended before its audio", "the order of the two ends is open", ("S07",), 110_000),
+)
+"""What the auditor recognises by itself."""
+
+_FAULTS: dict[str, int] = {
+    "network: cut mid-frame": 340,
+    "network: half-open": 510,
+    "network: jitter": 3_200_000,
+    "network: latency": 4_700_000,
+    "network: merge": 1_100_000,
+    "network: slow reader": 720_000,
+    "network: split": 3_900_000,
+    "network: stall": 10_000,
+    "program: answer to a dead call": 9_600,
+    "program: failing tools": 2_100,
+    "program: history edits": 9_200,
+    "program: interrupt before response.created": 3_800,
+    "program: out-of-band response": 7_500,
+    "program: pauses": 20_000,
+    "program: slow tools": 980,
+    "program: stops listening": 6_000,
+    "program: update in mid-response": 3_500,
+    "server: bursts": 24_000,
+    "server: cascade before speech_started": 11_000,
+    "server: duplicate event": 40_000,
+    "server: empty audio": 7_200,
+    "server: error without event_id": 2_300,
+    "server: failed response": 2_700,
+    "server: fewer samples than announced": 6_500,
+    "server: filtered response": 2_600,
+    "server: incomplete response": 3_000,
+    "server: interleaved items": 24_000,
+    "server: late announcement": 7_600,
+    "server: late deltas": 22_000,
+    "server: malformed event": 54_000,
+    "server: missing response.created": 9_600,
+    "server: odd bytes": 6_200,
+    "server: overlapping responses": 1_000,
+    "server: preview dialect": 2_300,
+    "server: rejection": 2_000,
+    "server: reordered output_item.done": 5_000,
+    "server: session end": 280,
+    "server: several function calls": 8_200,
+    "server: text-only answer": 3_800,
+    "server: two audio parts": 7_100,
+    "server: unknown event": 59_000,
+    "speaker: device lost": 1_400,
+    "speaker: drift": 48_000,
+    "speaker: duplicate answer": 4_900,
+    "speaker: large buffer": 33_000,
+    "speaker: late answer": 2_300,
+    "speaker: late pause": 970,
+    "speaker: marks only": 5_600,
+    "speaker: missing answer": 2_000,
+    "speaker: no pause": 5_700,
+    "speaker: no reports": 4_800,
+    "speaker: slow answer": 1_900,
+    "speaker: stale report": 84_000,
+    "speaker: underrun": 49_000,
+    "speaker: wrong answer": 1_800,
+    "user: backchannel": 3_200,
+    "user: between two deltas": 9_600,
+    "user: cough": 3_500,
+    "user: end of an item": 7_800,
+    "user: hang-up": 430,
+    "user: pressed twice": 2_100,
+    "user: silence": 1_300,
+    "user: typed text while the model speaks": 21_000,
+    "user: while a truncate is in flight": 10_000,
+    "user: with nothing queued": 2_600,
+}
+"""How often each fault has to strike: fault, and the least number in a million interruptions."""
+
+SOMETIMES: tuple[Sometimes, ...] = SITUATIONS + tuple(
+    Sometimes(fault.name, fault.means, fault.serves, _FAULTS[fault.name]) for fault in FAULTS if fault.name in _FAULTS
 )
 """Everything that has to come up."""
 
