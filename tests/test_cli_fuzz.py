@@ -283,12 +283,14 @@ def test_cuts_that_were_not_checked_fail_a_campaign_and_an_error_fails_any_world
 
 
 def test_what_a_campaign_did_not_reach_fails_it_and_a_policy_may_rule_it_out() -> None:
-    result = CampaignResult(kinds=(KindResult("a", interruptions=100_000),), situations={"interrupted": 0})
+    result = CampaignResult(kinds=(KindResult("a", interruptions=100_000),), situations={"C02: interrupted": 0})
     missed = [
-        problem for problem in campaign_problems(result) if problem.startswith("not reached, so not tested: interrupted: 0 times")
+        problem
+        for problem in campaign_problems(result)
+        if problem.startswith("not reached, so not tested: C02: interrupted: 0 times")
     ]
 
     assert len(missed) == 1
     assert not any(problem.startswith("not reached") for problem in campaign_problems(result, policy="network=clean"))
-    assert any(each.startswith("interrupted: 0 times") for each in not_reached(result, "network=clean"))
+    assert any(each.startswith("C02: interrupted: 0 times") for each in not_reached(result, "network=clean"))
     assert not_reached(result, "") == []
