@@ -10,12 +10,22 @@ of all items together.
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
-from types import FunctionType, MemberDescriptorType, MethodType
 from typing import Any
 
 from msgspec import Struct
 
-_LEAVES = (str, int, float, bool, type(None), Enum, type, FunctionType, MethodType)
+
+class _Example:
+    """What Python calls a slot, a function and a method."""
+
+    __slots__ = ("slot",)
+
+    def method(self) -> None:
+        """Nothing."""
+
+
+_SLOT, _FUNCTION, _METHOD = type(vars(_Example)["slot"]), type(_Example.method), type(_Example().method)
+_LEAVES = (str, int, float, bool, type(None), Enum, type, _FUNCTION, _METHOD)
 _OUTSIDE = ("rtcore.config", "rtcore.dialects", "pydantic", "msgspec")
 """Modules whose objects are settings and tables."""
 
@@ -93,7 +103,7 @@ def _attributes(value: object) -> Iterator[tuple[str, Any]]:
         yield name, member
     for kind in type(value).__mro__:
         for name, descriptor in vars(kind).items():
-            if isinstance(descriptor, MemberDescriptorType):
+            if isinstance(descriptor, _SLOT):
                 member = getattr(value, name, None)
                 if member is not None:
                     yield name, member

@@ -228,7 +228,7 @@ class Matcher:
         """A segment that goes on from somewhere else than where it stopped."""
         for segment in self._open:
             sent = segment.sent
-            if not _is_dead(segment, place):
+            if not (segment.dismissed or _is_dead(segment, place)):
                 # All of it, because speech has pauses, and one silence is like another.
                 at = sent.source.find(sound, sent.start, sent.start + sent.sent_bytes)
                 if at >= 0:

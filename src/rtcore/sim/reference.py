@@ -51,6 +51,8 @@ class Known(Struct, eq=False):
     pieces: list[Piece] = field(default_factory=list)
     lost: bool = False
     """It went on from where the core guessed that the clock had stopped: from then on nobody can say."""
+    lost_at: int | None = None
+    """Where it stands since then, as far as what was handed over shows it."""
 
 
 class Heard(NamedTuple):
@@ -128,6 +130,10 @@ class Reference:
         if self._last is not None:
             candidates.insert(0, self._last)
         for known in candidates:
+            if known.lost:
+                if self._goes_on(known, pcm, count):
+                    return
+                continue
             at = self._next(known, generation)
             if at is None or (at + count) * self._width > sum(known.received):
                 continue
@@ -137,6 +143,21 @@ class Reference:
                 return
         if not any(known.lost for known in candidates):
             self.stray.append(f"{count} samples at {first} of generation {generation} are no segment's next ones")
+
+    def _goes_on(self, known: Known, pcm: bytes | memoryview, count: int) -> bool:
+        """Whether these are the next samples of a segment that was lost sight of; nobody knows where it went on at first."""
+        sent, held = known.sent, sum(known.received) // self._width
+        if known.lost_at is None:
+            least = sent.start + self._count(known).least * self._width
+            at = sent.source.find(pcm, least, sent.start + held * self._width)
+            if at < 0:
+                return False
+            known.lost_at = (at - sent.start) // self._width + count
+            return True
+        if known.lost_at + count > held or not sent.source.startswith(pcm, sent.start + known.lost_at * self._width):
+            return False
+        known.lost_at += count
+        return True
 
     def said(self, generation: int, samples: int) -> None:
         """The clock reported a position, or answered a flush. News of a generation that is settled counts for nothing."""
@@ -154,6 +175,8 @@ class Reference:
             elif self._coarse or not self._reports:
                 self._guess(number, near=self._reports)
         self._closed = max(self._closed, generation)
+        for known in self._segments.values():
+            known.lost_at = None
 
     def assumed(self, generation: int) -> None:
         """The clock fell silent for so long that the core took everything as heard."""
@@ -164,7 +187,7 @@ class Reference:
             (self._near if near else self._guessed).add(generation)
             for known in self._segments.values():
                 if known.cut_received is None and any(piece.generation == generation for piece in known.pieces):
-                    known.lost = True
+                    known.lost, known.lost_at = True, None
 
     # -- what follows from it ------------------------------------------------------------------------------------------------
 
