@@ -73,7 +73,7 @@ KINDS: tuple[KindRow, ...] = (
     KindRow("local detector", 3, 8),
     KindRow("while paused", 4, 7, "program: pauses"),
     KindRow("at the end of an item", 12, 10, "user: end of an item"),
-    KindRow("between two deltas", 10, 10, "user: between two deltas"),
+    KindRow("between two deltas", 13, 13, "user: between two deltas"),
     KindRow("with nothing queued", 6, 6, "user: with nothing queued"),
     KindRow("while a truncate is in flight", 8, 6, "user: while a truncate is in flight"),
     KindRow("cough", 8, 0, "user: cough"),

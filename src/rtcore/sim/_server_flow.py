@@ -15,6 +15,8 @@ from rtcore.sim._server_truth import ServerItem, ServerResponse
 from rtcore.sim._server_turns import Detector
 from rtcore.sim._server_wire import Json, audio_format
 
+_WORDS_A_DELTA = (1, 2, 4, 8)
+"""How many words a piece of a transcription may have."""
 _LIMIT_CODE = "conversation_already_has_active_response"
 
 
@@ -323,8 +325,12 @@ class Flow:
             state.emit(f"{stem}.failed", **where, error=error)
             return
         words = text.split(" ") if text else []
-        for index, word in enumerate(words):
-            state.emit(f"{stem}.delta", **where, delta=word if index == 0 else f" {word}")
+        at = 0
+        while at < len(words):
+            count = rng.choice(_WORDS_A_DELTA)
+            delta = " ".join(words[at : at + count])
+            state.emit(f"{stem}.delta", **where, delta=delta if at == 0 else f" {delta}")
+            at += count
             yield rng.between(0, 60_000)
         item.content = [{"type": "input_audio", "transcript": text}]
         state.emit(f"{stem}.completed", **where, transcript=text, usage={"type": "duration", "seconds": 1.0})

@@ -255,6 +255,10 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "user: hang-up": 60,
 }
 """In how many of 1000 worlds of the usual mood each fault exists."""
+_DELTAS_MS = ((20, 60), (60, 120), (100, 200), (100, 400), *((200, 400),) * 2, *((200, 800),) * 3, *((400, 1200),) * 3)
+_REPORTS_MS = (10, 20, 20, *(50,) * 3, *(100,) * 8, *(200,) * 16)
+"""How long a server's deltas are, and how often a device reports: seldom finely, because an interruption of a fine world costs
+twice that of a coarse one and comes upon little more."""
 _IGNORES = 250
 """In how many of 1000 worlds where the server does not interrupt the core does not either (``interruption="ignore"``)."""
 
@@ -342,7 +346,7 @@ def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
         buffer_ms=rng.choice((200, 300, 500)) if "speaker: large buffer" in faults else rng.choice((0, 10, 20, 40, 80, 160)),
         block_ms=rng.choice((10, 20)),
         drift_ppm=drift if "speaker: drift" in faults else rng.between(-20, 20),
-        report_ms=rng.choice((10, 20, 20, 50, 50, 50, 100, 100, 100, 200, 200, 200)),
+        report_ms=rng.choice(_REPORTS_MS),
         stop_ms=rng.choice(((0, 0), (0, 40), (0, 40), (20, 120), (100, 300))),
         answer_ms=rng.choice(((0, 0), (0, 5), (5, 45))),
         instant_per_mille=rng.choice((0, 300, 1000)),
@@ -351,7 +355,7 @@ def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
         missing_per_mille=rate("missing answer", 50, 400),
         duplicate_per_mille=rate("duplicate answer", 100, 500),
         wrong_per_mille=rate("wrong answer", 50, 300),
-        stale_per_mille=rate("stale report", 50, 150),
+        stale_per_mille=rate("stale report", 100, 300),
         marks_ms=rng.choice((100, 200, 500)) if "speaker: marks only" in faults else 0,
         reports="none" if "speaker: no reports" in faults else "all",
         late_pause_ms=rng.choice(((20, 60), (20, 300))) if "speaker: late pause" in faults else (0, 0),
@@ -382,9 +386,9 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
         think_ms=rng.choice(((0, 50), (0, 50), (30, 600))),
         message_weights=rng.choice(((40, 40, 20), (20, 60, 20), (90, 10, 0))),
         rate_percent=(70, 140) if slow else (150, 1500),
-        delta_ms=rng.choice(((20, 60), (60, 120), (100, 200), (100, 200), (100, 400), (200, 400), (200, 400))),
-        ragged_per_mille=rng.choice((150, 600)) if odd or rng.chance(300) else 0,
-        burst_per_mille=rate("bursts", 100, 500),
+        delta_ms=rng.choice(_DELTAS_MS),
+        ragged_per_mille=rng.choice((250, 800)) if odd or rng.chance(300) else 0,
+        burst_per_mille=rate("bursts", 150, 600),
         stall_per_mille=rng.choice((60, 400)) if runs_dry else 0,
         interleave_per_mille=rate("interleaved items", 200, 800),
         call_per_mille=rng.choice((100, 250, 600)),
@@ -392,11 +396,11 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
         two_parts_per_mille=rate("two audio parts", 50, 400),
         incomplete_per_mille=rng.between(20, 150) if ends else 0,
         failed_per_mille=rate("failed response", 10, 120),
-        stragglers=(0, 4) if "server: late deltas" in faults else (0, 0),
+        stragglers=(0, 9) if "server: late deltas" in faults else (0, 0),
         overlap_per_mille=rate("overlapping responses", 50, 300),
-        duplicate_per_mille=rate("duplicate event", 10, 100),
-        unknown_per_mille=rate("unknown event", 10, 60),
-        malformed_per_mille=rate("malformed event", 10, 60),
+        duplicate_per_mille=rate("duplicate event", 15, 130),
+        unknown_per_mille=rate("unknown event", 15, 80),
+        malformed_per_mille=rate("malformed event", 15, 80),
         reject_per_mille=rate("rejection", 20, 80),
         reorder_per_mille=rate("reordered output_item.done", 100, 400),
         no_created_per_mille=rate("missing response.created", 50, 300),

@@ -178,7 +178,7 @@ class World:
             part.calm()
         user = self.user
         user.speak_last()
-        if not self._go_on(lambda: user.heard_out and self.idle(), self.now + _RECOVERY):
+        if not self._go_on(lambda: user.heard_out and self.idle() and not self.session.speaking, self.now + _RECOVERY):
             self.auditor.ledger.fail(15, f"no whole answer within {_RECOVERY // _SECOND} s after the faults have stopped")
 
     def _fall_silent(self) -> None:
