@@ -159,7 +159,8 @@ def test_a_failing_world_fails_again_and_shrinks(failing: Path, tmp_path: Path, 
     status, out, _ = answered(capsys, failing, "--shrink", small)
     assert status == 0
     assert "OK: as a world it does the same:\n  BROKEN: invariant 5" in out
-    assert re.search(r"Shrunk by \d+ runs: from \d\d interruptions", out) and "to 1 interruption, " in out
+    assert re.search(r"Shrunk by \d+ runs: from \d\d interruptions", out)
+    assert re.search(r"^  to [01] interruptions?, ", out, re.MULTILINE)
     status, out, _ = answered(capsys, small)
     assert status == 0 and "BROKEN: invariant 5" in out
     assert small.stat().st_size < failing.stat().st_size

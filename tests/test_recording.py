@@ -45,7 +45,8 @@ def test_a_world_is_the_same_with_a_recorded_session_and_its_recording_replays(s
     recording = read(lines)
     assert recording.header.left_out == keep.left_out
     assert replay(recording).difference is None
-    assert [each for each in recording.inputs if each.unlike is not None] == []
+    # Of a frame that is no text at all nothing can be masked; only the words of the warning about it may differ.
+    assert {each.unlike for each in recording.inputs} <= {None, ("ProtocolWarning",)}
 
 
 def test_every_input_is_recorded_with_its_arguments_and_its_exact_time() -> None:

@@ -153,7 +153,9 @@ def _parts(server: Server) -> list[tuple[ServerItem, ServerPart]]:
 
 def _segment(server: Server, speaker: Recorder, item: ServerItem, part: ServerPart, order: int) -> Segment:
     response = server.responses[item.response_id or ""]
-    segment = Segment(response.id, item.id, part.index, (order, 0), part, complete=part.done_at is not None)
+    # Everything that was sent has arrived: the matching begins when all is over.
+    received = part.sent_bytes
+    segment = Segment(response.id, item.id, part.index, (order, 0), part, received=received, complete=part.done_at is not None)
     segment.dismissed = item.deleted or bool(part.truncations) or response.status == "cancelled"
     # What had begun when the speaker was told to stop must never sound again.
     cut = [each.generation for each in speaker.silenced if part.first_audio_at is not None and part.first_audio_at <= each.at]
