@@ -62,6 +62,8 @@ class Arrivals:
         self._errors = 0
         self.named: ResponseRecord | None = None
         """A response whose very end said that it had been interrupted before it began: it may be cut now, or go on."""
+        self.stale: list[ResponseRecord] = []
+        """Responses that the server has just created by itself although an edit of ours is not acknowledged."""
         self._deleted: set[str] = set()
         self.conversation: dict[str, None] = {}
         """Items that the client has been told of and that are not deleted."""
@@ -194,6 +196,10 @@ class Arrivals:
         self._known(body.id)
         if ledger.waiting and not record.out_of_band:
             ledger.saw("B08: the next response began before the last cut was settled")
+        served = self._truth.responses.get(record.id)
+        by_itself = served is not None and served.cause == "turn" and not record.out_of_band
+        if by_itself and not ledger.creations and (ledger.edits or ledger.flush_open):
+            self.stale.append(record)
         if record.out_of_band and len(ledger.running) > 1:
             ledger.saw("B12: an out-of-band response beside another")
         self._answer_creation(body.metadata, record)

@@ -40,8 +40,12 @@ class CutAudit:
         """What interrupts now belongs to this one."""
         self.pausing = False
         """The program pauses: a clock that cannot is flushed instead."""
+        self.held = False
+        """The program holds the sound."""
         self.settles = False
         """What is being carried out settles without the clock."""
+        self.killed: list[ResponseRecord] = []
+        """What died in this step."""
         self._ledger = ledger
         self._sync = sync
         self._reference = reference
@@ -163,8 +167,10 @@ class CutAudit:
         if not self._due:
             if flush is not None and not self.pausing:
                 ledger.fail(7, "a flush that no interruption asked for")
+            self.held = self.held or self.pausing
             self.pausing = False
             return
+        self.held = False
         self._due = False
         self.settles = self._cause in _SETTLED_AT_ONCE
         if self.settles:
@@ -221,6 +227,7 @@ class CutAudit:
         for segment in response.segments:
             segment.dead_from = place
         self._ledger.alive.pop(response.id, None)
+        self.killed.append(response)
 
 
 def _by_order(response: ResponseRecord) -> int:

@@ -54,7 +54,7 @@ class EditAudit:
         self._bound_ms = bound_ms
         self._reference = reference
         self._text = TextAudit(ledger, truth)
-        self._lies = lies
+        self.lies = lies
         self._sound_ends = sound_ends
         self._buffer_ms = buffer_ms
         self._declared = clock.flush_latency_ms * MILLISECOND
@@ -384,7 +384,7 @@ class EditAudit:
     def _record_error(self, item: ItemRecord, error: int, *, misled: bool) -> None:
         """How far what the server was told is from the truth: nothing, where the clock spoke it."""
         cut = item.response.cut
-        if misled and not self._lies and abs(error) > self._bound_ms:
+        if misled and not self.lies and abs(error) > self._bound_ms:
             self._ledger.fail(4, f"{item.id} was told {error} ms off by an honest clock that may be {self._bound_ms} ms off")
         if cut is not None and cut.interruption is not None:
             if not (misled or error):

@@ -4,7 +4,7 @@ One response at a time, edits before creations, cancels by id and only of what w
 each call, and a deadline wherever something is waited for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
@@ -38,6 +38,8 @@ class LineAudit:
         self._server_interrupts = server_interrupts
         self.deaf = False
         """The line is dead and the client has not been told: it goes by its deadlines, whatever the server does."""
+        self.owed_delete: Callable[[], str | None] = lambda: None
+        """Which item has to be deleted before anything is created."""
         self._open: dict[int, str] = {}
         self._responses_of_calls: dict[str, ResponseRecord] = {}
         self._settled: set[int] = set()
@@ -131,6 +133,9 @@ class LineAudit:
             return
         if ledger.flush_open:
             ledger.fail(5, f"{what} was created while a flush was unsettled")
+        owed = self.owed_delete()
+        if owed is not None:
+            ledger.fail(5, f"{what} was created while the delete of {owed} was still to be sent")
         waiting = [edit for edit in ledger.edits if ledger.now < edit.at + _EDIT_WAIT]
         if waiting:
             ledger.fail(5, f"{what} was created while the {waiting[0].kind} of {waiting[0].item_id} was unsettled")
@@ -164,6 +169,14 @@ class LineAudit:
                     ledger.fail(9, f"{told}, although the server interrupts by itself")
                 ledger.saw("B07: the server's own cancel was missing")
         return None
+
+    def cancels_owed(self, killed: list[ResponseRecord]) -> None:
+        """What was cut and is not done has been cancelled by now, unless the server did so by itself (B07, C12, B15)."""
+        for response in killed:
+            cut = response.cut
+            own = cut is not None and cut.cause == "server" and self._server_interrupts and not response.out_of_band
+            if not (response.done or response.cancels or own or (cut is not None and cut.cause == "end")):
+                self._ledger.fail(9, f"{response.id} was cut, is not done, and was not cancelled")
 
     # -- what the server answers (1, 9) --------------------------------------------------------------------------------------
 

@@ -245,4 +245,5 @@ class Habits:
         if self.paused:
             self.paused = False
             self._world.tell("user", "resume()")
+            self._world.auditor.resumes()
             self._world.do(lambda session, now: session.resume(now=now))

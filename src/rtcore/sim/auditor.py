@@ -22,7 +22,19 @@ from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
 from rtcore._formats import AudioFormat
 from rtcore._items import HistoryItem, SegmentView
-from rtcore._notices import ClockFault, ContextStale, Interrupted, MessageEnded, Notice, RequestEnded, SessionClosed, ToolCalled
+from rtcore._notices import (
+    ClockFault,
+    ContextStale,
+    Interrupted,
+    MessageEnded,
+    MessageStarted,
+    Notice,
+    RequestEnded,
+    SessionClosed,
+    SpeakingStarted,
+    SpeakingStopped,
+    ToolCalled,
+)
 from rtcore.sim._audit_arrivals import Arrivals, Truth
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_edits import EditAudit
@@ -50,6 +62,8 @@ _ANSWER_SLACK = 150 * MILLISECOND
 """How long the core waits for a flush's answer beyond the declared latency (DESIGN section 3)."""
 _REFERRED_PER_MILLE = 125
 """In so many worlds of 1000 with an exact clock the slow reference model runs beside; with any other clock in all."""
+_WITHHELD = 15_000 * MILLISECOND
+"""How long audio may wait while nothing sounds: far longer than a segment may hold up the queue (DESIGN section 3)."""
 _DIGESTED = 64
 """So many effects are digested at a time."""
 
@@ -108,6 +122,7 @@ class Auditor:
             bound_ms=bound,
             lies=lies,
         )
+        self.line.owed_delete = self.edits.owed_delete
         self.cuts = CutAudit(
             ledger,
             self.sync,
@@ -134,6 +149,12 @@ class Auditor:
         self._excess = False
         """What the clock has just said was more than was handed over."""
         self._estimated: set[str] | None = None
+        self._started: set[str] = set()
+        self._withheld_since = 0
+        self._paused: tuple[int, int] | None = None
+        """Which generation holds, and since when."""
+        self._can_pause = clock.pause
+        self._speaking = False
         self._blocks: list[bytes | memoryview] = []
         self._crc = crc32(seed.to_bytes(8, "big", signed=True))
         self._adler = adler32(seed.to_bytes(8, "big", signed=True))
@@ -193,6 +214,10 @@ class Auditor:
     def pauses(self) -> None:
         """The program is about to pause: a clock that cannot is flushed instead."""
         self.cuts.pausing = True
+
+    def resumes(self) -> None:
+        """The program is about to let the sound go on."""
+        self.cuts.held = False
 
     def deletes(self, item_id: str) -> None:
         """The program is about to delete an item."""
@@ -283,9 +308,30 @@ class Auditor:
                 if order < rank:
                     self.ledger.fail(7, f"{kind.__name__} after wire or news: silence first, then the wire, then the news")
                 rank = order
+            if self.cuts.killed:
+                self.line.cancels_owed(self.cuts.killed)
+                self.cuts.killed.clear()
+            if self.arrivals.stale:
+                self._check_stale(effects)
         elif self.cuts.waits or self.cuts.pausing:
             self.cuts.end(effects)
+            self._without_effects()
         self._excess = False
+
+    def _without_effects(self) -> None:
+        if self.cuts.killed:
+            self.line.cancels_owed(self.cuts.killed)
+            self.cuts.killed.clear()
+        if self.arrivals.stale:
+            self._check_stale(())
+
+    def _check_stale(self, effects: Sequence[Effect]) -> None:
+        """A response of the server's own, created before our edits were acknowledged, is marked so at once (DESIGN section 3)."""
+        marked = {effect.response_id for effect in effects if isinstance(effect, ContextStale)}
+        for response in self.arrivals.stale:
+            if response.id not in marked and not response.dead:
+                self.ledger.fail(5, f"{response.id} was created by the server before our edits, and is not marked as stale")
+        self.arrivals.stale.clear()
 
     def ticked(self, before: Deadline, after: Deadline | None, now: int) -> None:
         """The session was ticked because ``before`` was due."""
@@ -320,6 +366,8 @@ class Auditor:
             self.edits.check(self.cuts.unchecked.popleft())
             self.checked += 1
         self.line.tools_settled(self._truth.items)
+        if self._speaking:
+            ledger.fail(6, "everything is silent, and SpeakingStopped was never told")
         check_memory(session, ledger, list(self.arrivals.conversation))
         self.edits.history(session.history)
         for item in list(ledger.items.values()):
@@ -440,6 +488,12 @@ class Auditor:
             self.reference.counts(views)
             believes = self.reference.believes
         still = not self._speaker.pending and not ledger.flush_waits
+        if not still or not any(view.queued for view in views):
+            self._withheld_since = ledger.now
+        elif ledger.now >= self._withheld_since + _WITHHELD:
+            self._withheld_since = ledger.now
+            if not (self.cuts.held or self._speaker.lost):
+                ledger.fail(12, f"nothing sounds for {_WITHHELD // MILLISECOND} ms although audio waits to be heard")
         for view in views:
             if view.heard + view.discarded + view.queued != view.received:
                 parts = f"heard {view.heard} + discarded {view.discarded} + queued {view.queued}"
@@ -492,23 +546,39 @@ class Auditor:
                 self._noticed(effect)
                 return 2
             case Flush():
+                self._was_silent()
                 self._flush(effect)
             case Play():
                 self._play(effect)
             case Pause():
                 ledger.stream.held = effect.generation
+                self._paused = (effect.generation, ledger.now)
                 left = ledger.audio.ms(ledger.stream.unconfirmed)
                 ledger.saw("B17: a pause with less than 200 ms left" if left < 200 else "B16: a pause")
             case Connect() | Disconnect():
                 return 1
-            case Drain() | Resume():
+            case Resume():
+                self._was_silent()
+            case Drain():
                 pass
         return 0
+
+    def _was_silent(self) -> None:
+        """A pause ends: nothing sounded while it held, but for what a late one let through (B16)."""
+        paused, self._paused = self._paused, None
+        if paused is not None:
+            self.sync(self.ledger.now)
+            generation, since = paused
+            latest = since + (self._speaker.options.late_pause_ms[1] + 1) * MILLISECOND
+            if self._sound_ends.get(generation, 0) > latest:
+                self.ledger.fail(7, f"generation {generation} sounded on while it was held")
 
     def _play(self, effect: Play) -> None:
         stream = self.ledger.stream
         if self._closed:
             self.ledger.fail(2, "Play after SessionClosed")
+        if self.cuts.held and not (self._can_pause and self._paused is not None and self._paused[0] == effect.generation):
+            self.ledger.fail(7, f"Play of generation {effect.generation} while the sound is held")
         if effect.generation < stream.generation:
             self.ledger.fail(7, f"Play of generation {effect.generation} after its flush")
             return
@@ -568,6 +638,14 @@ class Auditor:
                 self._clock_fault(notice.generation)
             case ContextStale():
                 self.ledger.saw("C16: context stale")
+            case MessageStarted():
+                if notice.item_id in self._started:
+                    self.ledger.fail(6, f"{notice.item_id} started twice")
+                self._started.add(notice.item_id)
+            case SpeakingStarted() | SpeakingStopped():
+                if self._speaking == isinstance(notice, SpeakingStarted):
+                    self.ledger.fail(6, f"{type(notice).__name__} twice in a row")
+                self._speaking = not self._speaking
             case Interrupted():
                 self.ledger.saw("C02: interrupted")
                 if self.reference is not None:
@@ -582,15 +660,19 @@ class Auditor:
         ledger.saw("B29: the core named a fault of the clock")
         if self._excess:
             return  # a number that cannot be: the core has clamped it, and nothing was guessed
+        if not (self._reckons or self.edits.lies or self._flush_overdue(generation) or self._speaker.losses):
+            ledger.fail(12, f"a fault of the clock in generation {generation}, of which it has told all it knows")
         ledger.stream.faulty = generation
         ledger.matcher.lenient = True
 
-    def _refer_fault(self, generation: int) -> None:
+    def _flush_overdue(self, generation: int) -> bool:
         ledger = self.ledger
         late = ledger.now - ledger.allowance + ROUNDING
-        flushed = any(flush.generation <= generation and flush.asked_at <= late for flush in ledger.flushes[-8:])
+        return any(flush.generation <= generation and flush.asked_at <= late for flush in ledger.flushes[-8:])
+
+    def _refer_fault(self, generation: int) -> None:
         if self.reference is not None:
-            self.reference.fault(generation, flushed=flushed)
+            self.reference.fault(generation, flushed=self._flush_overdue(generation))
 
     # -- the digest ----------------------------------------------------------------------------------------------------------
 
