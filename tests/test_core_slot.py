@@ -649,3 +649,12 @@ def test_a_response_that_nobody_announced_is_never_out_of_band() -> None:  # B12
     scene.server(opened("m1", r="r1"), audio("m1", 100, r="r1"))
     effects = scene.server(created("r2", request=scene.request, in_band=False))
     assert [(e.response_id, e.request, e.out_of_band) for e in told(effects, ResponseStarted)] == [("r2", 1, True)]
+
+
+def test_one_whose_request_was_only_given_up_is_heard_to_its_end() -> None:  # B14, facts 4.10: nobody interrupted what plays
+    scene = ready()
+    scene.respond()
+    scene.server(opened("m1"), audio("m1", 12_000), closing("m1"))
+    gave_up = scene.at(10.0).tick()
+    effects = scene.at(11.0).server(done("r1", request=scene.request))
+    assert (outcomes(gave_up), [e for e in effects if isinstance(e, Flush)], sent(effects)) == ([(1, "timed_out")], [], [])

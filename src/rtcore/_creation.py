@@ -101,6 +101,7 @@ class Order(Struct):
     doubtful: bool = False
     suspected: Problem | None = None
     dead: bool = False
+    given_up: bool = False
     due: float | None = None
 
 
@@ -325,7 +326,7 @@ class Creation:
             return
         self._core.requests.take_first("response", str(order.number))
         response.request = order.request or None
-        if order.dead and not response.dead:
+        if order.dead and not order.given_up and not response.dead:
             self._core.interruption.barge_in("program", response.id)
         if order.doubtful:
             self._core.turns.server_could_not_answer()
@@ -489,7 +490,7 @@ class Creation:
         if self._reserved is not None and self._reserved.number == number:
             order, self._reserved = self._reserved, None
         if order is not None:
-            order.dead = True
+            order.dead = order.given_up = True
             self._keep(order)
             if order.suspected is not None:
                 core.turns.server_could_not_answer()
