@@ -83,3 +83,10 @@ def test_the_lead_lasts_until_the_clock_reports_again() -> None:  # F020, F151
     effects = scene.server(created("r1"), opened("m1"), audio("m1", 3000), closing("m1"), done("r1"))
     assert sum(len(effect.pcm) for effect in effects if isinstance(effect, Play)) == 1000 * 48
     assert not told(effects, ClockFault) and not any(isinstance(effect, Drain) for effect in effects)
+
+
+def test_its_tail_is_drained_although_it_was_reckoned_as_heard() -> None:  # C19, F078: what waits for more must sound
+    scene = ready(clock=MUTE)
+    scene.server(created("r1"), opened("m1"), audio("m1", 200), closing("m1"))
+    scene.at(0.5).tick()
+    assert Drain(1) in scene.at(1.0).server(done("r1"))

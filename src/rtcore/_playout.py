@@ -440,7 +440,8 @@ class Playout:
             and not head.waiting
             and head.format == generation.format
         )
-        if not (self._entries or self._replay or generation.drained) and self.unconfirmed:
+        # What was only reckoned to be heard may still wait in the clock for more.
+        if not (self._entries or self._replay or generation.drained) and self.may_sound:
             self.drain(sound)
 
     def _may_release(self) -> bool:
