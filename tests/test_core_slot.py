@@ -658,3 +658,13 @@ def test_one_whose_request_was_only_given_up_is_heard_to_its_end() -> None:  # B
     gave_up = scene.at(10.0).tick()
     effects = scene.at(11.0).server(done("r1", request=scene.request))
     assert (outcomes(gave_up), [e for e in effects if isinstance(e, Flush)], sent(effects)) == ([(1, "timed_out")], [], [])
+
+
+def test_the_turn_that_it_seemed_to_answer_is_answered_then() -> None:  # F061, facts 4.10, invariant 15
+    scene = ready()
+    scene.respond()
+    scene.server(speech_started("u1"), turn("u1"), active_response())
+    scene.server(opened("m1"), audio("m1", 100), closing("m1"))
+    effects = scene.server(done("r1", request=scene.request))
+    effects += scene.flushed(1, 0) + scene.server(deleted("m1"))
+    assert kinds(effects)[-1] == "response.create"

@@ -328,7 +328,10 @@ class Creation:
         response.request = order.request or None
         if order.dead and not order.given_up and not response.dead:
             self._core.interruption.barge_in("program", response.id)
-        if order.doubtful:
+        if order.suspected is not None and self._core.config.answer_turns:
+            # It passed for the server's answer to the turn whose own creation was the one refused.
+            self.ask_answer(to="turn")
+        elif order.doubtful:
             self._core.turns.server_could_not_answer()
 
     def stale(self, response: Response) -> None:
