@@ -62,8 +62,8 @@ _ANSWER_SLACK = 150 * MILLISECOND
 """How long the core waits for a flush's answer beyond the declared latency (DESIGN section 3)."""
 _REFERRED_PER_MILLE = 125
 """In so many worlds of 1000 with an exact clock the slow reference model runs beside; with any other clock in all."""
-_WITHHELD = 15_000 * MILLISECOND
-"""How long audio may wait while nothing sounds: far longer than a segment may hold up the queue (DESIGN section 3)."""
+_WITHHELD = 1_000 * MILLISECOND
+"""How much longer audio may wait while nothing sounds than a segment may hold up the queue (DESIGN section 3)."""
 _DIGESTED = 64
 """So many effects are digested at a time."""
 
@@ -97,9 +97,12 @@ class Auditor:
         server_interrupts: bool,
         own_index: bool = True,
         ignores: bool = False,
+        stall_ms: int = 2_000,
         clock: Clock,
     ) -> None:
-        """``ignores``: the session's policy is that speech interrupts nothing (``config.interruption == "ignore"``)."""
+        """``ignores``: the session's policy is that speech interrupts nothing (``config.interruption == "ignore"``).
+        ``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
+        """
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
         self.ledger = ledger = Ledger(seed, audio, allowance)
@@ -151,6 +154,7 @@ class Auditor:
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
         self._withheld_since = 0
+        self._withheld = stall_ms * MILLISECOND + _WITHHELD
         self._paused: tuple[int, int] | None = None
         """Which generation holds, and since when."""
         self._can_pause = clock.pause
@@ -488,12 +492,12 @@ class Auditor:
             self.reference.counts(views)
             believes = self.reference.believes
         still = not self._speaker.pending and not ledger.flush_waits
-        if not still or not any(view.queued for view in views):
+        if not still or not self._waiting(views):
             self._withheld_since = ledger.now
-        elif ledger.now >= self._withheld_since + _WITHHELD:
+        elif ledger.now >= self._withheld_since + self._withheld:
             self._withheld_since = ledger.now
             if not (self.cuts.held or self._speaker.lost):
-                ledger.fail(12, f"nothing sounds for {_WITHHELD // MILLISECOND} ms although audio waits to be heard")
+                ledger.fail(12, f"nothing sounds for {self._withheld // MILLISECOND} ms although audio waits to be heard")
         for view in views:
             if view.heard + view.discarded + view.queued != view.received:
                 parts = f"heard {view.heard} + discarded {view.discarded} + queued {view.queued}"
@@ -511,6 +515,14 @@ class Auditor:
                 ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, {heard} were audible")
             elif still and not view.queued and view.heard != heard:
                 ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, but {heard} were audible")
+
+    def _waiting(self, views: Sequence[SegmentView]) -> bool:
+        """Whether something that could sound has not sounded."""
+        for view in views:
+            segment = self.ledger.matcher.find(view.item_id, view.content_index) if view.queued else None
+            if segment is not None and segment.dead_from is None and segment.heard < segment.received - self._width:
+                return True
+        return False
 
     def _quiescent(self) -> bool:
         ledger = self.ledger

@@ -103,6 +103,7 @@ class World:
             audio=scenario.audio,
             server_interrupts=scenario.detects and scenario.server_interrupts,
             ignores=config.interruption == "ignore",
+            stall_ms=config.playout.stall_ms,
             own_index=self.session.capabilities.truncate_content_index == "own",
             clock=scenario.speaker.clock,
         )
