@@ -153,7 +153,7 @@ class Auditor:
         """What the clock has just said was more than was handed over."""
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
-        self._withheld_since = 0
+        self._withheld_since: int | None = None
         self._withheld = stall_ms * MILLISECOND + _WITHHELD
         self._paused: tuple[int, int] | None = None
         """Which generation holds, and since when."""
@@ -483,6 +483,7 @@ class Auditor:
         """Invariant 8, and that the core's counts are what was audible."""
         views = session.segments
         if not views:
+            self._withheld_since = None
             return
         ledger = self.ledger
         width = self._width
@@ -493,6 +494,8 @@ class Auditor:
             believes = self.reference.believes
         still = not self._speaker.pending and not ledger.flush_waits
         if not still or not self._waiting(views):
+            self._withheld_since = None
+        elif self._withheld_since is None:
             self._withheld_since = ledger.now
         elif ledger.now >= self._withheld_since + self._withheld:
             self._withheld_since = ledger.now
