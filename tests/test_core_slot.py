@@ -668,3 +668,14 @@ def test_the_turn_that_it_seemed_to_answer_is_answered_then() -> None:  # F061, 
     effects = scene.server(done("r1", request=scene.request))
     effects += scene.flushed(1, 0) + scene.server(deleted("m1"))
     assert kinds(effects)[-1] == "response.create"
+
+
+def test_beside_a_running_response_the_server_s_own_answer_was_the_one_refused() -> None:  # F044, F046, invariant 1
+    scene = ready()
+    scene.server(speech_started("u1"), turn("u1"))  # one answer is owed
+    scene.respond()
+    scene.server(created("r_auto"), speech_started("u2"), turn("u2", previous="u1"))  # it is here; another is owed
+    refused = scene.server(active_response(), cancelled("r_auto"))
+    assert (kinds(refused), outcomes(refused)) == ([], [])
+    scene.server(active_response())  # none is owed now: this one is ours
+    assert outcomes(scene.server(created("r2", request=scene.request), cancelled("r2"))) == [(1, "cancelled")]

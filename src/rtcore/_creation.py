@@ -452,18 +452,22 @@ class Creation:
         self._core.timers.cancel("answer that was refused")
 
     def may_be_ours(self, problem: Problem) -> bool:
-        """An active-response refusal that names no event, from a server that creates too, while our own creation has no answer.
+        """An active-response refusal that names no event, from a server that creates too, while our own creation has no answer:
+        whether it may have been accepted all the same.
 
-        If what holds the slot has not shown itself, it may be ours, and the refused one the server's: then nothing is settled
-        until it shows itself. Gives whether that is so.
+        If what holds the slot has not shown itself, it may be ours, and the refused one the server's: nothing is settled until
+        it shows itself. If another response holds it, and the server owes an answer of its own, that was the one refused.
         """
         core, order = self._core, self._reserved
         if order is None or not core.acknowledged.server_creates:
             return False
         named = named_response(problem.message)
-        if core.responses.running or (named is not None and core.responses.knows(named)):
-            return False
         order.doubtful = True
+        if core.responses.running or (named is not None and core.responses.knows(named)):
+            owed = core.turns.automatic > 0
+            if owed:
+                core.turns.server_could_not_answer()
+            return owed
         order.suspected = problem
         return True
 
