@@ -495,7 +495,7 @@ class Auditor:
         still = not self._speaker.pending and not ledger.flush_waits
         if not still or not self._waiting(views):
             self._withheld_since = None
-        elif self._withheld_since is None:
+        elif self._withheld_since is None or ledger.matcher.last_until > self._withheld_since:
             self._withheld_since = ledger.now
         elif ledger.now >= self._withheld_since + self._withheld:
             self._withheld_since = ledger.now

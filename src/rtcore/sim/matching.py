@@ -91,7 +91,8 @@ class Matcher:
         self._current: Segment | None = None
         self._tentative = False
         self._generation = 0
-        self._last_until = 0
+        self.last_until = 0
+        """When anything last sounded."""
 
     def add(self, segment: Segment) -> None:
         """A segment of which the server has sent its first audio."""
@@ -112,7 +113,7 @@ class Matcher:
 
         Nearly all sound simply goes on, and that takes one comparison.
         """
-        generation, until = self._generation, self._last_until
+        generation, until = self._generation, self.last_until
         current = self._current
         for index in range(first, len(spans)):
             span = spans[index]
@@ -125,10 +126,10 @@ class Matcher:
                     continue
             if generation:
                 ends[generation] = until
-            self._last_until = until
+            self.last_until = until
             self.consume(span)
-            generation, until, current = self._generation, self._last_until, self._current
-        self._last_until = until
+            generation, until, current = self._generation, self.last_until, self._current
+        self.last_until = until
         if generation:
             ends[generation] = until
 
@@ -137,8 +138,8 @@ class Matcher:
         if span.generation != self._generation:
             self._generation = span.generation
             self._current = None
-        gap = span.at - self._last_until
-        self._last_until = span.until
+        gap = span.at - self.last_until
+        self.last_until = span.until
         offset, end = 0, len(span.pcm)
         while offset < end:
             taken = self._go_on(span, offset)
