@@ -103,8 +103,13 @@ class Habits:
 
     def _ask_again(self) -> None:
         world = self._world
-        if world.user.unanswered and not world.user.done and not world.speaker.lost:
+        if world.user.done or world.speaker.lost:
+            return
+        if world.user.unanswered:
             world.respond()
+        elif world.user.waits_for_answer:
+            # What is under way may be an answer that is taken back: it looks again.
+            world.at(world.now + _AGAIN_MS * MILLISECOND, self._ask_again)
 
     # -- beside a turn -------------------------------------------------------------------------------------------------------
 

@@ -280,7 +280,12 @@ class User:
         """Its last turn has no answer, and none is on its way."""
         world = self._world
         under_way = world.server.active_response is not None or world.auditor.ledger.creations
-        return self._waiting and not self._has_answer and not under_way
+        return self.waits_for_answer and not under_way
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """Its last turn has no answer yet."""
+        return self._waiting and not self._has_answer
 
     def _answered(self, response_id: str) -> None:
         if response_id in self._aimer.begun and not self._world.was_cancelled(response_id):
