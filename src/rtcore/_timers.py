@@ -23,11 +23,12 @@ class Timers:
         """Arm, or move, the timer ``why``."""
         before = self._armed.get(why, NEVER)
         self._armed[why] = at
-        self._told = None
         if at <= self.next_at:
             self.next_at = at
+            self._told = None
         elif before <= self.next_at:
             self.next_at = min(self._armed.values())
+            self._told = None
 
     def set_earlier(self, why: str, at: float) -> None:
         """Arm the timer ``why`` unless it is to fire before ``at`` anyway."""
@@ -36,11 +37,11 @@ class Timers:
 
     def cancel(self, why: str) -> None:
         """Disarm ``why`` if it is armed."""
-        before = self._armed.pop(why, None)
-        if before is not None:
+        if why not in self._armed:
+            return
+        if self._armed.pop(why) <= self.next_at:
+            self.next_at = min(self._armed.values(), default=NEVER)
             self._told = None
-            if before <= self.next_at:
-                self.next_at = min(self._armed.values(), default=NEVER)
 
     def armed(self, why: str) -> bool:
         """Whether ``why`` is to fire."""
@@ -66,7 +67,8 @@ class Timers:
     @property
     def deadline(self) -> Deadline | None:
         """The earliest, with its reason."""
-        if self._told is None and self._armed:
+        told = self._told
+        if told is None and self._armed:
             why = min(self._armed, key=self._armed.__getitem__)
-            self._told = Deadline(self._armed[why], why)
-        return self._told
+            told = self._told = Deadline(self._armed[why], why)
+        return told

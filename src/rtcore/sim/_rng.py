@@ -35,6 +35,10 @@ class Rng:
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
         return ((z ^ (z >> 31)) * bound) >> 64
 
+    def skip(self, draws: int) -> None:
+        """Let so many draws pass unseen: what came of them could not matter."""
+        self._state = (self._state + draws * 0x9E3779B97F4A7C15) & _MASK
+
     def between(self, low: int, high: int) -> int:
         """An integer in [low, high], both included."""
         return low + self.below(high - low + 1)

@@ -43,7 +43,7 @@ class ErrorSeen(Struct, gc=False):
     event_id: str | None = None
 
 
-class ServerSeen(Struct):
+class ServerSeen(Struct, gc=False):
     """A server message on its way: what it says, when it left (nanoseconds), and as which of all it arrived (0: not yet)."""
 
     type: str = ""
@@ -60,10 +60,14 @@ class ServerSeen(Struct):
     audio_end_ms: int | None = None
     sent_at: int = 0
     got_order: int = 0
+    audio: int | None = None
+    """Bytes of audio, where that was worked out when it was read; ``delta`` is empty then."""
 
     @property
     def audio_bytes(self) -> int:
         """Bytes of audio in a delta, from the length of its base64 text."""
+        if self.audio is not None:
+            return self.audio
         text = self.delta
         return len(text) // 4 * 3 - text.count("=", -2) if text else 0
 
@@ -78,7 +82,7 @@ class ServerSeen(Struct):
         return reason if isinstance(reason, str) else ""
 
 
-class ClientSeen(Struct):
+class ClientSeen(Struct, gc=False):
     """A client message: what it asks for, when it was sent, and how many server messages had arrived by then."""
 
     type: str = ""
@@ -103,6 +107,9 @@ _PREVIEW = {
     "response.text.done": "response.output_text.done",
 }
 _APPEND = b'{"type":"input_audio_buffer.append"'
+_DELTA, _END = b',"delta":"', b'"}'
+_LONG = 1000
+"""From so many bytes on a message is probably a delta of audio, of which only the length is worth reading."""
 
 _server = msgspec.json.Decoder(ServerSeen)
 _client = msgspec.json.Decoder(ClientSeen)
@@ -110,12 +117,23 @@ _client = msgspec.json.Decoder(ClientSeen)
 
 def read_server(payload: bytes, now: int) -> ServerSeen:
     """A server message, its type in the GA spelling; an unreadable one has the type ``""``."""
+    audio = None
     try:
-        seen = _server.decode(payload)
+        begins = payload.find(_DELTA, 0, 500) if len(payload) > _LONG else -1
+        if begins >= 0 and payload.find(b'"', begins + len(_DELTA)) == len(payload) - len(_END):
+            # One string up to the end: the rest of the message without it, and its length.
+            seen = _server.decode(payload[:begins] + b"}")
+            size = len(payload) - begins - len(_DELTA) - len(_END)
+            audio = size // 4 * 3 - payload.count(b"=", -4)
+            if not seen.type.endswith("audio.delta"):
+                audio, seen = None, _server.decode(payload)
+        else:
+            seen = _server.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return ServerSeen(sent_at=now)
     seen.type = _PREVIEW.get(seen.type, seen.type)
     seen.sent_at = now
+    seen.audio = audio
     return seen
 
 

@@ -8,9 +8,8 @@ of all items together.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
-from typing import Any
 
 from msgspec import Struct
 
@@ -25,6 +24,8 @@ class _Example:
 
 
 _SLOT, _FUNCTION, _METHOD = type(vars(_Example)["slot"]), type(_Example.method), type(_Example().method)
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Nearly everything that is met is of one of these types, and holds nothing."""
 _LEAVES = (str, int, float, bool, type(None), Enum, type, _FUNCTION, _METHOD)
 _OUTSIDE = ("rtcore.config", "rtcore.dialects", "pydantic", "msgspec")
 """Modules whose objects are settings and tables."""
@@ -82,13 +83,20 @@ def footprint(root: object, *, without: Collection[str] = ()) -> Footprint:
                 audio[place] = audio.get(place, 0) + memoryview(value).nbytes
         elif isinstance(value, Mapping):
             _count(entries, place, len(value))
-            for key, member in value.items():
-                queue += ((f"{place}[]", key), (f"{place}[]", member))
+            for item in value.items():
+                _enqueue(queue, f"{place}[]", item)
         elif isinstance(value, list | tuple | set | frozenset | deque):
             _count(entries, place, len(value))
-            queue.extend((f"{place}[]", member) for member in value)
+            _enqueue(queue, f"{place}[]", value)
         elif not type(value).__module__.startswith(_OUTSIDE):
-            queue.extend((f"{place}.{name}" if place else name, member) for name, member in _attributes(value))
+            before = f"{place}." if place else ""
+            for name, member in getattr(value, "__dict__", {}).items():
+                if type(member) not in _PLAIN:
+                    queue.append((before + name, member))
+            for name in _slots(type(value)):
+                member = getattr(value, name, None)
+                if type(member) not in _PLAIN:
+                    queue.append((before + name, member))
     return Footprint(dict(sorted(entries.items())), dict(sorted(audio.items())))
 
 
@@ -97,13 +105,17 @@ def _count(entries: dict[str, int], place: str, count: int) -> None:
         entries[place] = entries.get(place, 0) + count
 
 
-def _attributes(value: object) -> Iterator[tuple[str, Any]]:
-    """Attributes that are stored: those of ``__dict__``, of slots, and fields of Structs; nothing that is computed."""
-    for name, member in getattr(value, "__dict__", {}).items():
-        yield name, member
-    for kind in type(value).__mro__:
-        for name, descriptor in vars(kind).items():
-            if isinstance(descriptor, _SLOT):
-                member = getattr(value, name, None)
-                if member is not None:
-                    yield name, member
+def _enqueue(queue: deque[tuple[str, object]], place: str, members: Iterable[object]) -> None:
+    queue.extend([(place, member) for member in members if type(member) not in _PLAIN])
+
+
+_SLOTS: dict[type, tuple[str, ...]] = {}
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    """Attributes that are stored outside of ``__dict__``: slots and fields of Structs; nothing that is computed."""
+    names = _SLOTS.get(kind)
+    if names is None:
+        names = tuple(name for base in kind.__mro__ for name, found in vars(base).items() if isinstance(found, _SLOT))
+        _SLOTS[kind] = names
+    return names

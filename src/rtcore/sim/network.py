@@ -84,9 +84,17 @@ class Line:
         """
         options, rng = self.options, self._rng
         at = now + options.latency_ms * MILLISECOND
-        jitter = rng.below(options.jitter_ms * MILLISECOND + 1)
-        stalled = rng.chance(options.stall_per_mille)
-        stall = rng.between(*options.stall_ms) if stalled else 0
+        jitter = stall = 0
+        stalled = False
+        if options.jitter_ms:
+            jitter = rng.below(options.jitter_ms * MILLISECOND + 1)
+        else:
+            rng.skip(1)
+        if options.stall_per_mille:
+            stalled = rng.chance(options.stall_per_mille)
+            stall = rng.between(*options.stall_ms) if stalled else 0
+        else:
+            rng.skip(1)
         if self.dead:
             return at
         self._delayed += options.latency_ms >= NOTABLE_MS
@@ -112,7 +120,8 @@ class Line:
         elif options.stream:
             self._send_stream(messages, at)
         else:
-            self._waiting.extend([(at, message) for message in messages])
+            for message in messages:
+                self._waiting.append((at, message))
         self._last = at
         if self.next_at is None and self._waiting:
             self.next_at = self._waiting[0][0]
@@ -122,14 +131,13 @@ class Line:
         """Whole messages that have arrived by now, in order."""
         whole: list[bytes] = []
         waiting = self._waiting
-        stream = self.options.stream
-        while waiting and waiting[0][0] <= now:
-            piece = waiting.popleft()[1]
-            if stream:
-                self._buffer += piece
+        if self.options.stream:
+            while waiting and waiting[0][0] <= now:
+                self._buffer += waiting.popleft()[1]
                 self._deframe(whole)
-            else:
-                whole.append(piece)
+        else:
+            while waiting and waiting[0][0] <= now:
+                whole.append(waiting.popleft()[1])
         self.next_at = waiting[0][0] if waiting else None
         return whole
 

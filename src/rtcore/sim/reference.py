@@ -138,7 +138,11 @@ class Reference:
             if at is None or (at + count) * self._width > sum(known.received):
                 continue
             if known.sent.source.startswith(pcm, known.sent.start + at * self._width):
-                known.pieces.append(Piece(generation, first, at, count))
+                last = known.pieces[-1] if known.pieces else None
+                if last is not None and (last.generation, last.first + last.size, last.at + last.size) == (generation, first, at):
+                    known.pieces[-1] = Piece(generation, last.first, last.at, last.size + count)  # more of the same
+                else:
+                    known.pieces.append(Piece(generation, first, at, count))
                 self._last = known
                 return
         if not any(known.lost for known in candidates):

@@ -36,6 +36,11 @@ _TRIES = 6
 _EXPECTS_NOTHING = frozenset({"backchannel", "silence"})
 _TEXTS = ("And what about tomorrow?", "No, the other one.", "Stop. Start again, please.", "Quelle heure est-il ?")
 
+OF_INTEREST: frozenset[type[Notice]] = frozenset(
+    {MessageEnded, MessageStarted, ResponseEnded, ResponseStarted, UserSpeechStarted, UserSpeechStopped}
+)
+"""The news that a user listens to."""
+
 _Step = tuple[int, Callable[[], None]]
 
 

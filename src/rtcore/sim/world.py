@@ -36,7 +36,7 @@ from rtcore.sim.scenario import Scenario, draw_scenario
 from rtcore.sim.server import Server
 from rtcore.sim.speaker import MILLISECOND, Report, Speaker
 from rtcore.sim.story import Story
-from rtcore.sim.user import User
+from rtcore.sim.user import OF_INTEREST, User
 from rtcore.sim.voices import Voice, synthetic_voices
 
 _SECOND = 1_000_000_000
@@ -89,6 +89,8 @@ class World:
         self.seed = seed
         self.scenario = scenario = scenario if scenario is not None else draw_scenario(drawing)
         self.now = 0
+        self.seconds = 0.0
+        """``now`` as the session and the server are told it."""
         served = scenario.server
         if scenario.loss == "session end":
             served = structs.replace(served, session_s=max(1, scenario.loss_at_ms // 1000))
@@ -186,7 +188,7 @@ class World:
         """The session is over; what it does from here on would be for nobody."""
         until = self.now + _SILENCE
         while self.speaker.next_at is not None and self.speaker.next_at <= until:
-            self.now = max(self.now, self.speaker.next_at)
+            self._pass(max(self.now, self.speaker.next_at))
             for report in self.speaker.step(self.now):
                 self.auditor.reports(report, self.now)
                 if report.kind == "played":
@@ -194,10 +196,9 @@ class World:
                 elif report.kind == "flushed":
                     self._call(self.session.flushed(report.generation, report.samples, now=self.seconds))
 
-    @property
-    def seconds(self) -> float:
-        """``now`` as the session and the server are told it."""
-        return self.now / _SECOND
+    def _pass(self, now: int) -> None:
+        self.now = now
+        self.seconds = now / _SECOND
 
     def _go_on(self, enough: Callable[[], bool], until: int) -> bool:
         """Run the earliest wake-up, again and again. The order of the sources decides at equal times: inputs before ticks.
@@ -205,7 +206,7 @@ class World:
         Until it is ``enough``, or the session is over; False where the time ran out before.
         """
         user, speaker, up, down, agenda = self.user, self.speaker, self._up, self._down, self._agenda
-        checkpoint = self.auditor.checkpoint
+        session, checkpoint = self.session, self.auditor.checkpoint
         same = 0
         while not self._closed and not enough():
             best, run = _NEVER, World._run_session
@@ -236,6 +237,7 @@ class World:
                         continue
                     self._idle += best - self.now
                 self.now = best
+                self.seconds = best / _SECOND
             else:
                 same += 1
                 if same > _STUCK:
@@ -243,7 +245,7 @@ class World:
                     break
             run(self)
             if self._watched():
-                checkpoint(self.session, self.now)
+                checkpoint(session, self.now)
             if user.wants & self._changed:
                 user.look()
             self._changed = 0
@@ -310,7 +312,7 @@ class World:
                 self.story.effects(self.now, effects)
             self._carry_out(effects)
         due = self.session.deadline
-        if due != self._session_due:
+        if due is not self._session_due:
             self._session_due = due
             self._session_at = _NEVER if due is None else _wake(due.at)
 
@@ -318,12 +320,16 @@ class World:
         outbox: list[bytes] = []
         now = self.now
         for effect in effects:
-            match effect:
+            match effect:  # what is frequent comes first
                 case Play():
                     self.dry = False
                     self._changed |= SOUND
                     self.handed.note(effect)
                     self.speaker.play(effect.generation, effect.pcm, now=now)
+                case Notice():
+                    self._notice(effect)
+                case Send():
+                    outbox.append(effect.payload)
                 case Drain():
                     self.speaker.drain(effect.generation, now=now)
                 case Flush():
@@ -332,15 +338,11 @@ class World:
                     self.speaker.pause(now=now)
                 case Resume():
                     self.speaker.resume(now=now)
-                case Send():
-                    outbox.append(effect.payload)
                 case Connect():
                     dial = 2 * self.scenario.stream.latency_ms * MILLISECOND
                     self.at(now + dial + self._chance.below(MILLISECOND), self._connected)
                 case Disconnect():
                     self._closed = True
-                case Notice():
-                    self._notice(effect)
         if outbox:
             self._up.send(outbox, now=now)
 
@@ -349,6 +351,9 @@ class World:
             # Not in the middle of the effects: an adapter carries all of them out before the program gets to do anything.
             self._news.append(notice)
             self.at(self.now, self._tell_own)
+        if type(notice) in OF_INTEREST:
+            self.user.notices(notice)
+            return
         match notice:
             case SessionReady():
                 self.user.begin()
@@ -359,7 +364,7 @@ class World:
             case SessionClosed():
                 self._closed = True
             case _:
-                self.user.notices(notice)
+                pass
 
     def _tell_own(self) -> None:
         while self.own is not None and self._news:
