@@ -55,10 +55,11 @@ class TextAudit:
         snapshot = cut.snapshots.get(id(segment)) if cut is not None else None
         if cut is None or snapshot is None or not snapshot.received or item.guessed:
             return
-        heard = min(segment.heard if segment.told is None else segment.told, snapshot.received)
+        received = snapshot.received - snapshot.received % ledger.audio.sample_width
+        heard = min(segment.heard if segment.told is None else segment.told, received)
         arrived = cut.texts.get(item.id, 0)
-        if len(notice.text) * snapshot.received > arrived * heard:
-            share = f"{ledger.ms(heard)} of {ledger.ms(snapshot.received)} ms"
+        if len(notice.text) * received > arrived * heard:
+            share = f"{ledger.ms(heard)} of {ledger.ms(received)} ms"
             ledger.fail(
                 11, f"{len(notice.text)} characters of {item.id} are told as heard; {arrived} had arrived, and {share} were heard"
             )
