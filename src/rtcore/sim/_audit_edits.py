@@ -401,12 +401,14 @@ class EditAudit:
             # A device that falls silent later than it declared: nobody can know what sounded beyond that.
             longer = self._sound_ends.get(flush.generation, 0) - flush.asked_at - self._declared
             bound += max(0, -(-longer // MILLISECOND)) + (self._buffer_ms if flush.blind else 0)
-        if abs(error) > bound and not any(segment.inexact for segment in item.segments):
+        misled = self.lies and abs(error) > bound
+        if abs(error) > bound and not misled and not any(segment.inexact for segment in item.segments):
             self._ledger.fail(4, f"{item.id} was estimated {error} ms off, more than the clock's {bound} ms")
         if cut is not None:
             cut.estimated = True
             if cut.interruption is not None and not item.truncates:
-                cut.interruption.estimated_errors_ms.append(error)
+                one = cut.interruption
+                (one.misled_errors_ms if misled else one.estimated_errors_ms).append(error)
 
 
 def _heard(segment: Segment) -> int:
