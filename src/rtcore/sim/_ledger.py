@@ -211,7 +211,8 @@ class Stream:
     @property
     def guessed(self) -> bool:
         """The core has lately had to guess where the clock stood."""
-        return self.faulty > 0 and self.faulty >= self.generation - 1
+        # What was put back by a guess may be cut in the next generation before it sounded: then its flush has begun another.
+        return self.faulty > 0 and self.faulty >= self.generation - 2
 
 
 class Ledger:
