@@ -35,13 +35,15 @@ class Track(Struct, frozen=True, eq=False):
 
     format: AudioFormat
     data: bytes
-    base64: bytes
+    base64: tuple[bytes, bytes, bytes]
+    """From the first, second and third byte on: wherever a slice begins, one of them has it."""
 
     def fragment(self, start: int, end: int) -> bytes:
         """``data[start:end]`` in base64."""
-        if start % 3 or end % 3:
-            return encode(self.data[start:end])[1:-1]
-        return self.base64[start // 3 * 4 : end // 3 * 4]
+        groups, rest = divmod(end - start, 3)
+        first = start // 3 * 4
+        found = self.base64[start % 3][first : first + groups * 4]
+        return found + encode(self.data[end - rest : end])[1:-1] if rest else found
 
 
 class Take(Struct, frozen=True, eq=False):
@@ -88,7 +90,7 @@ class Bank:
         track = self._tracks.get(form.type)
         if track is None:
             data = self.pcm if form.type == "audio/pcm" else _compand(self.pcm, codes(form.type))
-            track = self._tracks[form.type] = Track(form, data, encode(data[: len(data) // 3 * 3])[1:-1])
+            track = self._tracks[form.type] = Track(form, data, (_base64(data), _base64(data[1:]), _base64(data[2:])))
         return track
 
     def start_of(self, voice: str) -> int:
@@ -163,6 +165,10 @@ class Bank:
             words.append(Word(self._texts[index], len(text), begin, sound_end, end))
             text += self._pieces[index]
         return text.rstrip(), tuple(words)
+
+
+def _base64(data: bytes) -> bytes:
+    return encode(data[: len(data) // 3 * 3])[1:-1]
 
 
 def _compand(pcm: bytes, table: bytes) -> bytes:
