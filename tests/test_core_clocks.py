@@ -90,3 +90,14 @@ def test_its_tail_is_drained_although_it_was_reckoned_as_heard() -> None:  # C19
     scene.server(created("r1"), opened("m1"), audio("m1", 200), closing("m1"))
     scene.at(0.5).tick()
     assert Drain(1) in scene.at(1.0).server(done("r1"))
+
+
+def test_a_device_that_is_back_is_reckoned_with_again() -> None:  # C19, F100
+    scene = ready(clock=MUTE)
+    scene.device("lost")
+    scene.at(1.0).device("ready")
+    scene.server(created("r1"), message("m1", 500), done("r1"))
+    while (deadline := scene.session.deadline) is not None:
+        scene.at(max(scene.now, deadline.at)).tick()
+        assert scene.now < 9
+    assert verdicts(scene.log) == [ended("m1", "full", 500)]

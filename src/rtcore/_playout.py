@@ -286,7 +286,7 @@ class Playout:
 
     def device_ready(self, now: float, sound: list[Effect]) -> None:
         """The device is back: what waited for it plays."""
-        self._lost = False
+        self._lost = self.generation.lost = False
         self.release(now, sound)
 
     def device_lost(self) -> None:

@@ -504,14 +504,14 @@ class Auditor:
             self.reference.counts(views)
             believes = self.reference.believes
         still = not self._speaker.pending and not ledger.flush_waits
-        if not still or not self._waiting(views):
+        if not still or self.cuts.held or self._speaker.lost or not self._waiting(views):
+            # While the program holds it, or without a device, a segment's wait does not count.
             self._withheld_since = None
         elif self._withheld_since is None or ledger.matcher.last_until > self._withheld_since:
             self._withheld_since = ledger.now
         elif ledger.now >= self._withheld_since + self._withheld:
             self._withheld_since = ledger.now
-            if not (self.cuts.held or self._speaker.lost):
-                ledger.fail(12, f"nothing sounds for {self._withheld // MILLISECOND} ms although audio waits to be heard")
+            ledger.fail(12, f"nothing sounds for {self._withheld // MILLISECOND} ms although audio waits to be heard")
         for view in views:
             if view.heard + view.discarded + view.queued != view.received:
                 parts = f"heard {view.heard} + discarded {view.discarded} + queued {view.queued}"
