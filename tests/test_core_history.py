@@ -238,3 +238,14 @@ def test_the_cut_message_stays_with_its_heard_text_and_the_next_turn_follows_it(
     scene.barge_in(1000)
     scene.server(cancelled(), truncated("m1", 1000), turn("u1", previous="m1"))
     assert [(i.id, i.role) for i in scene.session.history] == [("m1", "assistant"), ("u1", "user")]
+
+
+def test_an_announcement_that_comes_again_takes_nothing_back() -> None:  # F115, C18, invariant 11
+    scene = ready()
+    early = announce("m1", {"id": "m1", "type": "message", "role": "assistant", "status": "in_progress", "content": [
+        {"type": "output_audio", "transcript": "One"}]})  # fmt: skip
+    scene.server(created("r1"), early, message("m1", 100, "One and two."), done("r1"))
+    scene.played(1, 100)
+    scene.server(early)
+    [item] = scene.session.history
+    assert (item.full_text, item.text, item.status) == ("One and two.", "One and two.", "completed")

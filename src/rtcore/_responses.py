@@ -475,7 +475,10 @@ class Responses:
         return item
 
     def _fill(self, item: Item, body: ItemBody) -> None:
-        item.status = body.status or item.status
+        running = body.status == "in_progress"
+        if not (running and item.done):
+            # A status never goes back, whatever announcement comes late or twice (F115).
+            item.status = body.status or item.status
         item.call_id = body.call_id or item.call_id
         item.name = body.name or item.name
         item.arguments = body.arguments or item.arguments
@@ -485,7 +488,10 @@ class Responses:
             if part.type in _KIND or item.response is None:
                 known = item.part(index)
                 known.kind = known.kind or _KIND.get(part.type, "other")
-                _fill_text(item, index, part)
+                if not running:
+                    _fill_text(item, index, part)
+                elif not known.text and not known.final:
+                    known.add_text(part.transcript or part.text or "")
 
     def _finish(self, item: Item, body: ItemBody) -> None:
         self._fill(item, body)
