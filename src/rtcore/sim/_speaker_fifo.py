@@ -207,29 +207,34 @@ class Fifo:
         queue, ready, block = self._queue, self._ready, self._block
         while self._pull_at <= position:
             due = ((position - self._pull_at) // block + 1) * block
-            take = min(due, self._available())
+            take = self._available()
+            if due < take:
+                take = due
             if not take:
                 self._pull_at += due
                 return
             self.dry = False
             at = self._pull_at + self._lag
             end = at + take
+            skip = self._skip
             while at < end:
                 generation, pcm, count = queue[0]
-                skip = self._skip
                 count -= skip
                 if count > end - at:
                     count = end - at
-                    self._skip = skip + count
+                    left = skip + count
                 else:
                     queue.popleft()
-                    self._skip = 0
+                    left = 0
                 last = ready[-1] if ready else None
                 if last is not None and last[4] is pcm and last[1] == at:  # more of the same: one piece
                     ready[-1] = (last[0], at + count, generation, last[3], pcm, last[5])
                 else:
-                    ready.append((at, at + count, generation, self._next_index(generation), pcm, skip))
+                    index = last[3] + last[1] - last[0] if last and last[2] == generation else self._next_index(generation)
+                    ready.append((at, at + count, generation, index, pcm, skip))
                 at += count
+                skip = left
+            self._skip = skip
             self._queued -= take
             self._inside += take
             self._pull_at += -(-take // block) * block
