@@ -20,6 +20,7 @@ BOUNDED: dict[str, int] = {
     "responses._ended": 256,
     "interruption._orphans": 256,
     "creation._expired": 64,
+    "creation._items": 8,
     "turns.early_words": 64,
     "requests._pending": 8,
     "timers._armed": 16,
