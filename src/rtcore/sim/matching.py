@@ -93,10 +93,12 @@ class Matcher:
         self._generation = 0
         self.last_until = 0
         """When anything last sounded."""
+        self._passed = -1  # responses before this place went behind it, after a silence that lasted too long
 
     def add(self, segment: Segment) -> None:
         """A segment of which the server has sent its first audio."""
         self._all[segment.item_id, segment.content_index] = segment
+        segment.aside = segment.order[0] < self._passed
         self._open.append(segment)
         self._open.sort(key=lambda each: each.order)
 
@@ -197,6 +199,7 @@ class Matcher:
             text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
             self._fail(span, 8, text)
         if gap >= _STALLED:
+            self._passed = max(self._passed, found.order[0])
             for earlier in self._open:
                 earlier.aside = earlier.aside or earlier.order < found.order
         for other in passed:

@@ -103,9 +103,10 @@ class _Worker:
     def take(self) -> tuple[int, bytes]:
         """The first seed and the result of its oldest batch. Raises ``WorkerDied``."""
         try:
-            return self.open.popleft(), self.connection.recv_bytes()
+            packed = self.connection.recv_bytes()
         except (EOFError, OSError):
-            raise self.died() from None
+            raise self.died() from None  # one with nothing to do may die, too
+        return self.open.popleft(), packed
 
     def died(self) -> WorkerDied:
         """How it ended."""
