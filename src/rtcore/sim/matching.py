@@ -94,6 +94,7 @@ class Matcher:
         self.last_until = 0
         """When anything last sounded."""
         self._passed = -1  # responses before this place went behind it, after a silence that lasted too long
+        self._resumed = False  # the current one went on after such a silence: a device may hold a tail until more comes
 
     def add(self, segment: Segment) -> None:
         """A segment of which the server has sent its first audio."""
@@ -124,6 +125,8 @@ class Matcher:
                 after = heard + len(pcm)
                 if after <= current.received and sent.source.startswith(pcm, sent.start + heard):
                     current.heard = after
+                    if span.at - until >= _STALLED:
+                        self._resumed = True
                     until = span.until
                     continue
             if generation:
@@ -141,6 +144,7 @@ class Matcher:
             self._generation = span.generation
             self._current = None
         gap = span.at - self.last_until
+        self._resumed = self._resumed or gap >= _STALLED
         self.last_until = span.until
         offset, end = 0, len(span.pcm)
         while offset < end:
@@ -193,12 +197,13 @@ class Matcher:
         if back and left is not None:
             left.heard = 0
             left = None
+        stalled, self._resumed = self._resumed, False
         leaves = left is not None and left is not found and gap < _STALLED
         if left is not None and leaves and left.heard < left.sent.sent_bytes and not self._over(left, place):
             heard, sent = left.heard // self._width, left.sent.sent_bytes // self._width
             text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
             self._fail(span, 8, text)
-        if gap >= _STALLED:
+        if stalled:
             self._passed = max(self._passed, found.order[0])
             for earlier in self._open:
                 earlier.aside = earlier.aside or earlier.order < found.order
