@@ -8,7 +8,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from rtcore import Deadline, Effect, Flush, Issued, MessageEnded, Notice, Play, RequestEnded, SegmentView, Send, Session, Verdict
+from rtcore import (
+    Deadline,
+    Effect,
+    Flush,
+    HistoryItem,
+    Issued,
+    MessageEnded,
+    Notice,
+    Play,
+    RequestEnded,
+    SegmentView,
+    Send,
+    Session,
+    Verdict,
+)
 from rtcore.sim import SABOTAGED, Scenario, ServerOptions, SpeakerOptions, World, WorldResult, synthetic_voices
 from rtcore.sim.matching import Matcher, Place, Segment
 from rtcore.sim.speaker import Span
@@ -249,6 +263,14 @@ class WaitsWithoutADeadline(Broken):
         return None
 
 
+class TellsTheHistoryBackwards(Broken):
+    """11: its history is in no order that the server gave (C25)."""
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        return super().history[::-1]
+
+
 BROKEN: list[tuple[int, type[Session]]] = [
     (1, TwoResponsesAtOnce),
     (2, RequestsNeverSettle),
@@ -268,6 +290,7 @@ BROKEN: list[tuple[int, type[Session]]] = [
     (9, AsksForWhatIsNot),
     (10, AnswersCallsTwice),
     (10, NeverAnswersCalls),
+    (11, TellsTheHistoryBackwards),
     (12, WaitsWithoutADeadline),
 ]
 

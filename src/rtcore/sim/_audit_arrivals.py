@@ -31,6 +31,10 @@ class Truth(Protocol):
         """Every response ever, by id."""
 
     @property
+    def conversation(self) -> Sequence[str]:
+        """The ids of the conversation's items as it stands, in order."""
+
+    @property
     def refusals(self) -> Sequence[Refusal]:
         """Every error, in order."""
 

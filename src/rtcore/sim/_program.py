@@ -164,7 +164,10 @@ class Habits:
         old = next((item for item in world.session.history if item.role == "user"), None)
         if old is None or rng.chance(500):
             item = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Speak slowly."}]}
-            world.issue(lambda session, now: session.create_item(item, now=now), "create_item")
+            # At the end, at the start, or behind an item that nobody is about to delete.
+            users = [known.id for known in world.session.history if known.role == "user" and known.id not in self._deleting]
+            behind = rng.choice((None, None, "root", *users[-2:]))
+            world.issue(lambda session, now: session.create_item(item, previous_item_id=behind, now=now), "create_item")
         elif old.id not in self._deleting:
             self._deleting.add(old.id)
             world.auditor.deletes(old.id)

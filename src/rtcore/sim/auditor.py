@@ -385,6 +385,13 @@ class Auditor:
             ledger.fail(6, "everything is silent, and SpeakingStopped was never told")
         check_memory(session, ledger, list(self.arrivals.conversation))
         self.edits.history(session.history)
+        told = [item.id for item in session.history]
+        known = set(told)
+        order = [item_id for item_id in self._truth.conversation if item_id in known]
+        if told != order:
+            at = next((at for at, (one, other) in enumerate(zip(told, order, strict=False)) if one != other), len(order))
+            text = f"the history is not in the server's order from place {at} on"
+            ledger.fail(11, f"{text}: {told[at : at + 2]}, not {order[at : at + 2]}")
         for item in list(ledger.items.values()):
             if item.type != "message":
                 continue
