@@ -679,3 +679,17 @@ def test_beside_a_running_response_the_server_s_own_answer_was_the_one_refused()
     assert (kinds(refused), outcomes(refused)) == ([], [])
     scene.server(active_response())  # none is owed now: this one is ours
     assert outcomes(scene.server(created("r2", request=scene.request), cancelled("r2"))) == [(1, "cancelled")]
+
+
+@pytest.mark.parametrize(
+    "ending", [done("r1", "failed"), done("r1", "incomplete"), cancelled("r1")], ids=["failed", "incomplete", "by turn"]
+)
+def test_a_refused_cancel_is_laid_to_the_response_that_had_ended_however(ending: Script) -> None:  # C14, F050, F055
+    """Two responses are cancelled; the one that ended by itself is the one whose cancel is refused, also without its event_id."""
+    scene = talking(opened("m1"), audio("m1", 100))
+    scene.server(created("r2"), opened("m2", r="r2"), audio("m2", 100, r="r2"))
+    scene.interrupt()
+    scene.server(ending)
+    effects = scene.server(cancel_not_active())
+    assert told(effects, ResponseEnded) == []
+    assert [e.response_id for e in told(scene.server(cancelled("r2", by="client_cancelled")), ResponseEnded)] == ["r2"]

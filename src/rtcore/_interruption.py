@@ -314,7 +314,7 @@ class Interruption:
             return
         if all(r.done or not r.dead for r in self._core.responses.live.values()):
             self._core.timers.cancel("end of a response that was cut")
-        if not response.completed:
+        if not response.outran_cancel:
             # One that ended by itself before the cancel came leaves an error behind; it must find its cancel (C14).
             self._core.requests.take_first("cancel", response.id)
         for item in list(response.items.values()):

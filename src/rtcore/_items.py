@@ -259,6 +259,7 @@ class Response:
         "id",
         "items",
         "out_of_band",
+        "outran_cancel",
         "quiet_since",
         "request",
         "tools_answered",
@@ -271,6 +272,7 @@ class Response:
         self.audible = audible
         self.done = False
         self.completed = False
+        self.outran_cancel = False
         self.dead = False
         self.cut_at: float | None = None
         self.cut_cause: Cause | None = None

@@ -259,6 +259,7 @@ class Responses:
             core.interruption.server_cancelled(response)
         response.done = True
         response.completed = status == "completed"
+        response.outran_cancel = status != "cancelled" or reason == "turn_detected"
         if response.request is None:
             core.creation.named_at_last(response, body.metadata if isinstance(body.metadata, dict) else None)
         for shown in output_items(body):
