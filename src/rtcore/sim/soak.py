@@ -25,6 +25,7 @@ _SECOND = 1_000_000_000
 _TURNS = 4_000
 """Interruptions that are drawn for each hour: more than there is time for."""
 _EVERY_S = 15.0
+_SOUND = ("playout.generation.runs", "playout._replay")
 """So often the session's containers are counted, in seconds of virtual time."""
 
 
@@ -131,6 +132,8 @@ def problems(hours: Sequence[Hour]) -> list[str]:
         before, after = early.least.get(place, 0), late.least.get(place, 0)
         if after > before:
             found.append(f"{place} never held less than {after} entries in hour {len(hours)}, {before} in hour 2")
+        if place.startswith(_SOUND):
+            continue  # as long as the longest answer that was heard in that hour; what it never falls below was compared above
         most = max(early.most.get(place, 0), hours[2].most.get(place, 0))
         if late.most.get(place, 0) > 2 * most + 16:
             found.append(f"{place} held up to {late.most[place]} entries in hour {len(hours)}, {most} in hours 2 and 3")
