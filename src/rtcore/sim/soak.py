@@ -25,8 +25,9 @@ _SECOND = 1_000_000_000
 _TURNS = 4_000
 """Interruptions that are drawn for each hour: more than there is time for."""
 _EVERY_S = 15.0
-_SOUND = ("playout.generation.runs", "playout._replay")
 """So often the session's containers are counted, in seconds of virtual time."""
+_SOUND = ("playout.generation.runs", "playout._replay")
+"""Where sound waits to be heard."""
 
 
 class Hour(Struct):
