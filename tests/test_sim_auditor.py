@@ -311,6 +311,19 @@ def test_a_session_that_breaks_nothing_is_left_alone() -> None:
         assert world.cuts_checked == world.cuts and world.turns_unanswered == 0
 
 
+def test_a_message_that_had_just_sounded_may_be_cut_by_estimate() -> None:  # B29, F019
+    # A fast crystal, a flush in the instant of the last sample, no answer: the core reckons a millisecond or two too few.
+    scenario = Scenario(
+        interruptions=12,
+        kinds=(("at the end of an item", 1),),
+        server=ServerOptions(audio_ms=(300, 1500)),
+        speaker=SpeakerOptions(buffer_ms=200, report_ms=400, stop_ms=(0, 0), missing_per_mille=1000, drift_ppm=500),
+    )
+    worlds = [World(seed, VOICES, scenario=scenario).run() for seed in range(4)]
+    assert [world.violations for world in worlds] == [()] * 4
+    assert any(min(kind.estimated_error_ms, default=0) < 0 for world in worlds for kind in world.kinds)
+
+
 @pytest.mark.parametrize("name", SABOTAGED)
 def test_each_sabotaged_core_is_caught(name: str) -> None:  # C03, F024, B03
     worlds = run(SABOTAGED[name])

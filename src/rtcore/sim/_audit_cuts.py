@@ -54,6 +54,7 @@ class CutAudit:
         self._pending = pending
         self._bound = bound
         self._cutting: Cut | None = None
+        self._heard_out: list[ResponseRecord] = []
         self._due = False
         self._cause = ""
         self._expected = 0
@@ -72,12 +73,13 @@ class CutAudit:
             one.arrived_at = ledger.now
         waits = ledger.flush_waits or self._believes or cause in _SETTLED_AT_ONCE
         affected: list[ResponseRecord] = []
+        self._heard_out = []
         for response in list(ledger.alive.values()):
             over = response.done and all(item.ended is not None for item in response.items.values() if item.type == "message")
             if response.dead or over:
                 del ledger.alive[response.id]
-            elif response.audible and (response_id is None or response.id == response_id) and self._unfinished(response, waits):
-                affected.append(response)
+            elif response.audible and (response_id is None or response.id == response_id):
+                (affected if self._unfinished(response, waits) else self._heard_out).append(response)
         affected.sort(key=_by_order)
         self._due = True
         self._cause = cause
@@ -185,6 +187,9 @@ class CutAudit:
                 ledger.fail(7, text)
         elif flush is not None and not self._allowed:
             ledger.fail(7, f"Flush({flush.generation}) although everything handed over was confirmed")
+        if flush is not None:
+            for response in self._heard_out:
+                response.heard_out = True
         cut, self._cutting = self._cutting, None
         if cut is None:
             return

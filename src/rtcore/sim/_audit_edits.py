@@ -78,7 +78,8 @@ class EditAudit:
         if segment is None or not segment.received:
             ledger.fail(4, f"{told}: no audio of it has reached the client")
             return
-        if item.response.out_of_band or not item.response.dead:
+        cut_by_estimate = item.response.heard_out and item.id in estimated
+        if item.response.out_of_band or not (item.response.dead or cut_by_estimate):
             ledger.fail(5, f"{told}: nothing cut it")
         if item.id in estimated:
             item.estimated = True
@@ -132,7 +133,8 @@ class EditAudit:
             ledger.fail(5, f"{told}: deleted before")
         # A call that will never complete goes, whatever ended its response (DESIGN section 4), and so may what has no sample.
         empty = item.type == "function_call" or not any(segment.received for segment in item.segments)
-        if response.out_of_band or not (response.dead or (empty and response.done)):
+        cut_by_estimate = response.heard_out and item.id in estimated
+        if response.out_of_band or not (response.dead or cut_by_estimate or (empty and response.done)):
             ledger.fail(5, f"{told}: nothing cut it")
         if not item.announced:
             ledger.fail(5, f"{told}: it has not been announced")

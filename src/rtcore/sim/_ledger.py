@@ -153,6 +153,9 @@ class ResponseRecord(Struct, eq=False):
     dead: bool = False
     """Cut, or of a request that was interrupted before it became a response."""
     dead_at: int = 0
+    heard_out: bool = False
+    """All of it had sounded when it was flushed, which the client could not know: where the clock does not answer, it has to
+    estimate, and may take it for cut."""
     dead_from: Place | None = None
     cancels: int = 0
     last_audio_at: int = -1
