@@ -66,9 +66,7 @@ def _tests_of(file: str, source: str) -> Iterable[Claim]:
                 yield Claim(file, name, ids)
 
 
-def judge(
-    bugs: Sequence[Bug], *, jobs: int, full: bool, told: Progress = lambda bug, broken: None
-) -> tuple[list[str], bool]:
+def judge(bugs: Sequence[Bug], *, jobs: int, full: bool, told: Progress = lambda bug, broken: None) -> tuple[list[str], bool]:
     """The table, and whether every behaviour that has a test has a bug that breaks it."""
     with snapshot() as state:
         return _judge(state, bugs, jobs, full, told)

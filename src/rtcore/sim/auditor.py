@@ -5,18 +5,15 @@ The auditor stands between the parts of a world. It sees every message both ways
 and every effect of the session, and the sound. From these it works out by itself what was heard, what was cut, and what the
 server was owed; the core's own counters are compared with that, never used for it.
 
-Invariants 3, 7 and 8 are held here and in ``_audit_cuts``; 1, 2, 9, 10 and 12 in ``_audit_line``; 4, 5, 6 and 11 in
-``_audit_edits``; 13 in ``_audit_memory``; 14 by comparing digests; 15 by the world, which calms everything at its end.
-``_audit_arrivals`` reads what the server says, ``_audit_reference`` asks the slow model for a second opinion.
+Invariants 3 and 7 are held here and in ``_audit_cuts``; 1, 2, 9, 10 and 12 in ``_audit_line``; 4, 5, 6 and 11 in
+``_audit_edits``; 8 in ``_audit_counts``; 13 in ``_audit_memory``; 14 by comparing digests; 15 by the world, which calms
+everything at its end. ``_audit_arrivals`` reads what the server says, ``_audit_clock`` what the clock says;
+``_audit_reference`` asks the slow model for a second opinion.
 """
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
-from zlib import adler32, crc32
-
-import msgspec
 
 from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
@@ -36,15 +33,19 @@ from rtcore._notices import (
     ToolCalled,
 )
 from rtcore.sim._audit_arrivals import Arrivals, Truth
+from rtcore.sim._audit_clock import ClockAudit
+from rtcore.sim._audit_counts import CountAudit
 from rtcore.sim._audit_cuts import CutAudit
+from rtcore.sim._audit_digest import Digest
 from rtcore.sim._audit_edits import EditAudit
+from rtcore.sim._audit_figures import figures
 from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_memory import check_memory
 from rtcore.sim._audit_reference import ReferenceAudit
-from rtcore.sim._ledger import ROUNDING, Interruption, Ledger
+from rtcore.sim._ledger import Interruption, Ledger
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
-from rtcore.sim.results import Counts, KindResult, Violation
+from rtcore.sim.results import KindResult, Violation
 from rtcore.sim.speaker import MILLISECOND, Report, Speaker, SpeakerOptions
 
 PENDING_REASONS: dict[int, str] = {
@@ -62,10 +63,6 @@ _ANSWER_SLACK = 150 * MILLISECOND
 """How long the core waits for a flush's answer beyond the declared latency (DESIGN section 3)."""
 _REFERRED_PER_MILLE = 125
 """In so many worlds of 1000 with an exact clock the slow reference model runs beside; with any other clock in all."""
-_WITHHELD = 1_000 * MILLISECOND
-"""How much longer audio may wait while nothing sounds than a segment may hold up the queue (DESIGN section 3)."""
-_DIGESTED = 64
-"""So many effects are digested at a time."""
 
 
 class View(Protocol):
@@ -113,6 +110,7 @@ class Auditor:
             self.reference = ReferenceAudit(ledger, clock, believes=believes, own_index=own_index)
         ledger.matcher.lenient = believes
         lies = speaker.options.wrong_per_mille > 0
+        self.clock = ClockAudit(ledger, speaker, clock, self.reference, lies=lies)
         self._sound_ends: dict[int, int] = {}
         self.edits = EditAudit(
             ledger,
@@ -138,8 +136,6 @@ class Auditor:
         self.interruptions: list[Interruption] = []
         self.checked = 0
         self._truth = truth
-        self._reckons = clock.answer_ms > 0 or not clock.reports
-        """The clock declares that it leaves something to be reckoned."""
         self._speaker = speaker
         self._width = audio.sample_width
         self._down: deque[ServerSeen] = deque()
@@ -149,19 +145,14 @@ class Auditor:
         self._steps = 0
         self._mismatches_read = 0
         self._closed = False
-        self._excess = False
-        """What the clock has just said was more than was handed over."""
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
-        self._withheld_since: int | None = None
-        self._withheld = stall_ms * MILLISECOND + _WITHHELD
+        self._counts = CountAudit(ledger, speaker, self.cuts, self.reference, stall_ms=stall_ms)
         self._paused: tuple[int, int] | None = None
         """Which generation holds, and since when."""
         self._can_pause = clock.pause
         self._speaking = False
-        self._blocks: list[bytes | memoryview] = []
-        self._crc = crc32(seed.to_bytes(8, "big", signed=True))
-        self._adler = adler32(seed.to_bytes(8, "big", signed=True))
+        self._digest = Digest(seed)
         self._program_deletes: set[str] = set()
 
     # -- the world tells -----------------------------------------------------------------------------------------------------
@@ -238,48 +229,8 @@ class Auditor:
 
     def reports(self, report: Report, now: int) -> None:
         """The clock says something; the session hears it right after this."""
-        ledger = self.ledger
-        ledger.now = now
-        stream = ledger.stream
-        generation, samples = report.generation, report.samples
-        if self.reference is not None:
-            self.reference.report(report)
-        if report.kind == "played":
-            if generation == stream.generation:
-                confirmed = stream.confirmed.get(generation, 0)
-                if samples > confirmed:
-                    handed = stream.handed.get(generation, 0)
-                    self._excess = samples > handed
-                    if self._excess:
-                        ledger.saw("C08: a report above what was handed over")
-                    stream.confirmed[generation] = samples if samples < handed else handed
-                elif samples < confirmed:
-                    ledger.saw("C21: a stale report")
-            else:
-                ledger.saw("C21: a stale report")
-        elif report.kind == "flushed":
-            self._answered(generation, samples)
-        else:
-            stream.dry = generation
-
-    def _answered(self, generation: int, samples: int) -> None:
-        ledger = self.ledger
-        self._excess = samples > ledger.stream.handed.get(generation, 0)
-        if self._excess:
-            ledger.saw("C08: a report above what was handed over")
-        known = False
-        for flush in [flush for flush in ledger.waiting if flush.generation <= generation]:
-            known = True
-            if flush.generation == generation and ledger.now <= flush.asked_at + ledger.allowance:
-                flush.answered_at = ledger.now
-                if self.reference is not None:
-                    self.reference.answered(flush, samples)
-            else:
-                flush.settled = True
-                ledger.saw("B29: a flush answered too late" if flush.generation == generation else "B29: a flush never answered")
-            ledger.waiting.remove(flush)
-        if not known:
-            ledger.saw("B29: a flush answered twice")
+        self.ledger.now = now
+        self.clock.reports(report)
 
     def did(self, effects: Sequence[Effect], now: int, issued: tuple[int, str] | None = None) -> None:
         """What a call of the session gave back."""
@@ -289,7 +240,7 @@ class Auditor:
         if len(effects) == 1 and type(effects[0]) is Play and self._nothing_awaited:
             # Most calls that give anything: one more delta is handed over.
             self.cuts.settles = False
-            self._digest(effects, now)
+            self._digest.add(effects, now)
             self._estimated = None
             self._play(effects[0])
         elif effects:
@@ -300,13 +251,9 @@ class Auditor:
                     self.cuts.begin("program", self.arrivals.named.id)
                 self.arrivals.named = None
             self.cuts.end(effects)
-            self._digest(effects, now)
+            self._digest.add(effects, now)
             self._estimated = None
-            if self.reference is not None and not self._excess:
-                # The news comes last, and what it tells is why the wire was told what it was.
-                for effect in effects:
-                    if isinstance(effect, ClockFault):
-                        self._refer_fault(effect.generation)
+            self.clock.refer(effects)
             rank = 0
             for effect in effects:
                 kind = type(effect)
@@ -326,7 +273,7 @@ class Auditor:
         elif self.cuts.waits or self.cuts.pausing:
             self.cuts.end(effects)
             self._without_effects()
-        self._excess = False
+        self.clock.excess = False
 
     @property
     def _nothing_awaited(self) -> bool:
@@ -370,7 +317,7 @@ class Auditor:
     def _look_inside(self, session: View) -> None:
         self.sync(self.ledger.now)
         self.line.waiting(session.deadline)
-        self._check_counts(session)
+        self._counts.check(session.segments)
 
     def finish(self, session: View, now: int) -> None:
         """Everything is silent and settled: the last checks before the session is closed."""
@@ -411,9 +358,7 @@ class Auditor:
         ledger = self.ledger
         ledger.now = now
         self.sync(now)
-        for view in session.segments:
-            if view.heard + view.discarded + view.queued != view.received:
-                ledger.fail(8, f"{view.item_id}[{view.content_index}]: the counts of the closed session do not add up: {view}")
+        self._counts.add_up(session.segments)
         for item in ledger.items.values():
             if item.type == "message" and item.ended is None and item.response.audible:
                 ledger.fail(6, f"{item.id} never ended, though the session did")
@@ -443,43 +388,11 @@ class Auditor:
     @property
     def digest(self) -> str:
         """Of every byte sent and every effect, with its time."""
-        self._fold()
-        return f"{self._crc:08x}{self._adler:08x}"
+        return self._digest.value
 
     def kinds(self) -> tuple[KindResult, ...]:
         """The figures by kind of interruption."""
-        results: dict[str, KindResult] = {}
-        for one in self.interruptions:
-            result = KindResult(
-                one.kind,
-                interruptions=1,
-                verdicts=one.verdicts,
-                truncation_error_ms=_counts(one.errors_ms),
-                estimated_error_ms=_counts(one.estimated_errors_ms),
-                misled_error_ms=_counts(one.misled_errors_ms),
-                text_error_words=_counts(one.text_errors_words),
-                silence_us=_counts([self._silence(one, one.arrived_at)]) if one.arrived_at is not None else {},
-                talked_over_us=_counts([self._silence(one, one.begun_at)]) if one.arrived_at is not None else {},
-                answer_us=_counts(self._first_sound(one)),
-                unheard_left=one.unheard_left,
-                server_errors=one.server_errors,
-                answered=int(one.answered is True),
-                unanswered=int(one.answered is False),
-            )
-            results[one.kind] = results[one.kind] + result if one.kind in results else result
-        return tuple(results[kind] for kind in sorted(results))
-
-    def _silence(self, one: Interruption, since: int) -> int:
-        """Microseconds of old sound; what the first barge-in of two silenced counts from its own arrival."""
-        later = since - (one.arrived_at or since)
-        return max((max(0, self._sound_ends.get(g, 0) - at - later) for at, g in one.flushes), default=0) // 1000
-
-    def _first_sound(self, one: Interruption) -> list[int]:
-        if one.turn_over_at is None or not one.answered:
-            return []
-        begins = self.ledger.matcher.begins
-        index = bisect_left(begins, one.turn_over_at)
-        return [(begins[index] - one.turn_over_at) // 1000] if index < len(begins) else []
+        return figures(self.interruptions, self._sound_ends, self.ledger.matcher.begins)
 
     # -- sound ---------------------------------------------------------------------------------------------------------------
 
@@ -497,54 +410,6 @@ class Auditor:
                 self.ledger.fail(mismatch.invariant, mismatch.text, mismatch.at)
             self._mismatches_read = len(matcher.mismatches)
 
-    def _check_counts(self, session: View) -> None:
-        """Invariant 8, and that the core's counts are what was audible."""
-        views = session.segments
-        if not views:
-            self._withheld_since = None
-            return
-        ledger = self.ledger
-        width = self._width
-        guessed = ledger.stream.guessed
-        believes = False
-        if self.reference is not None:
-            self.reference.counts(views)
-            believes = self.reference.believes
-        still = not self._speaker.pending and not ledger.flush_waits
-        if not still or self.cuts.held or self._speaker.lost or not self._waiting(views):
-            # While the program holds it, or without a device, a segment's wait does not count.
-            self._withheld_since = None
-        elif self._withheld_since is None or ledger.matcher.last_until > self._withheld_since:
-            self._withheld_since = ledger.now
-        elif ledger.now >= self._withheld_since + self._withheld:
-            self._withheld_since = ledger.now
-            ledger.fail(12, f"nothing sounds for {self._withheld // MILLISECOND} ms although audio waits to be heard")
-        for view in views:
-            if view.heard + view.discarded + view.queued != view.received:
-                parts = f"heard {view.heard} + discarded {view.discarded} + queued {view.queued}"
-                ledger.fail(8, f"{view.item_id}[{view.content_index}]: {parts} != received {view.received}")
-            segment = ledger.matcher.find(view.item_id, view.content_index)
-            item = ledger.items.get(view.item_id)
-            if segment is None or item is None or guessed or item.guessed:
-                continue
-            received, heard = segment.received // width, segment.heard // width
-            if view.received != received:
-                ledger.fail(8, f"{segment.name}: the core counts {view.received} samples received, {received} were")
-            if believes:
-                continue
-            if view.heard > heard:
-                ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, {heard} were audible")
-            elif still and not view.queued and view.heard != heard:
-                ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, but {heard} were audible")
-
-    def _waiting(self, views: Sequence[SegmentView]) -> bool:
-        """Whether something that could sound has not sounded."""
-        for view in views:
-            segment = self.ledger.matcher.find(view.item_id, view.content_index) if view.queued else None
-            if segment is not None and segment.dead_from is None and segment.heard < segment.received - self._width:
-                return True
-        return False
-
     def _quiescent(self) -> bool:
         ledger = self.ledger
         self.line.give_up()
@@ -555,12 +420,6 @@ class Auditor:
             or self.line.requests_open
             or ledger.flush_waits
         )
-
-    def _eligible(self, item_id: str) -> bool:
-        """Whether the clock owes the answer that would make this message's verdict exact."""
-        if self.ledger.stream.guessed or self._reckons:
-            return True
-        return any(flush.answered_at is None for flush in self.ledger.flushes[-3:])
 
     # -- effects -------------------------------------------------------------------------------------------------------------
 
@@ -654,7 +513,7 @@ class Auditor:
         """The messages whose end, among these effects, is marked as an estimate, where the clock indeed had not answered."""
         if self._estimated is None:
             self._estimated = {
-                e.item_id for e in effects if isinstance(e, MessageEnded) and e.estimated and self._eligible(e.item_id)
+                e.item_id for e in effects if isinstance(e, MessageEnded) and e.estimated and self.clock.owes(e.item_id)
             }
         return self._estimated
 
@@ -662,13 +521,13 @@ class Auditor:
         match notice:
             case MessageEnded():
                 self.sync(self.ledger.now)
-                self.edits.message_ended(notice, self._eligible(notice.item_id))
+                self.edits.message_ended(notice, self.clock.owes(notice.item_id))
             case RequestEnded():
                 self.line.request_ended(notice)
             case ToolCalled():
                 self.line.tool_called(notice)
             case ClockFault():
-                self._clock_fault(notice.generation)
+                self.clock.fault(notice.generation)
             case ContextStale():
                 self.ledger.saw("C16: context stale")
             case MessageStarted():
@@ -688,59 +547,7 @@ class Auditor:
             case _:
                 pass
 
-    def _clock_fault(self, generation: int) -> None:
-        ledger = self.ledger
-        ledger.saw("B29: the core named a fault of the clock")
-        if self._excess:
-            return  # a number that cannot be: the core has clamped it, and nothing was guessed
-        if not (self._reckons or self.edits.lies or self._flush_overdue(generation) or self._speaker.losses):
-            ledger.fail(12, f"a fault of the clock in generation {generation}, of which it has told all it knows")
-        ledger.stream.faulty = generation
-        ledger.matcher.lenient = True
-
-    def _flush_overdue(self, generation: int) -> bool:
-        ledger = self.ledger
-        late = ledger.now - ledger.allowance + ROUNDING
-        return any(flush.generation <= generation and flush.asked_at <= late for flush in ledger.flushes[-8:])
-
-    def _refer_fault(self, generation: int) -> None:
-        if self.reference is not None:
-            self.reference.fault(generation, flushed=self._flush_overdue(generation))
-
-    # -- the digest ----------------------------------------------------------------------------------------------------------
-
-    def _digest(self, effects: Sequence[Effect], now: int) -> None:
-        blocks = self._blocks
-        blocks.append(now.to_bytes(8, "big"))
-        for effect in effects:
-            kind = type(effect)
-            blocks.append(b"\x00")
-            if kind is Play:
-                blocks.append(effect.pcm)  # type: ignore[union-attr]  # a Play, as the line above says
-            elif kind is Send:
-                blocks.append(effect.payload)  # type: ignore[union-attr]  # a Send
-            else:
-                blocks.append(kind.__name__.encode() + _encode(effect))
-        if len(blocks) > _DIGESTED:
-            self._fold()
-
-    def _fold(self) -> None:
-        block = b"".join(self._blocks)
-        self._blocks.clear()
-        self._crc = crc32(block, self._crc)
-        self._adler = adler32(block, self._adler)
-
 
 def _must_be_believed(clock: SpeakerOptions) -> bool:
     """Whether this clock's words may differ from the truth, so that they are what the core has to be held against."""
     return bool(clock.wrong_per_mille or clock.marks_ms or clock.reports != "all")
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-def _counts(values: Iterable[int]) -> Counts:
-    counts: Counts = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    return counts
