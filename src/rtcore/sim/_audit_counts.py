@@ -67,6 +67,10 @@ class CountAudit:
                 parts = f"heard {view.heard} + discarded {view.discarded} + queued {view.queued}"
                 self._ledger.fail(8, f"{view.item_id}[{view.content_index}]: {parts} != received {view.received}")
 
+    def released(self) -> None:
+        """The program lets the sound go on: a wait begins anew, however seldom one has looked while it was held."""
+        self._withheld_since = None
+
     def _withholds(self, views: Sequence[SegmentView], still: bool) -> None:
         ledger = self._ledger
         if not still or self._cuts.held or self._speaker.lost or not self._waiting(views):

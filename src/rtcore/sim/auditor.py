@@ -213,6 +213,7 @@ class Auditor:
     def resumes(self) -> None:
         """The program is about to let the sound go on."""
         self.cuts.held = False
+        self._counts.released()
 
     def deletes(self, item_id: str) -> None:
         """The program is about to delete an item."""
