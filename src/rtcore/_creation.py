@@ -194,8 +194,7 @@ class Creation:
             else:
                 self._send_beside()
                 return
-        if not any(order.due for order in self._queue):
-            core.timers.cancel("turn of a request")
+        core.timers.cancel("turn of a request")
         due = self._turn_due or self._tools_due
         if due and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
             order = Order(0, core.requests.number(), {}, for_turn=self._turn_due, for_tools=self._tools_due)
@@ -258,20 +257,15 @@ class Creation:
         order: Order | None = None
         if number is not None:
             self._echoes = True
-            if self._reserved is not None and self._reserved.number == number:
-                order = self._reserved
-            else:
-                order = self._side.pop(number, None) or self._expired.pop(number, None) or self._unqueue(number)
+            order = self._take_sent(number) or self._expired.pop(number, None) or self._unqueue(number)
         elif metadata is None and not (announced and self._echoes):
             # Where the server creates too, a response without the mark is its own; else the order tells.
             if self._reserved is not None and not core.acknowledged.server_creates:
-                order = self._reserved
+                order, self._reserved = self._reserved, None
             elif announced and self._side and not conversation_known:
                 order = self._side.pop(next(iter(self._side)))
         if order is None:
             return Claim()
-        if order is self._reserved:
-            self._reserved = None
         core.requests.take_first("response", str(order.number))
         shown = order.request if order.request and core.requests.is_open(order.request) else None
         return Claim(
@@ -285,6 +279,18 @@ class Creation:
             after=order.after,
             format=_format(order.body),
         )
+
+    def _take_reserved(self, number: int | None) -> Order | None:
+        """The order that has the slot reserved, if this is its number; it has it no more."""
+        order = self._reserved
+        if order is None or order.number != number:
+            return None
+        self._reserved = None
+        return order
+
+    def _take_sent(self, number: int) -> Order | None:
+        """The order of this number that was sent and has no answer yet; now it has one."""
+        return self._take_reserved(number) or self._side.pop(number, None)
 
     def _unqueue(self, number: int) -> Order | None:
         """A request that was to be tried again after a refusal that was not its own."""
@@ -319,9 +325,7 @@ class Creation:
     def named_at_last(self, response: Response, metadata: dict[str, Any] | None) -> None:
         """A response that was never announced says at its end whose it is (facts 4.10): our request settles with it."""
         number = _number(metadata)
-        order = (self._side.pop(number, None) or self._expired.pop(number, None)) if number is not None else None
-        if self._reserved is not None and self._reserved.number == number:
-            order, self._reserved = self._reserved, None
+        order = (self._take_sent(number) or self._expired.pop(number, None)) if number is not None else None
         if order is None:
             return
         self._core.requests.take_first("response", str(order.number))
@@ -353,9 +357,8 @@ class Creation:
 
     def unknown_done(self, body: ResponseBody) -> None:
         """A response ended that was never announced (facts 4.10): if it was ours, its request settles."""
-        number = _number(body.metadata)
-        if self._reserved is not None and self._reserved.number == number:
-            order, self._reserved = self._reserved, None
+        order = self._take_reserved(_number(body.metadata))
+        if order is not None:
             self._core.requests.take_first("response", str(order.number))
             self._core.requests.end(order.request, "cancelled" if body.status == "cancelled" else "done", response_id=body.id)
         else:
@@ -405,10 +408,7 @@ class Creation:
         F046).
         """
         core = self._core
-        number = int(pending.key)
-        order = self._side.pop(number, None)
-        if self._reserved is not None and self._reserved.number == number:
-            order, self._reserved = self._reserved, None
+        order = self._take_sent(int(pending.key))
         if kind is ErrorKind.ACTIVE_RESPONSE:
             self.slot_is_taken()
         if order is None:
@@ -421,8 +421,7 @@ class Creation:
             # Without our event_id it may have been the server's own creation that was refused, because ours had been accepted.
             order.doubtful = not named
             if order.for_turn or order.for_tools:
-                self._turn_due |= order.for_turn
-                self._tools_due |= order.for_tools
+                self._make_due(order)
                 self._keep(order)
             else:
                 order.retried = True
@@ -441,10 +440,14 @@ class Creation:
     def try_again(self) -> None:
         """An answer of ours that was refused is due once more."""
         for order in self._refused:
-            self._turn_due |= order.for_turn
-            self._tools_due |= order.for_tools
+            self._make_due(order)
         self._refused.clear()
         self.pump()
+
+    def _make_due(self, order: Order) -> None:
+        """What this answer of ours was for is due again."""
+        self._turn_due |= order.for_turn
+        self._tools_due |= order.for_tools
 
     def _forget_refused(self) -> None:
         self._tries = 0
@@ -492,10 +495,7 @@ class Creation:
     def response_overdue(self, pending: Pending, problem: Problem) -> None:
         """No response.created in time: the request ends; should it still come, it is cancelled and never heard (B14)."""
         core = self._core
-        number = int(pending.key)
-        order = self._side.pop(number, None)
-        if self._reserved is not None and self._reserved.number == number:
-            order, self._reserved = self._reserved, None
+        order = self._take_sent(int(pending.key))
         if order is not None:
             order.dead = order.given_up = True
             self._keep(order)
