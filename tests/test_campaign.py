@@ -137,6 +137,7 @@ def test_what_is_saved_is_read_as_it_was(tmp_path: Path) -> None:
     [
         (b"", "is not a result that rtcore fuzz --save wrote"),
         (b"\xff\x00", "is not a result that rtcore fuzz --save wrote"),
+        (b"[" * 100_000, "is not a result that rtcore fuzz --save wrote"),
         (b'{"format": "other", "version": 1}', "is not a result that rtcore fuzz --save wrote"),
         (b'{"format": "rtcore campaign", "version": 99}', "is of version 99 of the file format; this is version 1"),
         (b'{"format": "rtcore campaign", "version": 1}', "is damaged"),
@@ -192,6 +193,13 @@ def test_another_version_is_not_gone_on_with(
         (["--compare", "FILE", "", "--seed", "5"], "those of the saved result"),
         (["--html", "nowhere/page.html"], "cannot write nowhere/page.html: no such file or directory"),
         (["--world", "3", "--save", "x.json"], "--save is for campaigns"),
+        (["--world", "3", "--seed", "4"], "--seed is for campaigns"),
+        (["--world", "3", "--jobs", "4"], "--jobs is for campaigns"),
+        (["--world", "3", "--failures", "FILE"], "cannot write into "),
+        (["--save", "nowhere/c.json"], "cannot write nowhere/c.json: no such file or directory"),
+        (["--save", "FOLDER"], "exists: go on with it by --resume"),
+        (["--failures", "FILE"], " is no directory"),
+        (["--failures", "FILE/below"], " is no directory"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line(
@@ -200,9 +208,10 @@ def test_options_that_do_not_fit_are_one_line(
     path = tmp_path / "c.json"
     _saved(path)
     before = path.read_bytes()
-    status, out, err = _run(capsys, *(str(path) if word == "FILE" else word for word in words))
+    status, out, err = _run(capsys, *(word.replace("FILE", str(path)).replace("FOLDER", str(tmp_path)) for word in words))
 
     assert (status, out) == (2, "")
+    assert [each.name for each in tmp_path.iterdir()] == ["c.json"]
     assert said in err and err.startswith("rtcore fuzz: ") and err.count("\n") == 1
     assert path.read_bytes() == before
 

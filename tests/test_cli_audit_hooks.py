@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -319,6 +320,36 @@ def test_a_client_that_never_comes_proves_nothing(capfd: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         rtcore(["audit", "--upstream", "https://user:sk-secret@host.example/?key=sk-secret"])
     assert "sk-secret" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--upstream", "wss://host.example", "--say", "900"], "--say is for the simulated server and its user"),
+        (["--upstream", "wss://host.example", "--seed", "0"], "--seed is for the simulated server and its user"),
+        (["--wav-start", "5"], "--wav-start says when the recording of --wav began"),
+        (["--html", "nowhere/page.html"], "cannot write nowhere/page.html: no such file or directory"),
+        (["--", "no-such-client"], "no-such-client: no such file or directory"),
+        (["--listen", "PORT"], "address already in use; --listen chooses another port"),
+        (["--http", "PORT"], "address already in use; --http chooses another port"),
+    ],
+)
+def test_options_that_do_not_fit_are_told_before_a_client_comes(
+    capfd: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = [str(taken.getsockname()[1]) if word == "PORT" else word for word in words]
+        listen = [] if "--listen" in words else ["--listen", "0"]
+        assert rtcore(["audit", *listen, *words]) == NOTHING
+    out, err = capfd.readouterr()
+    assert out == "" and said in err.splitlines()[-1] and err.splitlines()[-1].startswith("rtcore audit: ")
+
+
+@pytest.mark.parametrize("url", ["wss://", "wss://host.example:99999/", "http://host.example"])
+def test_an_upstream_that_nothing_can_dial_is_refused(capfd: pytest.CaptureFixture[str], url: str) -> None:
+    with pytest.raises(SystemExit):
+        rtcore(["audit", "--upstream", url])
+    assert "argument --upstream: " in capfd.readouterr().err
 
 
 def test_every_text_of_the_page_is_escaped_and_the_status_follows_the_verdict() -> None:

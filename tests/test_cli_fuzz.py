@@ -170,8 +170,8 @@ def test_failing_worlds_are_recorded_and_replay(capsys: pytest.CaptureFixture[st
     main(shlex.split(command)[1:])
     assert "invariant 5" in capsys.readouterr().out
     (tmp_path / "file").write_text("")
-    status, _, err = _run(capsys, *words[:-1], str(tmp_path / "file"))
-    assert status == 2 and err.startswith("rtcore fuzz: cannot write ")
+    status, out, err = _run(capsys, *words[:-1], str(tmp_path / "file"))
+    assert (status, out) == (2, "") and err.startswith("rtcore fuzz: cannot write into ")  # before the work, not after it
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:

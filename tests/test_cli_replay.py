@@ -184,6 +184,15 @@ def test_a_world_under_another_policy_answers_what_the_core_then_does(failing: P
     assert "The world under interruption=ignore:" in out and "messages skipped" in out
 
 
+@pytest.mark.parametrize("option", ["--shrink", "--timeline"])
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    failing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    status, out, err = answered(capsys, failing, option, tmp_path / "nowhere" / "it")
+    assert (status, out) == (1, "")
+    assert err == f"rtcore replay: cannot write {tmp_path / 'nowhere' / 'it'}: no such file or directory\n"
+
+
 def test_only_worlds_shrink(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = answered(capsys, file, "--shrink", file.parent / "small.jsonl")
     assert status == 1 and "needs a simulated world" in err
@@ -239,6 +248,23 @@ def test_the_timeline_is_one_safe_page_that_shows_every_lane(
     for shown in ("partial 500 of 2000 ms", "cut by server", "item.truncate 500 ms", "send_text", "UserSpeechStarted", "speaks"):
         assert shown in page.words
     assert "prefers-color-scheme: dark" in text
+
+
+@pytest.mark.parametrize("frame", [b"[" * 5000, b'{"type":' * 5000, b"\xff\xfe", b"[]", b'{"type": 7}'])
+def test_the_timeline_shows_a_session_with_frames_that_nobody_can_read(
+    frame: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # C29
+    lines: list[bytes] = []
+    config = Config.model_validate({"connection": {"url": "ws://localhost"}})
+    session = RecordedSession(config, sink=lines.append, keep=Keep(text=True))
+    session.open(now=0.0)
+    session.connected(1, now=0.1)
+    session.receive(1, frame, now=0.2)
+    session.finish()
+    path, picture = tmp_path / "frames.jsonl", tmp_path / "frames.html"
+    write_recording(path, lines)
+    assert answered(capsys, path, "--timeline", picture)[0] == 0
+    _Page(picture.read_text(encoding="utf-8"))
 
 
 def test_the_timeline_of_a_session_without_a_message_is_a_page_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,7 @@ def test_the_command_prints_the_same_figures(
 @needs_distributed
 @pytest.mark.filterwarnings("default")
 def test_a_scheduler_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fuzz", "--interruptions", "20", "--scheduler", "tcp://127.0.0.1:9"]) == 1
+    assert main(["fuzz", "--interruptions", "20", "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err
 
 
@@ -127,7 +127,7 @@ def test_a_worker_of_another_version_refuses() -> None:
 
 @pytest.mark.skipif(THERE, reason="distributed is installed")
 def test_without_distributed_it_says_what_to_install(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fuzz", "--interruptions", "20", "--scheduler", "tcp://127.0.0.1:9"]) == 1
+    assert main(["fuzz", "--interruptions", "20", "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert 'pip install "rtcore[cluster]"' in capsys.readouterr().err
 
 

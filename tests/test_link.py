@@ -232,6 +232,16 @@ ANSWERS: dict[str, tuple[bytes, list[LinkEvent]]] = {
             )
         ],
     ),
+    "JSON that is nested too deeply": (
+        http("404 Not Found", b"[" * 5000),
+        [
+            Refused(
+                404,
+                (f"{PLACE} answered HTTP 404 Not Found: " + "[" * 5000)[:297] + "...",
+                "check the URL, the model or deployment name and the api-version",
+            )
+        ],
+    ),
     "a status nobody knows": (
         http("599 Whatever"),
         [Refused(599, f"{PLACE} answered HTTP 599", "the server or a gateway is in trouble: try again later")],

@@ -443,7 +443,7 @@ def _said(body: bytes) -> str:
         found = msgspec.json.decode(body)
         error = found["error"]
         return str(error["message"] if isinstance(error, dict) else error)
-    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
         text = body.decode(errors="replace")  # the library bounds it; cut once it is redacted
         return "a web page" if text.lstrip()[:1] == "<" else " ".join(text.split())
 

@@ -213,7 +213,7 @@ def _header(line: bytes) -> Header:
 def _end(line: bytes, number: int, inputs: int) -> _End:
     try:
         end = msgspec.json.decode(line, type=_End)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordingError(number, f"is damaged: {error}") from None
     if end.inputs != inputs:
         raise RecordingError(number, f"says that {end.inputs} inputs were recorded, but {inputs} are there: lines are missing")

@@ -11,12 +11,16 @@ from rtcore_adapters.cli._cluster import Cluster, ClusterError
 from rtcore_adapters.cli._pool import Runner, WorkerDied, batch_size, local
 from rtcore_adapters.cli._progress import Progress, expected
 from rtcore_adapters.cli._signals import endable
+from rtcore_adapters.cli._store import StoreError
 from rtcore_adapters.cli._table import number
 from rtcore_adapters.cli._worlds import processes
 
 
 def drive(campaigns: Sequence[Campaign], goal: Goal, options: argparse.Namespace, saving: Saving | None = None) -> int:
-    """Run them until the goal; 0 where they got there. What was done is in them, whatever happened."""
+    """Run them until the goal; 0 where they got there. What was done is in them, whatever happened.
+
+    Raises ``StoreError`` where nothing can be done at all, because the cluster is not there.
+    """
     left = None if goal.interruptions is None else goal.interruptions - campaigns[0].total.interruptions
     told = _Telling(campaigns, goal)
     with endable() as ending, ExitStack() as open_:
@@ -34,7 +38,7 @@ def drive(campaigns: Sequence[Campaign], goal: Goal, options: argparse.Namespace
         except ClusterError as error:
             print(f"\nrtcore fuzz: {error}", file=sys.stderr)
         except OSError as error:
-            print(f"\nrtcore fuzz: the result could not be saved: {error}", file=sys.stderr)
+            print(f"\nrtcore fuzz: the result could not be saved: {(error.strerror or str(error)).lower()}", file=sys.stderr)
         finally:
             told.progress.clear()
     return 1
@@ -43,7 +47,10 @@ def drive(campaigns: Sequence[Campaign], goal: Goal, options: argparse.Namespace
 def _runner(options: argparse.Namespace, interruptions: int | None, open_: ExitStack) -> tuple[Runner, Callable[[], int]]:
     """Where the worlds run, and in how many processes there."""
     if options.scheduler is not None:
-        cluster = Cluster(options.scheduler)
+        try:
+            cluster = Cluster(options.scheduler)
+        except ClusterError as error:
+            raise StoreError(str(error)) from None
         open_.callback(cluster.close)
         return cluster.runner, cluster.threads
     jobs = processes(options.jobs, interruptions)

@@ -96,7 +96,7 @@ def _answer(ear: Ear, request: _Request) -> tuple[int, bytes]:
 def _reports(ear: Ear, body: bytes) -> str | None:
     try:
         found = msgspec.json.decode(body, type=Played | list[Played])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         return f"no report: {error}"
     for report in found if isinstance(found, list) else [found]:
         if (report.samples is None) == (report.ms is None):

@@ -59,12 +59,26 @@ class _Header(Struct):
 
 def save(path: Path, saved: Saved) -> None:
     """Write it: after a failure, a kill or a power cut there is the old file or the new one. Raises OSError."""
-    part = path.with_name(path.name + ".part")
+    part = _part(path)
     with open(part, "wb") as file:
         file.write(msgspec.json.encode(saved))
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def savable(path: Path) -> None:
+    """Raises ``StoreError`` where ``save`` could not write this file. Leaves no trace."""
+    if path.is_dir():
+        raise StoreError(f"cannot write {path}: is a directory")
+    try:
+        _touched(_part(path))
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
 
 
 def load(path: Path) -> Saved:
@@ -75,7 +89,7 @@ def load(path: Path) -> Saved:
         raise StoreError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     try:
         header = msgspec.json.decode(data, type=_Header)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise StoreError(f"{path} is not a result that rtcore fuzz --save wrote") from None
     if header.format != FORMAT:
         raise StoreError(f"{path} is not a result that rtcore fuzz --save wrote")
@@ -83,7 +97,7 @@ def load(path: Path) -> Saved:
         raise StoreError(f"{path} is of version {header.version} of the file format; this is version {VERSION}")
     try:
         saved = msgspec.json.decode(data, type=Saved)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}") from None
     if len(saved.rows) != saved.result.worlds or any(len(row) != len(saved.columns) for row in saved.rows):
         raise StoreError(f"{path} is damaged: its worlds do not add up")
@@ -94,14 +108,31 @@ def load(path: Path) -> Saved:
 
 def writable(path: Path) -> None:
     """Raises ``StoreError`` where a page cannot be written: better known before hours of work than after. Leaves no trace."""
-    there = path.exists()
     try:
-        with open(path, "ab"):
-            pass
-        if not there:
-            path.unlink()
+        _touched(path)
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
+
+
+def writable_into(directory: Path) -> None:
+    """Raises ``StoreError`` where no file can be written into this directory, made first if it must be. Leaves no trace."""
+    try:
+        there = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+        if not there.is_dir():
+            raise StoreError(f"cannot write into {directory}: {there} is no directory")
+        _touched(there / f".rtcore-{os.getpid()}")
+    except (OSError, ValueError) as error:
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        raise StoreError(f"cannot write into {directory}: {why}") from None
+
+
+def _touched(path: Path) -> None:
+    """Open it for writing, and let it be as it was."""
+    there = path.exists()
+    with open(path, "ab"):
+        pass
+    if not there:
+        path.unlink()
 
 
 def write_page(path: Path, page: str) -> None:

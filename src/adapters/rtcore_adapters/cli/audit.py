@@ -15,29 +15,34 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import anyio
 import anyio.abc
 import msgspec
 
+from rtcore import Handshake
 from rtcore.sim.judge import AuditVerdict, JudgeOptions
 from rtcore.sim.server import Server, ServerOptions, spoken
 from rtcore.sim.voices import Voice
-from rtcore_adapters._link import place
+from rtcore_adapters._link import Link, place
 from rtcore_adapters.audio._wav import AudioFileError, load_wav
 from rtcore_adapters.cli import _hook
 from rtcore_adapters.cli._arguments import lengths, percent, port, seed, whole_above_zero
 from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.cli._proxy import Proxy, ProxyOptions, Session
+from rtcore_adapters.cli._store import StoreError, writable
 from rtcore_adapters.cli._verdict import page, text
 from rtcore_adapters.voices import load_voices
 
 CLEAN, FOUND, NOTHING = 0, 1, 2
 """Exit status: nothing is wrong; something is; nothing could be judged (or wrong usage)."""
 
+_INTERRUPTIONS = 8
+_OF_THE_SIMULATED = ("seed", "interruptions", "interrupt-at", "say", "rate")
 _CHILD_S = 10.0
 """How long a client that the audit started may take to end by itself, once its session is over."""
 # Answers long enough to be interrupted, and nothing that a server does only when it is ill.
@@ -58,10 +63,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     option, count = parser.add_argument, whole_above_zero
     option("--listen", type=port, default=8766, metavar="PORT", help="port for the client; 0: any (default: %(default)s)")
     option("--upstream", type=_websocket, metavar="URL", help="a real server (default: the simulated one)")
-    option("--seed", type=seed, default=0, help="what the simulated server and its user are drawn from (default: %(default)s)")
-    option("--interruptions", type=count, default=8, metavar="N", help="by the simulated user (default: %(default)s)")
-    option("--interrupt-at", type=lengths, default=(), metavar="MS[,MS...]", help="so long after an answer's first audio")
-    option("--say", type=lengths, action="append", default=[], metavar="MS[,MS...]", help="script one answer's messages; repeat")
+    option("--seed", type=seed, help="what the simulated server and its user are drawn from (default: 0)")
+    option("--interruptions", type=count, metavar="N", help="by the simulated user (default: 8)")
+    option("--interrupt-at", type=lengths, metavar="MS[,MS...]", help="so long after an answer's first audio")
+    option("--say", type=lengths, action="append", metavar="MS[,MS...]", help="script one answer's messages; repeat")
     option("--rate", type=percent, metavar="PERCENT", help="speed of the server's audio against real time (default: drawn)")
     option("--sessions", type=count, default=1, metavar="N", help="judge so many connections (default: %(default)s)")
     option("--http", type=port, metavar="PORT", help="take reports of what was audible: POST /played; 0: any port")
@@ -77,6 +82,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 @with_output
 def run(options: argparse.Namespace) -> int:
     """``rtcore audit``: 0 where the client is clean, 1 where something is wrong with it, 2 where nothing was judged."""
+    try:
+        _check(options)
+    except StoreError as wrong:
+        print(f"rtcore audit: {wrong}", file=sys.stderr)
+        return NOTHING
     chosen = _options(options)
     try:
         voices = load_voices()
@@ -91,21 +101,50 @@ def run(options: argparse.Namespace) -> int:
     except* OSError as failed:
         failures += failed.exceptions
     for error in failures:
-        print(f"rtcore audit: {error}", file=sys.stderr)
+        print(f"rtcore audit: {_words(error)}", file=sys.stderr)
     return NOTHING if failures else audit.report()
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises ``StoreError`` where options do not fit together, or the page cannot be written."""
+    if options.upstream is not None:
+        for name in _OF_THE_SIMULATED:
+            if getattr(options, name.replace("-", "_")) is not None:
+                raise StoreError(f"--{name} is for the simulated server and its user: leave it out with --upstream")
+    if options.wav_start is not None and options.wav is None:
+        raise StoreError("--wav-start says when the recording of --wav began: name that, too")
+    if options.html is not None:
+        writable(Path(options.html))
+
+
+@contextmanager
+def _listening(port: int, option: str) -> Iterator[None]:
+    """A port that cannot be had is named, with the option that chooses another."""
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise OSError(f"cannot listen on 127.0.0.1:{port}: {why}; {option} chooses another port, 0 any") from None
+
+
+def _words(error: Exception) -> str:
+    """An ``OSError`` without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return str(error)
 
 
 def _options(options: argparse.Namespace) -> ProxyOptions:
     rate = options.rate or 300
-    server = msgspec.structs.replace(_SERVER, script=tuple(spoken(*each, rate_percent=rate) for each in options.say))
+    server = msgspec.structs.replace(_SERVER, script=tuple(spoken(*each, rate_percent=rate) for each in options.say or ()))
     if options.rate:
         server = msgspec.structs.replace(server, rate_percent=(rate, rate))
     return ProxyOptions(
         upstream=options.upstream,
-        seed=options.seed,
+        seed=options.seed or 0,
         server=server,
-        interruptions=options.interruptions,
-        points=options.interrupt_at,
+        interruptions=options.interruptions or _INTERRUPTIONS,
+        points=options.interrupt_at or (),
         sessions=options.sessions,
         judge=JudgeOptions(
             tolerance_ms=options.tolerance,
@@ -138,10 +177,12 @@ class _Audit:
         self._over = over = anyio.Event()
         async with anyio.create_task_group() as tasks:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                bound = await tasks.start(partial(self._proxy.listen, port=options.listen))
+                with _listening(options.listen, "--listen"):
+                    bound = await tasks.start(partial(self._proxy.listen, port=options.listen))
                 hook: int | None = None
                 if options.http is not None:
-                    hook = await tasks.start(partial(_hook.listen, self._proxy, port=options.http))
+                    with _listening(options.http, "--http"):
+                        hook = await tasks.start(partial(_hook.listen, self._proxy, port=options.http))
                 self._greet(bound, hook)
                 tasks.start_soon(self._stop_at, signals)
                 environment = {"RTCORE_URL": f"ws://127.0.0.1:{bound}/v1/realtime"}
@@ -159,7 +200,7 @@ class _Audit:
     def _greet(self, bound: int, hook: int | None) -> None:
         what = "the simulated server" if self._options.upstream is None else place(self._options.upstream)
         if self._options.upstream is None:
-            what += f", seed {self._options.seed}"
+            what += f", seed {self._options.seed or 0}"
         print(f"rtcore audit: in front of {what}, listening on", file=sys.stderr)
         print(f"  ws://127.0.0.1:{bound}/v1/realtime?model=gpt-realtime", file=sys.stderr)
         print(f"  ws://127.0.0.1:{bound}/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime", file=sys.stderr)
@@ -244,4 +285,8 @@ def status(verdicts: Sequence[AuditVerdict]) -> int:
 def _websocket(url: str) -> str:
     if not url.startswith(("ws://", "wss://")):
         raise argparse.ArgumentTypeError(f"{place(url)!r} is no websocket URL: wss://host or wss://host/path")
+    try:
+        Link(Handshake(url), now=0.0)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return url

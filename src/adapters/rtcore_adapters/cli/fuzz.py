@@ -21,7 +21,7 @@ from rtcore_adapters.cli._failing import record_failures
 from rtcore_adapters.cli._judgement import campaign_problems, not_reached, replay_command, world_problems
 from rtcore_adapters.cli._objects import SHOWN, campaign_object
 from rtcore_adapters.cli._output import with_output
-from rtcore_adapters.cli._store import StoreError, fingerprint, load, writable, write_page
+from rtcore_adapters.cli._store import StoreError, fingerprint, load, savable, writable, writable_into, write_page
 from rtcore_adapters.cli._table import broken, fault_table, figures, number, text_table
 from rtcore_adapters.cli._worlds import processes, run_world
 from rtcore_adapters.cli.report.campaign import campaign_page
@@ -83,8 +83,12 @@ def run(options: argparse.Namespace) -> int:
 def _campaign(options: argparse.Namespace) -> int:
     if options.html is not None:
         writable(options.html)
+    if options.failures is not None:
+        writable_into(options.failures)
     campaign, goal = _resumed(options) if options.resume is not None else _begun(options)
     path: Path | None = options.save if options.save is not None else options.resume
+    if path is not None:
+        savable(path)
     saving = None if path is None else Saving(path, campaign, goal)
     status = drive([campaign], goal, options, saving)
     result = campaign.result
@@ -157,9 +161,11 @@ def _resumed(options: argparse.Namespace) -> tuple[Campaign, Goal]:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    for name in ("save", "resume", "html", "scheduler"):
+    for name in ("seed", "jobs", "save", "resume", "html", "scheduler"):
         if getattr(options, name) is not None:
             raise StoreError(f"--{name} is for campaigns, not for --world")
+    if options.failures is not None:
+        writable_into(options.failures)
     began = time.perf_counter()
     rules: str = options.policy or ""
     world, lines = run_world(options.world, options.sabotage, policy=rules, story=True)

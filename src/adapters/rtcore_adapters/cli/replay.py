@@ -24,6 +24,7 @@ from rtcore_adapters._recording import read_recording, write_recording
 from rtcore_adapters.cli._arguments import whole_above_zero
 from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.cli._progress import Progress
+from rtcore_adapters.cli._store import StoreError, writable
 from rtcore_adapters.cli._table import broken, figures, number
 from rtcore_adapters.cli.timeline import happened, page
 from rtcore_adapters.voices import load_voices
@@ -66,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     """``rtcore replay FILE``: 0 where the outcome is the recorded one, else 1."""
     try:
         return _run(options)
+    except StoreError as error:
+        print(f"rtcore replay: {error}", file=sys.stderr)
     except (RecordingError, PolicyError, _Unusable) as error:
         print(f"rtcore replay: {options.file}: {error}{_remedy(error)}", file=sys.stderr)
     except OSError as error:
@@ -79,6 +82,9 @@ def _remedy(error: Exception) -> str:
 
 def _run(options: argparse.Namespace) -> int:
     recording = read_recording(options.file, partial=options.partial)
+    for path in (options.timeline, options.shrink):
+        if path is not None:
+            writable(path)  # better known before the work than after
     world = world_of(recording.header)
     say = (lambda *words: None) if options.json else print
     for fact in _facts(recording, world):

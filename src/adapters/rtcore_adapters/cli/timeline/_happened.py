@@ -215,7 +215,7 @@ def _event(given: dict[str, Any]) -> dict[str, Any]:
     try:
         text = unpacked(given["payload"]).encode() if "payload" in given else b64decode(given["base64"])
         event = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, ValueError, TypeError, KeyError):
+    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
 
