@@ -169,6 +169,25 @@ def test_an_end_without_a_beginning_ends_the_request_that_it_names() -> None:  #
     assert [outcome for _, outcome in outcomes(effects + later)] == ["cancelled"]
 
 
+@pytest.mark.parametrize("options", [{}, OOB])
+def test_one_that_fails_unseen_says_so_to_its_request(options: dict[str, object]) -> None:  # C17, C18, F145; facts 4.10
+    scene = ready()
+    scene.respond(options)
+    failure = {"type": "server_error", "code": "inference_rate_limit_exceeded", "message": "Slow down."}
+    effects = scene.server(done("r1", "failed", failure=failure, request=scene.request, in_band=not options))
+    [end] = told(effects + scene.at(11.0).tick(), RequestEnded)
+    assert (end.outcome, end.problem and end.problem.code) == ("failed", "inference_rate_limit_exceeded")
+
+
+def test_one_beside_the_conversation_tells_nothing_of_the_slot() -> None:  # C17, B12; facts 4.10
+    scene = ready()
+    scene.server(active_response())  # something has the slot that has not shown itself
+    scene.respond(OOB)
+    beside = scene.request
+    held = scene.respond() + scene.server(done("r1", request=beside, in_band=False))
+    assert (kinds(held), outcomes(held)) == ([], [(beside, "done")])
+
+
 def test_an_automatic_answer_replaces_the_automatic_answer_that_waits() -> None:  # F060, C15
     scene = talking(turn_detection=CLIENT_VAD, config=configured(interruption="ignore"))
     scene.server(speech_started("u1"), turn("u1"), speech_started("u2"), turn("u2", previous="u1"))
@@ -668,6 +687,26 @@ def test_the_turn_that_it_seemed_to_answer_is_answered_then() -> None:  # F061, 
     effects = scene.server(done("r1", request=scene.request))
     effects += scene.flushed(1, 0) + scene.server(deleted("m1"))
     assert kinds(effects)[-1] == "response.create"
+
+
+def test_an_end_beside_the_conversation_is_none_of_the_answers_that_the_server_owes() -> None:  # C17, F044, F046; facts 4.10
+    scene = ready()
+    scene.server(speech_started("u1"), turn("u1"))
+    scene.respond(OOB)
+    beside = scene.request
+    scene.respond()
+    scene.server(created("r_auto"), speech_started("u2"), turn("u2", previous="u1"))  # another is owed
+    scene.server(done("r1", request=beside, in_band=False))
+    refused = scene.server(active_response(), cancelled("r_auto"))
+    assert (kinds(refused), outcomes(refused)) == ([], [])
+
+
+def test_one_that_was_accepted_though_it_seemed_refused_is_not_asked_for_again() -> None:  # B13, F046, C15; facts 4.10
+    scene = ready()
+    scene.respond()
+    scene.server(created("r_auto"), active_response())  # without our event_id: it may have been the server's own
+    effects = scene.server(done("r2", request=scene.request), done("r_auto"))
+    assert (kinds(effects), outcomes(effects)) == ([], [(1, "done")])
 
 
 def test_beside_a_running_response_the_server_s_own_answer_was_the_one_refused() -> None:  # F044, F046, invariant 1

@@ -25,7 +25,7 @@ from rtcore._items import Response
 from rtcore._notices import ContextStale, Outcome, Problem
 from rtcore._recent import keep_latest
 from rtcore._requests import Pending
-from rtcore._wire import CreateItem, CreateResponse, ResponseBody, plain
+from rtcore._wire import CreateItem, CreateResponse, plain
 from rtcore.dialects import Dialect, audio_format
 
 _METADATA = "rtcore_request"
@@ -257,7 +257,7 @@ class Creation:
         order: Order | None = None
         if number is not None:
             self._echoes = True
-            order = self._take_sent(number) or self._expired.pop(number, None) or self._unqueue(number)
+            order = self._take(number)
         elif metadata is None and not (announced and self._echoes):
             # Where the server creates too, a response without the mark is its own; else the order tells.
             if self._reserved is not None and not core.acknowledged.server_creates:
@@ -280,17 +280,17 @@ class Creation:
             format=_format(order.body),
         )
 
-    def _take_reserved(self, number: int | None) -> Order | None:
-        """The order that has the slot reserved, if this is its number; it has it no more."""
+    def _take_sent(self, number: int) -> Order | None:
+        """The order of this number that was sent and has no answer yet; now it has one."""
         order = self._reserved
         if order is None or order.number != number:
-            return None
+            return self._side.pop(number, None)
         self._reserved = None
         return order
 
-    def _take_sent(self, number: int) -> Order | None:
-        """The order of this number that was sent and has no answer yet; now it has one."""
-        return self._take_reserved(number) or self._side.pop(number, None)
+    def _take(self, number: int) -> Order | None:
+        """The order whose response shows itself: without an answer until now, given up, or waiting to be tried again."""
+        return self._take_sent(number) or self._expired.pop(number, None) or self._unqueue(number)
 
     def _unqueue(self, number: int) -> Order | None:
         """A request that was to be tried again after a refusal that was not its own."""
@@ -325,7 +325,7 @@ class Creation:
     def named_at_last(self, response: Response, metadata: dict[str, Any] | None) -> None:
         """A response that was never announced says at its end whose it is (facts 4.10): our request settles with it."""
         number = _number(metadata)
-        order = (self._take_sent(number) or self._expired.pop(number, None)) if number is not None else None
+        order = self._take(number) if number is not None else None
         if order is None:
             return
         self._core.requests.take_first("response", str(order.number))
@@ -345,25 +345,24 @@ class Creation:
 
     def response_done(self, response: Response, status: str, problem: Problem | None) -> None:
         """The slot may be free; the request that led to it settles."""
-        outcome: Outcome = "done"
-        if response.dead or status == "cancelled":
-            outcome = "cancelled"
-        elif status == "failed":
-            outcome = "failed"
+        outcome = "cancelled" if response.dead else _outcome(status)
         self._core.requests.end(response.request, outcome, problem=problem, response_id=response.id)
         if not response.out_of_band:
             self._refused_after_all()
         self.pump()
 
-    def unknown_done(self, body: ResponseBody) -> None:
-        """A response ended that was never announced (facts 4.10): if it was ours, its request settles."""
-        order = self._take_reserved(_number(body.metadata))
+    def unknown_done(self, response_id: str, metadata: dict[str, Any] | None, status: str, problem: Problem | None) -> None:
+        """A response ended of which nothing else was seen (facts 4.10): if it was ours, its request settles."""
+        core = self._core
+        number = _number(metadata)
+        order = self._take(number) if number is not None else None
         if order is not None:
-            self._core.requests.take_first("response", str(order.number))
-            self._core.requests.end(order.request, "cancelled" if body.status == "cancelled" else "done", response_id=body.id)
+            core.requests.take_first("response", str(order.number))
+            core.requests.end(order.request, _outcome(status), problem=problem, response_id=response_id)
         else:
-            self._core.turns.automatic_seen()
-        self._slot_shown()
+            core.turns.automatic_seen()
+        if order is None or not order.out_of_band:
+            self._slot_shown()
         self.pump()
 
     def item_announced(self, item_id: str) -> None:
@@ -546,6 +545,11 @@ class Creation:
             for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:
                 self._queue.remove(order)
                 core.requests.end(order.request, "cancelled")
+
+
+def _outcome(status: str) -> Outcome:
+    """What the end of a response means for the request that led to it."""
+    return "cancelled" if status == "cancelled" else "failed" if status == "failed" else "done"
 
 
 def _format(body: dict[str, Any]) -> AudioFormat | None:

@@ -4,6 +4,8 @@ The routing key of every event is (response, item, content index). A response th
 ended is remembered for a while, so that its late events are known as late. Nothing that arrives here raises.
 """
 
+from typing import Any
+
 from msgspec import UNSET
 
 from rtcore._core import Core
@@ -221,7 +223,7 @@ class Responses:
 
     def _adopt(self, response_id: str, body: ResponseBody | None) -> Response:
         core = self._core
-        metadata = body.metadata if body is not None and isinstance(body.metadata, dict) else None
+        metadata = _metadata(body) if body is not None else None
         claim = core.creation.claim(
             metadata, announced=body is not None, conversation_known=body is not None and body.conversation_id is not None
         )
@@ -253,7 +255,7 @@ class Responses:
                     # Cut before its response.created was sent (facts 4.10); what it says of the user holds all the same. Beside
                     # a response that runs it cannot have had the slot, and changes nothing (C18).
                     core.interruption.barge_in("server")
-                core.creation.unknown_done(body)
+                core.creation.unknown_done(body.id, _metadata(body), status, error)
             return
         if status == "cancelled" and reason == "turn_detected" and not response.dead:
             core.interruption.server_cancelled(response)
@@ -261,7 +263,7 @@ class Responses:
         response.completed = status == "completed"
         response.outran_cancel = status != "cancelled" or reason == "turn_detected"
         if response.request is None:
-            core.creation.named_at_last(response, body.metadata if isinstance(body.metadata, dict) else None)
+            core.creation.named_at_last(response, _metadata(body))
         for shown in output_items(body):
             item = response.items.get(shown.id)
             if item is not None:
@@ -524,6 +526,10 @@ def _status(core: Core, body: ResponseBody) -> tuple[str, str | None, Problem | 
         message = core.scrub(_text(error.get("message")) or "")
         found = problem(_text(error.get("code")), message, None, _text(error.get("type")) or "")
     return status, reason if isinstance(reason, str) else None, found
+
+
+def _metadata(body: ResponseBody) -> dict[str, Any] | None:
+    return body.metadata if isinstance(body.metadata, dict) else None
 
 
 def _text(value: object) -> str | None:
