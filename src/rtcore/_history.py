@@ -80,9 +80,7 @@ class History:
         if item is None or item.announced:
             return
         self._shelved[item_id] = None
-        while len(self._shelved) > _SHELVED:
-            oldest = next(iter(self._shelved))
-            del self._shelved[oldest]
+        for oldest in keep_latest(self._shelved, _SHELVED):
             self._items.pop(oldest, None)
 
     def delete(self, item_id: str) -> bool:

@@ -20,6 +20,7 @@ from rtcore._items import HistoryItem, SegmentView
 from rtcore._lifecycle import Disconnection, Lifecycle
 from rtcore._microphone import COMMIT_MIN_MS
 from rtcore._notices import Problem, Underrun, UnknownEvent
+from rtcore._playout import Generation
 from rtcore._requests import Pending
 from rtcore._responses import Responses
 from rtcore._speech import Speech
@@ -209,9 +210,7 @@ class Session:
             core.counters.stale_reports += 1
             return self._leave(out)
         playout = core.playout
-        if samples > found.handed:
-            samples = self._clamped(found.handed, samples, generation)
-        moved = playout.report(found, samples, core.now)
+        moved = playout.report(found, self._clamped(found, samples), core.now)
         if moved:
             core.speech.moved(moved)
         if playout.paced or not playout.unconfirmed:
@@ -230,7 +229,7 @@ class Session:
         if found is None or found.flush_due is None or core.state == "closed":
             core.counters.stale_reports += 1
             return self._leave(out)
-        core.interruption.flushed(generation, self._clamped(found.handed, samples, generation))
+        core.interruption.flushed(generation, self._clamped(found, samples))
         return self._leave(out)
 
     def _check_counts(self, generation: object, samples: object) -> None:
@@ -239,16 +238,16 @@ class Session:
                 f"generation, samples: {generation!r}, {samples!r} are no ints; a clock counts whole samples"
             )
 
-    def _clamped(self, handed: int, samples: int, generation: int) -> int:
-        if samples <= handed:
+    def _clamped(self, generation: Generation, samples: int) -> int:
+        if samples <= generation.handed:
             return samples
         core = self._core
         core.counters.excess_reports += 1
-        found = core.playout.find(generation)
-        if found is not None and not found.excess_told:
-            found.excess_told = True
-            core.lifecycle.clock_fault(generation, f"reported {samples} samples of {handed} handed over; clamped")
-        return handed
+        if not generation.excess_told:
+            generation.excess_told = True
+            reason = f"reported {samples} samples of {generation.handed} handed over; clamped"
+            core.lifecycle.clock_fault(generation.number, reason)
+        return generation.handed
 
     def underrun(self, generation: int, *, now: float) -> list[Effect]:
         """The clock ran dry. Told while a response is still generating; it is not the end of anything (F147)."""

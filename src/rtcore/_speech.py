@@ -70,10 +70,8 @@ class Speech:
         core = self._core
         if core.playout.unconfirmed and not core.playout.held:
             self.watching = True
-            if core.clock.reports:
-                core.timers.set("position report of the clock", core.playout.overdue_at(self._slack()))
-            else:
-                core.timers.set("position report of the clock", core.playout.reckon_at(core.now))
+            at = core.playout.overdue_at(self._slack()) if core.clock.reports else core.playout.reckon_at(core.now)
+            core.timers.set("position report of the clock", at)
 
     def clock_overdue(self) -> None:
         """The clock said nothing although everything must have sounded: go on with an estimate."""
@@ -82,23 +80,22 @@ class Speech:
         playout = core.playout
         if not playout.unconfirmed or playout.held:
             return
-        if not core.clock.reports:
-            self.moved(playout.reckon(core.now))
-            playout.release(core.now, core.sound)
-            self.after_playout()
-            return
-        if core.now < playout.overdue_at(self._slack()):
-            self.watch_clock()
-            return
-        if playout.drain(core.sound):
-            # Perhaps it only holds a tail until more comes; told that nothing does, it gets the same time again.
-            self.watching = True
-            core.timers.set("position report of the clock", core.now + self._slack())
-            return
-        core.lifecycle.clock_fault(
-            playout.generation.number, "no position report in time; what was handed over is taken as heard"
-        )
-        self.moved(playout.assume_heard(core.now))
+        if core.clock.reports:
+            if core.now < playout.overdue_at(self._slack()):
+                self.watch_clock()
+                return
+            if playout.drain(core.sound):
+                # Perhaps it only holds a tail until more comes; told that nothing does, it gets the same time again.
+                self.watching = True
+                core.timers.set("position report of the clock", core.now + self._slack())
+                return
+            core.lifecycle.clock_fault(
+                playout.generation.number, "no position report in time; what was handed over is taken as heard"
+            )
+            moved = playout.assume_heard(core.now)
+        else:
+            moved = playout.reckon(core.now)
+        self.moved(moved)
         playout.release(core.now, core.sound)
         self.after_playout()
 
