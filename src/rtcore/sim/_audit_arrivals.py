@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_reference import ReferenceAudit
-from rtcore.sim._ledger import ItemRecord, Ledger, ResponseRecord
+from rtcore.sim._ledger import Creation, ItemRecord, Ledger, ResponseRecord
 from rtcore.sim._seen import ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 from rtcore.sim.matching import Place, Segment
@@ -68,6 +68,8 @@ class Arrivals:
         """A response whose very end said that it had been interrupted before it began: it may be cut now, or go on."""
         self.stale: list[ResponseRecord] = []
         """Responses that the server has just created by itself although an edit of ours is not acknowledged."""
+        self.refused: Callable[[Refusal, Creation | None], None] = lambda refusal, creation: None
+        """Is told of each refusal that reaches the client, with the creation that it ended."""
         self._deleted: set[str] = set()
         self.conversation: dict[str, None] = {}
         """Items that the client has been told of and that are not deleted."""
@@ -358,9 +360,11 @@ class Arrivals:
             self._errors += 1
             if refusal.message == told:
                 event_id = refusal.event.get("event_id") if isinstance(refusal.event, dict) else None
+                ended: Creation | None = None
                 if isinstance(event_id, str):
                     ledger.edits = [edit for edit in ledger.edits if edit.event_id != event_id]
-                    self._line.creation_answered(event_id=event_id)
+                    ended = self._line.creation_answered(event_id=event_id)
+                self.refused(refusal, ended)
                 if refusal.injected and refusal.event.get("type") == "conversation.item.create":
                     self._line.take_back()
                 return

@@ -123,6 +123,10 @@ class LineAudit:
         if ledger.talking:
             ledger.saw("C16: a tool's result while the user speaks")
 
+    def was_issued(self, request: str) -> bool:
+        """Whether the program was given this number."""
+        return request.isdigit() and (int(request) in self._open or int(request) in self._settled)
+
     def text_typed(self) -> None:
         """The program sent text: its item may wait for edits, but not for ever."""
         self._texts.append(self._ledger.now)

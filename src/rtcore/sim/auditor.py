@@ -27,7 +27,9 @@ from rtcore._notices import (
     MessageStarted,
     Notice,
     RequestEnded,
+    ServerError,
     SessionClosed,
+    SessionReady,
     SpeakingStarted,
     SpeakingStopped,
     ToolCalled,
@@ -35,6 +37,7 @@ from rtcore._notices import (
 from rtcore.sim._audit_arrivals import Arrivals, Truth
 from rtcore.sim._audit_clock import ClockAudit
 from rtcore.sim._audit_counts import CountAudit
+from rtcore.sim._audit_asking import ASKING, AskingAudit
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_digest import Digest
 from rtcore.sim._audit_edits import EditAudit
@@ -94,11 +97,14 @@ class Auditor:
         server_interrupts: bool,
         own_index: bool = True,
         ignores: bool = False,
+        creates: bool = False,
+        answers: bool = True,
         stall_ms: int = 2_000,
         clock: Clock,
     ) -> None:
         """``ignores``: the session's policy is that speech interrupts nothing (``config.interruption == "ignore"``).
-        ``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
+        ``creates``: the server answers turns by itself; ``answers``: the core answers what the server does not
+        (``config.answer_turns``). ``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
         """
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
@@ -132,7 +138,11 @@ class Auditor:
             ignores=ignores,
             bound=0 if clock.reports else audio.samples(bound),
         )
+        self.asking = AskingAudit(
+            ledger, truth, named=self.line.was_issued, owed_delete=self.edits.owed_delete, creates=creates, answers=answers
+        )
         self.arrivals = Arrivals(ledger, truth, self.line, self.reference, cut=self.cuts.begin, kill=self.cuts.kill)
+        self.arrivals.refused = self.asking.refused
         self.interruptions: list[Interruption] = []
         self.checked = 0
         self._truth = truth
@@ -184,6 +194,8 @@ class Auditor:
         ledger.order += 1
         message.got_order = ledger.order
         self.arrivals.arrived(message)
+        if message.type in ASKING:
+            self.asking.arrived(message)
         return message
 
     def server_receives(self, now: int) -> ClientSeen:
@@ -204,6 +216,8 @@ class Auditor:
     def interrupts(self, cause: str, now: int, response_id: str | None = None) -> None:
         """The program, or a local detector, is about to interrupt."""
         self.ledger.now = now
+        if cause == "program" and response_id is None:
+            self.asking.dropped()
         self.cuts.begin(cause, response_id)
 
     def pauses(self) -> None:
@@ -238,6 +252,7 @@ class Auditor:
         self.ledger.now = now
         if issued is not None:
             self.line.issued(*issued)
+            self.asking.issued(*issued)
         if len(effects) == 1 and type(effects[0]) is Play and self._nothing_awaited:
             # Most calls that give anything: one more delta is handed over.
             self.cuts.settles = False
@@ -305,6 +320,9 @@ class Auditor:
         """After each step: what is due to be checked?"""
         self.ledger.now = now
         self._steps += 1
+        if self.asking.waits:
+            self.line.give_up()
+            self.asking.look()
         if not self._steps % _SAMPLED:
             self._look_inside(session)
         unchecked = self.cuts.unchecked
@@ -505,8 +523,10 @@ class Auditor:
                     self.cuts.kill(taken_back, self.ledger.stream.end)
             case "response.create":
                 self.line.create_response(message)
+                self.asking.create_response(message, self.ledger.creations[-1])
             case "conversation.item.create":
                 self.line.create_item(message)
+                self.asking.create_item(message)
             case _:
                 pass
 
@@ -525,8 +545,14 @@ class Auditor:
                 self.edits.message_ended(notice, self.clock.owes(notice.item_id))
             case RequestEnded():
                 self.line.request_ended(notice)
+                self.asking.request_ended(notice)
             case ToolCalled():
                 self.line.tool_called(notice)
+                self.asking.tool_called(notice.call_id, notice.response_id)
+            case ServerError():
+                self.asking.server_error(notice)
+            case SessionReady():
+                self.asking.ready = True
             case ClockFault():
                 self.clock.fault(notice.generation)
             case ContextStale():

@@ -69,6 +69,8 @@ class Commands:
         world = self._world
         issued = world.session.tool_result(call_id, output, respond=respond, now=world.seconds)
         world.program.answered(call_id)
+        if not respond:
+            world.auditor.asking.wants_no_answer(call_id)
         return world.issued(issued, "tool_result")
 
     def update(self, changes: Mapping[str, object]) -> int:

@@ -302,6 +302,8 @@ class User:
 
     def _give_up(self) -> None:
         """No answer, or nothing left to interrupt: the turn counts as unanswered, and another is tried."""
+        if self._open:
+            self._world.auditor.ledger.fail(15, f"a turn of the user got no answer in {_PATIENCE // MILLISECOND} ms")
         for interruption in self._open:
             interruption.answered = False
         self._open.clear()

@@ -105,6 +105,8 @@ class World:
             audio=scenario.audio,
             server_interrupts=scenario.detects and scenario.server_interrupts,
             ignores=config.interruption == "ignore",
+            creates=scenario.detects and scenario.server_creates and scenario.context == "auto",
+            answers=config.answer_turns,
             stall_ms=config.playout.stall_ms,
             own_index=self.session.capabilities.truncate_content_index == "own",
             clock=scenario.speaker.clock,
@@ -519,8 +521,9 @@ class World:
         if interrupt:
             self.auditor.interrupts("text", self.now)
         self.auditor.line.text_typed()
+        self.auditor.asking.typed(text)
         issued = self.session.send_text(text, interrupt=interrupt, respond=respond, now=self.seconds)
-        return self.issued(issued, "send_text")
+        return self.issued(issued, "send_text" if respond else "send_text without an answer")
 
     def talk(self, *, silence: bool = False) -> None:
         """A frame of microphone audio."""

@@ -1,0 +1,385 @@
+"""Who asks for an answer, when, and how often: one answer to each turn and to each batch of function results, never none, never
+two (B13, B28, C15, C16, C26, F044, F046, F060 to F062, F064, F071).
+
+What is owed is worked out from the messages that reached the client. ``may`` is what an answer that nobody asked for by name
+could be for, ``must`` is what it has to be asked for: between the two lies what a client cannot know. Asked for are also the
+requests of the program. Where one of these is due and nothing stands in its way, it has to leave at once, not with whatever
+event happens to come by next.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from rtcore._notices import RequestEnded, ServerError
+from rtcore.sim._ledger import ROUNDING, Creation, Ledger
+from rtcore.sim._seen import ClientSeen, ServerSeen
+from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
+from rtcore.sim.speaker import MILLISECOND
+
+_SLOW = 500 * MILLISECOND
+"""So long something may wait for which nothing in the ledger is a reason: what the core knows it knows at once."""
+_ANSWER_WAIT = 2_000 * MILLISECOND
+"""How long a server that answers turns by itself is given for it (the core's own patience)."""
+_SLOT_WAIT = 10_000 * MILLISECOND
+"""How long a response may hold the slot that the server spoke of and that does not show itself (``timeouts.create_ms``)."""
+_ACTIVE = "already has an active response"
+_HARMLESS = ("Cancellation failed", "Error deleting item", "Audio content of")
+"""Refusals that say only that what was wanted is so already (C09, C14)."""
+_ANSWERED_CAUSES = ("server", "local")
+"""A person's interruption leaves the answer to function results owed; whoever interrupts otherwise decides what comes next."""
+
+
+ASKING = frozenset(
+    {
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.cleared",
+        "response.created",
+        "response.output_item.added",
+        "response.done",
+        "conversation.item.deleted",
+    }
+)
+"""The messages of which ``arrived`` has to be told."""
+
+
+class Truth(Protocol):
+    """What it needs of a server."""
+
+    @property
+    def items(self) -> Mapping[str, ServerItem]:
+        """Every item ever, by id."""
+
+    @property
+    def responses(self) -> Mapping[str, ServerResponse]:
+        """Every response ever, by id."""
+
+
+class AskingAudit:
+    """Owner of: is each turn answered once? Breaks of it are invariants 1 (too much is asked) and 15 (too little)."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        truth: Truth,
+        *,
+        named: Callable[[str], bool],
+        owed_delete: Callable[[], str | None],
+        creates: bool,
+        answers: bool,
+    ) -> None:
+        """``named``: whether the program was given this request's number. ``creates``: the server answers turns by itself.
+        ``answers``: the core answers those that nobody else does (``config.answer_turns``).
+        """
+        self.waits = False
+        """Something is due: ``look`` has to be called after each step."""
+        self.ready = False
+        """The session is up."""
+        self._ledger = ledger
+        self._truth = truth
+        self._named = named
+        self._owed_delete = owed_delete
+        self._creates = creates
+        self._answers = answers
+        self._may_turn = self._may_tools = False
+        self._must_turn = self._must_tools = False
+        self._committed_at = 0
+        self._silent: set[str] = set()
+        """Calls about whose result nothing is to be said."""
+        self._calls: dict[str, dict[str, str | None]] = {}
+        """By response: its calls that the program was given, with the item of the output that was sent."""
+        self._finished: list[str] = []
+        """Responses that have just ended: their batches are looked at when the session has heard of it."""
+        self._begun_ids: set[str] = set()
+        """Responses of the conversation that have shown themselves."""
+        self._outputs: set[str] = set()
+        """Items of outputs that no response is known to have seen."""
+        self._queued: dict[str, str] = {}
+        """Requests of the program for a response that were not sent yet: what asked for them."""
+        self._tries: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
+        self._text = ""
+        self._typed: list[tuple[str, str]] = []
+        """Texts whose item was not sent yet, with their requests."""
+        self._questions: dict[str, str] = {}
+        """By event: the request whose question it was."""
+        self._unasked: set[str] = set()
+        """Requests whose question was refused."""
+        self._taken_until = 0
+        """The server said that a response runs of which nothing was seen: so long the slot counts as taken."""
+        self._blind_until = 0
+        """A refusal that named nothing answered a creation: so long the core may take it for unanswered."""
+        self._awaited_until = 0
+        """The server is about to answer a turn by itself."""
+        self._since: int | None = None
+
+    # -- what reaches the client ---------------------------------------------------------------------------------------------
+
+    def arrived(self, message: ServerSeen) -> None:
+        """A message has reached the client, and the ledger says so."""
+        match message.type:
+            case "input_audio_buffer.speech_stopped":
+                self._await_server()
+            case "input_audio_buffer.committed":
+                self._committed(message)
+            case "input_audio_buffer.cleared":
+                self._awaited_until = 0
+            case "response.created" | "response.output_item.added":
+                self._begun(message)
+            case "response.done":
+                if message.response is not None:
+                    if message.response.id not in self._begun_ids:
+                        self._begun_ids.add(message.response.id)
+                        self._taken_until = 0
+                    self._batch(message.response.id)
+                    self._finished.append(message.response.id)
+            case "conversation.item.deleted":
+                self._call_deleted(message.item_id or "")
+            case _:
+                return
+        self._settle()
+
+    def _await_server(self) -> None:
+        if self._creates:
+            self._awaited_until = self._ledger.now + _ANSWER_WAIT
+
+    def _committed(self, message: ServerSeen) -> None:
+        if self._creates:
+            self._await_server()
+        elif self._answers and self._ledger.detects:
+            self._may_turn = self._must_turn = True
+        self._committed_at = message.sent_at
+
+    def _begun(self, message: ServerSeen) -> None:
+        """A response shows itself: it may be the answer to what is due."""
+        response_id = message.response.id if message.response is not None else message.response_id
+        record = self._ledger.responses.get(response_id or "")
+        served = self._truth.responses.get(response_id or "")
+        if record is None or served is None or record.out_of_band or record.id in self._begun_ids:
+            return
+        self._begun_ids.add(record.id)
+        self._taken_until = self._awaited_until = 0
+        if record.dead:
+            return
+        self._must_turn = self._must_tools = False
+        if record.created and not record.doubtful:
+            accepted = round(served.accepted_at * 1_000_000_000)
+            if accepted + ROUNDING >= self._committed_at:
+                self._may_turn = False
+            if all(self._held(item_id, served.accepted_at) for item_id in self._outputs):
+                self._may_tools = False
+                self._outputs.clear()
+
+    def _held(self, item_id: str, at: float) -> bool:
+        item = self._truth.items.get(item_id)
+        return item is not None and item.announced_at is not None and item.announced_at <= at
+
+    def refused(self, refusal: Refusal, creation: Creation | None) -> None:
+        """An error has reached the client that answers this refusal; ``creation`` is the one that it ended."""
+        told = refusal.message
+        event = refusal.event if isinstance(refusal.event, dict) else {}
+        unnamed = refusal.event_id is None
+        if _ACTIVE in told:
+            free = not self._running()
+            if free or (unnamed and self._creates):
+                # Where the error names nothing, it may have been the server's own attempt: only what comes next shows it.
+                self._taken_until = self._ledger.now + _SLOT_WAIT
+            if refusal.event is None or (unnamed and self._creates):
+                self._may_turn = self._may_turn or self._answers
+            if refusal.event is None:
+                self._awaited_until = 0
+                self._must_turn = self._answers and not self._ledger.creations
+        if creation is not None and unnamed:
+            self._blind_until = creation.sent.sent_at + _SLOT_WAIT
+        if creation is not None and not creation.out_of_band and creation.request is not None:
+            self._creation_refused(creation, creation.request, active=_ACTIVE in told)
+        kind = event.get("type")
+        if kind == "conversation.item.create" and not unnamed:
+            asked = self._questions.pop(str(event.get("event_id")), None)
+            if asked is not None:
+                self._unasked.add(asked)
+            if event.get("item", {}).get("type") == "function_call_output":
+                self._outputs.discard(str(event["item"].get("id")))
+                self._may_tools = self._must_tools = False
+        elif kind == "conversation.item.create":
+            self._must_tools = False
+        self._settle()
+
+    def _creation_refused(self, creation: Creation, request: str, *, active: bool) -> None:
+        if active:
+            self._refused[request] = self._refused.get(request, 0) + 1
+        if self._named(request):
+            if active and not creation.killed and self._tries.get(request, 0) < 2:
+                self._queued[request] = "a request that was refused because a response ran"
+        else:
+            self._may_turn = self._may_tools = True
+
+    # -- what the core sends -------------------------------------------------------------------------------------------------
+
+    def typed(self, text: str) -> None:
+        """The program sends text; the request that is issued next is that text's."""
+        self._text = text
+
+    def issued(self, request: int, what: str) -> None:
+        """The program was given a request's number."""
+        if what not in ("respond", "send_text"):
+            return
+        self._queued[str(request)] = what
+        if what == "send_text":
+            self._typed.append((self._text, str(request)))
+        self._settle()
+
+    def create_response(self, message: ClientSeen, creation: Creation) -> None:
+        """A ``response.create`` has left the core."""
+        ledger, request = self._ledger, creation.request
+        if request is None:
+            return
+        self._queued.pop(request, None)
+        self._tries[request] = tries = self._tries.get(request, 0) + 1
+        if request in self._unasked:
+            ledger.fail(1, f"an answer was asked for (request {request}) although the server had refused the question")
+        if creation.out_of_band:
+            return
+        if ledger.now + ROUNDING < self._taken_until:
+            ledger.fail(1, "response.create although the server had said that a response runs, and none was seen to end")
+        if tries > 2:
+            ledger.fail(1, f"request {request} was sent {tries} times")
+        if not self._named(request):
+            self._asked_by_itself()
+        self._settle()
+
+    def _asked_by_itself(self) -> None:
+        ledger = self._ledger
+        if not (self._may_turn or self._may_tools):
+            ledger.fail(1, "an answer was asked for that nobody is owed")
+        if ledger.talking:
+            ledger.fail(1, "an answer was asked for while the user speaks")
+        elif ledger.now + ROUNDING < self._awaited_until:
+            ledger.fail(1, "an answer was asked for while the server was about to give its own")
+        self._look_at_batches()
+        self._may_turn = self._may_tools = False
+        self._must_turn = self._must_tools = False
+        self._outputs.clear()
+
+    def create_item(self, message: ClientSeen) -> None:
+        """A ``conversation.item.create`` has left the core."""
+        body = message.item or {}
+        if body.get("type") == "function_call_output":
+            self._output_sent(str(body.get("call_id")), str(body.get("id")))
+        elif body.get("role") == "user" and message.event_id is not None:
+            said = "".join(str(part.get("text", "")) for part in body.get("content", ()))
+            typed = next((typed for typed in self._typed if typed[0] == said), None)
+            if typed is not None:
+                self._typed.remove(typed)
+                self._questions[message.event_id] = typed[1]
+
+    # -- function calls ------------------------------------------------------------------------------------------------------
+
+    def tool_called(self, call_id: str, response_id: str) -> None:
+        """The program was given a function call."""
+        self._calls.setdefault(response_id, {})[call_id] = None
+
+    def wants_no_answer(self, call_id: str) -> None:
+        """The program answers this call and wants nothing said about it."""
+        self._silent.add(call_id)
+
+    def _call_deleted(self, item_id: str) -> None:
+        """A call's item left the conversation: it cannot be answered any more."""
+        item = self._ledger.items.get(item_id)
+        calls = self._calls.get(item.response.id) if item is not None else None
+        if item is not None and calls and calls.get(item.call_id or "", "") is None:
+            del calls[item.call_id or ""]
+            self._batch(item.response.id)
+
+    def _output_sent(self, call_id: str, item_id: str) -> None:
+        for response_id, calls in self._calls.items():
+            if call_id in calls:
+                calls[call_id] = item_id
+                self._outputs.add(item_id)
+                self._batch(response_id)
+                self._finished.append(response_id)
+                self._settle()
+                return
+
+    def _batch(self, response_id: str, *, owed: bool = False) -> None:
+        """Every call of a response that is done has its output: one answer may be asked for, or is owed (F062)."""
+        record = self._ledger.responses.get(response_id)
+        calls = self._calls.get(response_id)
+        if record is None or not record.done or not calls or any(item is None for item in calls.values()):
+            return
+        if owed:
+            del self._calls[response_id]
+        if record.out_of_band or all(call_id in self._silent for call_id in calls):
+            return
+        if record.dead and (record.cut is None or record.cut.cause not in _ANSWERED_CAUSES):
+            return
+        self._may_tools = True
+        self._must_tools = self._must_tools or owed
+
+    def _look_at_batches(self) -> None:
+        for response_id in self._finished:
+            self._batch(response_id, owed=True)
+        self._finished.clear()
+
+    # -- the program, the notices --------------------------------------------------------------------------------------------
+
+    def dropped(self) -> None:
+        """The program interrupted everything: it decides itself what comes next."""
+        self._may_turn = self._may_tools = self._must_turn = self._must_tools = False
+        self._settle()
+
+    def request_ended(self, notice: RequestEnded) -> None:
+        """A request of the program's settled."""
+        request = str(notice.request)
+        self._queued.pop(request, None)
+        problem = notice.problem
+        active = notice.outcome == "failed" and problem is not None and _ACTIVE in problem.message
+        if active and self._refused.get(request) and self._tries.get(request, 0) < 2:
+            self._ledger.fail(1, f"request {request} failed because a response ran, and was not tried again")
+        self._settle()
+
+    def server_error(self, notice: ServerError) -> None:
+        """The program is told of an error of the server's."""
+        if notice.problem.message.startswith(_HARMLESS):
+            self._ledger.fail(9, f"the program was told of an error that says nothing: {notice.problem.message}")
+
+    # -- is anything late? ---------------------------------------------------------------------------------------------------
+
+    def _running(self) -> bool:
+        ledger = self._ledger
+        in_flight = any(not (creation.out_of_band or creation.expired) for creation in ledger.creations)
+        return in_flight or any(not response.out_of_band for response in ledger.running.values())
+
+    def _settle(self) -> None:
+        self.waits = bool(self._queued or self._must_turn or self._must_tools or self._finished)
+        if not self.waits:
+            self._since = None
+
+    def look(self) -> None:
+        """Something is due: does anything stand in its way?"""
+        ledger = self._ledger
+        now = ledger.now
+        if self._finished:
+            self._look_at_batches()
+            self._settle()
+            if not self.waits:
+                return
+        gated = (
+            not self.ready
+            or now <= max(self._taken_until, self._blind_until) + ROUNDING
+            or bool(ledger.edits)
+            or ledger.flush_waits
+            or self._running()
+            or self._owed_delete() is not None
+        )
+        if gated or not (self._queued or not (ledger.talking or now <= self._awaited_until + ROUNDING)):
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        elif now > self._since + _SLOW:
+            what = next(iter(self._queued.values()), None)
+            what = what or ("the answer to a turn" if self._must_turn else "the answer to function results")
+            ledger.fail(15, f"nothing stands in its way, and {what} was not asked for in {_SLOW // MILLISECOND} ms")
+            self._queued.clear()
+            self._must_turn = self._must_tools = False
+            self._settle()
