@@ -545,6 +545,13 @@ def test_speech_that_stops_the_wait_for_a_turn_leaves_the_slot_alone() -> None: 
     assert (kinds(early), kinds(scene.server(committed("u1"), user_item("u1")))) == ([], ["response.create"])
 
 
+def test_a_turn_that_is_told_twice_is_answered_once() -> None:  # C15, C18, F115
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    scene.server(speech_started("u1"), speech_stopped("u1"), committed("u1"), user_item("u1"))
+    scene.server(created("r1", request=1), done("r1"), speech_started("u2"))
+    assert scene.server(committed("u1")) == []
+
+
 def test_a_change_of_who_creates_counts_from_its_acknowledgement() -> None:  # C13, DESIGN 2: what counts is what was acknowledged
     scene = ready()
     scene.server(session_updated(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES))

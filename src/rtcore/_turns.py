@@ -33,6 +33,8 @@ _ANSWER_S = 2.0
 
 _EARLY_ITEMS = 64
 """Items not announced yet whose words are kept."""
+_REMEMBERED = 64
+"""Committed turns whose commit is recognised when it is told again."""
 
 
 class Turns:
@@ -46,6 +48,7 @@ class Turns:
         self.automatic = 0
         """Creations by the server itself, one per turn, of which nothing was seen yet."""
         self.early_words: dict[str, Item] = {}
+        self._committed: dict[str, None] = {}
 
     @property
     def user_has_the_floor(self) -> bool:
@@ -67,8 +70,15 @@ class Turns:
         core.news.append(UserSpeechStopped(event.item_id))
 
     def committed(self, event: BufferCommitted) -> None:
-        """The turn became an item. Where the server does not answer turns by itself, we do (DESIGN 4)."""
+        """The turn became an item. Where the server does not answer turns by itself, we do (DESIGN 4).
+
+        Told twice, it is still one turn: a second answer would be one too many (F115).
+        """
         core = self._core
+        if event.item_id in self._committed:
+            return
+        self._committed[event.item_id] = None
+        keep_latest(self._committed, _REMEMBERED)
         pending = core.requests.take_first("commit")
         if pending is not None:
             # Counted from when it was sent: what was appended since belongs to the next turn.

@@ -22,6 +22,7 @@ BOUNDED: dict[str, int] = {
     "creation._expired": 64,
     "creation._items": 8,
     "turns.early_words": 64,
+    "turns._committed": 64,
     "requests._pending": 8,
     "timers._armed": 16,
 }
