@@ -84,6 +84,8 @@ class AskingAudit:
         self._may_turn = self._may_tools = False
         self._must_turn = self._must_tools = False
         self._committed_at = 0
+        self._turns: set[str] = set()
+        """Items of the user's turns that were committed."""
         self._silent: set[str] = set()
         """Calls about whose result nothing is to be said."""
         self._calls: dict[str, dict[str, str | None]] = {}
@@ -144,6 +146,9 @@ class AskingAudit:
             self._awaited_until = self._ledger.now + _ANSWER_WAIT
 
     def _committed(self, message: ServerSeen) -> None:
+        if message.item_id in self._turns:
+            return  # told twice
+        self._turns.add(message.item_id or "")
         if self._creates:
             self._await_server()
         elif self._answers and self._ledger.detects:
@@ -162,7 +167,7 @@ class AskingAudit:
         if record.dead:
             return
         self._must_turn = self._must_tools = False
-        if record.created and not record.doubtful:
+        if record.created and not (record.doubtful or record.withdrawn):
             accepted = round(served.accepted_at * 1_000_000_000)
             if accepted + ROUNDING >= self._committed_at:
                 self._may_turn = False
@@ -180,9 +185,10 @@ class AskingAudit:
         event = refusal.event if isinstance(refusal.event, dict) else {}
         unnamed = refusal.event_id is None
         if _ACTIVE in told:
-            free = not self._running()
-            if free or (unnamed and self._creates):
-                # Where the error names nothing, it may have been the server's own attempt: only what comes next shows it.
+            if unnamed and self._creates and creation is not None:
+                # It may have been the server's own attempt that was refused: only what comes next shows it.
+                self._blind_until = self._ledger.now + _SLOT_WAIT
+            elif not self._running():
                 self._taken_until = self._ledger.now + _SLOT_WAIT
             if refusal.event is None or (unnamed and self._creates):
                 self._may_turn = self._may_turn or self._answers
@@ -190,7 +196,7 @@ class AskingAudit:
                 self._awaited_until = 0
                 self._must_turn = self._answers and not self._ledger.creations
         if creation is not None and unnamed:
-            self._blind_until = creation.sent.sent_at + _SLOT_WAIT
+            self._blind_until = max(self._blind_until, creation.sent.sent_at + _SLOT_WAIT)
         if creation is not None and not creation.out_of_band and creation.request is not None:
             self._creation_refused(creation, creation.request, active=_ACTIVE in told)
         kind = event.get("type")
@@ -238,6 +244,7 @@ class AskingAudit:
         self._tries[request] = tries = self._tries.get(request, 0) + 1
         if request in self._unasked:
             ledger.fail(1, f"an answer was asked for (request {request}) although the server had refused the question")
+        self._settle()
         if creation.out_of_band:
             return
         if ledger.now + ROUNDING < self._taken_until:

@@ -35,9 +35,9 @@ from rtcore._notices import (
     ToolCalled,
 )
 from rtcore.sim._audit_arrivals import Arrivals, Truth
+from rtcore.sim._audit_asking import ASKING, AskingAudit
 from rtcore.sim._audit_clock import ClockAudit
 from rtcore.sim._audit_counts import CountAudit
-from rtcore.sim._audit_asking import ASKING, AskingAudit
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_digest import Digest
 from rtcore.sim._audit_edits import EditAudit
