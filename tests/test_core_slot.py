@@ -552,6 +552,14 @@ def test_a_turn_that_is_told_twice_is_answered_once() -> None:  # C15, C18, F115
     assert scene.server(committed("u1")) == []
 
 
+def test_a_turn_that_the_server_could_not_answer_waits_for_the_person_who_speaks_again() -> None:  # C16
+    scene = ready()
+    scene.respond()
+    scene.server(speech_started("u1"), speech_stopped("u1"), committed("u1"), user_item("u1"), active_response())
+    ended = scene.server(speech_started("u2"), created("r1", request=scene.request), cancelled("r1"))
+    assert kinds(ended) == ["response.cancel"]
+
+
 def test_a_change_of_who_creates_counts_from_its_acknowledgement() -> None:  # C13, DESIGN 2: what counts is what was acknowledged
     scene = ready()
     scene.server(session_updated(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES))

@@ -124,7 +124,8 @@ class Turns:
         self.automatic_seen()
         if self._unanswered and core.config.answer_turns:
             self._unanswered = False
-            self._floor(speaking=False, awaiting=False)
+            if self._awaiting_server:  # a person who speaks again keeps the floor
+                self._floor(speaking=False, awaiting=False)
             core.creation.ask_answer(to="turn")
             core.creation.pump()
 
