@@ -64,6 +64,18 @@ class Segment:
         self.started_at: float | None = None
         self.stopped_at: float | None = None
 
+    def align(self, pcm: bytes) -> bytes:
+        """Whole samples only: a half sample is carried to the next delta (B27, C22). One copy, where it is joined or cut."""
+        carry = self.carry
+        rest = (len(carry) + len(pcm)) % self.width
+        if not (carry or rest):
+            return pcm
+        end = len(pcm) - rest
+        if end < 0:
+            return b""  # nothing came to join the half sample to
+        self.carry = pcm[end:]
+        return carry + memoryview(pcm)[:end]
+
     @property
     def queued(self) -> int:
         """Samples received that are neither heard nor discarded."""

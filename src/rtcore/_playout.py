@@ -190,12 +190,12 @@ class Playout:
             entry.segments.append(segment)
         self._direct = False
 
-    def append(self, segment: Segment, pcm: Pcm, now: float, sound: list[Effect]) -> None:
+    def append(self, segment: Segment, pcm: bytes, now: float, sound: list[Effect]) -> None:
         """One audio delta. Constant work; the PCM is kept by reference, never copied but to join half samples."""
         count = len(pcm)
         if segment.width == 2:
             if count & 1 or segment.carry:
-                pcm = _align(segment, pcm)
+                pcm = segment.align(pcm)
                 count = len(pcm)
             count >>= 1
         if not count:
@@ -213,11 +213,9 @@ class Playout:
         segment.waiting.append((pcm, count))
         self.release(now, sound)
 
-    def discard_late(self, segment: Segment, pcm: Pcm) -> int:
+    def discard_late(self, segment: Segment, pcm: bytes) -> int:
         """Audio of a segment that was cut: counted, never played (C10). Gives its samples."""
-        if segment.width == 2:
-            pcm = _align(segment, pcm)
-        count = len(pcm) // segment.width
+        count = len(segment.align(pcm)) // segment.width
         segment.received += count
         segment.discarded += count
         self.received += count
@@ -544,11 +542,3 @@ class Playout:
     def _discard(self, segment: Segment, count: int) -> None:
         segment.discarded += count
         self.discarded += count
-
-
-def _align(segment: Segment, pcm: Pcm) -> bytes:
-    """Whole samples only: a half sample is carried to the next delta (B27, C22)."""
-    joined = segment.carry + bytes(pcm)
-    whole = len(joined) & ~1
-    segment.carry = joined[whole:]
-    return joined[:whole]

@@ -145,13 +145,9 @@ class Responses:
         return self._core.acknowledged.output_format
 
     def _out_of_band_audio(self, segment: Segment, event: AudioDelta) -> None:
-        joined = segment.carry + event.delta
-        whole = len(joined) // segment.width * segment.width
-        segment.carry = joined[whole:]
-        if whole:
-            self._core.news.append(
-                OutOfBandAudio(event.response_id, event.item_id, event.content_index, joined[:whole], segment.format)
-            )
+        pcm = segment.align(event.delta)
+        if pcm:
+            self._core.news.append(OutOfBandAudio(event.response_id, event.item_id, event.content_index, pcm, segment.format))
 
     def _late_audio(self, segment: Segment, event: AudioDelta) -> None:
         core = self._core
