@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from loopback import VOICES, _Port
+from loopback import VOICES, Port
 
 from rtcore import Handshake
 from rtcore.sim.judge import AuditVerdict, JudgeOptions
@@ -338,7 +338,7 @@ async def audited(
         judge=judge or JudgeOptions(),
     )
     proxy = Proxy(options, VOICES)
-    port, hooked = _Port(), _Port()
+    port, hooked = Port(), Port()
     listening = asyncio.create_task(proxy.listen(task_status=port))
     hooking = asyncio.create_task(_hook.listen(proxy, task_status=hooked))
     try:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ def config(url: str, *, key: str = KEY, **options: Any) -> Config:
     return Config(connection=Connection(url=url, api_key=SecretStr(key)), **options)
 
 
-class _Port(anyio.abc.TaskStatus[int]):
+class Port(anyio.abc.TaskStatus[int]):
     """Where ``serve`` reports its port."""
 
     def __init__(self) -> None:
@@ -46,15 +46,23 @@ class _Port(anyio.abc.TaskStatus[int]):
 
 
 @asynccontextmanager
-async def served(options: ServerOptions | None = None, *, api_key: str | None = None) -> AsyncIterator[tuple[str, list[Server]]]:
+async def served(
+    options: ServerOptions | None = None,
+    *,
+    api_key: str | None = None,
+    seed: int = 7,
+    voices: Sequence[Voice] | None = VOICES,
+) -> AsyncIterator[tuple[str, list[Server]]]:
     """``rtcore serve`` in this loop: its URL, and the ground truth of each session in the order of their connection."""
     servers: list[Server] = []
 
     def opened(number: int, server: Server) -> None:
         servers.append(server)
 
-    port = _Port()
-    serving = asyncio.create_task(serve(seed=7, options=options, voices=VOICES, api_key=api_key, opened=opened, task_status=port))
+    port = Port()
+    serving = asyncio.create_task(
+        serve(seed=seed, options=options, voices=voices, api_key=api_key, opened=opened, task_status=port)
+    )
     try:
         yield f"ws://127.0.0.1:{await port.known}/v1/realtime", servers
     finally:

@@ -15,7 +15,7 @@ from shutil import which
 import msgspec
 import pytest
 from audit_clients import SERVER, Client, Silent, audited
-from loopback import KEY, VOICES, _Port, clean_run, config, served
+from loopback import KEY, VOICES, Port, clean_run, config, served
 from loopback import Line as ScriptedLine
 from msgspec.structs import replace
 from virtual_loop import run
@@ -148,7 +148,7 @@ def test_the_hook_takes_positions_and_says_what_is_wrong_with_a_report() -> None
 @asynccontextmanager
 async def proxied(upstream: str, trust: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, Proxy]]:
     proxy = Proxy(ProxyOptions(upstream=upstream), VOICES, ssl=trust)
-    port = _Port()
+    port = Port()
     listening = asyncio.create_task(proxy.listen(task_status=port))
     try:
         yield f"ws://127.0.0.1:{await port.known}", proxy

@@ -8,23 +8,21 @@ blocks are run by ``test_docs_traces``, tables compared by ``test_docs_tables``.
 import asyncio
 import doctest
 import re
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-import anyio.abc
 import pytest
+from loopback import served
 from virtual_loop import run
 
 from rtcore import Config, MessageEnded, MessageStarted, Verdict
 from rtcore.config import Connection
-from rtcore.sim.server import Server, ServerOptions, spoken
+from rtcore.sim.server import ServerOptions, spoken
 from rtcore_adapters.asyncio import connect
 from rtcore_adapters.audio import Speaker
-from rtcore_adapters.cli.serve import serve
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -109,37 +107,9 @@ async def _beside_a_server(main: Coroutine[Any, Any, None], options: list[str], 
     given = list(pairwise(options))
     script = tuple(spoken(*map(int, lengths.split(","))) for option, lengths in given if option == "--say")
     seed = next((int(word) for option, word in given if option == "--seed"), 0)
-    async with _served(seed, ServerOptions(script=script)) as (url, _):
+    async with served(ServerOptions(script=script), seed=seed, voices=None) as (url, _):
         monkeypatch.setenv("RTCORE_URL", url)
         await main
-
-
-class _Port(anyio.abc.TaskStatus[int]):
-    """Where ``serve`` reports its port."""
-
-    def __init__(self) -> None:
-        self.known: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def started(self, value: int | None = None) -> None:
-        assert value is not None
-        self.known.set_result(value)
-
-
-@asynccontextmanager
-async def _served(seed: int, options: ServerOptions) -> AsyncIterator[tuple[str, list[Server]]]:
-    """``rtcore serve`` in this loop, with the packaged speech: its URL, and the ground truth of its sessions."""
-    servers: list[Server] = []
-
-    def opened(number: int, server: Server) -> None:
-        servers.append(server)
-
-    port = _Port()
-    serving = asyncio.create_task(serve(seed=seed, options=options, opened=opened, task_status=port))
-    try:
-        yield f"ws://127.0.0.1:{await port.known}", servers
-    finally:
-        serving.cancel()
-        await asyncio.wait([serving])
 
 
 def _course(printed: str) -> list[str]:
@@ -156,7 +126,7 @@ def test_the_documented_speaker_counts_what_was_heard(tmp_path: Path, monkeypatc
 
 
 async def _interrupted(speaker: Speaker, written: list[bytes]) -> None:
-    async with _served(1, ServerOptions(script=(spoken(4000),))) as (url, servers):
+    async with served(ServerOptions(script=(spoken(4000),)), seed=1, voices=None) as (url, servers):
         config = Config(connection=Connection(url=url))
         async with connect(config, speaker=speaker) as conversation:
             conversation.send_text("Hello.")

@@ -4,13 +4,13 @@ from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from helpers.svg import SPACE, texts_apart
 
 from rtcore.sim.results import CampaignResult, FaultResult, KindResult, Violation
 from rtcore_adapters.cli._campaign import Campaign
 from rtcore_adapters.cli.report._plots import Amount, Range, Series, amounts, distribution, ranges
 from rtcore_adapters.cli.report.campaign import campaign_page
 
-SPACE = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('x')</script>&\"</svg>"
 RANGES = [
     Range("at the boundary", 100, 0, 40.5, 99),
@@ -23,21 +23,7 @@ AMOUNTS = [Amount("interrupted", 300_000, 3000), Amount("late audio", 5, 100), A
 def _checked(svg: str, width: int) -> ElementTree.Element:
     """The picture, with its texts inside the frame and apart from each other."""
     root = ElementTree.fromstring(svg)
-    height = float(root.attrib["viewBox"].split()[3])
-    boxes = []
-    for text in root.iter(f"{SPACE}text"):
-        long = len(text.text or "") * (6.1 if text.attrib["class"] == "pl-text" else 5.6)
-        left = float(text.attrib["x"]) - {"start": 0.0, "middle": long / 2, "end": long}[text.attrib.get("text-anchor", "start")]
-        base = float(text.attrib["y"])
-        assert left >= -1 and left + long <= width + 10 and 0 <= base <= height, text.text
-        boxes.append((left, left + long, base - 9, base + 1, text.text))
-    collisions = [
-        (one[4], two[4])
-        for index, one in enumerate(boxes)
-        for two in boxes[index + 1 :]
-        if one[0] < two[1] and two[0] < one[1] and one[2] < two[3] and two[2] < one[3]
-    ]
-    assert collisions == []
+    height = texts_apart(root, width, character_px=6.1, small_px=5.6)
     for rect in root.iter(f"{SPACE}rect"):
         assert float(rect.attrib["x"]) >= 0 and float(rect.attrib["x"]) + float(rect.attrib["width"]) <= width + 1
         assert float(rect.attrib["y"]) >= 0 and float(rect.attrib["y"]) + float(rect.attrib["height"]) <= height

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from helpers.svg import SPACE, texts_apart
 
 from rtcore.sim.results import CampaignResult, KindResult, Violation
 from rtcore_adapters.cli._heard import Hearing, Message, Sounded, Told
@@ -163,24 +164,8 @@ def test_the_table_ends_with_the_sum() -> None:
 @pytest.mark.parametrize("width", [960, 360])
 def test_the_picture_is_well_formed_inside_its_frame_and_no_label_covers_another(width: int) -> None:
     root = ElementTree.fromstring(picture(_talk(), width=width))
-    height = float(root.attrib["viewBox"].split()[3])
-    boxes = []
-    for text in root.iter("{http://www.w3.org/2000/svg}text"):
-        long = len(text.text or "") * 6.4
-        anchor = text.attrib.get("text-anchor", "start")
-        left = float(text.attrib["x"]) - {"start": 0.0, "middle": long / 2, "end": long}[anchor]
-        base = float(text.attrib["y"])
-        assert left >= 0 and left + long <= width + 8 and base <= height, text.text
-        boxes.append((left, left + long, base - 10, base + 2, text.text))
-
-    collisions = [
-        (one[4], two[4])
-        for index, one in enumerate(boxes)
-        for two in boxes[index + 1 :]
-        if one[0] < two[1] and two[0] < one[1] and one[2] < two[3] and two[2] < one[3]
-    ]
-    assert collisions == []
-    titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    texts_apart(root, width)
+    titles = [title.text for title in root.iter(f"{SPACE}title")]
     assert "message 2 (partial): 800 ms of 2,000 ms heard" in titles
     assert "truncate message 2 to 800 ms, at 4.010 s" in titles
 

@@ -190,6 +190,27 @@ def test_half_a_sample_is_refused() -> None:
         Speaker(EXACT, Rng(1), PCM16_24K).play(1, b"\x00", now=0)
 
 
+def do(device: Speaker, handed: dict[int, bytes], kind: str, amount: int, now: int) -> None:
+    """A step of a session: the newest generation plays more, or ends; ``handed`` keeps what each was given."""
+    generation = max(handed)
+    match kind:
+        case "play":
+            more = pcm(amount, first=len(handed[generation]) // 2 % 60_000)
+            handed[generation] += more
+            device.play(generation, more, now=now)
+        case "flush":
+            device.flush(generation, now=now)
+            handed[generation + 1] = b""
+        case "pause":
+            device.pause(now=now)
+        case "resume":
+            device.resume(now=now)
+        case "drain":
+            device.drain(generation, now=now)
+        case _:
+            raise ValueError(kind)
+
+
 STEP = st.tuples(st.sampled_from(("play", "flush", "pause", "resume", "drain", "wait")), st.integers(1, 3_000))
 
 
@@ -199,28 +220,17 @@ def test_every_generation_sounds_a_prefix_of_what_was_handed_over_and_stops_wher
     steps: list[tuple[str, int]], seed: int, hold_tail: bool
 ) -> None:
     device = Speaker(SpeakerOptions(stop_ms=(0, 90), answer_ms=(0, 60), hold_tail=hold_tail), Rng(seed))
-    now, generation = 0, 1
+    now = 0
     handed: dict[int, bytes] = {1: b""}
     answers: dict[int, int] = {}
     for kind, amount in steps:
         match kind:
-            case "play":
-                more = pcm(amount, first=len(handed[generation]) // 2 % 60_000)
-                handed[generation] += more
-                device.play(generation, more, now=now)
-            case "flush":
-                device.flush(generation, now=now)
-                generation += 1
-                handed[generation] = b""
-            case "pause":
-                device.pause(now=now)
-            case "resume":
-                device.resume(now=now)
-            case "drain":
-                device.drain(generation, now=now)
-            case _:
+            case "wait":
                 now += amount * 100_000
                 answers |= {r.generation: r.samples for _, r in run(device, now) if r.kind == "flushed"}
+            case _:
+                do(device, handed, kind, amount, now)
+    generation = max(handed)
     device.resume(now=now)
     device.drain(generation, now=now)
     answers |= {r.generation: r.samples for _, r in run(device, now + 60_000 * MILLISECOND) if r.kind == "flushed"}
@@ -595,28 +605,16 @@ def test_whatever_a_device_does_its_records_are_true(  # B29, C08, C21, F019, F0
     steps: list[tuple[str, int]], seed: int, options: dict[str, object]
 ) -> None:
     device = Speaker(structs.replace(SpeakerOptions(stop_ms=(0, 90), answer_ms=(0, 60)), **options), Rng(seed))
-    now, generation, woken, lost_at = 0, 1, 0, None
+    now, woken, lost_at = 0, 0, None
     told: list[tuple[int, Report]] = []
     silent: list[tuple[int, int]] = []  # from when to when the device was lost
     handed: dict[int, bytes] = {1: b""}
     torn: set[int] = set()  # generations of which a loss took a part
     for kind, amount in steps:
         match kind:
-            case "play":
-                more = pcm(amount, first=len(handed[generation]) // 2 % 60_000)
-                handed[generation] += more
-                device.play(generation, more, now=now)
-                torn |= {generation} if lost_at is not None else set()
-            case "flush":
-                device.flush(generation, now=now)
-                generation += 1
-                handed[generation] = b""
-            case "pause":
-                device.pause(now=now)
-            case "resume":
-                device.resume(now=now)
-            case "drain":
-                device.drain(generation, now=now)
+            case "play" if lost_at is not None:
+                do(device, handed, kind, amount, now)
+                torn.add(max(handed))
             case "lose":
                 device.lose(now=now)
                 lost_at = now if lost_at is None else lost_at
@@ -627,14 +625,18 @@ def test_whatever_a_device_does_its_records_are_true(  # B29, C08, C21, F019, F0
                     silent.append((lost_at, now))
                     lost_at = None
             case "look":
+                generation = max(handed)
                 assert device.pending >= 0 and device.sounded(generation) == len(heard(device, generation)) // 2
-            case _:
+            case "wait":
                 until = now + amount * 100_000
                 while (at := device.next_at) is not None and at <= until:
                     assert at >= now
                     now, woken = at, woken + 1
                     told += [(at, report) for report in device.step(at)]
                 now = until
+            case _:
+                do(device, handed, kind, amount, now)
+    generation = max(handed)
     device.restore(now=now)
     silent += [(lost_at, now)] if lost_at is not None else []
     device.resume(now=now)

@@ -6,7 +6,8 @@ client sends is never logged, because headers and queries hold keys.
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -134,6 +135,18 @@ class Line:
         """Queue a close frame, once; ``write`` sends it."""
         if self.open:
             self._protocol.send_close(code, reason)
+
+    @asynccontextmanager
+    async def attended(self, stopped: str) -> AsyncIterator[None]:
+        """Around a conversation: a client that goes away ends it; where it is cancelled, the client is told ``stopped`` first."""
+        try:
+            yield
+        except anyio.BrokenResourceError:
+            pass  # the client went away; its session ends with it
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await self.hang_up(1001, stopped)
+            raise
 
     async def hang_up(self, code: int, reason: str) -> None:
         """Send a close frame, and give the client a moment to hang up: a socket closed over unread data would lose the frame."""

@@ -186,7 +186,7 @@ class Proxy:
                 judge.server(message, now=anyio.current_time())
             line.send(messages)
 
-        try:
+        async with line.attended("the audit was stopped"):
             tell(server.connect(now=anyio.current_time()))
             leaving: float | None = None
             while line.open:
@@ -216,12 +216,6 @@ class Proxy:
                     await line.write()
                     await line.hang_up(*server.closing)
             await line.write()
-        except anyio.BrokenResourceError:
-            pass  # the client went away; its session ends with it
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):
-                await line.hang_up(1001, "the audit was stopped")
-            raise
 
     # -- a real server --------------------------------------------------------------------------------------------------------
 

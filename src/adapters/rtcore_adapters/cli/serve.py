@@ -95,7 +95,7 @@ def mixed(seed: int, number: int) -> int:
 
 async def _converse(line: Line, server: Server) -> None:
     """Carry messages and time to the server and its answers back, until one side hangs up."""
-    try:
+    async with line.attended("the server is stopping"):
         line.send(server.connect(now=anyio.current_time()))
         while line.open:
             await line.write()
@@ -112,12 +112,6 @@ async def _converse(line: Line, server: Server) -> None:
             if server.closing is not None:
                 await line.hang_up(*server.closing)
         await line.write()
-    except anyio.BrokenResourceError:
-        pass  # the client went away; its session ends with it
-    except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            await line.hang_up(1001, "the server is stopping")
-        raise
 
 
 def _has_key(request: Request, api_key: str) -> bool:
