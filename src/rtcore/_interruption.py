@@ -155,7 +155,7 @@ class Interruption:
         for response in list(core.responses.live.values()):
             if response.dead and not response.done and response.cut_at is not None:
                 if core.now >= response.cut_at + wait:
-                    core.responses.presume_done(response)
+                    core.responses.presume_cut(response)
                 else:
                     core.timers.set_earlier("end of a response that was cut", response.cut_at + wait)
 
@@ -278,7 +278,7 @@ class Interruption:
     def late_audio(self, response: Response, item: Item) -> None:
         """Audio of a response that was cut: the server may hold more than we said, and may have missed its own cancel."""
         core = self._core
-        if item.truncated is not None and not response.done:
+        if item.truncated is not None and (not response.done or response.presumed):
             item.late_audio = True
         if (
             response.cut_cause == "server"

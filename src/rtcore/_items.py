@@ -272,6 +272,7 @@ class Response:
         "items",
         "out_of_band",
         "outran_cancel",
+        "presumed",
         "quiet_since",
         "request",
         "tools_answered",
@@ -285,6 +286,8 @@ class Response:
         self.done = False
         self.completed = False
         self.outran_cancel = False
+        self.presumed = False
+        """Taken as done because nothing came for so long: the line may only stand still, and more of it come."""
         self.dead = False
         self.cut_at: float | None = None
         self.cut_cause: Cause | None = None

@@ -206,7 +206,7 @@ class Lifecycle:
             elif pending.kind == "cancel":
                 response = core.responses.live.get(pending.key)
                 if response is not None:
-                    core.responses.presume_done(response)
+                    core.responses.presume_cut(response)
             else:
                 self._late(pending, told)
         due = core.requests.due

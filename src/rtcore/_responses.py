@@ -46,6 +46,8 @@ from rtcore._wire import (
 
 _REMEMBERED = 256
 """How many ended responses are remembered to recognise their late events."""
+_SILENT = 8
+"""How many responses without an end are kept for what may still come of them."""
 
 _KIND: dict[str, PartKind] = {"audio": "audio", "output_audio": "audio", "text": "text", "output_text": "text"}
 
@@ -59,6 +61,7 @@ class Responses:
         self.items: dict[str, Item] = {}
         self.segments: dict[tuple[str, int], Segment] = {}
         self._ended: dict[str, None] = {}
+        self._silent: dict[str, Response] = {}
         self.bound_audio()
 
     def bound_audio(self) -> None:
@@ -244,6 +247,9 @@ class Responses:
         body = event.response
         response = self.live.get(body.id)
         status, reason, error = _status(core, body)
+        if response is not None and response.presumed and response.done:
+            self._ended_at_last(response)
+            return
         if response is None or response.done:
             if response is None and body.id not in self._ended:
                 self._remember(body.id)
@@ -294,6 +300,28 @@ class Responses:
         if not response.done:
             self.done(ResponseDone(ResponseBody(id=response.id, status="cancelled")))
 
+    def presume_cut(self, response: Response) -> None:
+        """Nothing came of a response that was cut: the slot is free. Where the line only stood still, more of it arrives: its
+        items go like those of any response that was cut, so it is not forgotten before its own end came (F022, B10)."""
+        if response.done:
+            return
+        response.presumed = True
+        self._silent[response.id] = response
+        while len(self._silent) > _SILENT:
+            oldest = self._silent.pop(next(iter(self._silent)))
+            oldest.presumed = False
+            self.retire(oldest)
+        self.presume_done(response)
+
+    def _ended_at_last(self, response: Response) -> None:
+        """The end that was presumed came after all."""
+        response.presumed = False
+        self._silent.pop(response.id, None)
+        for item in response.items.values():
+            item.done = True
+        self._core.interruption.response_done(response)
+        self.retire(response)
+
     def went_quiet(self, response: Response) -> None:
         """One of its messages ended: from here counts how long its own end may take."""
         response.quiet_since = self._core.now
@@ -326,7 +354,7 @@ class Responses:
         """Forget a response once it is done and each of its messages ended; its late events are known by its id."""
         if not response.done or any(item.type == "message" and item.verdict is None for item in response.items.values()):
             return
-        if response.dead and not response.cut_settled:
+        if response.presumed or (response.dead and not response.cut_settled):
             return
         core = self._core
         if self.live.pop(response.id, None) is None:

@@ -1,0 +1,66 @@
+"""A line that stands still for longer than the core waits: what was given up, and comes after all, is dealt with all the same."""
+
+import pytest
+from helpers.scene import Scene, acts, cancel, delete, ended, kinds, sent, sounded, talking, told, truncate, verdicts
+from helpers.wire import Script, audio, call, closing, created, deleted, done, message, opened, part_added, truncated
+
+from rtcore import ResponseEnded, ToolCalled
+
+
+def cut_and_silent() -> Scene:
+    """Message m1 of r1 was heard for a second and cut by the program; then nothing came for longer than the core waits."""
+    scene = talking(opened("m1"), audio("m1", 3000), heard_ms=1000, at=1.0)
+    assert acts(scene.answering(scene.interrupt(), 1000))[1:3] == [cancel("r1"), truncate("m1", 1000)]
+    scene.server(truncated("m1", 1000))
+    scene.at(11.1).tick()
+    assert [each.status for each in told(scene.log, ResponseEnded)] == ["cancelled"]
+    return scene
+
+
+def test_the_slot_is_free_after_ten_seconds_of_silence() -> None:  # F022
+    scene = cut_and_silent()
+    assert "response.create" in kinds(scene.respond())
+
+
+@pytest.mark.parametrize("end", [[], done(), done(status="cancelled")], ids=["no end", "completed", "cancelled"])
+def test_what_comes_of_a_cut_response_after_its_end_was_presumed_is_deleted(end: Script) -> None:  # B10, C10, DESIGN 6: 5, 6
+    scene = cut_and_silent()
+    late = scene.at(12.0).server(closing("m1"), message("m2", 500, "you", index=1, previous="m1"), end)
+    assert sounded(late) == b""
+    assert verdicts(scene.log) == [ended("m1", "partial", 1000), ended("m2", "skipped", 0)]
+    assert [event for event in sent(late) if event["type"] == "conversation.item.delete"] == [delete("m2")]
+    assert len(told(scene.log, ResponseEnded)) == 1
+
+
+def test_a_call_that_shows_itself_behind_the_silence_goes_like_any_of_a_cut_response() -> None:  # C26, DESIGN 4
+    scene = cut_and_silent()
+    late = scene.at(12.0).server(call("c1", index=1), done())
+    assert (sent(late), told(late, ToolCalled)) == ([delete("f_c1")], [])
+
+
+def test_audio_behind_the_silence_has_the_truncate_sent_once_more() -> None:  # C10
+    scene = cut_and_silent()
+    late = scene.at(12.0).server(audio("m1", 500, start_ms=3000), closing("m1"), done())
+    assert (sounded(late), sent(late)) == (b"", [truncate("m1", 1000)])
+    assert verdicts(scene.log) == [ended("m1", "partial", 1000)]
+
+
+def test_the_next_answer_is_not_touched_by_it() -> None:  # DESIGN 6: 3
+    scene = cut_and_silent()
+    scene.respond()
+    now = scene.at(12.0).server(created("r2", request=1), opened("n1", r="r2"), audio("n1", 400, r="r2"))
+    late = scene.server(closing("m1"), opened("m2", index=1, previous="m1"), part_added("m2", index=1), done())
+    assert sounded(now) != b"" and sounded(late) == b""
+    assert scene.session.speaking or scene.session.segments
+
+
+def test_no_more_than_a_few_silent_responses_are_kept() -> None:  # DESIGN 6: 13
+    scene = cut_and_silent()
+    for number in range(2, 40):
+        scene.server(created(f"r{number}"), opened(f"m{number}", r=f"r{number}"), audio(f"m{number}", 100, r=f"r{number}"))
+        scene.interrupt()
+        scene.tick()
+        scene.server(deleted(f"m{number}"))
+        scene.at(scene.now + 11).tick()
+    late = scene.server(message("late", 200, r="r2", index=1), message("known", 200, r="r39", index=1))
+    assert [each["item_id"] for each in sent(late)] == ["known"]
