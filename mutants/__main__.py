@@ -14,13 +14,27 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _count(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+    return int(text)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 where every bug was found (every behaviour is guarded, every anchor fits), else 1."""
     parser = argparse.ArgumentParser(prog="mutants", description="Plant bugs in the core and see whether they are found.")
     parser.add_argument("--only", nargs="+", metavar="BUG", help="these bugs instead of all")
-    parser.add_argument("--jobs", type=int, default=_cores(), help="processes at once (default: one per core)")
-    parser.add_argument("--limit", type=int, default=LIMIT, help=f"worlds to try for one bug (default: {LIMIT})")
-    parser.add_argument("--first", type=int, default=FIRST_SEED, help=f"seed of the first world (default: {FIRST_SEED})")
+    parser.add_argument("--jobs", type=_count, default=_cores(), help="processes at once (default: one per core)")
+    parser.add_argument("--limit", type=_count, default=LIMIT, help=f"worlds to try for one bug (default: {LIMIT})")
+    parser.add_argument("--first", type=_seed, default=FIRST_SEED, help=f"seed of the first world (default: {FIRST_SEED})")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--anchors", action="store_true", help="only check that every bug fits the core's text")
     mode.add_argument("--list", action="store_true", help="only list the bugs: what is wrong, and how a real client got it")

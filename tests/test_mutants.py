@@ -173,6 +173,10 @@ def test_the_command_line_checks_lists_and_refuses(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main(["--only", "no-such-bug"])
     assert "no such bug: no-such-bug" in capsys.readouterr().err
+    for words in (["--limit", "0"], ["--jobs", "0"], ["--limit", "many"], ["--first", "-1"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert f"argument {words[0]}: '{words[1]}' is not a whole number of at least " in capsys.readouterr().err
 
 
 def test_a_test_that_never_ends_counts_as_failed() -> None:
