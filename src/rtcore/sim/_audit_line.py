@@ -369,6 +369,7 @@ def _code(message: str) -> str:
         (_COMMIT, "input_audio_buffer_commit_empty"),
         ("buffer too small", "input_audio_buffer_commit_empty"),
         (_DELETE, "item_delete_invalid_item_id"),
+        ("hit the maximum duration", "session_expired"),
     ):
         if text in message:
             return code

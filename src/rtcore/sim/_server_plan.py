@@ -40,11 +40,14 @@ class Rules(Struct, frozen=True):
     - ``whole_samples``: whether every delta holds whole samples (9.2).
     - ``obfuscation``: whether text deltas carry padding (facts: ``obfuscation``).
     - ``part_content``: whether content_part events repeat the part as ``content`` (13, Azure GA).
-    - ``detection_echo``: whether unset flags of turn detection are acknowledged as true, as null or not at all (C13).
+    - ``detection_echo``: whether flags of turn detection that are at their default, true, are acknowledged as true, as null or
+      not at all (C13).
     - ``detection_merge``: whether a turn detection of the same type keeps what the update does not name, or takes defaults.
     - ``held_short_ms``: by how much the held length is below what was sent (F005).
     - ``repeated_call``: a second output for one call, or a second call with one ``call_id``, is accepted, or refused as
       ``invalid_tool_call_id`` (the facts know only the output for an unknown call, 6.1).
+    - ``expiry``: how the end of the session's life is told: by an error with its code, by one without, or by the close frame
+      alone, which says the same words in any case (1.7, 1.8).
     """
 
     truncate_midway: Literal["drops_later", "keeps_later"] = "drops_later"
@@ -70,6 +73,7 @@ class Rules(Struct, frozen=True):
     detection_merge: bool = True
     held_short_ms: int = 0
     repeated_call: Literal["accepted", "refused"] = "accepted"
+    expiry: Literal["error", "codeless error", "close frame"] = "error"
 
 
 def draw_rules(rng: Rng, *, harsh: bool, held_short_ms: int) -> Rules:
@@ -98,6 +102,7 @@ def draw_rules(rng: Rng, *, harsh: bool, held_short_ms: int) -> Rules:
         detection_merge=rng.chance(500),
         held_short_ms=rng.between(0, held_short_ms),
         repeated_call=rng.choice(("accepted", "refused")),
+        expiry=rng.choice(("error", "error", "codeless error", "close frame")),
     )
 
 
@@ -211,7 +216,8 @@ class ServerOptions(Struct, frozen=True):
     server whose script is another's ``Server.plans`` says the same bytes to the same inputs. ``rules`` fixes what the facts leave
     open; None draws it from the seed (``Server.rules`` tells). ``harsh`` lets the draw include answers with which a correct
     client cannot avoid an error; ``held_short_ms`` lets the held length be that much below the sent one (F005). ``session_s`` is
-    the session's life and ``epoch_s`` the Unix time at ``now == 0``, for ``expires_at``. ``log`` keeps ``Server.log``.
+    the session's life, ``limit_minutes`` how long that is by the server's own words (None: the same; it was 30 once, and is 60),
+    and ``epoch_s`` the Unix time at ``now == 0``, for ``expires_at``. ``log`` keeps ``Server.log``.
 
     Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
     ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part),
@@ -249,6 +255,7 @@ class ServerOptions(Struct, frozen=True):
     transcription_delay_ms: Range = (100, 4000)
     transcription_failed_per_mille: int = 20
     session_s: int = 3600
+    limit_minutes: int | None = None
     epoch_s: int = 1_767_225_600
     log: bool = False
     overlap_per_mille: int = 0

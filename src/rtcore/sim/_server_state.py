@@ -14,7 +14,7 @@ from rtcore.sim._server_noise import Noise
 from rtcore.sim._server_plan import Rules, ServerOptions
 from rtcore.sim._server_speech import Bank
 from rtcore.sim._server_truth import LogEntry, Refusal, ServerItem, ServerPart, ServerResponse
-from rtcore.sim._server_wire import Json, Wire, default_session, merge_session
+from rtcore.sim._server_wire import Json, Wire, default_session, merge_session, shown_session
 
 _DIGITS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjklmnpqrstuvwxyz"
 # Faults whose errors often do not name the client event (protocol facts, 6).
@@ -144,6 +144,8 @@ class State:
         code = fault.code
         if self.rules.codes == "old" and (code in _CODELESS[:3] or fault.message.startswith("Audio content of")):
             code = None
+        if fault.code == "session_expired" and self.rules.expiry == "codeless error":
+            code = None
         error = {"type": fault.type, "code": code, "message": fault.message, "param": fault.param, "event_id": echo}
         self.refusals.append(Refusal(self.now, fault.type, code, fault.message, fault.param, echo, event, fault.injected))
         self.emit("error", error=error)
@@ -152,7 +154,8 @@ class State:
 
     def session_event(self, kind: Literal["session.created", "session.updated"]) -> None:
         """Tell the client the whole effective session."""
-        session = self.wire.session(self.session, identity=self.session_id, model=self.options.model, expires_at=self.expires_at)
+        told = shown_session(self.session, self.rules)
+        session = self.wire.session(told, identity=self.session_id, model=self.options.model, expires_at=self.expires_at)
         self.emit(kind, session=session)
 
     def merged(self, sent: Json) -> Json:

@@ -215,3 +215,17 @@ def merge_session(current: Json, sent: Json, wire: Wire, rules: Rules) -> Json:
                 current["audio"]["input"]["turn_detection"], incoming["turn_detection"], wire, rules
             )
     return merged
+
+
+def shown_session(session: Json, rules: Rules) -> Json:
+    """The session as it is told: flags of turn detection that are at their default as the server's rules say (C13)."""
+    incoming = session["audio"]["input"]
+    told = incoming["turn_detection"]
+    if told is None or rules.detection_echo == "true":
+        return session
+    usual = [name for name in ("create_response", "interrupt_response") if told.get(name) is True]
+    if rules.detection_echo == "null":
+        told = told | dict.fromkeys(usual)
+    else:
+        told = {name: value for name, value in told.items() if name not in usual}
+    return session | {"audio": session["audio"] | {"input": incoming | {"turn_detection": told}}}

@@ -25,6 +25,7 @@ from rtcore._notices import (
     Interrupted,
     MessageEnded,
     MessageStarted,
+    MicrophoneDropped,
     Notice,
     RequestEnded,
     ServerError,
@@ -41,9 +42,12 @@ from rtcore.sim._audit_counts import CountAudit
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_digest import Digest
 from rtcore.sim._audit_edits import EditAudit
+from rtcore.sim._audit_end import EndAudit
 from rtcore.sim._audit_figures import figures
 from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_memory import check_memory
+from rtcore.sim._audit_microphone import MicrophoneAudit
+from rtcore.sim._audit_news import HEARD, NewsAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._ledger import Interruption, Ledger
 from rtcore.sim._rng import Rng
@@ -100,11 +104,13 @@ class Auditor:
         creates: bool = False,
         answers: bool = True,
         stall_ms: int = 2_000,
+        batch_ms: int = 40,
         clock: Clock,
     ) -> None:
         """``ignores``: the session's policy is that speech interrupts nothing (``config.interruption == "ignore"``).
         ``creates``: the server answers turns by itself; ``answers``: the core answers what the server does not
         (``config.answer_turns``). ``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
+        ``batch_ms``: how much microphone audio goes into one message (``config.microphone.batch_ms``).
         """
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
@@ -143,6 +149,9 @@ class Auditor:
         )
         self.arrivals = Arrivals(ledger, truth, self.line, self.reference, cut=self.cuts.begin, kill=self.cuts.kill)
         self.arrivals.refused = self.asking.refused
+        self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms)
+        self.news = NewsAudit(ledger)
+        self.end = EndAudit(ledger)
         self.interruptions: list[Interruption] = []
         self.checked = 0
         self._truth = truth
@@ -196,6 +205,9 @@ class Auditor:
         self.arrivals.arrived(message)
         if message.type in ASKING:
             self.asking.arrived(message)
+        self.news.arrived(message)
+        if message.type == "error":
+            self.end.arrived(message)
         return message
 
     def server_receives(self, now: int) -> ClientSeen:
@@ -290,6 +302,10 @@ class Auditor:
             self.cuts.end(effects)
             self._without_effects()
         self.clock.excess = False
+        if self.news.owed is not None:
+            self.news.check()
+        if self.end.owed:
+            self.end.check()
 
     @property
     def _nothing_awaited(self) -> bool:
@@ -336,6 +352,7 @@ class Auditor:
     def _look_inside(self, session: View) -> None:
         self.sync(self.ledger.now)
         self.line.waiting(session.deadline)
+        self.microphone.check(self.ledger.now)
         self._counts.check(session.segments)
 
     def finish(self, session: View, now: int) -> None:
@@ -351,6 +368,7 @@ class Auditor:
             ledger.fail(6, "everything is silent, and SpeakingStopped was never told")
         check_memory(session, ledger, list(self.arrivals.conversation))
         self.edits.history(session.history)
+        self.news.history(session.history)
         told = [item.id for item in session.history]
         known = set(told)
         order = [item_id for item_id in self._truth.conversation if item_id in known]
@@ -451,6 +469,8 @@ class Auditor:
             case Send():
                 message = read_client(effect.payload, ledger.now, ledger.order)
                 self._up.append(message)
+                if message.type.startswith("input_audio_buffer."):
+                    self.microphone.sends(message.type, effect.payload)
                 self._sent(message, effects)
                 return 1
             case Notice():
@@ -539,6 +559,9 @@ class Auditor:
         return self._estimated
 
     def _noticed(self, notice: Notice) -> None:
+        if type(notice) in HEARD:
+            self.news.told(notice)
+            return
         match notice:
             case MessageEnded():
                 self.sync(self.ledger.now)
@@ -551,8 +574,11 @@ class Auditor:
                 self.asking.tool_called(notice.call_id, notice.response_id)
             case ServerError():
                 self.asking.server_error(notice)
+                self.end.error(notice)
             case SessionReady():
                 self.asking.ready = True
+                self.microphone.ready()
+                self.end.ready()
             case ClockFault():
                 self.clock.fault(notice.generation)
             case ContextStale():
@@ -569,8 +595,11 @@ class Auditor:
                 self.ledger.saw("C02: interrupted")
                 if self.reference is not None:
                     self.reference.interrupted(notice)
+            case MicrophoneDropped():
+                self.microphone.dropped(notice.dropped_ms)
             case SessionClosed():
                 self._closed = True
+                self.end.closed(notice)
             case _:
                 pass
 

@@ -86,6 +86,8 @@ class Scenario(Struct, frozen=True):
     """How many server messages come once more, under the number of a connection that is gone."""
     microphone: bool = False
     """The user is heard by the server's own detector in real microphone audio."""
+    batch_ms: int = 40
+    """How much microphone audio the core puts into one message."""
     early: bool = False
     """The program gives commands before the session is ready."""
     names_defaults: bool = True
@@ -122,6 +124,8 @@ class Scenario(Struct, frozen=True):
                 "output": {"format": {"type": self.output}},
             }
         }
+        if detection == {"type": "server_vad"}:
+            del session["audio"]["input"]["turn_detection"]  # what is not said at all is the server's default
         if self.names_defaults:
             session["output_modalities"] = ["audio"]
         if self.tools:
@@ -134,6 +138,7 @@ class Scenario(Struct, frozen=True):
             "context": self.context,
             "interruption": self.interruption,
             "playout": {"lead_ms": self.lead_ms},
+            "microphone": {"batch_ms": self.batch_ms},
         }
         return Config.model_validate(_laid_over(options, self.core) if self.core else options)
 
@@ -247,7 +252,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "program: pauses": 300,
     "network: cut mid-frame": 50,
     "network: half-open": 30,
-    "server: session end": 40,
+    "server: session end": 80,
     "speaker: device lost": 120,
     "speaker: marks only": 60,
     "speaker: no reports": 40,
@@ -259,6 +264,8 @@ _DELTAS_MS = ((20, 60), (60, 120), (100, 200), (100, 400), *((200, 400),) * 2, *
 _REPORTS_MS = (10, 20, 20, *(50,) * 3, *(100,) * 8, *(200,) * 16)
 """How long a server's deltas are, and how often a device reports: seldom finely, because an interruption of a fine world costs
 twice that of a coarse one and comes upon little more."""
+_BATCHES_MS = (10, 20, 40, 40, 60, 100, 100, 250)
+"""How much microphone audio goes into one message: a frame of 40 ms seldom fills it exactly."""
 _IGNORES = 250
 """In how many of 1000 worlds where the server does not interrupt the core does not either (``interruption="ignore"``)."""
 
@@ -316,6 +323,7 @@ def _draw_session(
         loss_at_ms=rng.between(500, 60_000) if loss is not None else 0,
         stale_per_mille=20 if rng.chance(200) else 0,
         microphone=detection is not None and rng.chance(50),
+        batch_ms=rng.beside("batch").choice(_BATCHES_MS),
         early=rng.chance(150),
         names_defaults=rng.chance(500),
         stream=stream,
@@ -407,6 +415,7 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
         empty_audio_per_mille=rate("empty audio", 50, 300),
         short_audio_per_mille=rate("fewer samples than announced", 50, 300),
         late_announcement_per_mille=rate("late announcement", 50, 300),
+        limit_minutes=rng.beside("limit").choice((60, 60, 60, 30)) if "server: session end" in faults else None,
     )
 
 

@@ -204,10 +204,11 @@ class Server:
         if state.now < self._expires:
             self._flow.advance()
             return True
-        minutes = self.options.session_s // 60
+        minutes = self.options.session_s // 60 if self.options.limit_minutes is None else self.options.limit_minutes
         message = f"Your session hit the maximum duration of {minutes} minutes."
         state.saw("session end")
-        state.refuse(Fault("session_expired", None, message))
+        if self.rules.expiry != "close frame":
+            state.refuse(Fault("session_expired", None, message))
         self.closing = (1001, message)
         return False
 

@@ -132,6 +132,11 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("C26: a cut while a function runs", "its result comes after the interruption", ("C26",), 17_000),
     Sometimes("C26: several calls in one response", "one answer for all of them", ("C26",), 7_900),
     Sometimes("F010: a cut in the instant of the first audio", "zero is a position", ("F010",), 2_800),
+    Sometimes(
+        "F085: told by an error", "the session had its time, and an error with a code said so", ("F085", "C27", "B25"), 300
+    ),
+    Sometimes("F085: told by the text of an error", "the error had no code", ("F085", "C27", "B25"), 100),
+    Sometimes("F085: told by the close frame alone", "nothing else said why the server hung up", ("F085", "C27", "B25"), 120),
     Sometimes("F064: a tool's result after the cut of its response", "it is sent all the same", ("F064", "C26"), 8_800),
     Sometimes("S04: cut in the second of three messages", "full, partial and skipped in one response", ("S04", "F021"), 4_100),
     Sometimes("S06: a response failed in silence", "with an error, before its first sample", ("S06",), 520),
@@ -178,7 +183,7 @@ _FAULTS: dict[str, int] = {
     "server: preview dialect": 2_300,
     "server: rejection": 2_000,
     "server: reordered output_item.done": 5_000,
-    "server: session end": 280,
+    "server: session end": 560,
     "server: several function calls": 8_200,
     "server: text-only answer": 3_800,
     "server: two audio parts": 7_100,

@@ -108,6 +108,7 @@ class World:
             creates=scenario.detects and scenario.server_creates and scenario.context == "auto",
             answers=config.answer_turns,
             stall_ms=config.playout.stall_ms,
+            batch_ms=config.microphone.batch_ms,
             own_index=self.session.capabilities.truncate_content_index == "own",
             clock=scenario.speaker.clock,
         )
@@ -161,6 +162,7 @@ class World:
                 self.auditor.broken_off(self.session, self.now)
             else:
                 self.auditor.finish(self.session, self.now)
+                self.auditor.end.comes("closed")
                 self._call(self.session.close(now=self.seconds))
                 self._tell_own()
             self.auditor.closed(self.now)
@@ -383,8 +385,10 @@ class World:
                 self._changed |= DELTAS if message.type in _DELTAS else SERVER
             if self.story is not None:
                 self.story.server_sent(self.now, seen)
+        closing = self.server.closing
+        if messages or (closing is not None and not self._hanging_up):
+            # A close frame that nothing goes before comes behind everything that is on its way.
             arrives = self._down.send(messages, now=self.now, arrive_at=arrive_at)
-            closing = self.server.closing
             if closing is not None and not self._hanging_up:
                 self._hanging_up = True
                 self.at(arrives, lambda: self._disconnected(Disconnection(close_code=closing[0], reason=closing[1])))
@@ -437,6 +441,7 @@ class World:
         self.at(self.now + wait, lambda: self._disconnected(cause))
 
     def _disconnected(self, cause: Disconnection) -> None:
+        self.auditor.end.line_ends(cause.reason)
         self._call(self.session.disconnected(1, cause, now=self.seconds))
         self._closed = True
 
@@ -446,6 +451,7 @@ class World:
         self.saw("user: hang-up")
         if self.session.state != "closed":
             self.program.ask_at_the_end()
+        self.auditor.end.comes("closed")
         self._call(self.session.close(now=self.seconds))
         self._closed = True
 
@@ -532,6 +538,7 @@ class World:
             self._voice_at = 0
         pcm = bytes(size) if silence else self._voice[self._voice_at : self._voice_at + size]
         self._voice_at += size
+        self.auditor.microphone.given(pcm, self.now)
         self._call(self.session.append_audio(pcm, now=self.seconds))
 
     def commit(self) -> None:

@@ -1,0 +1,143 @@
+"""What the server says about the user, and what is being said, as the program is told it: whose turn, which words.
+
+Speech that starts and stops and a turn that is committed are told at once, with the item that the server named (invariant 3: the
+program lays words to turns by it). Transcripts of the user and the text of the model are told as they come, whole and once, and
+the history has the user's words where the server put them (invariant 11).
+"""
+
+from collections.abc import Callable, Sequence
+
+from rtcore._items import HistoryItem
+from rtcore._notices import (
+    Notice,
+    TextDelta,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    UserTranscript,
+    UserTranscriptDelta,
+    UserTranscriptFailed,
+    UserTurnCommitted,
+)
+from rtcore.sim._ledger import Ledger
+from rtcore.sim._seen import ServerSeen
+
+_Told = tuple[type[Notice], str | None, str]
+"""A notice as it is compared: its type, the item that it names, and its words."""
+
+HEARD: frozenset[type[Notice]] = frozenset(
+    {
+        TextDelta,
+        UserSpeechStarted,
+        UserSpeechStopped,
+        UserTranscript,
+        UserTranscriptDelta,
+        UserTranscriptFailed,
+        UserTurnCommitted,
+    }
+)
+"""The notices that this looks at."""
+_WORDS = "conversation.item.input_audio_transcription"
+
+
+class NewsAudit:
+    """Owner of what is said about the user, and of the words on their way."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.owed: _Told | None = None
+        """What the message that has just arrived has to make the session say."""
+        self._words: dict[str, str] = {}
+        self._complete: set[str] = set()
+        self._committed: set[str] = set()
+
+    def arrived(self, message: ServerSeen) -> None:
+        """A message reaches the client; the session gets it right after this."""
+        reads = _READS.get(message.type)
+        if reads is not None and message.item_id is not None:
+            reads(self, message, message.item_id)
+
+    def _text(self, message: ServerSeen, item_id: str) -> None:
+        item = self._ledger.items.get(item_id)
+        if item is not None and item.response.id == message.response_id and not item.response.dead:
+            self.owed = TextDelta, item_id, message.delta or ""
+
+    def _edge(self, message: ServerSeen, item_id: str) -> None:
+        if message.type == "input_audio_buffer.committed":
+            if item_id in self._committed:
+                return  # told twice, and still one turn
+            self._committed.add(item_id)
+        self.owed = _EDGES[message.type], item_id, ""
+
+    def _delta(self, message: ServerSeen, item_id: str) -> None:
+        if item_id not in self._complete:
+            self._words[item_id] = self._words.get(item_id, "") + (message.delta or "")
+        self.owed = UserTranscriptDelta, item_id, message.delta or ""
+
+    def _completed(self, message: ServerSeen, item_id: str) -> None:
+        self._words[item_id] = message.transcript or ""
+        self._complete.add(item_id)
+        self.owed = UserTranscript, item_id, message.transcript or ""
+
+    def _failed(self, message: ServerSeen, item_id: str) -> None:
+        self.owed = UserTranscriptFailed, item_id, ""
+
+    def told(self, notice: Notice) -> None:
+        """The session says one of ``HEARD``."""
+        kind = type(notice)
+        match notice:
+            case TextDelta() | UserTranscriptDelta():
+                said: _Told = kind, notice.item_id, notice.delta
+            case UserTranscript():
+                said = kind, notice.item_id, notice.text
+            case (
+                UserTurnCommitted()
+                | UserTranscriptFailed()
+                | UserSpeechStarted(source="server")
+                | UserSpeechStopped(source="server")
+            ):
+                said = kind, notice.item_id, ""
+            case _:
+                return
+        if said == self.owed:
+            self.owed = None
+            return
+        owed, self.owed = self.owed, None
+        why = f"the server's word was {_shown(owed)}" if owed is not None else "the server said nothing of the kind"
+        self._ledger.fail(_invariant(kind), f"{_shown(said)} was told; {why}")
+
+    def check(self) -> None:
+        """The session has dealt with the message, and something is still owed."""
+        owed, self.owed = self.owed, None
+        if owed is not None:
+            self._ledger.fail(_invariant(owed[0]), f"{_shown(owed)} is what the server said, and the program was not told")
+
+    def history(self, history: Sequence[HistoryItem]) -> None:
+        """At the quiet end: the history has the user's words as they came."""
+        for shown in history:
+            words = self._words.get(shown.id)
+            if words is not None and shown.full_text != words:
+                self._ledger.fail(11, f"the user said {words!r} in {shown.id}; the history has {shown.full_text!r}")
+
+
+def _invariant(kind: type[Notice]) -> int:
+    return 3 if kind in _EDGES.values() else 11
+
+
+def _shown(told: _Told) -> str:
+    kind, item_id, words = told
+    return f"{kind.__name__} {item_id} {words!r}" if words else f"{kind.__name__} {item_id}"
+
+
+_EDGES: dict[str, type[Notice]] = {
+    "input_audio_buffer.speech_started": UserSpeechStarted,
+    "input_audio_buffer.speech_stopped": UserSpeechStopped,
+    "input_audio_buffer.committed": UserTurnCommitted,
+}
+_READS: dict[str, Callable[[NewsAudit, ServerSeen, str], None]] = {
+    "response.output_audio_transcript.delta": NewsAudit._text,
+    "response.output_text.delta": NewsAudit._text,
+    **dict.fromkeys(_EDGES, NewsAudit._edge),
+    f"{_WORDS}.delta": NewsAudit._delta,
+    f"{_WORDS}.completed": NewsAudit._completed,
+    f"{_WORDS}.failed": NewsAudit._failed,
+}
