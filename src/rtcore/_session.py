@@ -1,11 +1,11 @@
-"""The session: inputs to effects. The only file that knows the others.
+"""The session: inputs to effects. The only file that makes the others; ``_routing`` says which of them gets what.
 
 Each input first fires the timers that are overdue (at < now), then does its own work, then fires those at == now; what it caused
 comes back as one list, silence first, then the wire, then the news. Nothing here does IO, reads a clock or draws randomness.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,58 +23,11 @@ from rtcore._notices import Problem, Underrun, UnknownEvent
 from rtcore._playout import Generation
 from rtcore._requests import Pending
 from rtcore._responses import Responses
+from rtcore._routing import SETUP, TIMERS, handlers
 from rtcore._speech import Speech
 from rtcore._tools import Tools
 from rtcore._turns import Turns
-from rtcore._wire import (
-    KNOWN_TYPES,
-    ArgumentsDelta,
-    ArgumentsDone,
-    AudioDelta,
-    AudioDone,
-    BufferCleared,
-    BufferCommitted,
-    Clear,
-    Commit,
-    ContentPartAdded,
-    ContentPartDone,
-    ConversationCreated,
-    Delete,
-    ErrorEvent,
-    ItemAddedEvent,
-    ItemCreatedEvent,
-    ItemDeletedEvent,
-    ItemDoneEvent,
-    ItemRetrieved,
-    ItemTruncated,
-    OutputItemAdded,
-    OutputItemDone,
-    OutputTextDelta,
-    OutputTextDone,
-    PreviewAudioDelta,
-    PreviewAudioDone,
-    PreviewTextDelta,
-    PreviewTextDone,
-    PreviewTranscriptDelta,
-    PreviewTranscriptDone,
-    RateLimits,
-    ResponseCreated,
-    ResponseDone,
-    SessionCreated,
-    SessionUpdated,
-    SpeechStarted,
-    SpeechStopped,
-    TimeoutTriggered,
-    TranscriptDelta,
-    TranscriptDone,
-    TranscriptionCompleted,
-    TranscriptionDelta,
-    TranscriptionFailed,
-    decode,
-    decode_type,
-    encode,
-    plain,
-)
+from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, decode, decode_type, encode, plain
 from rtcore.config import Config, parse_options, parse_response
 from rtcore.dialects import Capabilities
 
@@ -116,7 +69,7 @@ class Session:
         self._timers = core.timers
         self._inside = False
         self._audio_delta = core.responses.audio_delta
-        self._handlers = _handlers(core)
+        self._handlers = handlers(core)
 
     # -- transport ---------------------------------------------------------------------------------------------------------------
 
@@ -162,7 +115,7 @@ class Session:
                 self._audio_delta(event)
             else:
                 self._handlers[kind](event)
-        elif kind in _SETUP:
+        elif kind in SETUP:
             self._handlers[kind](event)
             self._replay_early()
         elif not core.lifecycle.hold_early(event):
@@ -621,7 +574,7 @@ class Session:
         # Each at most once an input: a timer that is armed again for now waits for the next.
         for why in self._timers.due(self._core.now, inclusive=inclusive):
             if self._timers.take(why):
-                _TIMERS[why](self._core)
+                TIMERS[why](self._core)
 
     def _read(self, command: str, read: Callable[[], T]) -> T:
         """Read a command's arguments; they may be objects of the caller, whose code must not feed the session meanwhile."""
@@ -633,24 +586,6 @@ class Session:
             raise LocalProtocolError(f"{command}(): an argument is nested too deeply") from None
         finally:
             self._inside = False
-
-
-_TIMERS: dict[str, Callable[[Core], None]] = {
-    "acknowledgement of the session": lambda core: core.lifecycle.not_acknowledged(),
-    "answer that was refused": lambda core: core.creation.try_again(),
-    "answer to a command": lambda core: core.lifecycle.overdue(),
-    "answer to a flush": lambda core: core.interruption.flush_overdue(),
-    "delete of an unheard item": lambda core: core.interruption.pump_deletes(),
-    "end of a response that was cut": lambda core: core.interruption.overdue_responses(),
-    "end of a response": lambda core: core.responses.responses_overdue(),
-    "end of the user's speech": lambda core: core.turns.floor_overdue(),
-    "microphone batch": lambda core: core.send_microphone(rest=True),
-    "position report of the clock": lambda core: core.speech.clock_overdue(),
-    "response that holds the slot": lambda core: core.creation.slot_overdue(),
-    "segment that holds up the queue": lambda core: core.speech.step_aside(),
-    "text of a heard message": lambda core: core.speech.text_overdue(),
-    "turn of a request": lambda core: core.creation.queue_overdue(),
-}
 
 
 def _check_id(name: str, value: object, *, optional: bool = False) -> None:
@@ -667,60 +602,3 @@ def _as_text(output: object) -> str:
     """A str as it is, anything else as JSON, once (F076)."""
     checked = plain("output", output)
     return output if isinstance(output, str) else encode(checked).decode()
-
-
-_SETUP = (SessionCreated, SessionUpdated, ErrorEvent, RateLimits)
-
-
-def _handlers(core: Core) -> dict[type, Callable[[Any], None]]:
-    """Which owner an event goes to. A table, because it is many (style: a match for the few, a table for the many)."""
-    responses, turns, lifecycle = core.responses, core.turns, core.lifecycle
-
-    def truncated(event: ItemTruncated) -> None:
-        core.requests.take_first("truncate", event.item_id)
-        core.creation.pump()
-
-    def nothing(event: object) -> None:
-        """Known, and of no consequence here."""
-
-    return {
-        AudioDelta: responses.audio_delta,
-        PreviewAudioDelta: responses.audio_delta,
-        TranscriptDelta: responses.text_delta,
-        PreviewTranscriptDelta: responses.text_delta,
-        OutputTextDelta: responses.text_delta,
-        PreviewTextDelta: responses.text_delta,
-        AudioDone: responses.audio_done,
-        PreviewAudioDone: responses.audio_done,
-        TranscriptDone: responses.text_done,
-        PreviewTranscriptDone: responses.text_done,
-        OutputTextDone: responses.text_done,
-        PreviewTextDone: responses.text_done,
-        ContentPartAdded: responses.part_added,
-        ContentPartDone: responses.part_done,
-        OutputItemAdded: responses.item_added_to_response,
-        OutputItemDone: responses.item_done_in_response,
-        ResponseCreated: responses.created,
-        ResponseDone: responses.done,
-        ItemAddedEvent: responses.item_announced,
-        ItemCreatedEvent: responses.item_announced,
-        ItemDoneEvent: responses.item_done,
-        ItemRetrieved: nothing,
-        ConversationCreated: nothing,
-        TimeoutTriggered: nothing,
-        ItemDeletedEvent: responses.item_deleted,
-        ItemTruncated: truncated,
-        ArgumentsDelta: nothing,
-        ArgumentsDone: core.tools.arguments_done,
-        BufferCommitted: turns.committed,
-        BufferCleared: lambda event: turns.cleared(),
-        SpeechStarted: turns.started,
-        SpeechStopped: turns.stopped,
-        TranscriptionDelta: turns.transcript_delta,
-        TranscriptionCompleted: turns.transcript_completed,
-        TranscriptionFailed: turns.transcript_failed,
-        SessionCreated: lifecycle.session_created,
-        SessionUpdated: lifecycle.session_updated,
-        RateLimits: lifecycle.rate_limits,
-        ErrorEvent: lifecycle.error,
-    }
