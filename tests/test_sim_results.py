@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from rtcore.sim import CampaignResult, KindResult, WorldResult, run_campaign, synthetic_voices
+from rtcore.sim.faults import NAMES
 from rtcore.sim.results import FaultResult, Violation
-from rtcore.sim.sometimes import SOMETIMES, Sometimes, missed
+from rtcore.sim.sometimes import SOMETIMES, UNREACHED, Sometimes, missed
 
 
 def world(seed: int, faults: tuple[str, ...] = ()) -> WorldResult:
@@ -84,3 +85,12 @@ def test_a_campaign_that_missed_a_situation_says_which() -> None:
 def test_every_situation_is_listed_once_and_has_a_minimum() -> None:
     assert len({one.id for one in SOMETIMES}) == len(SOMETIMES)
     assert all(one.per_million > 0 and one.covers and one.what for one in SOMETIMES)
+
+
+def test_every_behaviour_and_every_fault_comes_up_or_is_said_not_to() -> None:
+    """A behaviour that is added has to be met by campaigns, or named as one that is not, with the reason."""
+    behaviours = {f"{kind}{number:02}" for kind, last in (("B", 31), ("C", 30), ("S", 10)) for number in range(1, last + 1)}
+    covered = {name for one in SOMETIMES for name in one.covers if name[0] != "F"}
+    assert covered | set(UNREACHED) == behaviours
+    assert covered.isdisjoint(UNREACHED) and all(UNREACHED.values())
+    assert {one.id for one in SOMETIMES}.issuperset(NAMES)

@@ -37,6 +37,8 @@ class TextAudit:
             ledger.fail(11, f"nothing of {item.id} was heard, and its text is told as {notice.text!r}")
         elif notice.verdict is Verdict.FULL and notice.text != notice.full_text:
             ledger.fail(11, f"all of {item.id} was heard, and its text is told as {notice.text!r} of {notice.full_text!r}")
+        if notice.verdict is Verdict.SKIPPED and notice.full_text and not notice.text:
+            ledger.saw("S05: nothing was heard of words that had come")
         part = self._only_part(item)
         if part is None:
             return
@@ -50,6 +52,8 @@ class TextAudit:
         if not part.planned_text.startswith(notice.text):
             ledger.fail(11, f"{notice.text!r} is not how {item.id} begins: {part.planned_text!r}")
             return
+        if notice.text and notice.text != notice.full_text:
+            ledger.saw("S05: the words that were heard, and no more")
         cut = item.response.cut
         segment = item.segments[0]
         snapshot = cut.snapshots.get(id(segment)) if cut is not None else None
@@ -79,6 +83,8 @@ class TextAudit:
                 told = f"{ended.verdict.value} with {ended.heard_ms} ms"
                 ledger.fail(11, f"the history says of {item.id}: {verdict} with {shown.heard_ms} ms; it ended {told}")
             cut_short = ended.verdict in (Verdict.PARTIAL, Verdict.SKIPPED)
+            if cut_short and shown.text != shown.full_text:
+                ledger.saw("B21: the history holds less than was said")
             if shown.text != (ended.text if cut_short else shown.full_text):
                 ledger.fail(11, f"the history says that {shown.text!r} of {item.id} was heard; it ended with {ended.text!r}")
             part = self._only_part(item)
