@@ -227,7 +227,6 @@ SOMETIMES: tuple[Sometimes, ...] = SITUATIONS + tuple(
 UNREACHED: dict[str, str] = {
     "B14": "no line stands still, and no server thinks, for longer than an answer is waited for (10 s)",
     "B23": "a session does not dial again yet, so nothing is replayed",
-    "B25": "a session does not dial again yet, so there is nothing to back off from",
     "B26": "a session is not renewed yet",
     "B30": "no word times reach the core yet; that half of invariant 11 is pending",
     "C09": "every server of a world holds all that it sent",
