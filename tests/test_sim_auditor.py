@@ -21,6 +21,8 @@ from rtcore import (
     SegmentView,
     Send,
     Session,
+    SpeakingStarted,
+    SpeakingStopped,
     Verdict,
 )
 from rtcore.sim import SABOTAGED, Scenario, ServerOptions, SpeakerOptions, World, WorldResult, synthetic_voices
@@ -271,6 +273,36 @@ class TellsTheHistoryBackwards(Broken):
         return super().history[::-1]
 
 
+class StopsInGaps(Broken):
+    """6: takes each moment without sound for the end of the model's speech."""
+
+    def change(self, effects: list[Effect]) -> list[Effect]:
+        for effect in effects:
+            if isinstance(effect, SpeakingStarted):
+                return [*effects, SpeakingStopped(effect.at), effect]
+        return effects
+
+
+class EndsTooLate(Broken):
+    """6: a message stops, on the record, some time after its last sample."""
+
+    def change(self, effects: list[Effect]) -> list[Effect]:
+        return [
+            msgspec.structs.replace(effect, stopped_at=effect.stopped_at + 0.25) if isinstance(effect, MessageEnded) else effect
+            for effect in effects
+        ]
+
+
+class EndsTooSoon(Broken):
+    """6: a message stops, on the record, before its last sample."""
+
+    def change(self, effects: list[Effect]) -> list[Effect]:
+        return [
+            msgspec.structs.replace(effect, stopped_at=effect.stopped_at - 0.25) if isinstance(effect, MessageEnded) else effect
+            for effect in effects
+        ]
+
+
 BROKEN: list[tuple[int, type[Session]]] = [
     (1, TwoResponsesAtOnce),
     (2, RequestsNeverSettle),
@@ -284,6 +316,9 @@ BROKEN: list[tuple[int, type[Session]]] = [
     (5, TruncatesTheHeard),
     (6, ForgetsMessages),
     (6, EverythingWasHeard),
+    (6, StopsInGaps),
+    (6, EndsTooLate),
+    (6, EndsTooSoon),
     (7, NewsBeforeSilence),
     (8, LosesSound),
     (8, Miscounts),

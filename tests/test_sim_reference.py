@@ -8,10 +8,12 @@ from msgspec import structs
 
 from rtcore import PCM16_24K, Effect, MessageEnded, SegmentView, Session
 from rtcore.sim import World, synthetic_voices
+from rtcore.sim._audit_estimates import Estimates
 from rtcore.sim.reference import Heard, Judged, Reference
 from rtcore.sim.scenario import scenario_of
 
 VOICES = synthetic_voices(1)
+MS = 1_000_000
 A, B = bytes(range(200)) * 48, bytes(range(199, -1, -1)) * 48  # 4800 samples each, 200 ms
 KEY, OTHER = ("a", 0), ("b", 0)
 
@@ -175,6 +177,7 @@ CLOCKS: dict[str, dict[str, Any]] = {
     "no reports": {"reports": "none"},
     "answered twice": {"duplicate_per_mille": 400},
     "late pause": {"late_pause_ms": (20, 300)},
+    "falls silent": {"silent_per_mille": 100},
 }
 
 
@@ -210,3 +213,42 @@ def test_a_clock_that_lies_misleads_and_that_is_told_apart() -> None:  # C08
 @pytest.mark.parametrize("name", ["wrong answers"])
 def test_a_core_that_deviates_from_the_clocks_words_is_caught(broken: type[Session], name: str) -> None:
     assert any(world(seed, broken, **CLOCKS[name]).run().violations for seed in range(3))
+
+
+# -- estimates ----------------------------------------------------------------------------------------------------------------
+
+
+def test_an_estimate_runs_over_the_time_in_which_there_was_sound() -> None:  # B29, C19
+    estimates = Estimates(24_000, 0)
+    estimates.play(1, 24_000, 0)
+    estimates.report(1, 6_000, 300 * MS)
+    estimates.report(1, 4_000, 310 * MS)  # a word of the past
+    estimates.flush(1, 500 * MS)
+    assert estimates.final[1] == 6_000 + 4_800
+
+
+def test_an_estimate_stops_at_what_was_handed_over_and_begins_again_with_more() -> None:  # C19, F147
+    estimates = Estimates(24_000, 0)
+    estimates.play(1, 4_800, 0)
+    estimates.play(1, 72_000, 3_000 * MS)
+    estimates.flush(1, 3_100 * MS)
+    assert estimates.final[1] == 4_800 + 2_400
+
+
+def test_an_estimate_does_not_run_while_the_sound_is_held() -> None:  # C20
+    estimates = Estimates(24_000, 0)
+    estimates.play(1, 96_000, 0)
+    estimates.hold(1, 1_000 * MS)
+    estimates.go_on(1, 2_500 * MS)
+    estimates.flush(1, 3_000 * MS)
+    assert estimates.final[1] == 36_000
+
+
+def test_nothing_sounds_after_the_last_word_of_a_device_that_is_lost() -> None:  # F100
+    estimates = Estimates(24_000, 0)
+    estimates.play(1, 96_000, 0)
+    estimates.report(1, 2_400, 100 * MS)
+    estimates.flush(1, 200 * MS)
+    assert estimates.final[1] == 4_800
+    estimates.lose()
+    assert estimates.final[1] == 2_400

@@ -674,3 +674,23 @@ def test_whatever_a_device_does_its_records_are_true(  # B29, C08, C21, F019, F0
                 if span.generation == report.generation and span.at <= at
             )
             assert report.samples <= sounded
+
+
+# -- positions that go wrong between two flushes ------------------------------------------------------------------------------
+
+
+def test_a_device_that_counts_its_padding_says_more_than_it_was_given() -> None:  # B02, C08
+    device = speaker(padding_per_mille=1000, block_ms=20)
+    device.play(1, pcm(1000), now=0)
+    told = positions(run(device, 300 * MILLISECOND))
+    assert told[-1][1] > 1000 and told[-1][1] <= 1480 and device.sounded(1) == 1000
+    assert device.happened["speaker: counted padding"] == 1
+
+
+def test_a_device_that_falls_silent_tells_nothing_until_it_has_run_dry() -> None:  # F078
+    device = speaker(silent_per_mille=1000)
+    device.play(1, pcm(2400), now=0)
+    assert positions(run(device, 300 * MILLISECOND)) == [] and device.sounded(1) == 2400
+    device.calm()
+    device.play(1, pcm(2400), now=400 * MILLISECOND)
+    assert positions(run(device, 800 * MILLISECOND))[-1][1] == 4800

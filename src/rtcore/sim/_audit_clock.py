@@ -19,8 +19,8 @@ class ClockAudit:
         self._speaker = speaker
         self._reference = reference
         self._lies = lies
-        self._reckons = clock.answer_ms > 0 or not clock.reports
-        """The clock declares that it leaves something to be reckoned."""
+        self._reckons = clock.answer_ms > 0 or not clock.reports or speaker.options.silent_per_mille > 0
+        """The clock leaves something to be reckoned: it declares so, or falls silent."""
         self.excess = False
         """What the clock has just said was more than was handed over."""
 

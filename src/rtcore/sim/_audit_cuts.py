@@ -178,6 +178,8 @@ class CutAudit:
         if self.settles:
             for waiting in ledger.waiting:
                 waiting.settled = True
+            if ledger.waiting and self._reference is not None:
+                self._reference.fault(ledger.waiting[-1].generation, flushed=True)
             ledger.waiting.clear()
         if self._expected:
             first = effects[0] if effects else None

@@ -165,8 +165,7 @@ class EditAudit:
             return
         if self._reference is not None:
             self._reference.believe(item)
-            if not notice.estimated:
-                self._reference.ended(item, notice)
+            (self._reference.estimated if notice.estimated else self._reference.ended)(item, notice)
             self._reference.over(item)
         item.ended = notice
         item.ended_at = ledger.now

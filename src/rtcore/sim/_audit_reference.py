@@ -11,11 +11,12 @@ from rtcore._clock import Clock
 from rtcore._effects import Play
 from rtcore._items import SegmentView
 from rtcore._notices import Interrupted, MessageEnded, Verdict
+from rtcore.sim._audit_estimates import Estimates
 from rtcore.sim._ledger import Flushing, ItemRecord, Ledger, ResponseRecord
 from rtcore.sim._seen import ClientSeen
 from rtcore.sim.matching import Segment
 from rtcore.sim.reference import Reference
-from rtcore.sim.speaker import Report
+from rtcore.sim.speaker import MILLISECOND, Report
 
 
 class ReferenceAudit:
@@ -25,6 +26,8 @@ class ReferenceAudit:
         self.believes = believes
         """The clock's words are the measure, not the audible signal."""
         self.compared = 0
+        self.estimates = Estimates(ledger.audio.rate, 0 if clock.reports else clock.latency_ms * MILLISECOND)
+        self._reports = clock.reports
         self._model = Reference(ledger.audio, coarse=ledger.audio.samples(clock.answer_ms), reports=clock.reports)
         self._ledger = ledger
         self._own_index = own_index
@@ -47,6 +50,7 @@ class ReferenceAudit:
     def play(self, effect: Play) -> None:
         """The core handed audio over."""
         self._model.played(effect.generation, effect.pcm)
+        self.estimates.play(effect.generation, len(effect.pcm) // self._ledger.audio.sample_width, self._ledger.now)
         if self._model.stray:
             for text in self._model.stray:
                 self._ledger.fail(8, text)
@@ -56,16 +60,17 @@ class ReferenceAudit:
         """The clock said something that the core has to take at its word."""
         if report.kind == "played":
             self._model.said(report.generation, report.samples)
+            self.estimates.report(report.generation, report.samples, self._ledger.now)
 
     def answered(self, flush: Flushing, samples: int) -> None:
         """A flush was answered in time."""
         self._model.said(flush.generation, samples)
-        self._model.settled(flush.generation, answered=True)
+        self._model.settled(flush.generation, answered=True, estimates=self.estimates.final)
 
     def fault(self, generation: int, *, flushed: bool) -> None:
         """The core goes on without the clock: a flush has no answer, or no position was reported for too long."""
         if flushed:
-            self._model.settled(generation, answered=False)
+            self._model.settled(generation, answered=False, estimates=self.estimates.final)
         else:
             self._model.assumed(generation)
 
@@ -105,7 +110,11 @@ class ReferenceAudit:
         self.compared += 1
         if message.audio_end_ms != ms or (self._own_index and message.content_index != index):
             told = f"[{message.content_index}] to {message.audio_end_ms} ms"
-            self._ledger.fail(5, f"truncate of {item.id}{told}, but by the clock's words [{index}] was heard for {ms} ms")
+            # More than was heard is the fourth's (see EditAudit.truncate), anything else the fifth's.
+            more = message.content_index == index and (message.audio_end_ms or 0) > ms
+            self._ledger.fail(
+                4 if more else 5, f"truncate of {item.id}{told}, but by the clock's words [{index}] was heard for {ms} ms"
+            )
 
     def ended(self, item: ItemRecord, notice: MessageEnded) -> None:
         """A message got its verdict; call it before the verdict is written down."""
@@ -119,6 +128,25 @@ class ReferenceAudit:
                 self._ledger.fail(
                     11, f"{item.id} ended with heard_ms {notice.heard_ms}; by the clock's words it is {judged.heard_ms}"
                 )
+
+    def estimated(self, item: ItemRecord, notice: MessageEnded) -> None:
+        """A message ended by an estimate: it is the one that the clock's last words and the time since give (C19, C20)."""
+        if notice.verdict is Verdict.TEXT or not (self._reports and self._plain(item)):
+            return  # what was reckoned without reports is not taken back when an answer says less
+        least = most = 0
+        for segment in item.segments:
+            heard = self._model.heard((item.id, segment.content_index))
+            if heard is None:
+                return
+            cut = item.response.cut
+            state = cut.snapshots.get(id(segment)) if cut is not None else None
+            received = (state.received if state is not None else segment.received) // self._ledger.audio.sample_width
+            least += self._ledger.audio.ms(min(heard.least, received))
+            most += self._ledger.audio.ms(min(heard.most, received))
+        self.compared += 1
+        if not least <= notice.heard_ms <= most:
+            text = f"{item.id} is estimated at {notice.heard_ms} ms; the clock's last words make it {least} to {most} ms"
+            self._ledger.fail(11, text)
 
     def over(self, item: ItemRecord) -> None:
         """Its message has ended: nothing more will be asked about it."""

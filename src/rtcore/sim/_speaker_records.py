@@ -40,6 +40,11 @@ class SpeakerOptions(Struct, frozen=True):
     """How many answers are not the truth: less, more, or more than was ever handed over (C08)."""
     stale_per_mille: int = 0
     """How many reports are followed by one of a generation long gone, or by a smaller one (C21)."""
+    padding_per_mille: int = 0
+    """How many times, of those that it runs dry, it counts the silence that filled its last block: its position is more than was
+    ever handed over, until more is (C08)."""
+    silent_per_mille: int = 0
+    """Instead of how many reports it falls silent, and tells no position until it has run dry: the end is never told (F078)."""
     marks_ms: int = 0
     """0: positions are exact. Else they are known only where a mark was passed: at every so many ms of handed-over audio, and at
     its end once ``Drain`` said that it is the end. Reports come when a mark is passed, and an answer is the last one passed, as

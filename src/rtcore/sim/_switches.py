@@ -80,6 +80,8 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "speaker: missing answer": (Switch("speaker", "missing_per_mille"),),
     "speaker: duplicate answer": (Switch("speaker", "duplicate_per_mille"),),
     "speaker: stale report": (Switch("speaker", "stale_per_mille"),),
+    "speaker: counted padding": (Switch("speaker", "padding_per_mille"),),
+    "speaker: falls silent": (Switch("speaker", "silent_per_mille"),),
     "speaker: wrong answer": (Switch("speaker", "wrong_per_mille"),),
     "speaker: marks only": (Switch("speaker", "marks_ms"),),
     "speaker: no reports": (Switch("speaker", "reports", "all"),),

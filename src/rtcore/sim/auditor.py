@@ -49,6 +49,7 @@ from rtcore.sim._audit_memory import check_memory
 from rtcore.sim._audit_microphone import MicrophoneAudit
 from rtcore.sim._audit_news import HEARD, NewsAudit
 from rtcore.sim._audit_reference import ReferenceAudit
+from rtcore.sim._audit_sounding import SoundingAudit
 from rtcore.sim._ledger import Interruption, Ledger
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
@@ -103,6 +104,7 @@ class Auditor:
         ignores: bool = False,
         creates: bool = False,
         answers: bool = True,
+        loses: bool = False,
         stall_ms: int = 2_000,
         batch_ms: int = 40,
         clock: Clock,
@@ -111,6 +113,7 @@ class Auditor:
         ``creates``: the server answers turns by itself; ``answers``: the core answers what the server does not
         (``config.answer_turns``). ``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
         ``batch_ms``: how much microphone audio goes into one message (``config.microphone.batch_ms``).
+        ``loses``: the device may vanish.
         """
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
@@ -118,7 +121,8 @@ class Auditor:
         self.line = LineAudit(ledger, truth.responses, server_interrupts=server_interrupts)
         believes = _must_be_believed(speaker.options)
         self.reference: ReferenceAudit | None = None
-        if believes or Rng(seed).fork("reference").chance(_REFERRED_PER_MILLE):
+        silent = speaker.options.missing_per_mille or speaker.options.late_per_mille or speaker.options.slow_per_mille
+        if believes or silent or loses or Rng(seed).fork("reference").chance(_REFERRED_PER_MILLE):
             self.reference = ReferenceAudit(ledger, clock, believes=believes, own_index=own_index)
         ledger.matcher.lenient = believes
         lies = speaker.options.wrong_per_mille > 0
@@ -138,7 +142,7 @@ class Auditor:
         self.line.owed_delete = self.edits.owed_delete
         self.cuts = CutAudit(
             ledger,
-            self.sync,
+            self._before_cut,
             self.reference,
             lambda: speaker.pending,
             ignores=ignores,
@@ -170,7 +174,7 @@ class Auditor:
         self._paused: tuple[int, int] | None = None
         """Which generation holds, and since when."""
         self._can_pause = clock.pause
-        self._speaking = False
+        self.sounding = SoundingAudit(ledger, clock, believes=believes, speaker=speaker)
         self._digest = Digest(seed)
         self._program_deletes: set[str] = set()
 
@@ -230,6 +234,8 @@ class Auditor:
         self.ledger.now = now
         if cause == "program" and response_id is None:
             self.asking.dropped()
+        if cause == "device" and self.reference is not None:
+            self.reference.estimates.lose()
         self.cuts.begin(cause, response_id)
 
     def pauses(self) -> None:
@@ -353,6 +359,7 @@ class Auditor:
         self.sync(self.ledger.now)
         self.line.waiting(session.deadline)
         self.microphone.check(self.ledger.now)
+        self.sounding.waiting(session.deadline, held=self.cuts.held)
         self._counts.check(session.segments)
 
     def finish(self, session: View, now: int) -> None:
@@ -364,7 +371,7 @@ class Auditor:
             self.edits.check(self.cuts.unchecked.popleft())
             self.checked += 1
         self.line.tools_settled(self._truth.items)
-        if self._speaking:
+        if self.sounding.speaking:
             ledger.fail(6, "everything is silent, and SpeakingStopped was never told")
         check_memory(session, ledger, list(self.arrivals.conversation))
         self.edits.history(session.history)
@@ -447,6 +454,10 @@ class Auditor:
                 self.ledger.fail(mismatch.invariant, mismatch.text, mismatch.at)
             self._mismatches_read = len(matcher.mismatches)
 
+    def _before_cut(self, now: int) -> None:
+        self.sync(now)
+        self.sounding.over(held=self.cuts.held)
+
     def _quiescent(self) -> bool:
         ledger = self.ledger
         self.line.give_up()
@@ -474,7 +485,7 @@ class Auditor:
                 self._sent(message, effects)
                 return 1
             case Notice():
-                self._noticed(effect)
+                self._noticed(effect, effects)
                 return 2
             case Flush():
                 self._was_silent()
@@ -486,10 +497,14 @@ class Auditor:
                 self._paused = (effect.generation, ledger.now)
                 left = ledger.audio.ms(ledger.stream.unconfirmed)
                 ledger.saw("B17: a pause with less than 200 ms left" if left < 200 else "B16: a pause")
+                if self.reference is not None:
+                    self.reference.estimates.hold(effect.generation, ledger.now)
             case Connect() | Disconnect():
                 return 1
             case Resume():
                 self._was_silent()
+                if self.reference is not None:
+                    self.reference.estimates.go_on(effect.generation, ledger.now)
             case Drain():
                 pass
         return 0
@@ -524,6 +539,10 @@ class Auditor:
             ledger.fail(7, f"Flush({effect.generation}) while generation {ledger.stream.generation} is current")
         if not ledger.flushes or ledger.flushes[-1].generation != effect.generation:
             self.cuts.flushed(effect.generation)
+        if self.reference is not None:
+            self.reference.estimates.flush(effect.generation, ledger.now)
+            if self.cuts.settles:
+                self.reference.fault(effect.generation, flushed=True)
         ledger.stream.generation = effect.generation + 1
 
     def _sent(self, message: ClientSeen, effects: Sequence[Effect]) -> None:
@@ -558,7 +577,7 @@ class Auditor:
             }
         return self._estimated
 
-    def _noticed(self, notice: Notice) -> None:
+    def _noticed(self, notice: Notice, effects: Sequence[Effect]) -> None:
         if type(notice) in HEARD:
             self.news.told(notice)
             return
@@ -566,6 +585,9 @@ class Auditor:
             case MessageEnded():
                 self.sync(self.ledger.now)
                 self.edits.message_ended(notice, self.clock.owes(notice.item_id))
+                item = self.ledger.items.get(notice.item_id)
+                if item is not None:
+                    self.sounding.message_ended(item, notice)
             case RequestEnded():
                 self.line.request_ended(notice)
                 self.asking.request_ended(notice)
@@ -587,10 +609,13 @@ class Auditor:
                 if notice.item_id in self._started:
                     self.ledger.fail(6, f"{notice.item_id} started twice")
                 self._started.add(notice.item_id)
+                item = self.ledger.items.get(notice.item_id)
+                if item is not None:
+                    self.sync(self.ledger.now)
+                    self.sounding.message_started(item, notice)
             case SpeakingStarted() | SpeakingStopped():
-                if self._speaking == isinstance(notice, SpeakingStarted):
-                    self.ledger.fail(6, f"{type(notice).__name__} twice in a row")
-                self._speaking = not self._speaking
+                self.sync(self.ledger.now)
+                self.sounding.turned(notice, closing=type(effects[-1]) is SessionClosed)
             case Interrupted():
                 self.ledger.saw("C02: interrupted")
                 if self.reference is not None:
@@ -606,4 +631,4 @@ class Auditor:
 
 def _must_be_believed(clock: SpeakerOptions) -> bool:
     """Whether this clock's words may differ from the truth, so that they are what the core has to be held against."""
-    return bool(clock.wrong_per_mille or clock.marks_ms or clock.reports != "all")
+    return bool(clock.wrong_per_mille or clock.marks_ms or clock.silent_per_mille or clock.reports != "all")

@@ -74,6 +74,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("speaker", "missing answer", "a flush is never answered", ("B29", "F078")),
     Fault("speaker", "duplicate answer", "a flush is answered twice", ("B29", "C21")),
     Fault("speaker", "stale report", "a position of a generation long gone, or a smaller one", ("C21",)),
+    Fault("speaker", "counted padding", "a position beyond what was handed over, when it has run dry", ("B02", "C08", "B31")),
+    Fault("speaker", "falls silent", "no position any more until it has run dry, and no word why", ("F078", "B29")),
     Fault("speaker", "wrong answer", "a flush is answered with a number that is not true", ("B02", "C08", "F009")),
     Fault("speaker", "marks only", "positions are known only at marks, as on a telephone line", ("F019", "F020")),
     Fault("speaker", "no reports", "no positions are reported at all", ("B29", "C19", "F078")),

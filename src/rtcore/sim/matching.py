@@ -60,6 +60,10 @@ class Segment(Struct, eq=False):
     """It held up the queue for so long that it went behind those that waited."""
     dismissed: bool = False
     """The core said that it is over (a cancel, or the message's end): others may pass it."""
+    begun_at: int = 0
+    """When its first sample was audible."""
+    left_at: int = 0
+    """When the sound last went on to something else; ``Matcher.until`` knows when its last sample was audible."""
 
     @property
     def name(self) -> str:
@@ -82,6 +86,10 @@ class Matcher:
         self.mismatches: list[Mismatch] = []
         self.begins: list[int] = []
         """When each segment was heard for the first time."""
+        self.followers: dict[str, Segment] = {}
+        """By item: the segment that went on right behind its last sample, from its own first, in the same generation."""
+        self.leaders: dict[str, Segment] = {}
+        """The other way round: which segment it went on behind."""
         self.lenient = False
         """A flush stayed without an answer: from then on a segment may go on from where the core believes it stopped."""
         self._width = width
@@ -106,6 +114,10 @@ class Matcher:
     def find(self, item_id: str, content_index: int) -> Segment | None:
         """The segment, if the server sent audio of it."""
         return self._all.get((item_id, content_index))
+
+    def until(self, segment: Segment) -> int:
+        """When the last sample of it that sounded had sounded."""
+        return self.last_until if segment is self._current else segment.left_at
 
     def segments(self) -> list[Segment]:
         """All of them, in the order of their first audio on the wire."""
@@ -142,6 +154,8 @@ class Matcher:
         """Attribute one stretch of sound."""
         if span.generation != self._generation:
             self._generation = span.generation
+            if self._current is not None:
+                self._current.left_at = self.last_until
             self._current = None
         gap = span.at - self.last_until
         self._resumed = self._resumed or gap >= _STALLED
@@ -211,8 +225,15 @@ class Matcher:
             if not other.aside and other is not left and other is not found and not found.inexact:
                 self._fail(span, 8, f"{found.name} sounds before {other.name}, which comes first")
         begins = found.heard == 0
+        at = span.at + (span.until - span.at) * offset // len(span.pcm)
         if begins:
             self.begins.append(span.at)
+            found.begun_at = at
+        if left is not None and left is not found:
+            left.left_at = at - gap
+            if begins and not gap:
+                self.followers[left.item_id] = found
+                self.leaders[found.item_id] = left
         self._current = found
         self._take(found, span, offset, taken)
         self._tentative = begins and found.heard <= self._signature

@@ -8,12 +8,15 @@ truth is another's question. Where the core had to guess, it says so and gives t
 Positions are samples of a segment, or of a generation's handed-over stream, from 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
 from rtcore._formats import AudioFormat
+
+_ROUNDING = 3
+"""Samples by which two estimates from the same words may differ."""
 
 Key = tuple[str, int]
 """A segment: item and content index."""
@@ -89,7 +92,7 @@ class Reference:
         self._said: dict[int, list[int]] = {}
         self._coarse = coarse
         self._reports = reports
-        self._guessed: set[int] = set()
+        self._guessed: dict[int, int | None] = {}
         self._near: set[int] = set()
         self._closed = 0
         self._last: Known | None = None
@@ -171,11 +174,14 @@ class Reference:
             if not said or heard > said[-1]:
                 said.append(heard)
 
-    def settled(self, generation: int, *, answered: bool) -> None:
-        """The flush of this generation was answered, or will not be: nothing more of it, and of those before, is heard."""
+    def settled(self, generation: int, *, answered: bool, estimates: Mapping[int, int] | None = None) -> None:
+        """The flush of this generation was answered, or will not be: nothing more of it, and of those before, is heard.
+
+        ``estimates``: by generation, where an unanswered flush leaves it; the core may be a few samples off, no more.
+        """
         for number in [number for number in self._handed if self._closed < number <= generation]:
             if number != generation or not answered:
-                self._guess(number)
+                self._guess(number, estimates.get(number) if estimates is not None else None)
             elif self._coarse or not self._reports:
                 self._guess(number, near=self._reports)
         self._closed = max(self._closed, generation)
@@ -186,9 +192,12 @@ class Reference:
         """The clock fell silent for so long that the core took everything as heard."""
         self._guess(generation)
 
-    def _guess(self, generation: int, *, near: bool = False) -> None:
+    def _guess(self, generation: int, estimate: int | None = None, *, near: bool = False) -> None:
         if self._position(generation) < self._handed.get(generation, 0):
-            (self._near if near else self._guessed).add(generation)
+            if near:
+                self._near.add(generation)
+            else:
+                self._guessed[generation] = estimate
             for known in self._segments.values():
                 if known.cut_received is None and any(piece.generation == generation for piece in known.pieces):
                     known.lost, known.lost_at = True, None
@@ -204,13 +213,16 @@ class Reference:
         least = most = 0
         for piece in known.pieces:
             position = self._position(piece.generation)
-            part = max(0, min(position - piece.first, piece.size))
-            least += part
-            if piece.generation in self._guessed or not (self._reports or piece.generation <= self._closed):
-                part = piece.size
+            lowest = highest = position
+            estimate = self._guessed.get(piece.generation, -1)
+            if estimate is None or (estimate < 0 and not (self._reports or piece.generation <= self._closed)):
+                highest = piece.first + piece.size
+            elif estimate >= 0:
+                lowest, highest = max(position, estimate - _ROUNDING), max(position, estimate + _ROUNDING)
             elif piece.generation in self._near:
-                part = max(0, min(position + self._coarse - piece.first, piece.size))
-            most += part
+                highest = position + self._coarse
+            least += max(0, min(lowest - piece.first, piece.size))
+            most += max(0, min(highest - piece.first, piece.size))
         return Heard(least, most)
 
     def judge(self, item_id: str, parts: Sequence[int]) -> Judged | None:

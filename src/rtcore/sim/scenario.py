@@ -243,7 +243,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "speaker: large buffer": 100,
     "speaker: slow answer": 60,
     "speaker: late answer": 60,
-    "speaker: missing answer": 60,
+    "speaker: missing answer": 100,
     "speaker: no pause": 300,
     "user: cough": 400,
     "user: backchannel": 400,
@@ -257,6 +257,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "speaker: marks only": 60,
     "speaker: no reports": 40,
     "speaker: wrong answer": 60,
+    "speaker: falls silent": 60,
     "user: hang-up": 60,
 }
 """In how many of 1000 worlds of the usual mood each fault exists."""
@@ -350,6 +351,7 @@ def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
         return drawn if f"speaker: {fault}" in faults else 0
 
     drift = rng.between(50, 500) * rng.choice((-1, 1))
+    moods = rng.beside("moods")
     return SpeakerOptions(
         buffer_ms=rng.choice((200, 300, 500)) if "speaker: large buffer" in faults else rng.choice((0, 10, 20, 40, 80, 160)),
         block_ms=rng.choice((10, 20)),
@@ -368,6 +370,9 @@ def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
         reports="none" if "speaker: no reports" in faults else "all",
         late_pause_ms=rng.choice(((20, 60), (20, 300))) if "speaker: late pause" in faults else (0, 0),
         hold_tail=rng.chance(250),
+        flush_latency_ms=moods.choice((1000, 2500)) if moods.chance(500 if "speaker: missing answer" in faults else 100) else 350,
+        padding_per_mille=moods.choice((200, 700, 1000)) if "speaker: counted padding" in faults else 0,
+        silent_per_mille=moods.choice((10, 40, 100)) if "speaker: falls silent" in faults else 0,
         pause="speaker: no pause" not in faults or "speaker: no reports" in faults,
     )
 

@@ -13,6 +13,8 @@ from rtcore._formats import PCM16_24K, AudioFormat
 from rtcore.sim._rng import Rng
 from rtcore.sim._speaker_fifo import Fifo
 from rtcore.sim._speaker_fifo import Span as Span
+from rtcore.sim._speaker_moods import Moods
+from rtcore.sim._speaker_moods import stale as repeat_the_past
 from rtcore.sim._speaker_records import MILLISECOND as MILLISECOND
 from rtcore.sim._speaker_records import Loss as Loss
 from rtcore.sim._speaker_records import Report as Report
@@ -61,6 +63,7 @@ class Speaker:
         self._echo_rng = rng.beside("duplicate answers")
         self._wrong_rng = rng.beside("wrong answers")
         self._pause_rng = rng.beside("late pauses")
+        self._moods = Moods(rng)
         self._rates = options  # with every fault switched off once all is calm
         self._audio = audio
         self._width = audio.sample_width
@@ -72,6 +75,7 @@ class Speaker:
             hold_tail=options.hold_tail,
         )
         self._mark = audio.samples(options.marks_ms)
+        self._block = audio.samples(options.block_ms)
         self._tells = options.reports == "all"
         self._now = 0
         self._behind = True  # what has happened by ``_now`` is not worked out yet
@@ -216,6 +220,8 @@ class Speaker:
             duplicate_per_mille=0,
             wrong_per_mille=0,
             stale_per_mille=0,
+            padding_per_mille=0,
+            silent_per_mille=0,
             late_pause_ms=(0, 0),
         )
         stop, answer, answered = self._latency_drawn
@@ -448,12 +454,22 @@ class Speaker:
                 continue
             told = self._known(generation, count) if self._mark else count
             if told > self._reported.get(generation, 0):
+                if not self._mark and self._moods.silent(self._rates.silent_per_mille):
+                    self._count("falls silent")
+                    continue
                 self._reported[generation] = told
-                reports.append(Report("played", generation, told))
+                padding = 0
+                if not (fifo.busy or self._mark) and count == self._handed.get(generation, 0):
+                    padding = self._moods.padding(self._rates.padding_per_mille, self._block)
+                    if padding:
+                        self._count("counted padding")
+                reports.append(Report("played", generation, told + padding))
                 if stale and self._rng.chance(stale):
                     self._count("stale report")
-                    reports.append(self._stale(generation, told))
+                    reports.append(repeat_the_past(self._rng, generation, told))
         busy = fifo.busy
+        if not busy:
+            self._moods.dry()
         if not busy and not fifo.dry:
             fifo.dry = True
             if fifo.newest not in fifo.drained and fifo.newest > self._settled:
@@ -464,11 +480,6 @@ class Speaker:
             self._report_at = self._next_mark()
         elif busy and not self.paused:
             self._report_at = now + self.options.report_ms * MILLISECOND
-
-    def _stale(self, generation: int, count: int) -> Report:
-        if generation > 1 and self._rng.chance(500):
-            return Report("played", generation - 1, self._rng.below(count + 1))
-        return Report("played", generation, self._rng.below(count + 1))
 
     # -- answers -------------------------------------------------------------------------------------------------------------
 

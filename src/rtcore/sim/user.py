@@ -141,7 +141,9 @@ class User:
         if not waits or self._turn is None or (self._open and self._aimer.answer() is None):
             return False
         self._turn = _as_kind(self._turn, HEARD)
-        self._aim_at = Aim(self._world.now + self._turn.delay * MILLISECOND)
+        # Where the model seems to be speaking still, some wait for it.
+        patience = _WAITS_MS if self._turn.share % 2 and self._world.session.speaking else 0
+        self._aim_at = Aim(self._world.now + (self._turn.delay + patience) * MILLISECOND)
         return True
 
     def notices(self, notice: Notice) -> None:
@@ -410,6 +412,8 @@ class User:
             world.interrupt()
 
 
+_WAITS_MS = 8_000
+"""How long some people wait for a model that says nothing and is said to speak."""
 _TALKS_MS: dict[Kind, tuple[int, int]] = {
     "cough": (50, 150),
     "backchannel": (150, 450),

@@ -107,6 +107,7 @@ class World:
             ignores=config.interruption == "ignore",
             creates=scenario.detects and scenario.server_creates and scenario.context == "auto",
             answers=config.answer_turns,
+            loses=scenario.device_lost_per_mille > 0,
             stall_ms=config.playout.stall_ms,
             batch_ms=config.microphone.batch_ms,
             own_index=self.session.capabilities.truncate_content_index == "own",

@@ -1,0 +1,36 @@
+"""How a device's positions go wrong between two flushes: it counts its own padding, falls silent, or repeats the past.
+
+Each has a stream of its own, so that one that is added later shifts nothing that was there before.
+"""
+
+from rtcore.sim._rng import Rng
+from rtcore.sim._speaker_records import Report
+
+
+class Moods:
+    """One device's. Draws; what is true, the speaker knows."""
+
+    def __init__(self, rng: Rng) -> None:
+        self._padding = rng.beside("counted padding")
+        self._silence = rng.beside("falls silent")
+        self._silent = False
+
+    def padding(self, per_mille: int, block: int) -> int:
+        """The buffer has run dry: samples of the silence behind the last one that the device counts as sound (C08)."""
+        return self._padding.between(1, block) if per_mille and self._padding.chance(per_mille) else 0
+
+    def silent(self, per_mille: int) -> bool:
+        """Whether it says nothing of its position, now and until it has run dry (F078)."""
+        self._silent = bool(per_mille) and (self._silent or self._silence.chance(per_mille))
+        return self._silent
+
+    def dry(self) -> None:
+        """It has run dry: of what comes next it tells again."""
+        self._silent = False
+
+
+def stale(rng: Rng, generation: int, count: int) -> Report:
+    """A report of the past: of the generation before, or a smaller one (C21)."""
+    if generation > 1 and rng.chance(500):
+        return Report("played", generation - 1, rng.below(count + 1))
+    return Report("played", generation, rng.below(count + 1))
