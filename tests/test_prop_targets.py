@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from fuzzing.targets import TARGETS, any_split_gives_the_same_effects, main, who_heard_what_adds_up
 
-from rtcore._playout import Generation, Playout
+from rtcore._generation import Generation
+from rtcore._playout import Playout
 from rtcore.sim._rng import Rng
 from rtcore_adapters._link import Link
 

@@ -13,68 +13,22 @@ model must not answer from words that nobody heard (DESIGN 3). Out-of-band respo
 """
 
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from rtcore._core import Core
-from rtcore._errors import ErrorKind, LocalProtocolError, named_response
+from rtcore._errors import ErrorKind, named_response
 from rtcore._formats import AudioFormat
 from rtcore._items import Response
 from rtcore._notices import ContextStale, Outcome, Problem
 from rtcore._recent import keep_latest
 from rtcore._requests import Pending
-from rtcore._wire import CreateItem, CreateResponse, plain
-from rtcore.dialects import Dialect, audio_format
+from rtcore._wire import CreateItem, CreateResponse
+from rtcore.dialects import audio_format
 
 _METADATA = "rtcore_request"
 """Correlates ``response.created`` with our request: the server echoes metadata, not our event_id (facts 5.4)."""
-
-
-_ID_LENGTH = 32
-"""Longest id that a client may choose (facts 3.2)."""
-_ITEM_TYPES = (
-    "message",
-    "function_call",
-    "function_call_output",
-    "mcp_approval_response",
-    "mcp_list_tools",
-    "mcp_call",
-    "mcp_approval_request",
-)
-_ROLES = ("user", "assistant", "system")
-
-
-def check_item(item: Mapping[str, object], dialect: Dialect) -> dict[str, Any]:
-    """An item that the program wants created, as plain data of its own.
-
-    Raises ``LocalProtocolError`` for what no server takes, or this dialect cannot say (facts 5.8, F110).
-    """
-    kind = item.get("type")
-    if kind not in _ITEM_TYPES:
-        raise LocalProtocolError(f"item.type: {kind!r} is not one of {', '.join(_ITEM_TYPES)}")
-    if kind == "message":
-        if item.get("role") not in _ROLES:
-            raise LocalProtocolError(f"item.role: {item.get('role')!r} is not one of {', '.join(_ROLES)}")
-        content = item.get("content")
-        if not isinstance(content, list | tuple) or not content:
-            raise LocalProtocolError("item.content: is empty; a message needs at least one part")
-    if kind == "function_call_output" and not (isinstance(item.get("call_id"), str) and item.get("output") is not None):
-        raise LocalProtocolError("item.call_id and item.output: a call's output needs both; tool_result() fills them in")
-    chosen = item.get("id")
-    if chosen is not None and not (isinstance(chosen, str) and 0 < len(chosen) <= _ID_LENGTH):
-        raise LocalProtocolError(
-            f"item.id: {str(chosen)[:40]!r} is not a string of 1 to {_ID_LENGTH} characters; leave it out to get one"
-        )
-    body: dict[str, Any] = plain("item", dict(item))
-    for index, part in enumerate(body.get("content") or ()):
-        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-            raise LocalProtocolError(f"item.content[{index}]: {str(part)[:40]!r} is no part; a part is an object with a type")
-    dialect.render_item(body)
-    return body
-
-
 _TRIES = 3
 """How often an answer of ours that the server refuses for a passing reason is asked for again."""
 _AGAIN_S = 1.0
@@ -87,22 +41,34 @@ class Order(Struct):
     """Something to create: an item (``item_id`` set) or a response."""
 
     request: int
+    """What the program waits for; 0: nobody asked for it by name."""
     number: int
+    """Its mark, by which a response is known to be ours."""
     body: dict[str, Any]
     item_id: str | None = None
     previous_item_id: str | None = None
     after: str | None = None
+    """The item without which it makes no sense."""
     gated: bool = True
+    """An item that waits for edits of ours."""
     out_of_band: bool = False
     audible: bool = True
     for_turn: bool = False
+    """Our answer to a turn of the user's that nobody else answers ..."""
     for_tools: bool = False
+    """.. or to the outputs of function calls."""
     retried: bool = False
+    """It was refused because a response ran, and is asked for once more."""
     doubtful: bool = False
+    """A refusal that named no event may have been its own, or that of a creation of the server's."""
     suspected: Problem | None = None
+    """That refusal, while what holds the slot has not shown itself."""
     dead: bool = False
+    """Interrupted or given up: should its response show itself, nobody is to hear it."""
     given_up: bool = False
+    """Dead only because it had no answer in time."""
     due: float | None = None
+    """When its turn must have come."""
 
 
 class Claim(Struct, frozen=True):

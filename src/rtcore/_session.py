@@ -11,16 +11,17 @@ import msgspec
 
 from rtcore._clock import Clock
 from rtcore._core import Core, Counters, State
-from rtcore._creation import Creation, check_item
+from rtcore._creation import Creation
 from rtcore._effects import Deadline, Effect
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
+from rtcore._generation import Generation
 from rtcore._interruption import Interruption
+from rtcore._item_check import check_item
 from rtcore._items import HistoryItem, SegmentView
 from rtcore._lifecycle import Disconnection, Lifecycle
 from rtcore._microphone import COMMIT_MIN_MS
 from rtcore._notices import Problem, Underrun, UnknownEvent
-from rtcore._playout import Generation
 from rtcore._requests import Pending
 from rtcore._responses import Responses
 from rtcore._routing import SETUP, TIMERS, handlers
