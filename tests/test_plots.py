@@ -117,11 +117,8 @@ def test_the_page_of_a_campaign_shows_kinds_faults_and_what_came_up() -> None:
     for heading in ("Silence after barge-in", "Truncation error", "Unheard words", "By fault", "What came up"):
         assert f"<h2>{heading}</h2>" in page
     assert "network: jitter" in page and "Failed: 1" in page and "$" not in page
-    assert (
-        "prefers-color-scheme: dark" in page
-        and "url(" not in page
-        and "http" not in page.replace("http://www.w3.org/2000/svg", "")
-    )
+    assert "prefers-color-scheme: dark" in page and "default-src 'none'" in page
+    assert "url(" not in page and "://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "rtcore fuzz --interruptions 7 --seed 7" in page
 
 

@@ -7,6 +7,7 @@ from importlib import resources
 from string import Template
 
 from rtcore.sim.results import KindResult
+from rtcore_adapters.cli._document import document
 from rtcore_adapters.cli._table import COLUMNS, column_groups, table_rows
 
 _SHOWN = 50
@@ -14,19 +15,23 @@ _SHOWN = 50
 
 def frame(*, title: str, lead: str, verdict: str, problems: Sequence[str], body: Iterable[str], made_by: str) -> str:
     """The whole page; ``body`` is markup, everything else is text."""
-    more = len(problems) - _SHOWN
-    listed = [*problems[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
-    return Template(read("campaign.html")).substitute(
+    content = Template(read("campaign.html")).substitute(
         title=escape(title),
         lead=escape(lead),
         verdict=escape(verdict),
         mood="bad" if problems else "good",
-        problems=f"<ul>{''.join(f'<li>{escape(each)}</li>' for each in listed)}</ul>" if problems else "",
+        problems=problem_list(problems),
         body="\n".join(body),
-        plots_css=read("plots.css"),
-        page_css=read("page.css"),
         footer=f"Made by <code>{escape(made_by)}</code> on Python {escape(platform.python_version())}.",
     )
+    return document(title, read("plots.css") + read("page.css"), content)
+
+
+def problem_list(problems: Sequence[str]) -> str:
+    """What failed, or nothing; of many the first, and how many more."""
+    more = len(problems) - _SHOWN
+    listed = [*problems[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    return f"<ul>{''.join(f'<li>{escape(each)}</li>' for each in listed)}</ul>" if listed else ""
 
 
 def section(title: str, *parts: str) -> str:

@@ -11,13 +11,12 @@ from string import Template
 from msgspec import Struct
 
 from rtcore.sim.results import CampaignResult, Violation
+from rtcore_adapters.cli._document import document
 from rtcore_adapters.cli._heard import Message
 from rtcore_adapters.cli._live import LiveResult, Talked
 from rtcore_adapters.cli._table import INVARIANTS, figures, number
-from rtcore_adapters.cli.report._page import read, table
+from rtcore_adapters.cli.report._page import problem_list, read, table, text_list
 from rtcore_adapters.cli.report._picture import picture, standalone
-
-_SHOWN = 50
 
 
 class Caught(Struct, frozen=True):
@@ -46,15 +45,12 @@ def page(found: Findings) -> str:
     talks, simulated = len(found.live.talks), found.fuzz.interruptions
     good = not found.problems
     lines = figures(found.fuzz, found.fuzz_seconds)
-    return Template(read("page.html")).substitute(
-        title="rtcore demo",
-        picture_css=read("picture.css"),
-        page_css=read("page.css"),
+    content = Template(read("page.html")).substitute(
         lead=f"{number(talks + simulated)} interruptions: {talks} in real conversations over websockets, {number(simulated)} in "
         "simulated ones.",
         verdict="Everything held." if good else f"Failed: {len(found.problems)}",
         mood="good" if good else "bad",
-        problems="" if good else f"<ul>{''.join(f'<li>{escape(problem)}</li>' for problem in found.problems[:_SHOWN])}</ul>",
+        problems=problem_list(found.problems),
         broad=picture(shown),
         narrow=picture(shown, width=360),
         caption=escape(caption(shown)),
@@ -66,11 +62,12 @@ def page(found: Findings) -> str:
         live_table=table(found.live.kinds),
         fuzz="The same core and the same strict server, without waiting. A world is a seed, and a seed is the same world again.",
         fuzz_table=table(found.fuzz.kinds),
-        figures="\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in lines),
+        figures=text_list(lines),
         sabotaged="\n".join(_caught(each) for each in found.sabotaged),
         footer=f"Made by <code>rtcore demo --seed {found.seed}</code> on Python {escape(platform.python_version())}. "
         "What was audible in the conversation above is in <code>heard.wav</code>.",
     )
+    return document("rtcore demo", read("picture.css") + read("page.css"), content)
 
 
 def picture_file(talk: Talked) -> str:

@@ -5,6 +5,7 @@ from html import escape
 from importlib import resources
 from string import Template
 
+from rtcore_adapters.cli._document import document
 from rtcore_adapters.cli.timeline._happened import Bar, Happened, Level, Mark, happened
 
 __all__ = ["Happened", "happened", "page"]
@@ -32,13 +33,18 @@ def page(it: Happened, title: str, facts: Sequence[str]) -> str:
     lanes.bars("the user", "", it.speech)
     lanes.marks("the program", it.people)
     lanes.marks("notices", it.notices)
-    return Template(resources.files(__name__).joinpath("page.html").read_text(encoding="utf-8")).substitute(
+    body = Template(_read("page.html")).substitute(
         title=escape(title),
         facts="\n".join(f"<li>{escape(fact)}</li>" for fact in facts),
         names="\n".join(lanes.names),
         picture=lanes.svg(),
         log="\n".join(_row(at - it.begin, who, what) for at, who, what in it.log),
     )
+    return document(title, _read("page.css"), body)
+
+
+def _read(name: str) -> str:
+    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _row(at: float, who: str, what: str) -> str:
