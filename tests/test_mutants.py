@@ -1,5 +1,6 @@
 """The planted bugs fit the core as it is, and the runner tells what an invariant catches from what nothing does."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,11 @@ failed tests/test_b.py
 begins tests/test_a.py::test_three[a::b]
 """
     assert read_notes(notes) == {("test_a.py", "test_one"), ("test_b.py", ""), ("test_a.py", "test_three")}
+
+
+def test_the_reports_that_the_documentation_names_have_a_planted_bug() -> None:
+    text = (ROOT / "docs/fuzzing.md").read_text(encoding="utf-8")
+    table = text.partition("### Which reported failures stand behind the bugs")[2].partition("Four classes have none")[0]
+    named = set(re.findall(r"F\d{3}", table))
+    assert len(named) > 60
+    assert named <= {name for bug in BUGS.values() for name in bug.ids}

@@ -11,6 +11,7 @@ from rtcore import (
     Effect,
     HistoryItem,
     Issued,
+    ResponseEnded,
     Send,
     ServerError,
     Session,
@@ -116,6 +117,13 @@ class LosesText(Changed):
         return [effect for effect in effects if not isinstance(effect, TextDelta)]
 
 
+class KeepsTheReason(Changed):
+    """3: does not say why a response ended."""
+
+    def change(self, effects: list[Effect]) -> list[Effect]:
+        return [msgspec.structs.replace(each, reason=None) if isinstance(each, ResponseEnded) else each for each in effects]
+
+
 class ForgetsTheUser(Changed):
     """11: a history without what the user said."""
 
@@ -161,6 +169,7 @@ def worlds(scenario: Scenario, factory: Callable[..., Session]) -> list[WorldRes
         (12, MUTED, HoldsAudioBack),
         (3, SPOKEN, ForgetsWhoSpoke),
         (3, SPOKEN, HearsNoEnd),
+        (3, SPOKEN, KeepsTheReason),
         (11, SPOKEN, LosesTranscripts),
         (11, SPOKEN, LosesText),
         (11, SPOKEN, ForgetsTheUser),

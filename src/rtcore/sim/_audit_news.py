@@ -2,7 +2,8 @@
 
 Speech that starts and stops and a turn that is committed are told at once, with the item that the server named (invariant 3: the
 program lays words to turns by it). Transcripts of the user and the text of the model are told as they come, whole and once, and
-the history has the user's words where the server put them (invariant 11).
+the history has the user's words where the server put them (invariant 11). How a response ended is told as the server told it: an
+answer that stops in the middle has a reason (F143).
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from rtcore._items import HistoryItem
 from rtcore._notices import (
     Notice,
+    ResponseEnded,
     TextDelta,
     UserSpeechStarted,
     UserSpeechStopped,
@@ -26,6 +28,7 @@ _Told = tuple[type[Notice], str | None, str]
 
 HEARD: frozenset[type[Notice]] = frozenset(
     {
+        ResponseEnded,
         TextDelta,
         UserSpeechStarted,
         UserSpeechStopped,
@@ -46,12 +49,20 @@ class NewsAudit:
         self._ledger = ledger
         self.owed: _Told | None = None
         """What the message that has just arrived has to make the session say."""
+        self._ended: tuple[str, str, object, bool] | None = None
+        """The response whose end has just arrived: its id, status and reason, and whether it had an error."""
         self._words: dict[str, str] = {}
         self._complete: set[str] = set()
         self._committed: set[str] = set()
 
     def arrived(self, message: ServerSeen) -> None:
         """A message reaches the client; the session gets it right after this."""
+        self._ended = None
+        if message.type == "response.done" and message.response is not None:
+            body = message.response
+            details = body.status_details if isinstance(body.status_details, dict) else {}
+            self._ended = body.id, body.status or "completed", details.get("reason"), "error" in details
+            return
         reads = _READS.get(message.type)
         if reads is not None and message.item_id is not None:
             reads(self, message, message.item_id)
@@ -85,6 +96,9 @@ class NewsAudit:
         """The session says one of ``HEARD``."""
         kind = type(notice)
         match notice:
+            case ResponseEnded():
+                self._response_ended(notice)
+                return
             case TextDelta() | UserTranscriptDelta():
                 said: _Told = kind, notice.item_id, notice.delta
             case UserTranscript():
@@ -104,6 +118,14 @@ class NewsAudit:
         owed, self.owed = self.owed, None
         why = f"the server's word was {_shown(owed)}" if owed is not None else "the server said nothing of the kind"
         self._ledger.fail(_invariant(kind), f"{_shown(said)} was told; {why}")
+
+    def _response_ended(self, notice: ResponseEnded) -> None:
+        ended, self._ended = self._ended, None
+        if ended is None or ended[0] != notice.response_id:
+            return  # presumed: nobody said how
+        told = notice.response_id, notice.status, notice.reason, notice.problem is not None
+        if told != ended:
+            self._ledger.fail(3, f"{told[0]} is told to have ended as {told[1:]}; the server said {ended[1:]}")
 
     def check(self) -> None:
         """The session has dealt with the message, and something is still owed."""
