@@ -42,6 +42,12 @@ def test_scenarios_are_drawn_swarm_style() -> None:
         assert 8 <= sum(fault in faults for faults in drawn) <= 340, fault
 
 
+def test_a_lead_is_never_within_the_devices_own_buffer() -> None:  # C19
+    leads = [(world.lead_ms, world.speaker) for world in map(scenario_of, range(300)) if world.lead_ms is not None]
+    assert leads and any(clock.buffer_ms > 200 for _, clock in leads)
+    assert all(lead >= clock.buffer_ms + clock.clock.report_ms for lead, clock in leads)
+
+
 @pytest.mark.parametrize("fault", NAMES)
 def test_each_fault_can_be_taken_out_of_a_scenario(fault: str) -> None:
     scenario = everything(fault)
