@@ -15,6 +15,10 @@ _SLACK = 2 * MILLISECOND
 """A crystal's drift between two reports, and the rounding of spans to samples."""
 
 
+_PRESUMED = 10_000 * MILLISECOND
+"""A response that has said nothing for so long may be taken as done, though its end was never told (``timeouts.create_ms``)."""
+
+
 class SoundingAudit:
     """Owner of: does the core tell the beginning and the end of sound where they are?"""
 
@@ -43,9 +47,14 @@ class SoundingAudit:
             if response.dead or not response.audible:
                 continue
             begun = any(segment.heard for item in response.items.values() for segment in item.segments)
-            if begun and not response.done:
+            if begun and not response.done and ledger.now < response.last_audio_at + _PRESUMED:
                 ledger.fail(6, f"SpeakingStopped in a gap of {response.id}, which goes on")
-            elif self._exact and not ledger.stream.guessed and (left := self._left(list(response.items.values()))):
+            elif (
+                response.done
+                and self._exact
+                and not ledger.stream.guessed
+                and (left := self._left(list(response.items.values())))
+            ):
                 ledger.fail(6, f"SpeakingStopped although {left} is still to be heard")
 
     def _left(self, items: list[ItemRecord]) -> str | None:

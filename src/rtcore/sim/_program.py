@@ -48,6 +48,8 @@ class Habits:
         self._open: set[str] = set()
         self._deleting: set[str] = set()
         self._away_until = 0
+        self._losses = rng.beside("losses")
+        self._on_flush: Callable[[], None] | None = None
 
     # -- function calls ------------------------------------------------------------------------------------------------------
 
@@ -134,7 +136,11 @@ class Habits:
             later(rng.between(0, 3000), lambda: self._answer_dead_call(rng), rng)
         if rng.chance(scenario.device_lost_per_mille):
             told_ms, back_ms = rng.choice((0, 0, 30)), rng.between(300, 3000)
-            later(rng.between(100, 2500), lambda: self._lose_device(told_ms, back_ms, rng), rng)
+            wait_ms = rng.between(100, 2500)
+            if rng.beside("into a flush").chance(700):
+                self._on_flush = lambda: self._lose_device(told_ms, back_ms, rng)
+            else:
+                later(wait_ms, lambda: self._lose_device(told_ms, back_ms, rng), rng)
         if rng.chance(scenario.away_per_mille):
             away_ms = rng.between(500, 6000)
             later(rng.between(0, 1500), lambda: self._go_away(away_ms), rng)
@@ -217,6 +223,12 @@ class Habits:
             speaker.lose(now=self._world.now)
             self._device_later(told_ms, lambda: self._tell_device("lost"), rng)
             self._device_later(told_ms + back_ms, lambda: self._tell_device("ready"), rng)
+
+    def flushed(self) -> None:
+        """The core asks for silence: some devices vanish just then, before they can answer."""
+        step, self._on_flush = self._on_flush, None
+        if step is not None:
+            self._later(self._losses.choice((0, 0, 0, 5, 40)), step, self._losses)
 
     def _device_later(self, ms: int, step: Callable[[], None], rng: Rng) -> None:
         if ms:

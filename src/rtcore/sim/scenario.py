@@ -253,7 +253,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "network: cut mid-frame": 50,
     "network: half-open": 30,
     "server: session end": 80,
-    "speaker: device lost": 120,
+    "speaker: device lost": 160,
     "speaker: marks only": 60,
     "speaker: no reports": 40,
     "speaker: wrong answer": 60,
@@ -336,6 +336,11 @@ def _draw_session(
     )
 
 
+def _or(usual: tuple[int, int], instead: tuple[int, int] | None) -> tuple[int, int]:
+    """``instead``, where there is one; the usual value is drawn all the same, so that nothing behind it shifts."""
+    return usual if instead is None else instead
+
+
 def _draw_network(rng: Rng, faults: set[str]) -> NetworkOptions:
     return NetworkOptions(
         latency_ms=rng.choice((20, 40, 80, 150)) if "network: latency" in faults else rng.choice((0, 0, 5)),
@@ -355,13 +360,17 @@ def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
 
     drift = rng.between(50, 500) * rng.choice((-1, 1))
     moods = rng.beside("moods")
+    # A device far away (a network, a telephone) declares that it takes long; then a second flush meets the first.
+    declared = rng.beside("declared latency")
+    patient, far = declared.chance(800 if "speaker: missing answer" in faults else 120), declared.chance(500)
+    flush_latency_ms, answer_ms = declared.choice((1000, 2500)), (100, 900)
     return SpeakerOptions(
         buffer_ms=rng.choice((200, 300, 500)) if "speaker: large buffer" in faults else rng.choice((0, 10, 20, 40, 80, 160)),
         block_ms=rng.choice((10, 20)),
         drift_ppm=drift if "speaker: drift" in faults else rng.between(-20, 20),
         report_ms=rng.choice(_REPORTS_MS),
         stop_ms=rng.choice(((0, 0), (0, 40), (0, 40), (20, 120), (100, 300))),
-        answer_ms=rng.choice(((0, 0), (0, 5), (5, 45))),
+        answer_ms=_or(rng.choice(((0, 0), (0, 5), (5, 45))), answer_ms if patient and far else None),
         instant_per_mille=rng.choice((0, 300, 1000)),
         late_per_mille=rate("late answer", 50, 400),
         slow_per_mille=rate("slow answer", 50, 400),
@@ -373,7 +382,7 @@ def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
         reports="none" if "speaker: no reports" in faults else "all",
         late_pause_ms=rng.choice(((20, 60), (20, 300))) if "speaker: late pause" in faults else (0, 0),
         hold_tail=rng.chance(250),
-        flush_latency_ms=moods.choice((1000, 2500)) if moods.chance(500 if "speaker: missing answer" in faults else 100) else 350,
+        flush_latency_ms=flush_latency_ms if patient else 350,
         padding_per_mille=moods.choice((200, 700, 1000)) if "speaker: counted padding" in faults else 0,
         silent_per_mille=moods.choice((10, 40, 100)) if "speaker: falls silent" in faults else 0,
         pause="speaker: no pause" not in faults or "speaker: no reports" in faults,
@@ -395,11 +404,13 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
         error_event_id=rng.choice(("usual", "never")) if "server: error without event_id" in faults else "always",
     )
     odd = "server: odd bytes" in faults
+    slow_to_think = rng.beside("slow to think").chance(200)
     return ServerOptions(
         dialect="azure-preview" if "server: preview dialect" in faults else "openai",
         rules=rules,
         audio_ms=rng.choice(((100, 700), (200, 1500), (200, 1500), (300, 3000), (1000, 6000))),
-        think_ms=rng.choice(((0, 50), (0, 50), (30, 600))),
+        # Some think for longer than a client waits before it asks for the answer to a function's result (F127).
+        think_ms=_or(rng.choice(((0, 50), (0, 50), (30, 600))), (2000, 5000) if slow_to_think else None),
         message_weights=rng.choice(((40, 40, 20), (20, 60, 20), (90, 10, 0))),
         rate_percent=(70, 140) if slow else (150, 1500),
         delta_ms=rng.choice(_DELTAS_MS),

@@ -339,6 +339,7 @@ class World:
                     self.speaker.drain(effect.generation, now=now)
                 case Flush():
                     self.speaker.flush(effect.generation, now=now)
+                    self.program.flushed()
                 case Pause():
                     self.speaker.pause(now=now)
                 case Resume():
