@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from rtcore_adapters.cli import main
+from rtcore_adapters.cli import _cluster, main
 from rtcore_adapters.cli._campaign import Campaign, Goal, run
 from rtcore_adapters.cli._cluster import Cluster, ClusterError, run_on_worker
 from rtcore_adapters.cli._pool import local
@@ -111,6 +111,34 @@ def test_the_command_prints_the_same_figures(
     assert {key: value for key, value in there.items() if type(value) is int} == {
         key: value for key, value in here.items() if type(value) is int and key != "jobs"
     }
+
+
+@needs_distributed
+def test_ctrl_c_ends_it_with_what_was_done(cluster: tuple[str, list[subprocess.Popen[bytes]]], tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    command = [sys.executable, "-m", "rtcore_adapters.cli", "fuzz", "--interruptions", "1000000", "--save", str(path)]
+    with subprocess.Popen(
+        [*command, "--scheduler", cluster[0]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+    ) as running:
+        deadline = time.monotonic() + 60
+        while not path.exists() and time.monotonic() < deadline and running.poll() is None:
+            time.sleep(0.05)
+        time.sleep(0.5)  # it waits for a result now
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert out.startswith("Ended early: ") and "Traceback" not in err
+    assert json.loads(path.read_text())["complete"] is False
+
+
+@needs_distributed
+@pytest.mark.filterwarnings("default")
+def test_a_worker_of_another_version_ends_it_with_what_to_do(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_cluster, "fingerprint", lambda: "0123456789abcdef")
+    assert main(["fuzz", "--interruptions", "20", "--scheduler", cluster[0]]) == 1
+    assert "a worker runs another version of rtcore" in capsys.readouterr().err
 
 
 @needs_distributed

@@ -120,7 +120,7 @@ class Cluster:
                 batch.again()
             except ModuleNotFoundError as error:
                 raise ClusterError(f"a worker has no {error.name}: install rtcore there, in the same version") from None
-            except (OSError, self._dask.CommClosedError) as error:
+            except OSError as error:  # a closed connection is one, too
                 raise ClusterError(f"the scheduler at {self._address} is gone: {error}") from None
             else:
                 return packed
