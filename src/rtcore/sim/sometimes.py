@@ -221,7 +221,7 @@ _FAULTS: dict[str, int] = {
 """How often each fault has to strike: fault, and the least number in a million interruptions."""
 
 SOMETIMES: tuple[Sometimes, ...] = SITUATIONS + tuple(
-    Sometimes(fault.name, fault.means, fault.serves, _FAULTS[fault.name]) for fault in FAULTS if fault.name in _FAULTS
+    Sometimes(fault.name, fault.means, fault.serves, _FAULTS[fault.name]) for fault in FAULTS
 )
 """Everything that has to come up."""
 
