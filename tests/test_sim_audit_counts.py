@@ -5,7 +5,7 @@ from rtcore._formats import PCM16_24K
 from rtcore.sim import SpeakerOptions
 from rtcore.sim._audit_counts import CountAudit
 from rtcore.sim._audit_cuts import CutAudit
-from rtcore.sim._ledger import Ledger
+from rtcore.sim._ledger import ItemRecord, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
 from rtcore.sim.matching import Segment
 from rtcore.sim.speaker import MILLISECOND, Speaker
@@ -45,3 +45,23 @@ def test_a_pause_in_which_nobody_looked_does_not_count_as_waiting() -> None:  # 
     audit.released()
     assert at(3_000, audit, ledger) == 0 and at(5_999, audit, ledger) == 0
     assert at(6_000, audit, ledger) == 1
+
+
+def miscounted(heard: int, *, lost: bool) -> int:
+    """Violations where all 2400 samples were audible, and the core counts ``heard`` of them."""
+    ledger, speaker = Ledger(1, PCM16_24K, 0), Speaker(SpeakerOptions(), Rng(1))
+    segment = Segment("r", "item", 0, (0, 0), Sent(), received=len(SOUND))
+    segment.heard = len(SOUND)
+    ledger.matcher.add(segment)
+    ledger.items["item"] = ItemRecord("item", "message", ResponseRecord("r", 0))
+    if lost:
+        speaker.lose(now=0)
+    cuts = CutAudit(ledger, lambda now: None, None, lambda: 0, ignores=False, bound=0)
+    audit = CountAudit(ledger, speaker, cuts, None, stall_ms=2_000)
+    audit.check([SegmentView("r", "item", 0, PCM16_24K, received=2400, heard=heard, discarded=2400 - heard, queued=0)])
+    return len(ledger.violations)
+
+
+def test_a_lost_device_may_leave_the_last_sample_untold_and_no_more() -> None:  # B02, F100
+    assert miscounted(2400, lost=False) == 0 and miscounted(2399, lost=False) == 1
+    assert miscounted(2399, lost=True) == 0 and miscounted(2398, lost=True) == 1

@@ -57,7 +57,8 @@ class CountAudit:
                 continue
             if view.heard > heard:
                 ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, {heard} were audible")
-            elif still and not view.queued and view.heard != heard:
+            # A device that is lost leaves the last sample of a message, which need not be reported for it to be over (B02), untold.
+            elif still and not view.queued and view.heard < heard - bool(self._speaker.losses):
                 ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, but {heard} were audible")
 
     def add_up(self, views: Sequence[SegmentView]) -> None:

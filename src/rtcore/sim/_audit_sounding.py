@@ -86,7 +86,9 @@ class SoundingAudit:
             )
         if notice.verdict is not Verdict.FULL:
             return
-        latest = until + self._report + _SLACK + (ledger.allowance if item.response.dead else 0)
+        # Where a flush's answer is what told it, the sound had ended by as much earlier as the answer took to come.
+        told_by_a_flush = item.response.dead or any(flush.answered_at == ledger.now for flush in ledger.flushes[-3:])
+        latest = until + self._report + _SLACK + (ledger.allowance if told_by_a_flush else 0)
         if stopped > latest and not ledger.stream.held:
             ledger.fail(
                 6, f"{item.id} is told to have stopped at {notice.stopped_at:.3f} s, and sounded until {until / _SECOND:.3f} s"
