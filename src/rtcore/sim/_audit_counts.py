@@ -57,7 +57,7 @@ class CountAudit:
                 continue
             if view.heard > heard:
                 ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, {heard} were audible")
-            # A device that is lost leaves the last sample of a message, which need not be reported for it to be over (B02), untold.
+            # A message is over without a report of its last sample (B02): a device that is lost may leave that untold.
             elif still and not view.queued and view.heard < heard - bool(self._speaker.losses):
                 ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, but {heard} were audible")
 
