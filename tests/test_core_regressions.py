@@ -302,6 +302,13 @@ def test_a_function_call_without_the_end_of_its_response_does_not_hold_the_slot(
     assert (sent(held), sent(after)) == ([], [create(scene.request)])
 
 
+def test_a_message_without_a_sample_does_not_prolong_the_wait_for_its_end() -> None:  # DESIGN 4: the response slot; F022, S03
+    scene = talking(opened("m1"), closing("m1"))
+    held = scene.respond()
+    after = ticking(scene, 30.0)
+    assert (sent(held), sent(after)) == ([], [delete("m1"), create(scene.request)])
+
+
 def test_a_response_of_which_nothing_comes_does_not_hold_the_slot_for_ever() -> None:  # DESIGN 4: the response slot; F022
     scene = talking()
     gone = told(ticking(scene, 120.0), ResponseEnded)

@@ -329,8 +329,8 @@ class Responses:
     def responses_overdue(self) -> None:
         """A ``response.done`` that never comes must not hold the slot for ever (F022).
 
-        It is presumed once every item has ended and nothing came for ``create_ms``, or where nothing at all came for twice
-        ``queue_ms``: longer than any request waits for its turn.
+        It is presumed once every item has ended, and was heard where it has sound, and nothing came for ``create_ms``, or where
+        nothing at all came for twice ``queue_ms``: longer than any request waits for its turn.
         """
         core = self._core
         times = core.config.timeouts
@@ -342,7 +342,7 @@ class Responses:
             if activity != response.activity:
                 response.activity = activity
                 response.quiet_since = core.now
-            ended = items and all(item.done and (item.type != "message" or item.verdict is not None) for item in items)
+            ended = items and all(item.done and (item.verdict is not None or not _waits_to_be_heard(item)) for item in items)
             due = response.quiet_since + (times.create_ms if ended else 2 * times.queue_ms) / 1000
             if core.now >= due:
                 core.lifecycle.warn("response.done is missing; the response is taken as done", "response.done", response.id)
@@ -529,6 +529,11 @@ class Responses:
             part.complete = True
         if item.response is not None and item.response.dead:
             self._core.interruption.part_known(item)
+
+
+def _waits_to_be_heard(item: Item) -> bool:
+    """A message that has sound; one that ended without a sample has nothing to wait for."""
+    return item.type == "message" and any(segment.received for segment in item.segments)
 
 
 def _fill_text(item: Item, index: int, body: PartBody) -> None:
