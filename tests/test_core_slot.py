@@ -294,6 +294,20 @@ def test_an_interrupted_request_ends_once_as_cancelled() -> None:  # B15, DESIGN
     assert outcomes(effects) == [(scene.request, "cancelled")]
 
 
+def test_an_answer_that_nobody_waits_for_by_name_is_asked_for_again_when_it_does_not_come() -> None:  # B14, F061
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    first = scene.server(speech_started("u1"), speech_stopped("u1"), committed("u1"), user_item("u1"))
+    again = scene.at(10.0).tick()
+    late = scene.server(created("r1", request=1), opened(), audio("m1", 500))
+    assert (kinds(first), kinds(again), kinds(late), sounded(late)) == (
+        ["response.create"],
+        ["response.create"],
+        ["response.cancel"],
+        b"",
+    )
+    assert "response.create" not in kinds(scene.interrupt() + scene.at(60.0).tick())
+
+
 def test_a_request_that_timed_out_is_cancelled_when_its_response_appears() -> None:  # B14, F034
     scene = ready()
     scene.respond()

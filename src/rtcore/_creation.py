@@ -462,6 +462,11 @@ class Creation:
         core = self._core
         order = self._take_sent(int(pending.key))
         if order is not None:
+            if (order.for_turn or order.for_tools) and not order.dead and order.suspected is None and self._tries < _TRIES:
+                # Nobody waits for it by name, and the user does: it is asked for again (F061).
+                self._tries += 1
+                self._turn_due |= order.for_turn
+                self._tools_due |= order.for_tools
             order.dead = order.given_up = True
             self._keep(order)
             if order.suspected is not None:
