@@ -206,6 +206,41 @@ def test_a_rejection_has_no_effect_and_is_marked(rule: Any) -> None:  # C15, F04
     assert client.server.happened.get("server: error without event_id", 0) == (0 if rule == "always" else 2)
 
 
+def test_a_slot_held_by_nothing_is_free_again_after_a_while() -> None:  # B13, F044, F046
+    refused = []
+    for seed in range(12):
+        client = Client(spoken(300), seed=seed, rules=USUAL, phantom_per_mille=1000)
+        tries = 0
+        while not client.server.responses:
+            client.say("response.create")
+            client.until(client.now + 0.5)
+            tries += 1
+        assert {error["code"] for error in client.errors} == {"conversation_already_has_active_response"}
+        assert all(refusal.injected for refusal in client.server.refusals)
+        refused.append(tries - 1)
+    assert (min(refused), max(refused) > 18) == (1, True)
+
+
+def test_a_slow_response_begins_after_more_than_ten_seconds() -> None:  # B14, F034
+    client = Client(rules=USUAL, slow_per_mille=1000)
+    client.say("response.create")
+    early = [event["type"] for event in client.until(10.0)]
+    late = [event["type"] for event in client.until(14.2)]
+    assert ("response.created" in early, "response.created" in late) == (False, True)
+    assert client.server.happened["server: slow to begin"] == 1
+
+
+@pytest.mark.parametrize("rule", ["always", "never"])
+def test_an_error_behind_its_response_names_what_asked_for_it(rule: Any) -> None:  # C14, C15, F046
+    client = Client(
+        replace(spoken(500), ends="failed", error_ms=100), rules=replace(USUAL, error_event_id=rule), late_error_per_mille=1000
+    )
+    client.say("response.create", event_id="mine")
+    client.run()
+    told = [error["event_id"] for error in client.errors]
+    assert told == (["mine"] if rule == "always" else [])  # without its name nobody could tell what it is about
+
+
 def test_what_is_wrong_is_refused_for_what_is_wrong_with_it() -> None:
     client = Client(reject_per_mille=1000)
     client.say("response.create", response={"voice": "nobody"})

@@ -39,6 +39,10 @@ class Truth(Protocol):
         """Every error, in order."""
 
     @property
+    def untold(self) -> Set[str]:
+        """Responses that have ended and of whose end the client is never told."""
+
+    @property
     def malformed(self) -> Set[bytes]:
         """Frames that mean nothing, whatever they look like."""
 
@@ -70,6 +74,8 @@ class Arrivals:
         """Responses that the server has just created by itself although an edit of ours is not acknowledged."""
         self.refused: Callable[[Refusal, Creation | None], None] = lambda refusal, creation: None
         """Is told of each refusal that reaches the client, with the creation that it ended."""
+        self.over: Callable[[str], None] = lambda response_id: None
+        """Is told of each response that is over without a ``response.done``."""
         self._deleted: set[str] = set()
         self.conversation: dict[str, None] = {}
         """Items that the client has been told of and that are not deleted."""
@@ -253,6 +259,14 @@ class Arrivals:
         for item in record.items.values():
             self._complete(item, None)
 
+    def presumed(self, response_id: str) -> None:
+        """A response of whose end nobody is told is over all the same: the server says that it does not run (C14, F022)."""
+        record = self._ledger.responses.get(response_id)
+        if response_id in self._truth.untold and record is not None and not record.done:
+            record.done, record.status = True, "cancelled"
+            self._ledger.running.pop(record.id, None)
+            self.over(record.id)
+
     def _output_item(self, message: ServerSeen) -> None:
         body = message.item
         if body is None:
@@ -365,6 +379,8 @@ class Arrivals:
                     ledger.edits = [edit for edit in ledger.edits if edit.event_id != event_id]
                     ended = self._line.creation_answered(event_id=event_id)
                 self.refused(refusal, ended)
+                if isinstance(refusal.event, dict) and refusal.event.get("type") == "response.cancel":
+                    self.presumed(str(refusal.event.get("response_id")))
                 if refusal.injected and refusal.event.get("type") == "conversation.item.create":
                     self._line.take_back()
                 return

@@ -109,6 +109,8 @@ class AskingAudit:
         """Requests whose question was refused."""
         self._taken_until = 0
         """The server said that a response runs of which nothing was seen: so long the slot counts as taken."""
+        self._named_error = True
+        """The last error that reached the client said what it answers."""
         self._blind_until = 0
         """A refusal that named nothing answered a creation: so long the core may take it for unanswered."""
         self._awaited_until = 0
@@ -130,11 +132,7 @@ class AskingAudit:
                 self._begun(message)
             case "response.done":
                 if message.response is not None:
-                    if message.response.id not in self._begun_ids:
-                        self._begun_ids.add(message.response.id)
-                        self._taken_until = 0
-                    self._batch(message.response.id)
-                    self._finished.append(message.response.id)
+                    self._over(message.response.id)
             case "conversation.item.deleted":
                 self._call_deleted(message.item_id or "")
             case _:
@@ -175,6 +173,20 @@ class AskingAudit:
                 self._may_tools = False
                 self._outputs.clear()
 
+    def over(self, response_id: str) -> None:
+        """A response is over of whose end nobody was told."""
+        self._over(response_id)
+        self._settle()
+
+    def _over(self, response_id: str) -> None:
+        """A response ended: one of the conversation that never began has shown itself by that (C18)."""
+        record = self._ledger.responses.get(response_id)
+        if response_id not in self._begun_ids and not (record is not None and record.out_of_band):
+            self._begun_ids.add(response_id)
+            self._taken_until = 0
+        self._batch(response_id)
+        self._finished.append(response_id)
+
     def _held(self, item_id: str, at: float) -> bool:
         item = self._truth.items.get(item_id)
         return item is not None and item.announced_at is not None and item.announced_at <= at
@@ -184,6 +196,7 @@ class AskingAudit:
         told = refusal.message
         event = refusal.event if isinstance(refusal.event, dict) else {}
         unnamed = refusal.event_id is None
+        self._named_error = not unnamed
         if _ACTIVE in told:
             if unnamed and self._creates and creation is not None:
                 # It may have been the server's own attempt that was refused: only what comes next shows it.
@@ -268,6 +281,11 @@ class AskingAudit:
         self._must_turn = self._must_tools = False
         self._outputs.clear()
 
+    def expired(self, creation: Creation) -> None:
+        """A creation had no answer in time: what nobody waits for by name may be asked for again (F061)."""
+        if creation.request is not None and not (creation.killed or creation.out_of_band or self._named(creation.request)):
+            self._may_turn = self._may_tools = True
+
     def create_item(self, message: ClientSeen) -> None:
         """A ``conversation.item.create`` has left the core."""
         body = message.item or {}
@@ -340,6 +358,10 @@ class AskingAudit:
         request = str(notice.request)
         self._queued.pop(request, None)
         problem = notice.problem
+        # Where an error names nothing, whose it is can only be guessed.
+        known = notice.outcome == "failed" and self._named_error and request not in self._unasked
+        if known and any(each.request == request and not each.expired for each in self._ledger.creations):
+            self._ledger.fail(2, f"request {request} failed although the server had not refused it")
         active = notice.outcome == "failed" and problem is not None and _ACTIVE in problem.message
         if active and self._refused.get(request) and self._tries.get(request, 0) < 2:
             self._ledger.fail(1, f"request {request} failed because a response ran, and was not tried again")

@@ -4,7 +4,7 @@ One response at a time, edits before creations, cancels by id and only of what w
 each call, and a deadline wherever something is waited for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
@@ -32,12 +32,23 @@ _SERVER_CANCEL = 400 * MILLISECOND
 class LineAudit:
     """Owner of invariants 1, 2, 9, 10 and 12."""
 
-    def __init__(self, ledger: Ledger, responses: Mapping[str, ServerResponse], *, server_interrupts: bool) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        responses: Mapping[str, ServerResponse],
+        *,
+        untold: Callable[[], Set[str]],
+        server_interrupts: bool,
+    ) -> None:
+        """``untold``: the responses that have ended without a ``response.done``."""
+        self._untold = untold
         self._ledger = ledger
         self._responses = responses
         self._server_interrupts = server_interrupts
         self.deaf = False
         """The line is dead and the client has not been told: it goes by its deadlines, whatever the server does."""
+        self.expired: Callable[[Creation], None] = lambda creation: None
+        """Is told of each creation that had no answer in time."""
         self.owed_delete: Callable[[], str | None] = lambda: None
         """Which item has to be deleted before anything is created."""
         self._open: dict[int, str] = {}
@@ -198,6 +209,8 @@ class LineAudit:
         why = f"the server refused {cause.type if cause is not None else 'nothing of ours'}: {code}: {refusal.message}"
         if code == "session_expired":
             return True  # nobody's fault: the session had its time
+        if refusal.injected and cause is None:
+            return True  # told behind its response: it answers nothing any more
         if cause is None or refusal.event is None:
             # The server's own automatic creation met a running response; that one must have been running.
             if code == "conversation_already_has_active_response" and self._running(refusal):
@@ -207,6 +220,9 @@ class LineAudit:
             return False
         if refusal.injected:
             self._withdraw(cause)
+            return True
+        if code == "response_cancel_not_active" and cause.response_id in self._untold():
+            ledger.saw("C14: a cancel of what had ended untold")
             return True
         decisive = _EXCUSES.get(code)
         if decisive is None:
@@ -314,6 +330,7 @@ class LineAudit:
         for creation in ledger.creations:
             if not creation.expired and ledger.now >= creation.sent.sent_at + _CREATE_WAIT - ROUNDING:
                 creation.expired = True
+                self.expired(creation)
 
     def waiting(self, deadline: Deadline | None) -> None:
         """What the core waits for has a deadline with a reason."""

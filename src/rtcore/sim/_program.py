@@ -120,7 +120,9 @@ class Habits:
         scenario = self._world.scenario
         later = self._later
         if rng.chance(scenario.asides_per_mille):
-            later(rng.between(0, 2000), lambda: self._aside(rng), rng)
+            # Some go out beside the very creation that answers the turn.
+            at_ms = rng.between(0, 2000)
+            later(rng.beside("at once").choice((0, at_ms // 10, at_ms)), lambda: self._aside(rng), rng)
         if rng.chance(scenario.edits_per_mille):
             later(rng.between(0, 3000), lambda: self._edit_history(rng), rng)
         if rng.chance(scenario.pauses_per_mille):
@@ -182,7 +184,7 @@ class Habits:
     def _aside(self, rng: Rng) -> None:
         world = self._world
         world.saw("program: out-of-band response")
-        audible = rng.chance(300)
+        audible = rng.chance(500)
         options = {"conversation": "none", "metadata": {"topic": "aside"}}
 
         def ask() -> None:

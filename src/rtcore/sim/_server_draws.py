@@ -12,6 +12,8 @@ from rtcore.sim._rng import Rng
 from rtcore.sim._server_plan import CallPlan, Closing, Interleaving, MessagePlan, PartPlan, ResponsePlan, ServerOptions, Stall
 
 _DETAILS = {"incomplete": ("max_output_tokens", "content_filter"), "failed": ("server_error", "rate_limit_exceeded")}
+_SLOW_MS = (10_100, 14_000)
+"""How long a response takes to begin that takes longer than any client waits for it."""
 _ARGUMENTS = (
     '{"place":"Paris","unit":"celsius"}',
     '{"order":4279}',
@@ -81,10 +83,25 @@ def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_b
         plan = structs.replace(plan, created=False)
     if not out_of_band and rng.chance(options.overlap_per_mille):
         plan = structs.replace(plan, beside_ms=rng.between(0, 1500))
+    if not out_of_band and options.slow_per_mille:
+        slow = rng.beside("slow")
+        if slow.chance(options.slow_per_mille):
+            plan = structs.replace(plan, think_s=slow.between(*_SLOW_MS) / 1000)
+    spoken = any(isinstance(out, MessagePlan) and any(_sounds(part) for part in out.parts) for out in plan.output)
+    if not out_of_band and options.no_done_per_mille and plan.created and plan.ends == "completed" and spoken:
+        plan = structs.replace(plan, ended=not rng.beside("no done").chance(options.no_done_per_mille))
+    if options.late_error_per_mille and plan.ends == "failed":
+        late = rng.beside("late error")
+        if late.chance(options.late_error_per_mille):
+            plan = structs.replace(plan, error_ms=late.choice((0, late.between(0, 400), late.between(300, 700))))
     if not out_of_band and options.late_announcement_per_mille:
         output = tuple(_announced(out, rng, options) if isinstance(out, MessagePlan) else out for out in plan.output)
         plan = structs.replace(plan, output=output)
     return plan
+
+
+def _sounds(part: PartPlan) -> bool:
+    return part.kind == "audio" and part.sound == "whole"
 
 
 def _announced(message: MessagePlan, rng: Rng, options: ServerOptions) -> MessagePlan:
@@ -166,6 +183,10 @@ _TROUBLES = (
     "empty_audio_per_mille",
     "short_audio_per_mille",
     "late_announcement_per_mille",
+    "phantom_per_mille",
+    "slow_per_mille",
+    "late_error_per_mille",
+    "no_done_per_mille",
 )
 
 
@@ -195,6 +216,8 @@ def calm_plan(plan: ResponsePlan, options: ServerOptions) -> ResponsePlan:
         created=True,
         closing="usual",
         beside_ms=None,
+        error_ms=None,
+        ended=True,
     )
 
 

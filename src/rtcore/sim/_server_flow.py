@@ -17,6 +17,8 @@ from rtcore.sim._server_wire import Json, audio_format
 
 _WORDS_A_DELTA = (1, 2, 4, 8)
 """How many words a piece of a transcription may have."""
+_PHANTOM_MS = ((0, 0), (100, 1500), (100, 1500), (10_000, 11_000))
+"""How long a response of which nothing is told holds the slot: this once, for a moment, for longer than a client believes it."""
 _LIMIT_CODE = "conversation_already_has_active_response"
 
 
@@ -78,6 +80,10 @@ class Flow:
         self._in_conversation = state.rng.fork("responses")
         self._apart = state.rng.fork("out of band")
         self._overlaps = state.rng.fork("overlaps")
+        self._phantoms = state.rng.beside("phantoms")
+        self._held_until = 0.0
+        """So long a response holds the slot of which nothing is told."""
+        self._holder = ""
         self._transcripts = state.rng.fork("transcripts")
         self._detector = Detector(state.rng.fork("turns"))
         self._turn_item: str | None = None
@@ -123,15 +129,34 @@ class Flow:
             latest = self.running[-1]
             race = latest.response.cause == "turn" and not latest.started and self._overlap()
             if not race:
-                return _busy(latest)
+                return _busy(latest.response.id)
+        if wanted.get("conversation") != "none" and (fault := self._phantom()):
+            return fault
         if fault := state.rejection():
             return fault
         self._start("client", wanted, event.get("event_id"))
         return None
 
+    def _phantom(self) -> Fault | None:
+        """A response of which nothing is ever told holds the slot for a while; the server's own creation ends it."""
+        state, rng = self.state, self._phantoms
+        if state.calm:
+            return None
+        if state.now >= self._held_until:
+            # Never two in a row: a server that always refuses answers nobody, whatever the client does.
+            spared, self._holder = bool(self._holder), ""
+            if not rng.chance(state.options.phantom_per_mille) or spared:
+                return None
+            low, high = rng.choice(_PHANTOM_MS)
+            self._held_until, self._holder = state.now + rng.between(low, high) / 1000, state.new_id("resp")
+        state.saw("slot held by nothing")
+        return _busy(self._holder)._replace(injected=True)
+
     def _start(self, cause: Literal["client", "turn"], wanted: Json, event_id: str | None) -> None:
         state = self.state
         apart = wanted.get("conversation") == "none"
+        if not apart:
+            self._held_until = 0.0
         response = ServerResponse(
             id=state.new_id("resp"),
             cause=cause,
@@ -292,7 +317,7 @@ class Flow:
             self._owed = True
         else:
             # The server's own attempt fails where nothing was interrupted (protocol facts, 8.2: create without interrupt).
-            state.refuse(_busy(self.running[-1]))
+            state.refuse(_busy(self.running[-1].response.id))
 
     def _commit(self) -> None:
         state = self.state
@@ -336,9 +361,9 @@ class Flow:
         state.emit(f"{stem}.completed", **where, transcript=text, usage={"type": "duration", "seconds": 1.0})
 
 
-def _busy(running: Generation) -> Fault:
+def _busy(response_id: str) -> Fault:
     message = (
-        f"Conversation already has an active response in progress: {running.response.id}. "
+        f"Conversation already has an active response in progress: {response_id}. "
         "Wait until the response is finished before creating a new one."
     )
     return Fault(_LIMIT_CODE, None, message)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_plan import CallPlan, MessagePlan, ResponsePlan
 from rtcore.sim._server_state import State
 from rtcore.sim._server_telling import Output, Telling
@@ -17,6 +18,8 @@ from rtcore.sim._server_wire import Json
 CutReason = Literal["turn_detected", "client_cancelled"]
 
 # An item's closing events leave together, a moment after its last delta; response.done some moments after the last item.
+_SLOW_S = 10.0
+"""No client waits longer for a response to begin."""
 _SETTLE_US = 2_000
 _DONE_US = 30_000
 _TEXT_US = 15_000
@@ -92,6 +95,8 @@ class Generation:
     def _stream(self) -> Iterator[int]:
         plan, rng = self.plan, self._rng
         yield round(plan.think_s * 1_000_000)
+        if plan.think_s >= _SLOW_S:
+            self.state.saw("slow to begin")
         self._begin()
         self._tell.created()
         yield rng.between(0, 20_000)
@@ -262,4 +267,19 @@ class Generation:
         self.finished = True
         if self._begun and not self.response.out_of_band:
             self.state.generating -= 1
-        self._tell.done(status, detail)
+        detection = self.state.turn_detection
+        # Where turn detection cuts by itself, the client sends no cancel whose refusal could tell it that nothing runs.
+        told = self.plan.ended or status != "completed" or self.state.calm
+        told = told or (detection is not None and detection.get("interrupt_response") is not False)
+        self._tell.done(status, detail, told=told)
+        event_id = self.response.client_event_id
+        if status == "failed" and self.plan.error_ms is not None and event_id and self.state.rules.error_event_id != "never":
+            # One that names nothing would be taken for the answer to whatever was asked for last, and rightly so.
+            self.state.later(self.plan.error_ms / 1000, lambda: self._tell_failure(event_id))
+
+    def _tell_failure(self, event_id: str) -> None:
+        """What became of the response is told once more, as an error that names the event which asked for it."""
+        self.state.saw("error behind its response")
+        message = "The server had an error while processing your request."
+        fault = Fault("server_error", "response", message, "server_error", injected=True)
+        self.state.refuse(fault, {"type": "response.create", "event_id": event_id})

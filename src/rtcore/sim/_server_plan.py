@@ -181,7 +181,9 @@ class ResponsePlan(Struct, frozen=True):
 
     Faults: without ``created`` it is never announced by ``response.created`` (a response of the conversation; one out of band
     always is, because nothing else says that it is); ``closing`` is the order of its done events; ``beside_ms`` after its first
-    event the server answers the same turn once more, where it creates by itself and the first still runs (B11).
+    event the server answers the same turn once more, where it creates by itself and the first still runs (B11). A failed response
+    is followed, ``error_ms`` after its end, by an error that names the event which asked for it. Without ``ended`` the
+    ``response.done`` of one that completes is never sent, where turn detection cuts nothing by itself.
     """
 
     output: tuple[MessagePlan | CallPlan, ...] = (MessagePlan(),)
@@ -201,6 +203,8 @@ class ResponsePlan(Struct, frozen=True):
     created: bool = True
     closing: Closing = "usual"
     beside_ms: int | None = None
+    error_ms: int | None = None
+    ended: bool = True
 
 
 def spoken(*audio_ms: int, think_s: float = 0.2, rate_percent: int = 300) -> ResponsePlan:
@@ -225,8 +229,11 @@ class ServerOptions(Struct, frozen=True):
     ``overlap_per_mille``: a second response of the conversation beside a running one, by ``ResponsePlan.beside_ms``, and wherever
     the server's automatic response meets a running or ending one, or a client's creation an automatic response that was not
     announced yet, instead of a refusal. ``reject_per_mille``: a valid ``response.create`` or ``conversation.item.create`` is
-    refused (``Refusal.injected``). Per event on the wire (``_server_noise``): ``duplicate_per_mille``, ``unknown_per_mille``,
-    ``malformed_per_mille``.
+    refused (``Refusal.injected``). ``phantom_per_mille``: such a ``response.create`` meets a response of which nothing was told
+    and never will be; it holds the slot for a while, or this once. ``slow_per_mille``: a response begins only after more than ten
+    seconds. ``late_error_per_mille``: an error that names its creation follows a failed response. ``no_done_per_mille``: a
+    response that was heard about to its last item has no ``response.done`` (``ResponsePlan.ended``). Per event on the wire
+    (``_server_noise``): ``duplicate_per_mille``, ``unknown_per_mille``, ``malformed_per_mille``.
     """
 
     dialect: Literal["openai", "azure-preview"] = "openai"
@@ -268,3 +275,7 @@ class ServerOptions(Struct, frozen=True):
     empty_audio_per_mille: int = 0
     short_audio_per_mille: int = 0
     late_announcement_per_mille: int = 0
+    phantom_per_mille: int = 0
+    slow_per_mille: int = 0
+    late_error_per_mille: int = 0
+    no_done_per_mille: int = 0

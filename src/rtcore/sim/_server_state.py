@@ -24,7 +24,7 @@ _CODELESS = (
     "conversation_already_has_active_response",
     "input_audio_buffer_commit_empty",
     "unsupported_content_type",
-    "invalid_value",
+    "response_cancel_not_active",  # only other vendors' servers send their own code or none (C14)
 )
 
 
@@ -53,6 +53,8 @@ class State:
         """Items being generated, or generated, that have no place in the conversation yet."""
         self.responses: dict[str, ServerResponse] = {}
         self.refusals: list[Refusal] = []
+        self.untold: set[str] = set()
+        """Responses that have ended without a ``response.done``."""
         self.log: list[LogEntry] | None = [] if options.log else None
         self.calls: dict[str, str] = {}
         self.used_starts: set[bytes] = set()
@@ -142,7 +144,7 @@ class State:
         if isinstance(sent, str) and echo is None:
             self.saw("error without event_id")
         code = fault.code
-        if self.rules.codes == "old" and (code in _CODELESS[:3] or fault.message.startswith("Audio content of")):
+        if self.rules.codes == "old" and (code in _CODELESS or fault.message.startswith("Audio content of")):
             code = None
         if fault.code == "session_expired" and self.rules.expiry == "codeless error":
             code = None

@@ -324,10 +324,14 @@ class Telling:
         if out.item is not None and not self._silent(out):
             self._state.emit("response.output_item.done", **self._output(out), item=self._state.shape(out.item))
 
-    def done(self, status: str, detail: str | None) -> None:
-        """response.done: nothing of this response follows but the rate limits."""
+    def done(self, status: str, detail: str | None, *, told: bool = True) -> None:
+        """response.done: nothing of this response follows but the rate limits. Not ``told``: it never comes (F022)."""
         state, response = self._state, self._response
         response.status, response.reason, response.done_at = status, detail, state.now
+        if not told:
+            state.untold.add(response.id)
+            self._saw("missing response.done")
+            return
         details: Json | None = None
         if status == "failed":
             message = "The server had an error while processing your request."

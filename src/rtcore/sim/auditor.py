@@ -28,6 +28,7 @@ from rtcore._notices import (
     MicrophoneDropped,
     Notice,
     RequestEnded,
+    ResponseEnded,
     ServerError,
     SessionClosed,
     SessionReady,
@@ -50,7 +51,7 @@ from rtcore.sim._audit_microphone import MicrophoneAudit
 from rtcore.sim._audit_news import HEARD, NewsAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import SoundingAudit
-from rtcore.sim._ledger import Interruption, Ledger
+from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
 from rtcore.sim.results import KindResult, Violation
@@ -65,6 +66,8 @@ PENDING = tuple(PENDING_REASONS)
 
 _CHECK_AFTER = 5_000 * MILLISECOND
 """A cut is checked at the latest so long after it (invariant 5)."""
+_SILENT = 10_000 * MILLISECOND
+"""How long nothing may be heard of a response before the core takes it as done (``timeouts.create_ms``)."""
 _SAMPLED = 16
 """Every so many steps the session's counts and deadline are looked at, whatever is going on."""
 _ANSWER_SLACK = 150 * MILLISECOND
@@ -118,7 +121,7 @@ class Auditor:
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
         self.ledger = ledger = Ledger(seed, audio, allowance)
-        self.line = LineAudit(ledger, truth.responses, server_interrupts=server_interrupts)
+        self.line = LineAudit(ledger, truth.responses, untold=lambda: truth.untold, server_interrupts=server_interrupts)
         believes = _must_be_believed(speaker.options)
         self.reference: ReferenceAudit | None = None
         silent = speaker.options.missing_per_mille or speaker.options.late_per_mille or speaker.options.slow_per_mille
@@ -156,6 +159,8 @@ class Auditor:
         self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms)
         self.news = NewsAudit(ledger)
         self.end = EndAudit(ledger)
+        self.line.expired = self.asking.expired
+        self.arrivals.over = self.asking.over
         self.interruptions: list[Interruption] = []
         self.checked = 0
         self._truth = truth
@@ -284,6 +289,8 @@ class Auditor:
                 if not self.cuts.waits and any(type(effect) in (Flush, Interrupted) for effect in effects):
                     self.cuts.begin("program", self.arrivals.named.id)
                 self.arrivals.named = None
+            if self._truth.untold:
+                self._presumed(effects)
             self.cuts.end(effects)
             self._digest.add(effects, now)
             self._estimated = None
@@ -312,6 +319,19 @@ class Auditor:
             self.news.check()
         if self.end.owed:
             self.end.check()
+
+    def _presumed(self, effects: Sequence[Effect]) -> None:
+        """The core takes a response as done of whose end nobody was told: it has waited long enough for it (F022)."""
+        for effect in effects:
+            record = self.ledger.responses.get(effect.response_id) if isinstance(effect, ResponseEnded) else None
+            if record is not None and not record.done and record.id in self._truth.untold:
+                self._check_presumed(record)
+                self.arrivals.presumed(record.id)
+
+    def _check_presumed(self, record: ResponseRecord) -> None:
+        since = record.dead_at if record.dead else record.last_audio_at
+        if self.ledger.now + ROUNDING < since + _SILENT:
+            self.ledger.fail(3, f"{record.id} was taken as done, and nothing said so")
 
     @property
     def _nothing_awaited(self) -> bool:
@@ -594,6 +614,10 @@ class Auditor:
             case ToolCalled():
                 self.line.tool_called(notice)
                 self.asking.tool_called(notice.call_id, notice.response_id)
+            case ResponseEnded():
+                ended = self.ledger.responses.get(notice.response_id)
+                if ended is not None and not ended.done:
+                    self._check_presumed(ended)
             case ServerError():
                 self.asking.server_error(notice)
                 self.end.error(notice)

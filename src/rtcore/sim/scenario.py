@@ -245,6 +245,10 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "speaker: late answer": 60,
     "speaker: missing answer": 100,
     "speaker: no pause": 300,
+    "server: slot held by nothing": 250,
+    "server: slow to begin": 100,
+    "server: error behind its response": 600,
+    "program: out-of-band response": 300,
     "user: cough": 400,
     "user: backchannel": 400,
     "user: silence": 250,
@@ -435,6 +439,12 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
         short_audio_per_mille=rate("fewer samples than announced", 50, 300),
         late_announcement_per_mille=rate("late announcement", 50, 300),
         limit_minutes=rng.beside("limit").choice((60, 60, 60, 30)) if "server: session end" in faults else None,
+        # Behind the others, so that they shift none of them.
+        phantom_per_mille=rate("slot held by nothing", 50, 300),
+        slow_per_mille=rate("slow to begin", 20, 150),
+        late_error_per_mille=rate("error behind its response", 400, 1000),
+        # Beside a second response nobody could tell which of the two a refused cancel means.
+        no_done_per_mille=0 if "server: overlapping responses" in faults else rate("missing response.done", 50, 250),
     )
 
 

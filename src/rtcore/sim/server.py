@@ -177,6 +177,11 @@ class Server:
         return self._state.malformed
 
     @property
+    def untold(self) -> Set[str]:
+        """The responses that have ended and of whose end the client is never told (``ServerOptions.no_done_per_mille``)."""
+        return self._state.untold
+
+    @property
     def log(self) -> Sequence[LogEntry]:
         """What passed in both directions, where ``ServerOptions.log`` asked for it; otherwise empty."""
         return self._state.log or ()

@@ -76,6 +76,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
         "B13: a creation that lost the race", "refused, because the server had begun a response of its own", ("B13", "C15"), 1_300
     ),
     Sometimes("B13: the server's own creation was refused", "its automatic answer met a running response", ("B13",), 4_200),
+    Sometimes("B14: created after the deadline", "nobody waits for it any more", ("B14", "F034", "F061"), 900),
     Sometimes("B15: response dead on arrival", "interrupted before it was created", ("B15", "F035"), 11_000),
     Sometimes("B16: a pause", "the sound was held", ("B16", "C20"), 5_700),
     Sometimes("B17: a pause with less than 200 ms left", "the sound was held at its tail", ("B17",), 830),
@@ -118,6 +119,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
     ),
     Sometimes("C13: a cut in a session with manual turns", "the server finds no turns", ("C13",), 46_000),
     Sometimes("C14: a cancel that lost the race", "the response had ended when it came", ("C14",), 9_600),
+    Sometimes("C14: a cancel of what had ended untold", "its refusal frees the slot", ("C14", "F022", "F050"), 1_100),
     Sometimes("C15: an answer asked for while a response runs", "it has to wait for its turn", ("C15", "B13"), 25_000),
     Sometimes("C16: a tool's result while the user speaks", "the output goes out, the answer waits", ("C16",), 3_500),
     Sometimes("C16: context stale", "the server answered before our edits", ("C16",), 10_000),
@@ -172,6 +174,7 @@ _FAULTS: dict[str, int] = {
     "server: duplicate event": 40_000,
     "server: empty audio": 7_200,
     "server: error without event_id": 2_300,
+    "server: error behind its response": 1_400,
     "server: failed response": 2_700,
     "server: fewer samples than announced": 6_500,
     "server: filtered response": 2_600,
@@ -181,6 +184,7 @@ _FAULTS: dict[str, int] = {
     "server: late deltas": 22_000,
     "server: malformed event": 54_000,
     "server: missing response.created": 9_600,
+    "server: missing response.done": 1_900,
     "server: odd bytes": 6_200,
     "server: overlapping responses": 1_000,
     "server: preview dialect": 2_300,
@@ -188,6 +192,8 @@ _FAULTS: dict[str, int] = {
     "server: reordered output_item.done": 5_000,
     "server: session end": 560,
     "server: several function calls": 8_200,
+    "server: slot held by nothing": 6_000,
+    "server: slow to begin": 1_700,
     "server: text-only answer": 3_800,
     "server: two audio parts": 7_100,
     "server: unknown event": 59_000,
@@ -227,7 +233,6 @@ SOMETIMES: tuple[Sometimes, ...] = SITUATIONS + tuple(
 
 
 UNREACHED: dict[str, str] = {
-    "B14": "no line stands still, and no server thinks, for longer than an answer is waited for (10 s)",
     "B23": "a session does not dial again yet, so nothing is replayed",
     "B26": "a session is not renewed yet",
     "B30": "no word times reach the core yet; that half of invariant 11 is pending",
