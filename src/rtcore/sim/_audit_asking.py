@@ -98,6 +98,8 @@ class AskingAudit:
         """Items of outputs that no response is known to have seen."""
         self._queued: dict[str, str] = {}
         """Requests of the program for a response that were not sent yet: what asked for them."""
+        self._ended: set[str] = set()
+        """Requests that have settled."""
         self._tries: dict[str, int] = {}
         self._refused: dict[str, int] = {}
         self._text = ""
@@ -228,7 +230,7 @@ class AskingAudit:
         if active:
             self._refused[request] = self._refused.get(request, 0) + 1
         if self._named(request):
-            if active and not creation.killed and self._tries.get(request, 0) < 2:
+            if active and not creation.killed and self._tries.get(request, 0) < 2 and request not in self._ended:
                 self._queued[request] = "a request that was refused because a response ran"
         else:
             self._may_turn = self._may_tools = True
@@ -356,6 +358,7 @@ class AskingAudit:
     def request_ended(self, notice: RequestEnded) -> None:
         """A request of the program's settled."""
         request = str(notice.request)
+        self._ended.add(request)
         self._queued.pop(request, None)
         problem = notice.problem
         # Where an error names nothing, whose it is can only be guessed.
