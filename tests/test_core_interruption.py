@@ -142,6 +142,13 @@ def test_time_spent_in_silence_after_the_end_is_nobody_s_audio() -> None:  # C07
     assert scene.at(41.6).server(speech_started("u1")) == [UserSpeechStarted("u1")]
 
 
+def test_a_last_sample_that_a_clock_rounds_away_leaves_nothing_to_interrupt() -> None:  # C07, B02, F002
+    scene = spoken(message("m1", 13_600), at=13.6)
+    heard = scene.session.played(1, 13_600 * 24 - 1, now=13.6)
+    assert ended("m1", "full", 13_599) in acts(heard)
+    assert acts(scene.at(13.7).server(speech_started("u1"))) == []
+
+
 def test_the_end_of_playout_and_speech_at_one_instant_is_a_full_message() -> None:  # B20
     scene = spoken(message("m1", 2000), at=2.0)
     assert acts(scene.played(1, 2000) + scene.barge_in(2000)) == [ended("m1", "full", 2000)]

@@ -12,6 +12,7 @@ from rtcore import (
     HistoryItem,
     Issued,
     ResponseEnded,
+    ResponseStarted,
     Send,
     ServerError,
     Session,
@@ -124,6 +125,14 @@ class KeepsTheReason(Changed):
         return [msgspec.structs.replace(each, reason=None) if isinstance(each, ResponseEnded) else each for each in effects]
 
 
+class EndsTooSoon(Changed):
+    """3: takes a response as over that goes on."""
+
+    def change(self, effects: list[Effect]) -> list[Effect]:
+        begun = [each.response_id for each in effects if isinstance(each, ResponseStarted)]
+        return [*effects, *(ResponseEnded(response_id, "cancelled") for response_id in begun)]
+
+
 class ForgetsTheUser(Changed):
     """11: a history without what the user said."""
 
@@ -170,6 +179,7 @@ def worlds(scenario: Scenario, factory: Callable[..., Session]) -> list[WorldRes
         (3, SPOKEN, ForgetsWhoSpoke),
         (3, SPOKEN, HearsNoEnd),
         (3, SPOKEN, KeepsTheReason),
+        (3, SPOKEN, EndsTooSoon),
         (11, SPOKEN, LosesTranscripts),
         (11, SPOKEN, LosesText),
         (11, SPOKEN, ForgetsTheUser),

@@ -20,8 +20,9 @@ from rtcore._notices import (
     UserTranscriptFailed,
     UserTurnCommitted,
 )
-from rtcore.sim._ledger import Ledger
+from rtcore.sim._ledger import ROUNDING, Ledger
 from rtcore.sim._seen import ServerSeen
+from rtcore.sim.speaker import MILLISECOND
 
 _Told = tuple[type[Notice], str | None, str]
 """A notice as it is compared: its type, the item that it names, and its words."""
@@ -39,6 +40,8 @@ HEARD: frozenset[type[Notice]] = frozenset(
     }
 )
 """The notices that this looks at."""
+_PRESUMED = 10_000 * MILLISECOND
+"""How long after the last of it a response whose end does not come is waited for (docs/decisions.md)."""
 _WORDS = "conversation.item.input_audio_transcription"
 
 
@@ -51,6 +54,7 @@ class NewsAudit:
         """What the message that has just arrived has to make the session say."""
         self._ended: tuple[str, str, object, bool] | None = None
         """The response whose end has just arrived: its id, status and reason, and whether it had an error."""
+        self._over: set[str] = set()
         self._words: dict[str, str] = {}
         self._complete: set[str] = set()
         self._committed: set[str] = set()
@@ -121,11 +125,24 @@ class NewsAudit:
 
     def _response_ended(self, notice: ResponseEnded) -> None:
         ended, self._ended = self._ended, None
+        if notice.response_id in self._over:
+            self._ledger.fail(3, f"{notice.response_id} is told to have ended twice")
+        self._over.add(notice.response_id)
         if ended is None or ended[0] != notice.response_id:
-            return  # presumed: nobody said how
+            self._presumed(notice.response_id)
+            return
         told = notice.response_id, notice.status, notice.reason, notice.problem is not None
         if told != ended:
             self._ledger.fail(3, f"{told[0]} is told to have ended as {told[1:]}; the server said {ended[1:]}")
+
+    def _presumed(self, response_id: str) -> None:
+        """The core takes a response as over of which nobody said so: only after a silence, or where it was cut."""
+        ledger = self._ledger
+        response = ledger.responses.get(response_id)
+        if response is None or response.done or response.dead:
+            return
+        if response.last_audio_at > ledger.now - _PRESUMED + ROUNDING:
+            ledger.fail(3, f"{response_id} is told to have ended, and its audio still came")
 
     def check(self) -> None:
         """The session has dealt with the message, and something is still owed."""
