@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Protocol
 
 from rtcore.sim._audit_line import LineAudit
+from rtcore.sim._audit_order import OrderAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._ledger import Creation, ItemRecord, Ledger, ResponseRecord
 from rtcore.sim._seen import ServerSeen
@@ -56,6 +57,7 @@ class Arrivals:
         truth: Truth,
         line: LineAudit,
         reference: ReferenceAudit | None,
+        order: OrderAudit,
         *,
         cut: Callable[[str, str | None], None],
         kill: Callable[[ResponseRecord, Place], None],
@@ -64,6 +66,7 @@ class Arrivals:
         self._truth = truth
         self._line = line
         self._reference = reference
+        self._order = order
         self._cut = cut
         self._kill = kill
         self._audible: set[str] = set()
@@ -281,8 +284,10 @@ class Arrivals:
             item.call_done = True
 
     def _conversation_item(self, message: ServerSeen) -> None:
-        if message.type == "conversation.item.added" and message.item is not None and message.item.id not in self._deleted:
-            self.conversation[message.item.id] = None
+        if message.type == "conversation.item.added" and message.item is not None:
+            self._order.announced(message.item.id, message.previous_item_id)
+            if message.item.id not in self._deleted:
+                self.conversation[message.item.id] = None
         item = self._ledger.items.get(message.item.id) if message.item is not None else None
         if item is None:
             return
@@ -313,6 +318,8 @@ class Arrivals:
         if item is not None:
             if message.transcript:
                 item.characters = max(item.characters, len(message.transcript))
+            elif item.characters:
+                self._ledger.saw("F015: an empty transcript closed a part that had words")
             item.texts_done.add(message.content_index)
             if message.content_index not in item.done_parts:
                 self._ledger.saw("S07: the text ended before its audio")
@@ -354,10 +361,14 @@ class Arrivals:
             if edit.kind == kind and edit.item_id == message.item_id:
                 ledger.edits.remove(edit)
                 break
+        else:
+            if ledger.edits:
+                ledger.saw("F113: an acknowledgement came again while another edit was in flight")
         item = ledger.items.get(message.item_id or "")
         if kind == "delete":
             self.conversation.pop(message.item_id or "", None)
             self._deleted.add(message.item_id or "")
+            self._order.deleted(message.item_id or "")
             if item is not None:
                 item.deleted = True
 

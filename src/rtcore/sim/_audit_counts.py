@@ -74,7 +74,7 @@ class CountAudit:
 
     def _withholds(self, views: Sequence[SegmentView], still: bool) -> None:
         ledger = self._ledger
-        if not still or self._cuts.held or self._speaker.lost or not self._waiting(views):
+        if not still or self._cuts.may_hold or self._speaker.lost or not self._waiting(views):
             # While the program holds it, or without a device, a segment's wait does not count.
             self._withheld_since = None
         elif self._withheld_since is None or ledger.matcher.last_until > self._withheld_since:

@@ -42,6 +42,8 @@ class CutAudit:
         """The program pauses: a clock that cannot is flushed instead."""
         self.held = False
         """The program holds the sound."""
+        self.may_hold = False
+        """It held it, and what has come since may have ended that, or not: an interruption that cut nothing."""
         self.settles = False
         """What is being carried out settles without the clock."""
         self.killed: list[ResponseRecord] = []
@@ -145,6 +147,8 @@ class CutAudit:
         if len(cut.responses) > 1:
             saw("B11: two responses cut at once")
         for response in cut.responses:
+            if response.out_of_band and any(segment.heard for segment in response.segments):
+                saw("C17: an out-of-band response cut while it was heard")
             if response.done and unconfirmed:
                 saw("B09: a cut after response.done, with sound left")
             for item in response.items.values():
@@ -169,8 +173,9 @@ class CutAudit:
         if not self._due:
             if flush is not None and not self.pausing:
                 ledger.fail(7, "a flush that no interruption asked for")
-            self.held = self.held or self.pausing
-            self.pausing = False
+            if self.pausing:
+                self.held = self.may_hold = True
+                self.pausing = False
             return
         self.held = False
         self._due = False
@@ -195,6 +200,8 @@ class CutAudit:
         cut, self._cutting = self._cutting, None
         if cut is None:
             return
+        # A response that was over before it had an item was nothing to be cut.
+        self.may_hold = self.may_hold and not any(response.items for response in cut.responses)
         one = cut.interruption
         if self._cause != "end":
             ledger.recent = [*ledger.recent[-3:], cut]

@@ -5,6 +5,7 @@ they come together.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from rtcore._notices import Problem, ToolCalled
@@ -18,6 +19,8 @@ _MUCH_LATER_MS = (15_000, 40_000)
 """How long a function takes that nobody waits for any more."""
 _AGAIN_MS = 300
 """How long the program waits before it asks again."""
+_LOOK_MS, _LOOKS = 100, 100
+"""How often, and how many times, the program looks whether a response beside the conversation is heard."""
 _ERRORS: tuple[object, ...] = (
     {"error": "not found"},
     "",
@@ -86,7 +89,8 @@ class Habits:
         world = self._world
         for _ in range(4):
             world.talk()
-        world.issue(lambda session, now: session.update({"instructions": "Be kind."}, now=now), "update")
+        for words in ("Be kind.", "Be brief, too."):
+            self._update({"instructions": words})
         world.send_text("Hello?", interrupt=False)
 
     def ask_at_the_end(self) -> None:
@@ -169,7 +173,9 @@ class Habits:
     def _edit_history(self, rng: Rng) -> None:
         world = self._world
         world.saw("program: history edits")
-        old = next((item for item in world.session.history if item.role == "user"), None)
+        said = [item for item in world.session.history if item.role == "user"]
+        # The newest is what an answer under way stands behind: its announcement may name it when it is gone.
+        old = said[rng.beside("which").choice((0, -1, -1, -1))] if said else None
         if old is None or rng.chance(500):
             item = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Speak slowly."}]}
             # At the end, at the start, or behind an item that nobody is about to delete.
@@ -194,6 +200,19 @@ class Habits:
             world.issued(issued, "respond")
 
         ask()
+        if audible and rng.chance(700):
+            self._silence_aside(rng.between(0, 600), _LOOKS)
+
+    def _silence_aside(self, wait_ms: int, looks: int) -> None:
+        """The program cuts the response beside the conversation some time after its sound has begun, and nothing else."""
+        world = self._world
+        for view in world.session.segments:
+            served = world.server.responses.get(view.response_id)
+            if served is not None and served.out_of_band and view.heard and view.queued:
+                world.at(world.now + wait_ms * MILLISECOND, partial(world.interrupt, served.id))
+                return
+        if looks:
+            world.at(world.now + _LOOK_MS * MILLISECOND, lambda: self._silence_aside(wait_ms, looks - 1))
 
     def _update(self, change: dict[str, Any]) -> None:
         world = self._world

@@ -58,6 +58,8 @@ class ServerSeen(Struct, gc=False):
     part: PartSeen | None = None
     error: ErrorSeen | None = None
     audio_end_ms: int | None = None
+    previous_item_id: str | None = ""
+    """None: it is the first; empty: the event does not say."""
     sent_at: int = 0
     got_order: int = 0
     audio: int | None = None

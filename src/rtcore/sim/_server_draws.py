@@ -187,6 +187,7 @@ _TROUBLES = (
     "slow_per_mille",
     "late_error_per_mille",
     "no_done_per_mille",
+    "linger_per_mille",
 )
 
 

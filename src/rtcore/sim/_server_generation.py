@@ -24,6 +24,13 @@ _SETTLE_US = 2_000
 _DONE_US = 30_000
 _TEXT_US = 15_000
 _WORDS_A_DELTA = 3
+# How many deltas still come of a response that lingers, and how far apart its steps are at least.
+_LINGERS_FOR = (2, 9)
+_LINGERS_US = (150_000, 500_000)
+# So many steps more it waits for an announcement that is late.
+_PATIENCE = 8
+# How long after the cut it announces what it has not announced by then.
+_CATCHES_UP_MS = (1000, 2500)
 
 
 class Generation:
@@ -43,22 +50,40 @@ class Generation:
         self._closing = False
         self._begun = False
         self._hurry_us = 0
+        self._lingers = False
+        self._waits = False
+        self._patience = _PATIENCE
         self._steps = self._stream()
 
     # -- from outside ---------------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Do what is due at ``at`` and find the next moment."""
+        if self._waits:
+            if not self._wait():
+                self._cascade()
+            return
         wait = next(self._steps, None)
         if wait is None or self.finished:
             self.finished = True
             return
         if self.cut is not None:
             if self._tell.deltas >= self._last_delta:
-                self._cascade()
+                self._waits = self._lingers
+                if not self._wait():
+                    self._cascade()
                 return
-            wait = min(wait, self._hurry_us)
+            # One that lingers goes on slowly; any other only lets out what was on its way.
+            wait = max(wait, self._hurry_us) if self._lingers else min(wait, self._hurry_us)
         self.at += wait / 1_000_000
+
+    def _wait(self) -> bool:
+        """One that lingers does not close what it has not announced, for a while."""
+        if not (self._waits and self._patience and self._tell.behind):
+            return False
+        self._patience -= 1
+        self.at += self._hurry_us / 1_000_000
+        return True
 
     def stop(self, reason: CutReason, *, at_once: bool = False) -> None:
         """End it: a few deltas still leave (drawn), unless ``at_once``. A second reason changes nothing."""
@@ -73,8 +98,17 @@ class Generation:
             low, high = self.state.options.stragglers
             planned = self.plan.stragglers
             stragglers = self._rng.between(low, high) if planned is None else planned
-            self._last_delta = self._tell.deltas + stragglers
+            chance = self._rng.beside("slow cancel")
             self._hurry_us = self._rng.between(500, 20_000)
+            # A server that is behind with its announcements is behind with its cancels, too.
+            often = 2 if self._tell.behind else 1
+            if planned is None and chance.chance(often * self.state.options.linger_per_mille):
+                self._lingers = True
+                stragglers = chance.between(*_LINGERS_FOR)
+                self._hurry_us = chance.between(*_LINGERS_US)
+                self.state.saw("slow cancel")
+                self._tell.announce_within(chance.between(*_CATCHES_UP_MS) / 1000)
+            self._last_delta = self._tell.deltas + stragglers
         if at_once or self._tell.deltas >= self._last_delta or not self._begun:
             self._cascade()
         else:
@@ -257,6 +291,7 @@ class Generation:
         """Close everything that is open, and be done: cancelled."""
         if not self._begun and self.state.rules.created_if_cancelled:
             self._tell.created()
+        self._tell.cut = True
         outputs = self._tell.outputs[::-1] if self.plan.closing == "reversed" else self._tell.outputs
         for out in outputs:
             if out.item is not None and not out.closed:

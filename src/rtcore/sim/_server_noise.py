@@ -3,7 +3,8 @@
 ``Noise`` sees every event on its way out and draws from a stream of its own, so that noise shifts nothing of what is said. An
 auditor has to know, and every record of the server is silent about all of this:
 
-- A duplicate is the same bytes, ``event_id`` included: at once, a few events later, or seldom so late that other responses run.
+- A duplicate is the same bytes, ``event_id`` included: at once, a few events later, or seldom so late that other responses run;
+  the acknowledgement of an edit also just before that of the next edit.
   Only events that say what *is* are sent twice. Deltas are not: they carry no number, so a repeated one is more of the same to
   any client. Nor are ``session.updated`` and ``error``, which are counted against the commands they answer (protocol facts, 2.3
   and 6), ``session.created``, which begins a session, or ``speech_started`` and ``speech_stopped``, which are edges.
@@ -42,6 +43,9 @@ _REPEATABLE = frozenset(
 )
 _LATE, _VERY_LATE = 3, 80
 """A duplicate comes at most so many events after its original; every eighth of them very late."""
+_ACKNOWLEDGES = frozenset({"conversation.item.deleted", "conversation.item.truncated"})
+_AGAIN_PER_MILLE = 300
+"""How often the acknowledgement of one edit is preceded by that of the edit before once more, where events come twice."""
 _NESTING = 5_000
 _TORN = 400
 
@@ -56,6 +60,8 @@ class Noise:
         self._malformed = options.malformed_per_mille
         self._wire = wire
         self._waiting: list[tuple[int, bytes]] = []
+        self._acknowledged: bytes | None = None
+        """The last acknowledgement of an edit."""
         self._count = 0
         self._ids: Json = {"response_id": "resp_none", "item_id": "item_none", "output_index": 0, "content_index": 0}
         self.malformed: set[bytes] = set()
@@ -86,6 +92,12 @@ class Noise:
             broken = self._broken(payload)
             self.malformed.add(broken)
             out.append(broken)
+        if kind in _ACKNOWLEDGES:
+            # In the one moment in which a client can take it for the answer to another edit, which is under way (F113).
+            if self._duplicate and self._acknowledged is not None and (draw >> 48) * 1000 >> 16 < _AGAIN_PER_MILLE:
+                out.insert(0, self._acknowledged)
+                faults.append("duplicate event")
+            self._acknowledged = payload
         if self._waiting:
             due = [held for at, held in self._waiting if at <= self._count]
             self._waiting = [(at, held) for at, held in self._waiting if at > self._count]

@@ -44,6 +44,9 @@ class Rules(Struct, frozen=True):
       not at all (C13).
     - ``detection_merge``: whether a turn detection of the same type keeps what the update does not name, or takes defaults.
     - ``held_short_ms``: by how much the held length is below what was sent (F005).
+    - ``late_place``: an item that is announced late stands at the end, or in the place that it had when it began: its
+      announcement was written then, and names the item before it, even if that has been deleted since (3.4, F108).
+    - ``cut_transcript``: whether the events that close a part that was cut tell its transcript, or an empty one (13, F015).
     - ``repeated_call``: a second output for one call, or a second call with one ``call_id``, is accepted, or refused as
       ``invalid_tool_call_id`` (the facts know only the output for an unknown call, 6.1).
     - ``expiry``: how the end of the session's life is told: by an error with its code, by one without, or by the close frame
@@ -74,6 +77,8 @@ class Rules(Struct, frozen=True):
     held_short_ms: int = 0
     repeated_call: Literal["accepted", "refused"] = "accepted"
     expiry: Literal["error", "codeless error", "close frame"] = "error"
+    late_place: Literal["end", "kept"] = "end"
+    cut_transcript: Literal["told", "empty"] = "told"
 
 
 def draw_rules(rng: Rng, *, harsh: bool, held_short_ms: int) -> Rules:
@@ -103,6 +108,8 @@ def draw_rules(rng: Rng, *, harsh: bool, held_short_ms: int) -> Rules:
         held_short_ms=rng.between(0, held_short_ms),
         repeated_call=rng.choice(("accepted", "refused")),
         expiry=rng.choice(("error", "error", "codeless error", "close frame")),
+        late_place=rng.choice(("end", "kept", "kept")),
+        cut_transcript="empty" if rng.chance(250) else "told",
     )
 
 
@@ -225,7 +232,8 @@ class ServerOptions(Struct, frozen=True):
 
     Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
     ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part),
-    ``late_announcement_per_mille`` (per message of the conversation, ``MessagePlan.announced_ms``).
+    ``late_announcement_per_mille`` (per message of the conversation, ``MessagePlan.announced_ms``). ``linger_per_mille``: a
+    cancelled response goes on for a second or three before it ends, unless its plan says how many deltas still leave.
     ``overlap_per_mille``: a second response of the conversation beside a running one, by ``ResponsePlan.beside_ms``, and wherever
     the server's automatic response meets a running or ending one, or a client's creation an automatic response that was not
     announced yet, instead of a refusal. ``reject_per_mille``: a valid ``response.create`` or ``conversation.item.create`` is
@@ -279,3 +287,4 @@ class ServerOptions(Struct, frozen=True):
     slow_per_mille: int = 0
     late_error_per_mille: int = 0
     no_done_per_mille: int = 0
+    linger_per_mille: int = 0

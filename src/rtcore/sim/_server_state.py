@@ -51,6 +51,10 @@ class State:
         self.order: dict[str, None] = {}
         self.unannounced: dict[str, ServerItem] = {}
         """Items being generated, or generated, that have no place in the conversation yet."""
+        self._places: dict[str, str | None] = {}
+        """Behind what each of those began, where it keeps its place."""
+        self._gone: dict[str, str | None] = {}
+        """Behind what an item stood that was deleted while one of those kept its place."""
         self.responses: dict[str, ServerResponse] = {}
         self.refusals: list[Refusal] = []
         self.untold: set[str] = set()
@@ -198,6 +202,10 @@ class State:
 
     def delete(self, item: ServerItem) -> None:
         """Take an item out of the conversation; its record stays."""
+        if self._places:
+            places = list(self.order)
+            at = places.index(item.id)
+            self._gone[item.id] = places[at - 1] if at else None
         del self.order[item.id]
         item.deleted_at = self.now
 
@@ -206,16 +214,28 @@ class State:
         if not item.out_of_band:
             self.emit("conversation.item.added", previous_item_id=item.previous_item_id, item=self.shape(item))
 
-    def hold_back(self, item: ServerItem) -> None:
-        """An item exists and is not announced yet."""
+    def hold_back(self, item: ServerItem, *, for_ever: bool) -> None:
+        """An item exists and is not announced yet, or never will be."""
         item.order, item.announced_at = -1, None
+        # One at a time: of two that began behind the same item nobody could say which is first.
+        if self.rules.late_place == "kept" and not for_ever and not self._places:
+            self._places[item.id] = self.last_item()
         self.items[item.id] = self.unannounced[item.id] = item
 
     def announce_late(self, item: ServerItem) -> None:
-        """It is now, and takes its place: at the end."""
-        del self.unannounced[item.id]
+        """It is now, and takes its place: at the end, or behind the item that was the last when it began, or where that was."""
+        if self.unannounced.pop(item.id, None) is None:
+            return
         item.announced_at = self.now
-        self.add(item)
+        if item.id in self._places:
+            named = after = self._places.pop(item.id)
+            while after in self._gone:
+                after = self._gone[after]
+            self._gone.clear()
+            self.add(item, after, first=after is None)
+            item.previous_item_id = named
+        else:
+            self.add(item)
         self.announce(item)
         self.saw("late announcement")
         if item.done_at is not None:

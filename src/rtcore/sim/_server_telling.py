@@ -4,6 +4,7 @@ Order and shapes are protocol facts 4.3 to 4.8; what they leave open is in ``Rul
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rtcore._formats import AudioFormat
@@ -37,6 +38,8 @@ class Telling:
     def __init__(self, state: State, response: ServerResponse, plan: ResponsePlan, wanted: Json, rng: Rng) -> None:
         self.outputs = [Output(index, out) for index, out in enumerate(plan.output)]
         self.deltas = 0
+        self.cut = False
+        """What is open is closed because the response was cut."""
         self._plan = plan
         self._state = state
         self._response = response
@@ -122,12 +125,24 @@ class Telling:
             state.emit("response.output_item.added", **self._output(out), item=state.shape(item))
             state.announce(item)
             return
-        state.hold_back(item)
+        state.hold_back(item, for_ever=late is None)
         state.emit("response.output_item.added", **self._output(out), item=state.shape(item))
         if late is None:
             self._saw("late announcement")
         else:
             state.later(late / 1000, lambda: state.announce_late(item))
+
+    @property
+    def behind(self) -> bool:
+        """Whether an item of it has not been announced."""
+        return any(out.item is not None and out.item.id in self._state.unannounced for out in self.outputs)
+
+    def announce_within(self, seconds: float) -> None:
+        """Announce what is not announced by then."""
+        state = self._state
+        for out in self.outputs:
+            if out.item is not None and out.item.id in state.unannounced:
+                state.later(seconds, partial(state.announce_late, out.item))
 
     def open_part(self, out: Output, index: int) -> ServerPart:
         """Declare a content part, once."""
@@ -268,7 +283,11 @@ class Telling:
 
     def _part_done(self, out: Output, part: ServerPart) -> None:
         told = "text" if part.kind == "text" else "transcript"
-        self._emit_part(out, "response.content_part.done", part, {"type": part.kind, told: part.sent_text})
+        self._emit_part(out, "response.content_part.done", part, {"type": part.kind, told: self._closing_text(part)})
+
+    def _closing_text(self, part: ServerPart) -> str:
+        """What the events that close a part say of its text."""
+        return "" if self.cut and part.kind == "audio" and self._state.rules.cut_transcript == "empty" else part.sent_text
 
     def _tail(self, out: Output, part: ServerPart) -> None:
         emit = self._state.emit
@@ -278,7 +297,7 @@ class Telling:
             return
         if self._state.rules.audio_done_first:
             emit("response.output_audio.done", **where)
-        emit("response.output_audio_transcript.done", **where, transcript=part.sent_text)
+        emit("response.output_audio_transcript.done", **where, transcript=self._closing_text(part))
         if not self._state.rules.audio_done_first:
             emit("response.output_audio.done", **where)
 

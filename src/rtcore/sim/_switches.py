@@ -69,6 +69,7 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "server: slow to begin": (Switch("server", "slow_per_mille"),),
     "server: error behind its response": (Switch("server", "late_error_per_mille"),),
     "server: late announcement": (Switch("server", "late_announcement_per_mille"),),
+    "server: slow cancel": (Switch("server", "linger_per_mille"),),
     "server: reordered output_item.done": (Switch("server", "reorder_per_mille"),),
     "server: missing response.created": (Switch("server", "no_created_per_mille"),),
     "server: missing response.done": (Switch("server", "no_done_per_mille"),),

@@ -49,6 +49,8 @@ from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_memory import check_memory
 from rtcore.sim._audit_microphone import MicrophoneAudit
 from rtcore.sim._audit_news import HEARD, NewsAudit
+from rtcore.sim._audit_order import OrderAudit
+from rtcore.sim._audit_prompt import ASKS, PromptAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import SoundingAudit
 from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
@@ -154,7 +156,9 @@ class Auditor:
         self.asking = AskingAudit(
             ledger, truth, named=self.line.was_issued, owed_delete=self.edits.owed_delete, creates=creates, answers=answers
         )
-        self.arrivals = Arrivals(ledger, truth, self.line, self.reference, cut=self.cuts.begin, kill=self.cuts.kill)
+        self._order = OrderAudit(ledger)
+        self._prompt = PromptAudit(ledger)
+        self.arrivals = Arrivals(ledger, truth, self.line, self.reference, self._order, cut=self.cuts.begin, kill=self.cuts.kill)
         self.arrivals.refused = self.asking.refused
         self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms)
         self.news = NewsAudit(ledger)
@@ -217,6 +221,8 @@ class Auditor:
         self.news.arrived(message)
         if message.type == "error":
             self.end.arrived(message)
+        if message.type in ASKS:
+            self._prompt.arrived(message)
         return message
 
     def server_receives(self, now: int) -> ClientSeen:
@@ -249,7 +255,7 @@ class Auditor:
 
     def resumes(self) -> None:
         """The program is about to let the sound go on."""
-        self.cuts.held = False
+        self.cuts.held = self.cuts.may_hold = False
         self._counts.released()
 
     def deletes(self, item_id: str) -> None:
@@ -314,6 +320,8 @@ class Auditor:
         elif self.cuts.waits or self.cuts.pausing:
             self.cuts.end(effects)
             self._without_effects()
+        if self._prompt.asked:
+            self._prompt.did(effects)
         self.clock.excess = False
         if self.news.owed is not None:
             self.news.check()
@@ -367,6 +375,8 @@ class Auditor:
             self.asking.look()
         if not self._steps % _SAMPLED:
             self._look_inside(session)
+        if self._order.due:
+            self._order.check(session.history)
         unchecked = self.cuts.unchecked
         if not unchecked or not (now >= unchecked[0].at + _CHECK_AFTER or self._quiescent()):
             return

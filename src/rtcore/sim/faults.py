@@ -62,6 +62,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("server", "slow to begin", "response.created comes after more than ten seconds", ("B14", "F034", "F061")),
     Fault("server", "error behind its response", "an error names a creation that has long been answered", ("C14", "C15", "F046")),
     Fault("server", "late announcement", "an item's conversation.item.added comes late, or never", ("B03", "C05", "C25")),
+    Fault("server", "slow cancel", "a cancelled response goes on for seconds before it ends", ("B03", "B07", "C10", "F051")),
     Fault("server", "reordered output_item.done", "items of a response are closed in another order", ("S07", "F106")),
     Fault("server", "missing response.created", "a response begins without saying so", ("C18", "F035")),
     Fault("server", "missing response.done", "a response ends without saying so", ("C14", "F022", "F050")),

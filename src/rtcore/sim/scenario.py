@@ -204,6 +204,8 @@ def draw_faults(rng: Rng) -> set[str]:
     found = {name for name in NAMES if Rng(base).fork(name).chance(min(900, _CHANCE[name] * percent // 100))}
     if len(found.intersection(_ENDS)) > 1:  # a world ends once
         found -= set(_ENDS) - {Rng(base).choice(sorted(found.intersection(_ENDS)))}
+    if "server: late announcement" in found and Rng(base).fork("behind with both").chance(600):
+        found.add("server: slow cancel")  # a delete that waits for its announcement meets a response that does not end
     if percent:
         # The interruptions that hit a spot cost nothing: most worlds have most of them.
         found |= {name for name in _SPOTS if Rng(base).fork(f"spot {name}").chance(600)}
@@ -228,6 +230,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "network: slow reader": 80,
     "server: bursts": 400,
     "server: late deltas": 600,
+    "server: late announcement": 250,
     "server: interleaved items": 500,
     "server: failed response": 250,
     "server: incomplete response": 250,
@@ -254,6 +257,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "user: silence": 250,
     "user: pressed twice": 500,
     "program: pauses": 300,
+    "program: history edits": 250,
     "network: cut mid-frame": 50,
     "network: half-open": 30,
     "server: session end": 80,
@@ -437,7 +441,8 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
         no_created_per_mille=rate("missing response.created", 50, 300),
         empty_audio_per_mille=rate("empty audio", 50, 300),
         short_audio_per_mille=rate("fewer samples than announced", 50, 300),
-        late_announcement_per_mille=rate("late announcement", 50, 300),
+        late_announcement_per_mille=rate("late announcement", 150, 700),
+        linger_per_mille=rate("slow cancel", 200, 600),
         limit_minutes=rng.beside("limit").choice((60, 60, 60, 30)) if "server: session end" in faults else None,
         # Behind the others, so that they shift none of them.
         phantom_per_mille=rate("slot held by nothing", 50, 300),
