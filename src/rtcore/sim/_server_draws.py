@@ -79,6 +79,8 @@ def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_b
     if rng.chance(options.reorder_per_mille):
         kinds: tuple[Closing, ...] = ("part first", "output first", "held", "reversed")
         plan = structs.replace(plan, closing=rng.choice(kinds))
+        if plan.closing in ("held", "reversed"):
+            plan = _stand_still(plan, rng.beside("held up"))
     if not out_of_band and rng.chance(options.no_created_per_mille):
         plan = structs.replace(plan, created=False)
     if not out_of_band and rng.chance(options.overlap_per_mille):
@@ -102,6 +104,14 @@ def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_b
 
 def _sounds(part: PartPlan) -> bool:
     return part.kind == "audio" and part.sound == "whole"
+
+
+def _stand_still(plan: ResponsePlan, rng: Rng) -> ResponsePlan:
+    """While no item is closed, the second message stands still: it waits behind one that nobody says is complete (B11, F078)."""
+    spoken = [index for index, out in enumerate(plan.output) if isinstance(out, MessagePlan)]
+    if len(spoken) < 2 or not rng.chance(500):
+        return plan
+    return structs.replace(plan, stalls=(*plan.stalls, Stall(spoken[1], rng.between(20, 150), rng.between(4000, 8000) / 1000)))
 
 
 def _announced(message: MessagePlan, rng: Rng, options: ServerOptions) -> MessagePlan:
