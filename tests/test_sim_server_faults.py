@@ -383,7 +383,9 @@ def test_a_fault_s_rate_shifts_no_other_draw_of_a_plan(name: str) -> None:  # sw
             else out
             for out in plan.output
         )
-        return replace(plan, output=output, created=True, closing="usual", beside_ms=None)
+        # What holds up a queue comes with the order of closing; no other stall is that long.
+        stalls = tuple(stall for stall in plan.stalls if stall.for_s < 4)
+        return replace(plan, output=output, created=True, closing="usual", beside_ms=None, stalls=stalls)
 
     drawn = [plain(plan) for plan in plans(300)]
     assert drawn[:8] == plans(0)[: len(drawn)][:8]

@@ -385,6 +385,11 @@ class Auditor:
             self.edits.check(unchecked.popleft())
             self.checked += 1
 
+    def look(self, session: View, now: int) -> None:
+        """What is the session waiting for at this time, in which nothing else happens?"""
+        self.ledger.now = now
+        self._look_inside(session)
+
     def _look_inside(self, session: View) -> None:
         self.sync(self.ledger.now)
         self.line.waiting(session.deadline)

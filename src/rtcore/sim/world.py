@@ -237,6 +237,9 @@ class World:
                 return False
             if best > self.now:
                 same = 0
+                if best >= self.now + _SECOND and self._watched():
+                    # Nothing happens for long: what waits then is seen first, however few steps there are.
+                    self.auditor.look(session, self.now)
                 if best >= self.now + MILLISECOND and self.idle():
                     if user.stranded():
                         continue
