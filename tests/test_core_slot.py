@@ -676,6 +676,16 @@ def test_where_it_is_the_server_s_own_ours_was_refused_and_is_asked_for_again() 
     assert acts(scene.server(done("r_auto"))) == [create(scene.request)]
 
 
+def test_an_answer_that_the_server_dropped_long_ago_is_no_longer_waited_for() -> None:  # B13, F044, F046, C15
+    # The person spoke on before the answer to u1 had begun: some servers drop that without a word.
+    scene = ready()
+    scene.server(speech_started("u1"), turn("u1"), speech_started("u2"), turn("u2"), created("r2"), done("r2"))
+    scene.at(10.0).server(speech_started("u3"), turn("u3"))
+    scene.respond()
+    scene.server(active_response(), created("r_auto"))
+    assert acts(scene.server(done("r_auto"))) == [create(scene.request)]
+
+
 def test_where_it_is_ours_the_turn_that_the_server_could_not_answer_is_answered_by_us() -> None:  # F044, DESIGN 4: settings
     scene = ready()
     scene.respond()

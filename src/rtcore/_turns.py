@@ -4,6 +4,8 @@ While a person speaks, and until the server has answered a turn that it answers 
 it would race with the server's own (C16).
 """
 
+from collections import deque
+
 from rtcore._core import Core
 from rtcore._errors import problem
 from rtcore._items import Item
@@ -45,8 +47,7 @@ class Turns:
         self._speaking = False
         self._awaiting_server = False
         self._unanswered = False
-        self.automatic = 0
-        """Creations by the server itself, one per turn, of which nothing was seen yet."""
+        self._owed: deque[float] = deque(maxlen=_REMEMBERED)
         self.early_words: dict[str, Item] = {}
         self._committed: dict[str, None] = {}
 
@@ -54,6 +55,16 @@ class Turns:
     def user_has_the_floor(self) -> bool:
         """Whether a person speaks, or the server is about to answer them."""
         return self._speaking or self._awaiting_server
+
+    @property
+    def automatic(self) -> int:
+        """Creations by the server itself, one per turn, of which nothing was seen yet and that may still come: a person who
+        speaks on makes a server drop its creation without a word.
+        """
+        core = self._core
+        while self._owed and self._owed[0] <= core.now - core.config.timeouts.create_ms / 1000:
+            self._owed.popleft()
+        return len(self._owed)
 
     def started(self, event: SpeechStarted) -> None:
         """The server heard a person begin: an interruption, unless nothing can be heard."""
@@ -90,7 +101,7 @@ class Turns:
             self._floor(speaking=False, awaiting=False)
         elif core.acknowledged.server_creates and pending is None:
             self._unanswered = True
-            self.automatic += 1
+            self._owed.append(core.now)
             self._floor(speaking=False, awaiting=True)
         elif core.config.answer_turns and pending is None:
             self._floor(speaking=False, awaiting=False)
@@ -116,7 +127,8 @@ class Turns:
 
     def automatic_seen(self) -> None:
         """What became of one of the server's own creations is known."""
-        self.automatic = max(0, self.automatic - 1)
+        if self.automatic:
+            self._owed.popleft()
 
     def server_could_not_answer(self) -> None:
         """The server's own creation failed because a response ran (facts 8.2, T/F): the turn is answered when the slot frees."""
