@@ -686,6 +686,23 @@ def test_an_answer_that_the_server_dropped_long_ago_is_no_longer_waited_for() ->
     assert acts(scene.server(done("r_auto"))) == [create(scene.request)]
 
 
+def test_where_another_begins_than_the_one_that_held_the_slot_ours_was_refused() -> None:  # B13, F044, F046
+    # Whatever the server still owes: what held the slot is gone without a word, so it was not ours.
+    scene = ready()
+    scene.server(speech_started("u1"), turn("u1"))
+    scene.respond()
+    scene.server(active_response(), speech_started("u2"), turn("u2"), created("r_auto"))
+    assert acts(scene.server(done("r_auto"))) == [create(scene.request)]
+
+
+def test_an_interruption_by_the_program_ends_what_is_owed_to_a_turn_the_server_could_not_answer() -> None:  # C12, F044
+    scene = ready()
+    scene.respond()
+    scene.server(speech_started("u1"), turn("u1"), active_response())
+    scene.interrupt()
+    assert "response.create" not in kinds(scene.server(created("r1", request=scene.request), cancelled("r1")))
+
+
 def test_where_it_is_ours_the_turn_that_the_server_could_not_answer_is_answered_by_us() -> None:  # F044, DESIGN 4: settings
     scene = ready()
     scene.respond()

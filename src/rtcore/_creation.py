@@ -278,7 +278,7 @@ class Creation:
         if not ours:
             self._core.turns.automatic_seen()
             if announced:
-                self._refused_after_all()
+                self._refused_after_all(response.id)
         if not response.dead:
             self._forget_refused()
             self._turn_due = False
@@ -439,10 +439,16 @@ class Creation:
         order.suspected = problem
         return True
 
-    def _refused_after_all(self) -> None:
-        """What held the slot was not ours: ours was the one that was refused, unless the server owes another of its own."""
+    def _refused_after_all(self, begun: str | None = None) -> None:
+        """What held the slot was not ours: ours was the one that was refused, unless the server owes another of its own. Where
+        another has begun than the one that held the slot, that is over, and ours it was not.
+        """
         order = self._reserved
-        if order is not None and order.suspected is not None and not self._core.turns.automatic:
+        if order is None or order.suspected is None:
+            return
+        holder = named_response(order.suspected.message)
+        gone = begun is not None and holder is not None and holder != begun
+        if gone or not self._core.turns.automatic:
             told, order.suspected = order.suspected, None
             pending = self._core.requests.take_first("response", str(order.number))
             if pending is not None:
@@ -512,6 +518,7 @@ class Creation:
             core.requests.end(order.request, "cancelled")
         if all_queued:
             self._turn_due = self._tools_due = False
+            core.turns.interrupted_by_program()
             self._forget_refused()
             for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:
                 self._queue.remove(order)

@@ -128,7 +128,7 @@ class Turns:
     def automatic_seen(self) -> None:
         """What became of one of the server's own creations is known."""
         if self.automatic:
-            self._owed.popleft()
+            self._owed.pop()  # the youngest: one that was dropped is given up in its own time
 
     def server_could_not_answer(self) -> None:
         """The server's own creation failed because a response ran (facts 8.2, T/F): the turn is answered when the slot frees."""
@@ -140,6 +140,10 @@ class Turns:
                 self._floor(speaking=False, awaiting=False)
             core.creation.ask_answer(to="turn")
             core.creation.pump()
+
+    def interrupted_by_program(self) -> None:
+        """Who interrupts says what comes next: should the server turn out not to have answered the turn, we do not (C12)."""
+        self._unanswered = False
 
     def floor_overdue(self) -> None:
         """Nobody said how the turn ended."""

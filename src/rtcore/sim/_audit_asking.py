@@ -339,6 +339,8 @@ class AskingAudit:
         if record.out_of_band or all(call_id in self._silent for call_id in calls):
             return
         if record.dead and (record.cut is None or record.cut.cause not in _ANSWERED_CAUSES):
+            # Heard to its end when a person spoke, and then the device was lost: who cut it, the client cannot know.
+            self._may_tools = self._may_tools or record.heard_out
             return
         self._may_tools = True
         self._must_tools = self._must_tools or owed

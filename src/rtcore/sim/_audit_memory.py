@@ -23,6 +23,7 @@ BOUNDED: dict[str, int] = {
     "creation._items": 8,
     "turns.early_words": 64,
     "turns._committed": 64,
+    "turns._owed": 64,
     "requests._pending": 8,
     "timers._armed": 16,
 }
