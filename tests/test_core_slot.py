@@ -689,9 +689,9 @@ def test_an_answer_that_the_server_dropped_long_ago_is_no_longer_waited_for() ->
 def test_where_another_begins_than_the_one_that_held_the_slot_ours_was_refused() -> None:  # B13, F044, F046
     # Whatever the server still owes: what held the slot is gone without a word, so it was not ours.
     scene = ready()
-    scene.server(speech_started("u1"), turn("u1"))
+    scene.server(speech_started("u1"), turn("u1"), speech_started("u2"), turn("u2"))
     scene.respond()
-    scene.server(active_response(), speech_started("u2"), turn("u2"), created("r_auto"))
+    scene.server(active_response(), created("r_auto"))
     assert acts(scene.server(done("r_auto"))) == [create(scene.request)]
 
 
