@@ -304,6 +304,8 @@ def _draw_session(
 
     tools = "server: several function calls" in faults
     lead_ms = rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None
+    if speaker.silent_per_mille:
+        lead_ms = None  # it would stand still for seconds each time the device tells nothing, and what waits would grow as well
     if lead_ms is not None:
         # A lead within the device's own buffer starves it: it would sound at half speed, and what waits would grow without end.
         lead_ms = max(lead_ms, speaker.buffer_ms + speaker.block_ms + 2 * speaker.clock.report_ms)
