@@ -56,7 +56,19 @@ from helpers.wire import (
     turn,
 )
 
-from rtcore import Cause, ClockFault, Effect, Flush, Interrupted, MessageEnded, Send, ToolCalled, UserSpeechStarted, Verdict
+from rtcore import (
+    Cause,
+    ClockFault,
+    Effect,
+    Flush,
+    Interrupted,
+    MessageEnded,
+    Send,
+    ServerError,
+    ToolCalled,
+    UserSpeechStarted,
+    Verdict,
+)
 
 FOUR_WORDS = "aaaa bbbb cccc dddd"
 
@@ -650,6 +662,17 @@ def test_a_refused_truncate_is_settled_and_the_next_answer_is_asked_for() -> Non
     scene.barge_in(6185)
     held = scene.respond()
     assert (kinds(held), kinds(scene.server(error("invalid_value", TOO_LONG)))) == ([], ["response.create"])
+
+
+def test_a_repeated_truncate_that_is_refused_says_nothing_and_holds_nothing_up() -> None:  # C09, C10, DESIGN 6
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.barge_in(500)
+    scene.server(audio("m1", 300), truncated("m1", 500))
+    assert kinds(scene.server(cancelled())) == ["conversation.item.truncate"]
+    held = scene.respond()
+    refused = scene.server(error("item_already_truncated", "Item 'm1' is already truncated."))
+    assert (kinds(held), kinds(refused)) == ([], ["response.create"])
+    assert not any(isinstance(effect, ServerError) for effect in refused)
 
 
 def test_a_delete_of_what_is_gone_is_a_delete() -> None:  # F108, DESIGN 6 invariant 9

@@ -21,6 +21,8 @@ WIRE = [
     ("input_audio_buffer_commit_empty", "Error committing input audio buffer: the buffer is empty.", ErrorKind.COMMIT_EMPTY),
     ("unsupported_content_type", "Only model output audio messages can be truncated", ErrorKind.TRUNCATE_NO_AUDIO),
     ("invalid_value", "Audio content of 6100ms is already shorter than 6185ms", ErrorKind.TRUNCATE_TOO_LONG),
+    ("item_already_truncated", "Item 'item_1' is already truncated.", ErrorKind.TRUNCATE_REPEATED),
+    (None, "Item 'item_1' is already truncated.", ErrorKind.TRUNCATE_REPEATED),
     ("item_truncate_invalid_item_id", "Item with item_id not found: item_9", ErrorKind.TRUNCATE_NOT_FOUND),
     (
         "item_truncate_invalid_item_id",

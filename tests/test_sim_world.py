@@ -74,7 +74,11 @@ def test_every_kind_of_interruption_and_every_situation_comes_up(campaign: Campa
 def test_only_excused_errors_come_from_the_server(campaign: CampaignResult) -> None:  # invariant 9
     races = {"response_cancel_not_active", "conversation_already_has_active_response"}
     faults = {"server_error", "rate_limit_exceeded", "session_expired"}  # "server: rejection", "server: session end"
-    assert set(campaign.server_errors) <= races | faults
+    unknown = {
+        "item_already_truncated",
+        "invalid_value",
+    }  # what a server makes of a truncate, where nobody knows (_audit_truncates)
+    assert set(campaign.server_errors) <= races | faults | unknown
 
 
 def test_the_same_seed_is_the_same_world_to_the_bit() -> None:  # C30, invariant 14

@@ -40,6 +40,8 @@ class ErrorKind(Enum):
     """A truncate of an item without model audio (S03)."""
     TRUNCATE_NOT_FOUND = "truncate_not_found"
     """A truncate of an item that does not exist (any more)."""
+    TRUNCATE_REPEATED = "truncate_repeated"
+    """A truncate to where the item was cut already, at a server that refuses repeats (protocol facts 5.6)."""
     DUPLICATE_ITEM = "duplicate_item"
     """``conversation.item.create`` with an id that exists."""
     BAD_PREDECESSOR = "bad_predecessor"
@@ -68,6 +70,7 @@ _KNOWN: dict[str, _Known] = {
     "item_truncate_invalid_item_id": _Known(
         ErrorKind.TRUNCATE_NOT_FOUND, False, "Nothing to do: the item is no longer in the conversation."
     ),
+    "item_already_truncated": _Known(ErrorKind.TRUNCATE_REPEATED, False, "Nothing to do: the item had been cut there before."),
     "item_delete_invalid_item_id": _Known(
         ErrorKind.DELETE_NOT_FOUND, False, "Nothing to do: the item is no longer in the conversation."
     ),
@@ -127,6 +130,7 @@ _KERNELS: tuple[tuple[str, str], ...] = (
     ("the buffer is empty", "input_audio_buffer_commit_empty"),
     ("only model output audio messages can be truncated", "truncate_no_audio"),
     ("audio content of … is already shorter than", "truncate_too_long"),
+    ("item … is already truncated", "item_already_truncated"),
     ("previous item with id … does not exist", "item_create_invalid_previous_item_id"),
     ("an item with id … already exists", "item_create_duplicate_item_id"),
     ("error deleting item", "item_delete_invalid_item_id"),

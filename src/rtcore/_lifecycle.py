@@ -278,7 +278,14 @@ class Lifecycle:
         core.news.append(SessionClosed(reason, told))
 
 
-_BENIGN = frozenset({ErrorKind.CANCEL_NOT_ACTIVE, ErrorKind.TRUNCATE_TOO_LONG, ErrorKind.DELETE_NOT_FOUND})
+_BENIGN = frozenset(
+    {
+        ErrorKind.CANCEL_NOT_ACTIVE,
+        ErrorKind.TRUNCATE_TOO_LONG,
+        ErrorKind.TRUNCATE_REPEATED,
+        ErrorKind.DELETE_NOT_FOUND,
+    }
+)
 """Errors that say only that what we wanted is so already."""
 
 _SAID = {

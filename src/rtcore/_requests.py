@@ -24,6 +24,7 @@ _KIND_OF_ERROR: dict[ErrorKind, Kind] = {
     ErrorKind.TRUNCATE_TOO_LONG: "truncate",
     ErrorKind.TRUNCATE_NO_AUDIO: "truncate",
     ErrorKind.TRUNCATE_NOT_FOUND: "truncate",
+    ErrorKind.TRUNCATE_REPEATED: "truncate",
     ErrorKind.DUPLICATE_ITEM: "item",
     ErrorKind.BAD_PREDECESSOR: "item",
 }

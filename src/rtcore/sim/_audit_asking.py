@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from rtcore._notices import RequestEnded, ServerError
+from rtcore.sim._audit_truncates import HARMLESS
 from rtcore.sim._ledger import ROUNDING, Creation, Ledger
 from rtcore.sim._seen import ClientSeen, ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
@@ -374,7 +375,8 @@ class AskingAudit:
 
     def server_error(self, notice: ServerError) -> None:
         """The program is told of an error of the server's."""
-        if notice.problem.message.startswith(_HARMLESS):
+        said = notice.problem.message
+        if said.startswith(_HARMLESS) or said.endswith(f"{HARMLESS}."):
             self._ledger.fail(9, f"the program was told of an error that says nothing: {notice.problem.message}")
 
     # -- is anything late? ---------------------------------------------------------------------------------------------------

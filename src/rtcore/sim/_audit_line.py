@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Set
 
 from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
+from rtcore.sim._audit_truncates import excused
 from rtcore.sim._ledger import ROUNDING, Creation, Ledger, ResponseRecord
 from rtcore.sim._seen import ClientSeen, ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
@@ -35,6 +36,7 @@ class LineAudit:
     def __init__(
         self,
         ledger: Ledger,
+        items: Mapping[str, ServerItem],
         responses: Mapping[str, ServerResponse],
         *,
         untold: Callable[[], Set[str]],
@@ -43,6 +45,7 @@ class LineAudit:
         """``untold``: the responses that have ended without a ``response.done``."""
         self._untold = untold
         self._ledger = ledger
+        self._items = items
         self._responses = responses
         self._server_interrupts = server_interrupts
         self.deaf = False
@@ -223,6 +226,10 @@ class LineAudit:
             return True
         if code == "response_cancel_not_active" and cause.response_id in self._untold():
             ledger.saw("C14: a cancel of what had ended untold")
+            return True
+        unknowable = excused(ledger, self._items, cause, refusal.message)
+        if unknowable is not None:
+            ledger.saw(unknowable)
             return True
         decisive = _EXCUSES.get(code)
         if decisive is None:

@@ -123,7 +123,9 @@ class Auditor:
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
         self.ledger = ledger = Ledger(seed, audio, allowance)
-        self.line = LineAudit(ledger, truth.responses, untold=lambda: truth.untold, server_interrupts=server_interrupts)
+        self.line = LineAudit(
+            ledger, truth.items, truth.responses, untold=lambda: truth.untold, server_interrupts=server_interrupts
+        )
         believes = _must_be_believed(speaker.options)
         self.reference: ReferenceAudit | None = None
         silent = speaker.options.missing_per_mille or speaker.options.late_per_mille or speaker.options.slow_per_mille

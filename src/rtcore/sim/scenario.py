@@ -275,6 +275,10 @@ _REPORTS_MS = (10, 20, 20, *(50,) * 3, *(100,) * 8, *(200,) * 16)
 twice that of a coarse one and comes upon little more."""
 _BATCHES_MS = (10, 20, 40, 40, 60, 100, 100, 250)
 """How much microphone audio goes into one message: a frame of 40 ms seldom fills it exactly."""
+_REFUSES_REPEATS = 500
+"""In how many of 1000 worlds whose server drops what it says after a truncate it also refuses to be told the same once more."""
+_HOLDS_LESS = 80
+"""In how many of 1000 worlds the server holds less of each part than it sent (F005)."""
 _IGNORES = 250
 """In how many of 1000 worlds where the server does not interrupt the core does not either (``interruption="ignore"``)."""
 
@@ -407,8 +411,15 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
     runs_dry = "speaker: underrun" in faults
     slow = runs_dry and rng.chance(600)  # hardly faster than it sounds, so that the speaker runs dry
     ends = "server: incomplete response" in faults or "server: filtered response" in faults
+    rules = draw_rules(rng.fork("rules"), harsh=False, held_short_ms=0)
+    # What such a server refuses no client can know before; both from a stream of their own.
+    unknown = rng.beside("answers to truncates")
+    refuses, short = unknown.chance(_REFUSES_REPEATS), unknown.chance(_HOLDS_LESS)
     rules = structs.replace(
-        draw_rules(rng.fork("rules"), harsh=False, held_short_ms=0),
+        rules,
+        # Where the server keeps what it says after a truncate, its repeat is another truncate: only here it can be idle.
+        truncate_repeat="refused" if refuses and rules.truncate_midway == "drops_later" else "accepted",
+        held_short_ms=unknown.choice((20, 85, 300)) if short else 0,
         cascade="before_speech_started" if "server: cascade before speech_started" in faults else "after_speech_started",
         whole_samples="server: odd bytes" not in faults,
         error_event_id=rng.choice(("usual", "never")) if "server: error without event_id" in faults else "always",

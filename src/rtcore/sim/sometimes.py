@@ -108,6 +108,15 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("C05: nothing heard of what was received", "deleted, not truncated", ("C05", "B03"), 20_000),
     Sometimes("C07: a barge-in when all was heard", "no interruption at all", ("C07", "B22", "F002"), 100_000),
     Sometimes("C08: a report above what was handed over", "clamped, and told once", ("C08", "B02"), 750),
+    Sometimes(
+        "C09: a truncate beyond what the server holds",
+        "the server holds less than it sent, and refused what was heard",
+        ("C09", "F005", "F006", "F007"),
+        2_400,
+    ),
+    Sometimes(
+        "C10: a repeated truncate that the server refused", "it had dropped the late audio by itself", ("C10", "C09"), 1_900
+    ),
     Sometimes("C10: truncate repeated for late audio", "the server generated on after the truncate", ("C10",), 9_500),
     Sometimes("C11: a cut while a flush is unanswered", "the second barge-in before the first was settled", ("C11",), 9_500),
     Sometimes("C11: a cut while an edit is in flight", "a truncate or delete was not acknowledged yet", ("C11", "C24"), 3_200),
@@ -247,7 +256,6 @@ UNREACHED: dict[str, str] = {
     "B23": "a session does not dial again yet, so nothing is replayed",
     "B26": "a session is not renewed yet",
     "B30": "no word times reach the core yet; that half of invariant 11 is pending",
-    "C09": "every server of a world holds all that it sent",
     "S08": "a session does not dial again yet",
     "S10": "the options of speech to text are no situation of an interruption; tests of configuration and dialects show them",
 }
