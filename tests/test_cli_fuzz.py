@@ -116,7 +116,7 @@ def test_a_broken_invariant_is_in_the_json_with_its_command(capsys: pytest.Captu
     found = _json(capsys, "--interruptions", "5", "--jobs", "1", "--sabotage", "a millisecond too much")
 
     assert found["violations"] > 0
-    assert found["broken"][0]["invariant"] == 4
+    assert found["broken"][0]["invariant"] in (4, 5)  # which of the two it breaks first: too much was told
     seed = found["broken"][0]["seed"]
     assert found["broken"][0]["replay"] == f'rtcore fuzz --world {seed} --sabotage "a millisecond too much"'
 

@@ -216,6 +216,7 @@ def calm_plan(plan: ResponsePlan, options: ServerOptions) -> ResponsePlan:
     spoken = tuple(message for message in spoken if message.parts)
     return structs.replace(
         plan,
+        think_s=min(plan.think_s, options.think_ms[1] / 1000),
         output=spoken or (MessagePlan((PartPlan(audio_ms=options.audio_ms[0]),)),),
         ragged=False,
         burst=1,
