@@ -429,6 +429,13 @@ def test_a_lost_device_cuts_at_the_last_heard_sample() -> None:  # F100
     ]
 
 
+def test_a_device_lost_in_a_pause_cuts_at_its_last_report_not_at_what_the_pause_took_to_have_sounded() -> None:  # F100, C20
+    scene = talking(opened(), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.at(0.75).pause()
+    effects = scene.at(1.0).device("lost")
+    assert verdicts(effects) == [ended("m1", "partial", 500)] and truncate("m1", 500) in acts(effects)
+
+
 def test_a_call_that_completes_in_a_dead_response_is_either_told_or_deleted() -> None:  # DESIGN 6 invariant 10; C26
     scene = talking(opened("m1"), audio("m1", 1000), call_opened("c1", index=1, previous="m1"), heard_ms=500, at=0.5)
     scene.barge_in(500)

@@ -60,7 +60,8 @@ class Generation:
         """The estimate, and when its last sample ended."""
         position, since = self.anchor, self.anchor_at
         if self.paused or self.lost:
-            return position, since
+            # Nothing sounded after the last report of a device that is lost, not even what a pause took to have sounded (F100).
+            return (self.confirmed if self.lost else position), since
         for _, start, end, _, at in self.runs:
             if end <= position:
                 continue
