@@ -14,15 +14,18 @@ SOUND = bytes(4800)
 WAITING = [SegmentView("r", "item", 0, PCM16_24K, received=2400, heard=0, discarded=0, queued=2400)]
 
 
+HONEST = SpeakerOptions()
+
+
 class Sent:
     source, start, sent_bytes = SOUND, 0, len(SOUND)
 
 
-def counts() -> tuple[CountAudit, Ledger, CutAudit]:
+def counts(options: SpeakerOptions = HONEST) -> tuple[CountAudit, Ledger, CutAudit]:
     ledger = Ledger(1, PCM16_24K, 0)
     cuts = CutAudit(ledger, lambda now: None, None, lambda: 0, ignores=False, bound=0)
     ledger.matcher.add(Segment("r", "item", 0, (0, 0), Sent(), received=len(SOUND)))
-    return CountAudit(ledger, Speaker(SpeakerOptions(), Rng(1)), cuts, None, stall_ms=2_000), ledger, cuts
+    return CountAudit(ledger, Speaker(options, Rng(1)), cuts, None, stall_ms=2_000), ledger, cuts
 
 
 def at(ms: int, audit: CountAudit, ledger: Ledger) -> int:
@@ -35,6 +38,13 @@ def test_audio_that_nothing_holds_up_does_not_wait_longer_than_a_stall() -> None
     audit, ledger, _ = counts()
     assert at(0, audit, ledger) == 0 and at(2_999, audit, ledger) == 0
     assert at(3_000, audit, ledger) == 1
+
+
+def test_what_waits_behind_a_lead_waits_for_a_clock_that_fell_silent_and_no_longer() -> None:  # F078
+    audit, ledger, _ = counts(SpeakerOptions(silent_per_mille=10, report_ms=20, flush_latency_ms=480))
+    silence = 2 * (20 + 480 + 1_000) + 1_000
+    assert at(0, audit, ledger) == 0 and at(2_999 + silence, audit, ledger) == 0
+    assert at(3_000 + silence, audit, ledger) == 1
 
 
 def test_a_pause_in_which_nobody_looked_does_not_count_as_waiting() -> None:  # B16

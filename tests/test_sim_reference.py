@@ -252,3 +252,16 @@ def test_nothing_sounds_after_the_last_word_of_a_device_that_is_lost() -> None: 
     assert estimates.final[1] == 4_800
     estimates.lose()
     assert estimates.final[1] == 2_400
+
+
+def test_what_a_pause_took_to_have_sounded_is_no_word_of_a_device_that_is_lost() -> None:  # F100
+    estimates = Estimates(24_000, 0)
+    estimates.play(1, 96_000, 0)
+    estimates.report(1, 2_400, 100 * MS)
+    estimates.hold(1, 200 * MS)
+    estimates.play(2, 2_400, 200 * MS)
+    estimates.hold(2, 250 * MS)
+    estimates.flush(1, 300 * MS)
+    estimates.lose()
+    estimates.flush(2, 300 * MS)
+    assert (estimates.final[1], estimates.final[2]) == (2_400, 0)

@@ -367,6 +367,18 @@ def test_a_stale_report_is_smaller_or_of_a_generation_long_gone() -> None:  # C2
     assert all(stale <= true for true, stale in zip(counts[::2], counts[1::2], strict=True))
 
 
+def test_a_stale_report_of_the_generation_before_is_no_more_than_was_told_of_that() -> None:  # C21, B29: its flush is unanswered
+    device = speaker(stale_per_mille=1000, missing_per_mille=1000)
+    device.play(1, pcm(4800), now=0)
+    first = run(device, 120 * MILLISECOND)
+    device.flush(1, now=120 * MILLISECOND)
+    device.play(2, pcm(24_000), now=120 * MILLISECOND)
+    later = run(device, 1_500 * MILLISECOND)
+    told = max(report.samples for _, report in first if report.generation == 1)
+    stale = [report.samples for _, report in later if report.generation == 1]
+    assert 0 < told < 4800 and len(stale) > 10 and max(stale) <= told
+
+
 # -- marks: a telephone line ----------------------------------------------------------------------------------------------------
 
 

@@ -32,13 +32,14 @@ class ClockAudit:
         if self._reference is not None:
             self._reference.report(report)
         if report.kind == "played":
+            handed = stream.handed.get(generation, 0)
+            # Also of a generation whose flush is unanswered: until then, what the clock says of it counts.
+            self.excess = samples > handed
+            if self.excess:
+                ledger.saw("C08: a report above what was handed over")
             if generation == stream.generation:
                 confirmed = stream.confirmed.get(generation, 0)
                 if samples > confirmed:
-                    handed = stream.handed.get(generation, 0)
-                    self.excess = samples > handed
-                    if self.excess:
-                        ledger.saw("C08: a report above what was handed over")
                     stream.confirmed[generation] = samples if samples < handed else handed
                 elif samples < confirmed:
                     ledger.saw("C21: a stale report")

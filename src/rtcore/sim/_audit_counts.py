@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rtcore._items import SegmentView
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_reference import ReferenceAudit
+from rtcore.sim._audit_sounding import patience
 from rtcore.sim._ledger import Ledger
 from rtcore.sim.speaker import MILLISECOND, Speaker
 
@@ -21,7 +22,10 @@ class CountAudit:
     def __init__(
         self, ledger: Ledger, speaker: Speaker, cuts: CutAudit, reference: ReferenceAudit | None, *, stall_ms: int
     ) -> None:
-        """``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``)."""
+        """``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
+
+        What waits behind a lead waits for a clock that falls silent as long as that is waited for (``_audit_sounding``).
+        """
         self._ledger = ledger
         self._speaker = speaker
         self._cuts = cuts
@@ -29,6 +33,8 @@ class CountAudit:
         self._width = ledger.audio.sample_width
         self._withheld_since: int | None = None
         self._withheld = stall_ms * MILLISECOND + _WITHHELD
+        if speaker.options.silent_per_mille:
+            self._withheld += patience(speaker.options.clock)
 
     def check(self, views: Sequence[SegmentView]) -> None:
         """Now; the sound until now has been attributed."""

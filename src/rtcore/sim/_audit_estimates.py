@@ -18,6 +18,8 @@ class _Stream(Struct, eq=False):
     said: int = 0
     said_at: int = 0
     """The last position that is known, and when it was so."""
+    told: int = 0
+    """The last one that the clock itself reported."""
     held: bool = False
     lost: bool = False
 
@@ -43,7 +45,8 @@ class Estimates:
         """The clock said where it stands. Less than before is a word of the past, and counts for nothing (C21)."""
         stream = self._streams.get(generation)
         if stream is not None and min(samples, stream.handed) >= stream.said:
-            stream.said, stream.said_at, stream.lost = min(samples, stream.handed), now, False
+            stream.said = stream.told = min(samples, stream.handed)
+            stream.said_at, stream.lost = now, False
             while stream.pieces and stream.pieces[0][1] <= stream.said:
                 stream.pieces.pop(0)
 
@@ -66,11 +69,11 @@ class Estimates:
             self.final.pop(old, None)
 
     def lose(self) -> None:
-        """The device is gone: nothing sounded after its last word (F100)."""
+        """The device is gone: nothing sounded after its last word, not even what a pause took to have sounded (F100)."""
         for generation, stream in self._streams.items():
             stream.lost = True
             if generation in self.final:
-                self.final[generation] = stream.said
+                self.final[generation] = stream.told
 
     def _stream(self, generation: int) -> _Stream:
         found = self._streams.get(generation)
@@ -80,7 +83,9 @@ class Estimates:
 
     def _position(self, stream: _Stream, now: int) -> int:
         position, since = stream.said, float(stream.said_at)
-        if stream.held or stream.lost:
+        if stream.lost:
+            return stream.told
+        if stream.held:
             return position
         for at, end in stream.pieces:
             if end <= position:

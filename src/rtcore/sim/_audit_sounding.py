@@ -19,6 +19,12 @@ _PRESUMED = 10_000 * MILLISECOND
 """A response that has said nothing for so long may be taken as done, though its end was never told (``timeouts.create_ms``)."""
 
 
+def patience(clock: Clock) -> int:
+    """How long the core may wait for a clock that has fallen silent, once everything has sounded: nanoseconds."""
+    # Once for the report, and once more after the word that nothing follows (a tail may have waited for it).
+    return 2 * (clock.report_ms + clock.latency_ms + clock.flush_latency_ms + 1000) * MILLISECOND + _SECOND
+
+
 class SoundingAudit:
     """Owner of: does the core tell the beginning and the end of sound where they are?"""
 
@@ -31,7 +37,7 @@ class SoundingAudit:
         self._watched = clock.reports
         self._report = clock.report_ms * MILLISECOND
         self._speaker = speaker
-        self._patience = 2 * (clock.report_ms + clock.latency_ms + clock.flush_latency_ms + 1000) * MILLISECOND + _SECOND
+        self._patience = patience(clock)
 
     def turned(self, notice: SpeakingStarted | SpeakingStopped, *, closing: bool) -> None:
         """The core says that the model has begun to speak, or has stopped; ``closing``: because the session is over."""
@@ -128,7 +134,6 @@ class SoundingAudit:
         """.. and when it has passed, what was handed over counts as heard; nobody waits for ever."""
         ledger = self._ledger
         if not self._speaker.pending and self._waits(held):
-            # Once for the report, and once more after the word that nothing follows (a tail may have waited for it).
             samples = ledger.stream.unconfirmed
             latest = ledger.matcher.last_until + samples * _SECOND // ledger.audio.rate + self._patience
             if ledger.now > latest:

@@ -29,8 +29,11 @@ class Moods:
         self._silent = False
 
 
-def stale(rng: Rng, generation: int, count: int) -> Report:
-    """A report of the past: of the generation before, or a smaller one (C21)."""
+def stale(rng: Rng, generation: int, count: int, before: int) -> Report:
+    """A report of the past: of the generation before, of which ``before`` was told, or a smaller one (C21).
+
+    More than was told of a generation would be no word of the past: while its flush is unanswered, it is the core's measure.
+    """
     if generation > 1 and rng.chance(500):
-        return Report("played", generation - 1, rng.below(count + 1))
+        return Report("played", generation - 1, min(rng.below(count + 1), before))
     return Report("played", generation, rng.below(count + 1))

@@ -466,7 +466,7 @@ class Speaker:
                 reports.append(Report("played", generation, told + padding))
                 if stale and self._rng.chance(stale):
                     self._count("stale report")
-                    reports.append(repeat_the_past(self._rng, generation, told))
+                    reports.append(repeat_the_past(self._rng, generation, told, self._reported.get(generation - 1, 0)))
         busy = fifo.busy
         if not busy:
             self._moods.dry()
