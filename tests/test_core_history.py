@@ -1,7 +1,7 @@
 """What history says: ordered by the server's announcements, filled in by id, never losing an item (DESIGN section 4)."""
 
 import pytest
-from helpers.scene import Scene, ended, ready, spoken, talking, told, verdicts
+from helpers.scene import Scene, ended, ready, sent, spoken, talking, told, verdicts
 from helpers.wire import (
     announce,
     audio,
@@ -25,6 +25,7 @@ from helpers.wire import (
 )
 
 from rtcore import (
+    Effect,
     ItemAdded,
     ItemDeleted,
     RateLimitsUpdated,
@@ -55,6 +56,38 @@ def test_an_item_of_ours_at_the_root_is_announced_without_a_predecessor_and_is_t
     scene.create_item(item, previous="root")
     scene.server(user_item("zero", previous=None))
     assert ids(scene) == ["zero", "a", "b"]
+
+
+def _note(scene: Scene, behind: str) -> list[Effect]:
+    item = {"id": "note", "type": "message", "role": "system", "content": [{"type": "input_text", "text": "Slowly."}]}
+    return scene.create_item(item, previous=behind)
+
+
+def _behind(effects: list[Effect]) -> list[str | None]:
+    return [event.get("previous_item_id") for event in sent(effects) if event["type"] == "conversation.item.create"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "gone", "named"),
+    [("b", ["b"], "a"), ("b", ["a", "b"], "root"), ("b", ["b", "a"], "root"), ("a", ["b"], "a"), ("root", ["a"], "root")],
+)
+def test_an_item_whose_predecessor_is_deleted_while_it_waits_takes_the_place_that_that_had(
+    behind: str, gone: list[str], named: str
+) -> None:  # F108, DESIGN 4: a deleted id leaves a tombstone; DESIGN 6 invariant 9
+    scene = ready()
+    scene.server(user_item("a"), user_item("b", previous="a"), created("r1"))
+    scene.respond()
+    waits = _note(scene, behind)
+    for item_id in gone:
+        scene.server(deleted(item_id))
+    assert (_behind(waits), _behind(scene.server(done("r1")))) == ([], [named])
+
+
+def test_an_item_behind_one_whose_delete_is_under_way_takes_its_place() -> None:  # F108, DESIGN 6 invariant 9
+    scene = ready()
+    scene.server(user_item("a"), user_item("b", previous="a"))
+    scene.delete_item("b")
+    assert _behind(_note(scene, "b")) == ["a"]
 
 
 def test_an_unknown_predecessor_loses_nothing() -> None:  # C25, F108

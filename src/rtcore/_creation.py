@@ -185,8 +185,10 @@ class Creation:
         item_id = order.item_id or ""
         event_id = core.requests.event_id()
         self._items[item_id] = order
+        # Its predecessor may have been deleted while it waited for its turn.
+        previous = order.previous_item_id and core.history.standing(order.previous_item_id)
         core.send(
-            CreateItem(event_id, core.dialect.render_item(order.body), order.previous_item_id),
+            CreateItem(event_id, core.dialect.render_item(order.body), previous),
             pending=Pending(event_id, "item", request=order.request or None, key=item_id),
             wait_ms=core.config.timeouts.edit_ms,
         )

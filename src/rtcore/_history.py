@@ -59,6 +59,21 @@ class History:
             order.append(item.id)
         return True
 
+    def standing(self, item_id: str | None) -> str | None:
+        """What an item that is to stand behind this one names as its predecessor now: the item itself, what stood before it where
+        it was deleted or is about to be, "root" where nothing did, None (the end) where its place is unknown.
+        """
+        while item_id is not None:
+            item = self._items.get(item_id)
+            if item_id in self._tombstones:
+                item_id = self._tombstones[item_id]
+            elif item is not None and item.announced and item.delete_sent:
+                at = self._order.index(item_id)
+                item_id = self._order[at - 1] if at > 0 else None
+            else:
+                return item_id or None
+        return "root"
+
     @property
     def last(self) -> str | None:
         """The id at the tail."""
