@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from rtcore import Clock, Config, Effect, Issued, Session
 from rtcore.sim import Scenario, ServerOptions, World, synthetic_voices
+from rtcore.sim._audit_memory import of_silent
 from rtcore.sim.footprint import Footprint, footprint
 from rtcore.sim.soak import Hour, problems
 
@@ -94,6 +95,16 @@ def test_a_session_that_keeps_too_much_is_caught(leaky: type[Session]) -> None:
 def test_the_core_keeps_nothing_beyond_its_conversation() -> None:
     for seed in range(6):
         assert World(seed, VOICES, scenario=SCENARIO).run().violations == ()
+
+
+def test_responses_whose_end_was_never_told_may_be_remembered_and_no_others() -> None:  # F022, B10
+    kept = {"responses._silent": 1, "responses.live": 1, "responses.live[].items": 1, "responses.items": 1}
+    places = of_silent(Footprint(kept, {}), 1)
+    assert Footprint(kept, {}).without(*places) == {}
+    assert of_silent(Footprint(kept, {}), 0) == ()  # every end was told
+    assert of_silent(Footprint(kept | {"responses.live": 2}, {}), 2) == ()  # another one lives
+    assert of_silent(Footprint(kept | {"responses.live[].items": 100}, {}), 1) == ()
+    assert of_silent(Footprint({"responses._silent": 9, "responses.live": 9}, {}), 9) == ()
 
 
 # -- over hours ----------------------------------------------------------------------------------------------------------------

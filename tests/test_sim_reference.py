@@ -265,3 +265,13 @@ def test_what_a_pause_took_to_have_sounded_is_no_word_of_a_device_that_is_lost()
     estimates.lose()
     estimates.flush(2, 300 * MS)
     assert (estimates.final[1], estimates.final[2]) == (2_400, 0)
+
+
+def test_a_report_in_a_pause_corrects_what_the_pause_took_to_have_sounded() -> None:  # C20, B29
+    estimates = Estimates(24_000, 0)
+    estimates.play(1, 96_000, 0)
+    estimates.hold(1, 200 * MS)
+    estimates.report(1, 2_400, 210 * MS)
+    estimates.report(1, 1_200, 220 * MS)  # a word of the past
+    estimates.flush(1, 300 * MS)
+    assert estimates.final[1] == 2_400

@@ -17,7 +17,7 @@ from rtcore.sim._ledger import ROUNDING, Cut, Edit, ItemRecord, Ledger, Response
 from rtcore.sim._seen import ClientSeen
 from rtcore.sim._server_truth import ServerItem
 from rtcore.sim.matching import Segment
-from rtcore.sim.speaker import MILLISECOND
+from rtcore.sim.speaker import MILLISECOND, Loss
 
 _UNANNOUNCED_DONE = 1_000 * MILLISECOND
 """An unheard item may be deleted so long after the cut, even if its response is not done (DESIGN section 3)."""
@@ -47,7 +47,9 @@ class EditAudit:
         buffer_ms: int,
         bound_ms: int,
         lies: bool,
+        losses: Sequence[Loss] = (),
     ) -> None:
+        """``losses``: of a device that may fall silent, every time that it was lost."""
         self._ledger = ledger
         self._truth = truth
         self._own_index = own_index
@@ -56,6 +58,7 @@ class EditAudit:
         self._text = TextAudit(ledger, truth)
         self.lies = lies
         self._sound_ends = sound_ends
+        self._losses = losses
         self._buffer_ms = buffer_ms
         self._declared = clock.flush_latency_ms * MILLISECOND
 
@@ -402,7 +405,9 @@ class EditAudit:
             # A device that falls silent later than it declared: nobody can know what sounded beyond that.
             longer = self._sound_ends.get(flush.generation, 0) - flush.asked_at - self._declared
             bound += max(0, -(-longer // MILLISECOND)) + (self._buffer_ms if flush.blind else 0)
-        misled = self.lies and abs(error) > bound
+        # What sounded between its last word and its loss, no one can know (F100, F078): less may count as heard, never more.
+        untold = error < 0 and any(loss.generation >= f.generation for f in unanswered[:1] for loss in self._losses[-1:])
+        misled = (self.lies or untold) and abs(error) > bound
         if abs(error) > bound and not misled and not any(segment.inexact for segment in item.segments):
             self._ledger.fail(4, f"{item.id} was estimated {error} ms off, more than the clock's {bound} ms")
         if cut is not None:

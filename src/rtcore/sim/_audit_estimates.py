@@ -42,9 +42,12 @@ class Estimates:
         stream.pieces.append((now, stream.handed))
 
     def report(self, generation: int, samples: int, now: int) -> None:
-        """The clock said where it stands. Less than before is a word of the past, and counts for nothing (C21)."""
+        """The clock said where it stands. Less than it said before is a word of the past, and counts for nothing (C21).
+
+        Less than a pause took to have sounded is news: a device's buffer makes it later than it was thought.
+        """
         stream = self._streams.get(generation)
-        if stream is not None and min(samples, stream.handed) >= stream.said:
+        if stream is not None and min(samples, stream.handed) >= stream.told:
             stream.said = stream.told = min(samples, stream.handed)
             stream.said_at, stream.lost = now, False
             while stream.pieces and stream.pieces[0][1] <= stream.said:

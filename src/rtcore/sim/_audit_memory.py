@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rtcore._items import HistoryItem
 from rtcore.sim._ledger import Ledger
-from rtcore.sim.footprint import footprint
+from rtcore.sim.footprint import Footprint, footprint
 
 SETTINGS = ("asked", "session")
 """What was asked for and acknowledged: as large as the configuration."""
@@ -28,6 +28,9 @@ BOUNDED: dict[str, int] = {
     "timers._armed": 16,
 }
 """Memories with a bound of their own: ids whose late news must be recognised, and what is given up at a deadline."""
+SILENT = 8
+"""So many responses that were cut, whose end was never told, are remembered for what a line that stood still may yet bring."""
+_OF_SILENT = ("responses._silent", "responses.live", "responses.items", "responses.segments")
 _PER_ITEM = 16
 """So many entries an item of the conversation may cost: its parts, their texts, what was told to the server of it, and those of
 its response."""
@@ -43,8 +46,10 @@ class Held(Protocol):
         """The conversation."""
 
 
-def check_memory(session: Held, ledger: Ledger, conversation: Sequence[str]) -> None:
-    """The session is quiet: what does it still hold? ``conversation`` are the ids that were announced and not deleted."""
+def check_memory(session: Held, ledger: Ledger, conversation: Sequence[str], *, untold: int = 0) -> None:
+    """The session is quiet: what does it still hold? ``conversation`` are the ids that were announced and not deleted,
+    ``untold`` is how many responses have ended without a word.
+    """
     core = getattr(session, "_core", None)
     if core is None:
         return  # not a session whose inside can be looked at
@@ -66,5 +71,14 @@ def check_memory(session: Held, ledger: Ledger, conversation: Sequence[str]) -> 
     for place, most in BOUNDED.items():
         if found.entries.get(place, 0) > most:
             ledger.fail(13, f"{place} holds {found.entries[place]} entries, {most} at most")
-    for place, count in found.without(*SETTINGS, *CONVERSATION, *BOUNDED).items():
+    silent = of_silent(found, untold)
+    for place, count in found.without(*SETTINGS, *CONVERSATION, *BOUNDED, *silent).items():
         ledger.fail(13, f"{place} still holds {count} entries although everything is over")
+
+
+def of_silent(found: Footprint, untold: int) -> tuple[str, ...]:
+    """Where responses whose end was never told are remembered, if no other is there, and not too many."""
+    silent = found.entries.get("responses._silent", 0)
+    items = found.entries.get("responses.items", 0)
+    few = silent == found.entries.get("responses.live", 0) <= min(untold, SILENT)
+    return _OF_SILENT if few and found.under(*_OF_SILENT) <= _PER_ITEM * (silent + items) else ()

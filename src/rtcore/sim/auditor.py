@@ -145,6 +145,7 @@ class Auditor:
             buffer_ms=speaker.options.buffer_ms + speaker.options.block_ms,
             bound_ms=bound,
             lies=lies,
+            losses=speaker.losses if speaker.options.silent_per_mille else (),
         )
         self.line.owed_delete = self.edits.owed_delete
         self.cuts = CutAudit(
@@ -410,7 +411,7 @@ class Auditor:
         self.line.tools_settled(self._truth.items)
         if self.sounding.speaking:
             ledger.fail(6, "everything is silent, and SpeakingStopped was never told")
-        check_memory(session, ledger, list(self.arrivals.conversation))
+        check_memory(session, ledger, list(self.arrivals.conversation), untold=len(self._truth.untold))
         self.edits.history(session.history)
         self.news.history(session.history)
         told = [item.id for item in session.history]
