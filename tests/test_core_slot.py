@@ -718,6 +718,26 @@ def test_where_nothing_shows_itself_the_turn_is_answered_all_the_same() -> None:
     assert kinds(scene.at(10.0).tick()) == ["response.create"]
 
 
+def test_an_answer_of_ours_that_was_perhaps_refused_is_asked_for_again_when_nothing_shows_itself() -> None:  # F061, 15
+    scene = ready()
+    scene.respond()
+    scene.server(speech_started("u1"), turn("u1"), active_response())
+    assert kinds(scene.server(created("r1", request=scene.request), cancelled("r1")))[-1] == "response.create"
+    assert kinds(scene.server(active_response())) == []  # something holds the slot that nobody is told of
+    assert kinds(scene.at(10.0).tick()) == ["response.create"]
+
+
+def test_a_refused_request_is_asked_for_again_as_soon_as_what_held_the_slot_has_ended() -> None:  # B13, B14, F046, 15
+    scene = ready()
+    scene.respond()
+    first = scene.request
+    scene.at(10.0).tick()  # given up
+    scene.respond()
+    scene.server(active_response())  # without our event_id: what holds the slot may be the second one, or the first
+    shown = scene.server(created("r1", request=first), cancelled("r1", by="client_cancelled"))
+    assert acts(shown) == [cancel("r1"), create(scene.request)]
+
+
 def test_a_response_that_nobody_announced_is_never_out_of_band() -> None:  # B12, facts 4.10: only response.created says so
     scene = ready()
     scene.respond(OOB, audible=True)

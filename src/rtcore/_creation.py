@@ -370,13 +370,17 @@ class Creation:
         """The pending event that has the slot reserved."""
         return str(self._reserved.number) if self._reserved is not None else ""
 
-    def response_failed(self, pending: Pending, kind: ErrorKind, problem: Problem, *, named: bool) -> None:
+    def response_failed(
+        self, pending: Pending, kind: ErrorKind, problem: Problem, *, named: bool, holder_shown: bool = False
+    ) -> None:
         """A response.create was refused: the slot is free of it, and an active-response refusal is tried once more (B13,
         F046).
+
+        ``holder_shown``: what held the slot is known already, so there is nothing else to wait for.
         """
         core = self._core
         order = self._take_sent(int(pending.key))
-        if kind is ErrorKind.ACTIVE_RESPONSE:
+        if kind is ErrorKind.ACTIVE_RESPONSE and not holder_shown:
             self.slot_is_taken()
         if order is None:
             core.requests.end(pending.request, "failed", problem=problem)
@@ -454,7 +458,7 @@ class Creation:
             told, order.suspected = order.suspected, None
             pending = self._core.requests.take_first("response", str(order.number))
             if pending is not None:
-                self.response_failed(pending, ErrorKind.ACTIVE_RESPONSE, told, named=True)
+                self.response_failed(pending, ErrorKind.ACTIVE_RESPONSE, told, named=True, holder_shown=True)
 
     def slot_is_taken(self) -> None:
         """An active-response refusal, of whatever: a response holds the slot, though its ``response.created`` may still be on the
@@ -470,8 +474,8 @@ class Creation:
         core = self._core
         order = self._take_sent(int(pending.key))
         if order is not None:
-            if (order.for_turn or order.for_tools) and not order.dead and order.suspected is None and self._tries < _TRIES:
-                # Nobody waits for it by name, and the user does: it is asked for again (F061).
+            if (order.for_turn or order.for_tools) and not order.dead and self._tries < _TRIES:
+                # Nobody waits for it by name, and the user does: it is asked for again, also where it was perhaps refused (F061).
                 self._tries += 1
                 self._turn_due |= order.for_turn
                 self._tools_due |= order.for_tools
