@@ -230,6 +230,19 @@ def test_a_slow_response_begins_after_more_than_ten_seconds() -> None:  # B14, F
     assert client.server.happened["server: slow to begin"] == 1
 
 
+def test_two_slow_responses_never_follow_each_other() -> None:  # B14, F034: such a server answers nobody
+    client = Client(rules=USUAL, slow_per_mille=1000)
+    waited = []
+    for _ in range(4):
+        client.say("response.create")
+        asked = client.now
+        while not any(event["type"] == "response.created" for event in client.until(client.now + 0.1)):
+            pass
+        waited.append(client.now - asked > 10)
+        client.until(client.now + 60)
+    assert waited == [True, False, True, False]
+
+
 @pytest.mark.parametrize("rule", ["always", "never"])
 def test_an_error_behind_its_response_names_what_asked_for_it(rule: Any) -> None:  # C14, C15, F046
     client = Client(

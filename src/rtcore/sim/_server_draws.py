@@ -70,8 +70,8 @@ def draw_plan(
     )
 
 
-def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_band: bool) -> ResponsePlan:
-    """The plan with the faults that the rates of ``options`` give it; ``rng`` is theirs alone."""
+def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_band: bool, hurried: bool) -> ResponsePlan:
+    """The plan with the faults that the rates of ``options`` give it, but not slow to begin if ``hurried``; ``rng`` is theirs."""
     in_parts = options.empty_audio_per_mille or options.short_audio_per_mille
     if in_parts:
         output = tuple(_hurt(out, rng, options) if isinstance(out, MessagePlan) else out for out in plan.output)
@@ -87,7 +87,7 @@ def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_b
         plan = structs.replace(plan, beside_ms=rng.between(0, 1500))
     if not out_of_band and options.slow_per_mille:
         slow = rng.beside("slow")
-        if slow.chance(options.slow_per_mille):
+        if slow.chance(options.slow_per_mille) and not hurried:
             plan = structs.replace(plan, think_s=slow.between(*_SLOW_MS) / 1000)
     spoken = any(isinstance(out, MessagePlan) and any(_sounds(part) for part in out.parts) for out in plan.output)
     if not out_of_band and options.no_done_per_mille and plan.created and plan.ends == "completed" and spoken:
@@ -216,8 +216,8 @@ def calm_plan(plan: ResponsePlan, options: ServerOptions) -> ResponsePlan:
     spoken = tuple(message for message in spoken if message.parts)
     return structs.replace(
         plan,
-        think_s=min(plan.think_s, options.think_ms[1] / 1000),
         output=spoken or (MessagePlan((PartPlan(audio_ms=options.audio_ms[0]),)),),
+        think_s=min(plan.think_s, options.think_ms[1] / 1000),
         ragged=False,
         burst=1,
         interleaving="sequential",

@@ -8,7 +8,7 @@ from rtcore.sim._rng import Rng
 from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_draws import add_faults, calm_plan, draw_plan
 from rtcore.sim._server_edits import check_response, decode_audio
-from rtcore.sim._server_generation import Generation
+from rtcore.sim._server_generation import SLOW_S, Generation
 from rtcore.sim._server_plan import ResponsePlan
 from rtcore.sim._server_state import State
 from rtcore.sim._server_truth import ServerItem, ServerResponse
@@ -84,6 +84,7 @@ class Flow:
         self._held_until = 0.0
         """So long a response holds the slot of which nothing is told."""
         self._holder = ""
+        self._was_slow = False
         self._transcripts = state.rng.fork("transcripts")
         self._detector = Detector(state.rng.fork("turns"))
         self._turn_item: str | None = None
@@ -173,12 +174,14 @@ class Flow:
             plan = script[len(self.plans)]
             plan = calm_plan(plan, state.options) if state.calm else plan
         else:
-            plan = add_faults(self._draw(planning, wanted), hurting, state.options, out_of_band=apart)
+            # Never two slow ones in a row: a server that nobody can wait for answers nobody, whatever the client does.
+            plan = add_faults(self._draw(planning, wanted), hurting, state.options, out_of_band=apart, hurried=self._was_slow)
         generation = Generation(state, response, plan, wanted, generating)
         if apart:
             self._out_of_band[response.id] = generation
         else:
             self.plans.append(plan)
+            self._was_slow = plan.think_s >= SLOW_S
             self.running.append(generation)
         self.tasks.append(generation)
         if plan.beside_ms is not None and not apart and len(self.running) == 1:

@@ -17,9 +17,9 @@ from rtcore.sim._server_wire import Json
 
 CutReason = Literal["turn_detected", "client_cancelled"]
 
-# An item's closing events leave together, a moment after its last delta; response.done some moments after the last item.
-_SLOW_S = 10.0
+SLOW_S = 10.0
 """No client waits longer for a response to begin."""
+# An item's closing events leave together, a moment after its last delta; response.done some moments after the last item.
 _SETTLE_US = 2_000
 _DONE_US = 30_000
 _TEXT_US = 15_000
@@ -129,7 +129,7 @@ class Generation:
     def _stream(self) -> Iterator[int]:
         plan, rng = self.plan, self._rng
         yield round(plan.think_s * 1_000_000)
-        if plan.think_s >= _SLOW_S:
+        if plan.think_s >= SLOW_S:
             self.state.saw("slow to begin")
         self._begin()
         self._tell.created()
