@@ -8,6 +8,7 @@ from helpers.wire import (
     SERVER_VAD,
     Event,
     Script,
+    active_response,
     announce,
     arguments,
     audio,
@@ -21,6 +22,7 @@ from helpers.wire import (
     message,
     opened,
     pcm,
+    speech_started,
     truncated,
     turn,
     user_item,
@@ -81,6 +83,24 @@ def test_the_answer_to_a_tool_is_heard_after_the_preamble() -> None:  # B28, F05
     scene.at(0.5).tool_result("c1", "sunny")
     scene.server(created("r2", request=scene.request), message("m2", 500, r="r2"))
     assert sounded(scene.log) == pcm("m1", 3000) + pcm("m2", 500)
+
+
+def test_what_is_due_to_a_turn_and_to_the_calls_of_the_response_that_ends_is_one_answer() -> None:  # C15, B28
+    scene = ready()
+    scene.server(created("r1"), call("c1"), speech_started("u1"), turn("u1"), active_response())  # the server's own was refused
+    scene.tool_result("c1", "sunny")  # .. and is not told that it has arrived
+    ended = scene.server(done("r1"))
+    ours = int(sent(ended)[-1]["response"]["metadata"]["rtcore_request"])
+    late = scene.server(created("r2", request=ours), message("m2", 100, r="r2"), done("r2"))
+    assert (kinds(ended), "response.create" in kinds(late)) == (["response.create"], False)
+
+
+def test_an_answer_to_results_that_got_lost_is_not_asked_for_when_the_server_has_answered_since() -> None:  # C15, F060, F062
+    scene = ready()
+    scene.server(created("r1"), call("c1"), done("r1"))
+    [item, _] = sent(scene.tool_result("c1", "sunny"))
+    scene.server(user_item(item["item"]["id"]), turn("u1"), created("r2"), done("r2"))
+    assert "response.create" not in kinds(scene.at(10.0).tick())
 
 
 def test_a_tool_result_does_not_stop_the_speech() -> None:  # F059, F066

@@ -285,6 +285,10 @@ class Creation:
             self._forget_refused()
             self._turn_due = False
             self._tools_due = self._tools_due and not self._core.tools.outputs_seen
+            if self._reserved is not None:
+                # .. and so is the one that was asked for and has no answer yet: refused or lost, it is not asked for again.
+                self._reserved.for_turn = False
+                self._reserved.for_tools = self._reserved.for_tools and not self._core.tools.outputs_seen
         if doubtful:
             self._core.turns.server_could_not_answer()
         else:
@@ -388,6 +392,8 @@ class Creation:
             core.requests.end(order.request, "cancelled")
             order.doubtful = kind is ErrorKind.ACTIVE_RESPONSE and not named
             self._keep(order)
+        elif not (order.request or order.for_turn or order.for_tools):
+            self._keep(order)  # what it was for has been answered meanwhile
         elif kind is ErrorKind.ACTIVE_RESPONSE and not order.retried:
             # Without our event_id it may have been the server's own creation that was refused, because ours had been accepted.
             order.doubtful = not named

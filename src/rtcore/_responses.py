@@ -288,8 +288,8 @@ class Responses:
         for item in list(response.items.values()):
             self._core.speech.check_ended(item)
         core.interruption.response_done(response)
+        core.tools.response_done(response)  # first: what is due to its calls and what is due to a turn is one answer (C15)
         core.creation.response_done(response, status, error)
-        core.tools.response_done(response)
         self._core.speech.after_playout()
         if all(other.done for other in self.live.values()):
             core.timers.cancel("end of a response")

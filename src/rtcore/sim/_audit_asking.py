@@ -99,6 +99,8 @@ class AskingAudit:
         """Items of outputs that no response is known to have seen."""
         self._queued: dict[str, str] = {}
         """Requests of the program for a response that were not sent yet: what asked for them."""
+        self._results: set[str] = set()
+        """Requests that were function results."""
         self._ended: set[str] = set()
         """Requests that have settled."""
         self._tries: dict[str, int] = {}
@@ -170,7 +172,9 @@ class AskingAudit:
         self._must_turn = self._must_tools = False
         if record.created and not (record.doubtful or record.withdrawn):
             accepted = round(served.accepted_at * 1_000_000_000)
-            if accepted + ROUNDING >= self._committed_at:
+            # Of one that the client asked for, accepted in the instant of the commit, nobody can say which came first.
+            after = ROUNDING if record.asked_at >= 0 else -ROUNDING
+            if accepted > self._committed_at + after:
                 self._may_turn = False
             if all(self._held(item_id, served.accepted_at) for item_id in self._outputs):
                 self._may_tools = False
@@ -244,6 +248,8 @@ class AskingAudit:
 
     def issued(self, request: int, what: str) -> None:
         """The program was given a request's number."""
+        if what == "tool_result":
+            self._results.add(str(request))
         if what not in ("respond", "send_text"):
             return
         self._queued[str(request)] = what
@@ -363,6 +369,8 @@ class AskingAudit:
         request = str(notice.request)
         self._ended.add(request)
         self._queued.pop(request, None)
+        if request in self._results and notice.outcome != "done":
+            self._must_tools = False  # the program was told that its result is lost, and decides (F071)
         problem = notice.problem
         # Where an error names nothing, whose it is can only be guessed.
         known = notice.outcome == "failed" and self._named_error and request not in self._unasked
