@@ -241,3 +241,9 @@ def test_a_server_that_says_nothing_of_its_defaults_has_them(echo: Literal["true
         )
         assert ("turn_detection" in scenario.config().session.wire()["audio"]["input"]) is names
         assert [result.violations for result in worlds(scenario, Session)] == [()] * 4
+
+
+@pytest.mark.parametrize(("seed", "life_s"), [(10, 4), (33, 3), (68, 2), (138, 5)])
+def test_what_comes_together_with_the_end_of_the_session_is_told_nobody(seed: int, life_s: int) -> None:  # B31, C24, F085
+    server = msgspec.structs.replace(SERVER, duplicate_per_mille=1000, session_s=life_s)
+    assert World(seed, VOICES, scenario=msgspec.structs.replace(SPOKEN, server=server)).run().violations == ()

@@ -219,6 +219,8 @@ class Auditor:
         ledger.order += 1
         message.got_order = ledger.order
         self.arrivals.arrived(message)
+        if self._closed:
+            return message  # it came together with what ended the session, which says nothing any more
         if message.type in ASKING:
             self.asking.arrived(message)
         self.news.arrived(message)
