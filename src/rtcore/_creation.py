@@ -280,7 +280,7 @@ class Creation:
         if not ours:
             self._core.turns.automatic_seen()
             if announced:
-                self._refused_after_all(response.id)
+                self._refused_after_all(begun=True)
         if not response.dead:
             self._forget_refused()
             self._turn_due = False
@@ -451,16 +451,15 @@ class Creation:
         order.suspected = problem
         return True
 
-    def _refused_after_all(self, begun: str | None = None) -> None:
+    def _refused_after_all(self, *, begun: bool = False) -> None:
         """What held the slot was not ours: ours was the one that was refused, unless the server owes another of its own. Where
-        another has begun than the one that held the slot, that is over, and ours it was not.
+        a response of the server's has begun, it held the slot or came after what held it: ours would have come before.
         """
         order = self._reserved
         if order is None or order.suspected is None:
             return
-        holder = named_response(order.suspected.message)
-        gone = begun is not None and holder is not None and holder != begun
-        if gone or not self._core.turns.automatic:
+        shown = begun and named_response(order.suspected.message) is not None
+        if shown or not self._core.turns.automatic:
             told, order.suspected = order.suspected, None
             pending = self._core.requests.take_first("response", str(order.number))
             if pending is not None:
