@@ -177,6 +177,14 @@ def test_a_stalled_message_holds_up_the_next_for_two_seconds_of_silence() -> Non
     assert (deadline.at, acts(scene.at(2.9).tick()), acts(scene.at(3.0).tick())) == (3.0, [], [play(1, 300)])
 
 
+def test_several_stalled_messages_hold_up_the_next_no_longer_than_one() -> None:  # DESIGN 3: a deadline ends the wait
+    scene = talking(opened("m1"), audio("m1", 100), opened("m2", index=1), audio("m2", 100, index=1), heard_ms=100, at=1.0)
+    scene.at(3.0).tick()  # m1 steps aside, m2 plays
+    scene.server(opened("m3", index=2), audio("m3", 300, index=2))
+    scene.at(3.1).played(1, 200)
+    assert (acts(scene.at(5.0).tick()), acts(scene.at(5.1).tick())) == ([], [play(1, 300)])
+
+
 def test_the_end_of_a_response_is_not_the_end_of_its_sound() -> None:  # F022, F066, F081
     scene = spoken(message("m1", 3000), heard_ms=100, at=0.1)
     assert (scene.session.speaking, verdicts(scene.at(3.0).played(1, 2999)), verdicts(scene.played(1, 3000))) == (

@@ -290,12 +290,19 @@ class Playout:
         return max((g.number for g in self._flushing.values() if any(id(run[0]) in wanted for run in g.runs)), default=0)
 
     def step_aside(self, now: float, sound: list[Effect]) -> None:
-        """The segment that holds up the queue goes behind those that wait; nothing of it is lost."""
-        response_id, entry = next(iter(self._entries.items()))
-        if any(segment.waiting for segment in entry.segments):
-            entry.segments.rotate(-1)
-        else:
-            self._entries[response_id] = self._entries.pop(response_id)
+        """The segments that hold up the queue go behind those that wait; nothing of them is lost.
+
+        All of them: where several are open and dry, each with a wait of its own would be that much more silence.
+        """
+        for _ in range(sum(1 + len(entry.segments) for entry in self._entries.values())):
+            head = self._find_head()
+            if head is not None and head.waiting:
+                break
+            response_id, entry = next(iter(self._entries.items()))
+            if any(segment.waiting for segment in entry.segments):
+                entry.segments.rotate(-1)
+            else:
+                self._entries[response_id] = self._entries.pop(response_id)
         self.release(now, sound)
 
     # -- pausing -----------------------------------------------------------------------------------------------------------------
