@@ -1,5 +1,8 @@
 """Audio does not wait while nothing sounds (invariant 12), but while the program holds it, or a segment that is open."""
 
+import pytest
+from msgspec import structs
+
 from rtcore import SegmentView
 from rtcore._formats import PCM16_24K
 from rtcore.sim import SpeakerOptions
@@ -40,8 +43,9 @@ def test_audio_that_nothing_holds_up_does_not_wait_longer_than_a_stall() -> None
     assert at(3_000, audit, ledger) == 1
 
 
-def test_what_waits_behind_a_lead_waits_for_a_clock_that_fell_silent_and_no_longer() -> None:  # F078
-    audit, ledger, _ = counts(SpeakerOptions(silent_per_mille=10, report_ms=20, flush_latency_ms=480))
+@pytest.mark.parametrize("clock", [{"silent_per_mille": 10}, {"marks_ms": 20}], ids=["falls silent", "marks only"])
+def test_what_waits_for_a_clock_that_tells_no_end_waits_as_long_as_for_that(clock: dict[str, int]) -> None:  # F078, F020
+    audit, ledger, _ = counts(structs.replace(HONEST, report_ms=20, flush_latency_ms=480, **clock))
     silence = 2 * (20 + 480 + 1_000) + 1_000
     assert at(0, audit, ledger) == 0 and at(2_999 + silence, audit, ledger) == 0
     assert at(3_000 + silence, audit, ledger) == 1

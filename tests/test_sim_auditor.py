@@ -429,6 +429,19 @@ def test_a_dead_item_that_sounds_breaks_invariant_3() -> None:  # B10
     assert [mismatch.invariant for mismatch in matcher.mismatches] == [3]
 
 
+def test_many_items_that_are_cut_at_once_sound_on_until_the_device_is_silent() -> None:  # DESIGN 3: Flush(g)
+    matcher = Matcher(2)
+    items = [segment(str(number), bytes([number + 1, 1, number + 1, 2]) * 50, number) for number in range(14)]
+    for item in items:
+        matcher.add(item)
+        item.dead_from = Place(2, 0)
+    for number, item in enumerate(items[:3]):
+        matcher.consume(Span(number, number + 1, 1, 100 * number, memoryview(item.sent.source)))
+    matcher.consume(Span(3, 4, 2, 0, memoryview(items[3].sent.source)))
+    assert [item.heard for item in items[:3]] == [200] * 3
+    assert [mismatch.invariant for mismatch in matcher.mismatches] == [3]
+
+
 def test_the_first_samples_alone_do_not_decide() -> None:
     """Two items may begin alike; what follows tells."""
     matcher = Matcher(2)

@@ -100,4 +100,5 @@ class ClockAudit:
     def _flush_overdue(self, generation: int) -> bool:
         ledger = self._ledger
         late = ledger.now - ledger.allowance + ROUNDING
-        return any(flush.generation <= generation and flush.asked_at <= late for flush in ledger.flushes[-8:])
+        # An older one has nothing to do with it: of a generation that was never flushed, it is a position that is missing.
+        return any(flush.generation == generation and flush.asked_at <= late for flush in ledger.flushes[-8:])

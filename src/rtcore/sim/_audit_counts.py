@@ -24,7 +24,8 @@ class CountAudit:
     ) -> None:
         """``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
 
-        What waits behind a lead waits for a clock that falls silent as long as that is waited for (``_audit_sounding``).
+        What waits for a clock that falls silent, or tells the end of a sound only when it is told that it is the end (marks), waits
+        as long as such a clock is waited for (``_audit_sounding``).
         """
         self._ledger = ledger
         self._speaker = speaker
@@ -33,7 +34,7 @@ class CountAudit:
         self._width = ledger.audio.sample_width
         self._withheld_since: int | None = None
         self._withheld = stall_ms * MILLISECOND + _WITHHELD
-        if speaker.options.silent_per_mille:
+        if speaker.options.silent_per_mille or speaker.options.marks_ms:
             self._withheld += patience(speaker.options.clock)
 
     def check(self, views: Sequence[SegmentView]) -> None:

@@ -237,7 +237,7 @@ class Matcher:
         self._current = found
         self._take(found, span, offset, taken)
         self._tentative = begins and found.heard <= self._signature
-        self._prune()
+        self._prune(place)
         return taken - back
 
     def _search(self, sound: memoryview, place: Place, besides: Segment | None) -> tuple[Segment | None, list[Segment]]:
@@ -297,9 +297,10 @@ class Matcher:
             self._fail(span, 3, f"{segment.name} sounds on in {where} after it was cut")
         segment.heard += taken
 
-    def _prune(self) -> None:
+    def _prune(self, place: Place) -> None:
+        # What was cut sounds on until the device has obeyed the flush.
         if len(self._open) > 12:
-            self._open = [s for s in self._open if s.dead_from is None and not (s.complete and s.heard >= s.sent.sent_bytes)]
+            self._open = [s for s in self._open if not (_is_dead(s, place) or (s.complete and s.heard >= s.sent.sent_bytes))]
 
     def _common(self, sent: Sent, start: int, sound: memoryview) -> int:
         """How many bytes of ``sound``, in whole samples, agree with what was sent. One comparison where all do."""
