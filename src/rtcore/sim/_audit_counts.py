@@ -24,8 +24,8 @@ class CountAudit:
     ) -> None:
         """``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
 
-        What waits for a clock that falls silent, or tells the end of a sound only when it is told that it is the end (marks), waits
-        as long as such a clock is waited for (``_audit_sounding``).
+        What waits for a clock that falls silent, or knows marks only and so tells an end only after ``Drain``, waits as long as
+        such a clock is waited for (``_audit_sounding``).
         """
         self._ledger = ledger
         self._speaker = speaker
