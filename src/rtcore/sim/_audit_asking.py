@@ -97,6 +97,8 @@ class AskingAudit:
         """Responses of the conversation that have shown themselves."""
         self._outputs: set[str] = set()
         """Items of outputs that no response is known to have seen."""
+        self._asked_for: set[str] = set()
+        """.. and those for which an answer is under way: without it, none has seen them."""
         self._queued: dict[str, str] = {}
         """Requests of the program for a response that were not sent yet: what asked for them."""
         self._results: set[str] = set()
@@ -196,7 +198,8 @@ class AskingAudit:
 
     def _held(self, item_id: str, at: float) -> bool:
         item = self._truth.items.get(item_id)
-        return item is not None and item.announced_at is not None and item.announced_at <= at
+        # In one instant nobody can say which came first.
+        return item is not None and item.announced_at is not None and item.announced_at < at
 
     def refused(self, refusal: Refusal, creation: Creation | None) -> None:
         """An error has reached the client that answers this refusal; ``creation`` is the one that it ended."""
@@ -238,7 +241,7 @@ class AskingAudit:
             if active and not creation.killed and self._tries.get(request, 0) < 2 and request not in self._ended:
                 self._queued[request] = "a request that was refused because a response ran"
         else:
-            self._may_turn = self._may_tools = True
+            self._asked_in_vain()
 
     # -- what the core sends -------------------------------------------------------------------------------------------------
 
@@ -288,12 +291,17 @@ class AskingAudit:
         self._look_at_batches()
         self._may_turn = self._may_tools = False
         self._must_turn = self._must_tools = False
-        self._outputs.clear()
+        self._asked_for, self._outputs = self._outputs, set()
 
     def expired(self, creation: Creation) -> None:
         """A creation had no answer in time: what nobody waits for by name may be asked for again (F061)."""
         if creation.request is not None and not (creation.killed or creation.out_of_band or self._named(creation.request)):
-            self._may_turn = self._may_tools = True
+            self._asked_in_vain()
+
+    def _asked_in_vain(self) -> None:
+        self._may_turn = self._may_tools = True
+        self._outputs |= self._asked_for
+        self._asked_for.clear()
 
     def create_item(self, message: ClientSeen) -> None:
         """A ``conversation.item.create`` has left the core."""
