@@ -1,8 +1,23 @@
 """A line that stands still for longer than the core waits: what was given up, and comes after all, is dealt with all the same."""
 
 import pytest
-from helpers.scene import Scene, acts, cancel, delete, ended, kinds, sent, sounded, talking, told, truncate, verdicts
-from helpers.wire import Script, audio, call, closing, created, deleted, done, message, opened, part_added, truncated
+from helpers.scene import Scene, acts, cancel, delete, ended, event_id, kinds, sent, sounded, talking, told, truncate, verdicts
+from helpers.wire import (
+    Script,
+    audio,
+    call,
+    cancel_not_active,
+    cancelled,
+    closing,
+    created,
+    deleted,
+    done,
+    message,
+    opened,
+    part_added,
+    transcript,
+    truncated,
+)
 
 from rtcore import ResponseEnded, ToolCalled
 
@@ -64,3 +79,31 @@ def test_no_more_than_a_few_silent_responses_are_kept() -> None:  # DESIGN 6: 13
         scene.at(scene.now + 11).tick()
     late = scene.server(message("late", 200, r="r2", index=1), message("known", 200, r="r39", index=1))
     assert [each["item_id"] for each in sent(late)] == ["known"]
+
+
+def test_a_response_whose_sound_still_comes_runs_however_long_ago_it_was_cut() -> None:  # F022, B10
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.barge_in(500)
+    scene.server(truncated("m1", 500))
+    scene.at(8.0).server(audio("m1", 300))
+    early = scene.at(10.6).tick()
+    late = scene.at(18.1).tick()
+    assert (told(early, ResponseEnded), [e.status for e in told(late, ResponseEnded)]) == ([], ["cancelled"])
+
+
+def test_text_that_comes_behind_a_presumed_end_is_part_of_the_full_text() -> None:  # F022, C24
+    scene = talking(opened("m1"), transcript("m1", "one two "), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.barge_in(500)
+    scene.at(10.6).tick()
+    scene.server(transcript("m1", "three"), cancelled())
+    assert [item.full_text for item in scene.session.history if item.id == "m1"] == ["one two three"]
+
+
+def test_a_refused_cancel_ends_the_wait_for_what_still_comes() -> None:  # C14, F022: what was kept for it is forgotten
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.answering(scene.interrupt(), 500)
+    asked = event_id(scene.log, "response.cancel")
+    scene.server(truncated("m1", 500))
+    scene.at(10.6).tick()
+    kept = len(scene.session.segments)
+    assert (scene.server(cancel_not_active(asked)), kept, len(scene.session.segments)) == ([], 1, 0)

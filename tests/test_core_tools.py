@@ -73,6 +73,14 @@ def test_a_result_after_the_response_is_sent_with_its_request() -> None:  # B28
     assert kinds(scene.tool_result("c1", "sunny")) == ["conversation.item.create", "response.create"]
 
 
+def test_a_result_of_which_no_word_comes_is_answered_all_the_same() -> None:  # F061, F071: late is not refused
+    scene = talking(call("c1"), done("r1"), created("r2"))
+    scene.tool_result("c1", "sunny")
+    late = scene.at(6.0).tick()
+    assert (outcomes(late), outputs(scene)) == ([(scene.request, "timed_out")], [("c1", "sunny")])
+    assert kinds(scene.server(done("r2"))) == ["response.create"]
+
+
 def test_a_result_never_waits_for_playout() -> None:  # B28, F066
     scene = talking(message("m1", 3000), call("c1", index=1, previous="m1"), done("r1"))
     assert kinds(scene.at(0.5).tool_result("c1", "sunny")) == ["conversation.item.create", "response.create"]

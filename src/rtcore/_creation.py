@@ -350,7 +350,10 @@ class Creation:
     def item_failed(self, pending: Pending, problem: Problem, outcome: Outcome = "failed") -> None:
         """An item of ours was refused, or got no answer: a response that was to follow it is not created."""
         self._items.pop(pending.key, None)
-        self._core.tools.output_failed(pending.key)
+        if outcome == "timed_out":
+            self._core.tools.output_announced(pending.key)  # no word of it is no refusal: it is on its way, and counts as there
+        else:
+            self._core.tools.output_failed(pending.key)
         for order in [o for o in self._queue if o.after == pending.key]:
             self._queue.remove(order)
             self._core.requests.end(order.request, outcome, problem=problem)

@@ -149,15 +149,17 @@ class Interruption:
             core.creation.stale(response)
 
     def overdue_responses(self) -> None:
-        """A response that was cut never ended: the server is taken at its silence, so that the slot is free again."""
+        """A response that was cut never ended: the server is taken at its silence, so that the slot is free again. While sound of
+        it comes it runs, however long ago it was cut."""
         core = self._core
         wait = core.config.timeouts.create_ms / 1000
         for response in list(core.responses.live.values()):
             if response.dead and not response.done and response.cut_at is not None:
-                if core.now >= response.cut_at + wait:
+                due = max(response.cut_at, response.quiet_since) + wait
+                if core.now >= due:
                     core.responses.presume_cut(response)
                 else:
-                    core.timers.set_earlier("end of a response that was cut", response.cut_at + wait)
+                    core.timers.set_earlier("end of a response that was cut", due)
 
     # -- truth -------------------------------------------------------------------------------------------------------------------
 
@@ -278,6 +280,7 @@ class Interruption:
     def late_audio(self, response: Response, item: Item) -> None:
         """Audio of a response that was cut: the server may hold more than we said, and may have missed its own cancel."""
         core = self._core
+        response.quiet_since = core.now
         if item.truncated is not None and (not response.done or response.presumed):
             item.late_audio = True
         if (

@@ -160,6 +160,8 @@ class Lifecycle:
             if kind is ErrorKind.ACTIVE_RESPONSE:
                 core.creation.slot_is_taken()
                 core.turns.server_could_not_answer()
+            elif kind is ErrorKind.CANCEL_NOT_ACTIVE:
+                core.responses.silence_explained()
             if kind not in _BENIGN:
                 core.news.append(ServerError(told))
             return
@@ -204,9 +206,7 @@ class Lifecycle:
             elif pending.kind == "item":
                 core.creation.item_failed(pending, told, "timed_out")
             elif pending.kind == "cancel":
-                response = core.responses.live.get(pending.key)
-                if response is not None:
-                    core.responses.presume_cut(response)
+                core.interruption.overdue_responses()
             else:
                 self._late(pending, told)
         due = core.requests.due

@@ -280,7 +280,7 @@ class Responses:
             item.done = True
             for part in item.parts.values():
                 part.complete = True
-                part.final = True
+                part.final = part.final or not response.presumed
                 if part.segment is not None:
                     part.segment.complete = True
         core.playout.response_done(response.id, core.now, core.sound)
@@ -313,18 +313,27 @@ class Responses:
             self.retire(oldest)
         self.presume_done(response)
 
+    def silence_explained(self) -> None:
+        """A cancel that was given up is refused after all: its response had ended, and nothing more of it is on its way (C14)."""
+        cancelled = next((response for response in self._silent.values() if response.cancel_sent), None)
+        if cancelled is not None:
+            self._ended_at_last(cancelled)
+
     def _ended_at_last(self, response: Response) -> None:
         """The end that was presumed came after all."""
         response.presumed = False
         self._silent.pop(response.id, None)
         for item in response.items.values():
             item.done = True
+            for part in item.parts.values():
+                part.final = True
         self._core.interruption.response_done(response)
         self.retire(response)
 
     def went_quiet(self, response: Response) -> None:
         """One of its messages ended: from here counts how long its own end may take."""
-        response.quiet_since = self._core.now
+        if not response.dead:
+            response.quiet_since = self._core.now
 
     def responses_overdue(self) -> None:
         """A ``response.done`` that never comes must not hold the slot for ever (F022).

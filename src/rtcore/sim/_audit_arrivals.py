@@ -243,19 +243,21 @@ class Arrivals:
         before = ledger.responses.get(body.id)
         if before is None or not before.known:
             ledger.saw("C18: the end of a response that never began")
-        elif before.done:
+        elif before.done and not before.presumed:
             ledger.saw("C18: a response ended twice")
             return
         record = self._known(body.id)
         if record is None:
             return
-        if message.cancel_reason == "turn_detected" and not record.dead and not record.out_of_band:
+        if record.presumed:
+            ledger.saw("F022: the end of a response that had passed for ended")
+        elif message.cancel_reason == "turn_detected" and not record.dead and not record.out_of_band:
             self._cut("server", None)
         if record.out_of_band and len(ledger.running) > 1:
             ledger.saw("C17: an out-of-band response ended while another ran")
         if body.status == "failed" and not record.dead and not record.done:
             ledger.saw("S06: a response failed while it was heard" if record.segments else "S06: a response failed in silence")
-        record.done = True
+        record.done, record.presumed = True, False
         record.status = body.status or ""
         ledger.running.pop(record.id, None)
         self._answer_creation(body.metadata, record)
@@ -263,10 +265,11 @@ class Arrivals:
             self._complete(item, None)
 
     def presumed(self, response_id: str) -> None:
-        """A response of whose end nobody is told is over all the same: the server says that it does not run (C14, F022)."""
+        """A response is over of whose end the client was not told: the server says that it does not run, or nothing of it came
+        for so long that it is taken for that (C14, F022). Its ``response.done`` may only be late."""
         record = self._ledger.responses.get(response_id)
-        if response_id in self._truth.untold and record is not None and not record.done:
-            record.done, record.status = True, "cancelled"
+        if record is not None and not record.done:
+            record.done, record.status, record.presumed = True, "cancelled", True
             self._ledger.running.pop(record.id, None)
             self.over(record.id)
 
@@ -389,9 +392,14 @@ class Arrivals:
                 if isinstance(event_id, str):
                     ledger.edits = [edit for edit in ledger.edits if edit.event_id != event_id]
                     ended = self._line.creation_answered(event_id=event_id)
+                    if ended is not None and ended.expired and refusal.event_id is None:
+                        for creation in ledger.creations:
+                            creation.doubted = True
                 self.refused(refusal, ended)
                 if isinstance(refusal.event, dict) and refusal.event.get("type") == "response.cancel":
-                    self.presumed(str(refusal.event.get("response_id")))
+                    cancelled = str(refusal.event.get("response_id"))
+                    if cancelled in self._truth.untold:
+                        self.presumed(cancelled)
                 if refusal.injected and refusal.event.get("type") == "conversation.item.create":
                     self._line.take_back()
                 return

@@ -103,7 +103,9 @@ class LineAudit:
         out_of_band = body.get("conversation") == "none"
         if not out_of_band:
             self.give_up()
-            waiting = [creation for creation in ledger.creations if not (creation.out_of_band or creation.expired)]
+            waiting = [
+                creation for creation in ledger.creations if not (creation.out_of_band or creation.expired or creation.doubted)
+            ]
             active = [r.id for r in ledger.running.values() if not r.out_of_band]
             if waiting and not self.deaf:
                 ledger.fail(1, f"response.create while another ({waiting[0].event_id}) has no answer")
@@ -345,7 +347,7 @@ class LineAudit:
         self.give_up()
         if deadline is None:
             what = "a flush" if ledger.flush_open else "an edit" if ledger.edits else ""
-            what = what or ("a creation" if any(not creation.expired for creation in ledger.creations) else "")
+            what = what or ("a creation" if any(not (one.expired or one.doubted) for one in ledger.creations) else "")
             if what:
                 ledger.fail(12, f"the core waits for the answer to {what} without a deadline")
         elif not deadline.why:

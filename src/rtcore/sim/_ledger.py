@@ -148,6 +148,8 @@ class ResponseRecord(Struct, eq=False):
     withdrawn: bool = False
     """What was to be answered was refused: the client may take its request back (F071)."""
     done: bool = False
+    presumed: bool = False
+    """Done only because nothing of it came for so long; its ``response.done`` may still arrive."""
     status: str = ""
     cut: Cut | None = None
     dead: bool = False
@@ -176,6 +178,8 @@ class Creation(Struct, eq=False):
     withdrawn: bool = False
     expired: bool = False
     """The core has given it up: its response is unwanted (B14)."""
+    doubted: bool = False
+    """A refusal that named nothing answered one given up before it: the client may lay it to this one."""
 
 
 class Edit(Struct, eq=False):

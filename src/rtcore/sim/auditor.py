@@ -300,8 +300,7 @@ class Auditor:
                 if not self.cuts.waits and any(type(effect) in (Flush, Interrupted) for effect in effects):
                     self.cuts.begin("program", self.arrivals.named.id)
                 self.arrivals.named = None
-            if self._truth.untold:
-                self._presumed(effects)
+            self._presumed(effects)
             self.cuts.end(effects)
             self._digest.add(effects, now)
             self._estimated = None
@@ -334,15 +333,15 @@ class Auditor:
             self.end.check()
 
     def _presumed(self, effects: Sequence[Effect]) -> None:
-        """The core takes a response as done of whose end nobody was told: it has waited long enough for it (F022)."""
+        """The core takes a response as done of whose end it was not told: it has waited long enough for it (F022)."""
         for effect in effects:
-            record = self.ledger.responses.get(effect.response_id) if isinstance(effect, ResponseEnded) else None
-            if record is not None and not record.done and record.id in self._truth.untold:
+            record = self.ledger.responses.get(effect.response_id) if type(effect) is ResponseEnded else None
+            if record is not None and not record.done:
                 self._check_presumed(record)
                 self.arrivals.presumed(record.id)
 
     def _check_presumed(self, record: ResponseRecord) -> None:
-        since = record.dead_at if record.dead else record.last_audio_at
+        since = max(record.dead_at, record.last_audio_at) if record.dead else record.last_audio_at
         if self.ledger.now + ROUNDING < since + _SILENT:
             self.ledger.fail(3, f"{record.id} was taken as done, and nothing said so")
 
@@ -634,10 +633,6 @@ class Auditor:
             case ToolCalled():
                 self.line.tool_called(notice)
                 self.asking.tool_called(notice.call_id, notice.response_id)
-            case ResponseEnded():
-                ended = self.ledger.responses.get(notice.response_id)
-                if ended is not None and not ended.done:
-                    self._check_presumed(ended)
             case ServerError():
                 self.asking.server_error(notice)
                 self.end.error(notice)

@@ -275,6 +275,8 @@ _REPORTS_MS = (10, 20, 20, *(50,) * 3, *(100,) * 8, *(200,) * 16)
 twice that of a coarse one and comes upon little more."""
 _BATCHES_MS = (10, 20, 40, 40, 60, 100, 100, 250)
 """How much microphone audio goes into one message: a frame of 40 ms seldom fills it exactly."""
+_FALLS_SILENT = 150
+"""In how many of 1000 worlds whose line stalls it does so for 9 to 13 s."""
 _REFUSES_REPEATS = 500
 """In how many of 1000 worlds whose server drops what it says after a truncate it also refuses to be told the same once more."""
 _HOLDS_LESS = 80
@@ -356,12 +358,15 @@ def _or(usual: tuple[int, int], instead: tuple[int, int] | None) -> tuple[int, i
 
 
 def _draw_network(rng: Rng, faults: set[str]) -> NetworkOptions:
+    # Some lines stand still for longer than a client waits for anything (10 s); seldom, or nothing else would happen there.
+    silent = rng.beside("silent line")
+    still, how_often = silent.chance(_FALLS_SILENT), silent.between(2, 4)
     return NetworkOptions(
         latency_ms=rng.choice((20, 40, 80, 150)) if "network: latency" in faults else rng.choice((0, 0, 5)),
         jitter_ms=rng.choice((5, 20, 60)) if "network: jitter" in faults else 0,
         burst_ms=rng.choice((20, 60, 120)) if "network: merge" in faults else 0,
-        stall_per_mille=rng.between(2, 20) if "network: stall" in faults else 0,
-        stall_ms=rng.choice(((100, 600), (100, 600), (1000, 5000))),
+        stall_per_mille=min(rng.between(2, 20), how_often if still else 20) if "network: stall" in faults else 0,
+        stall_ms=_or(rng.choice(((100, 600), (100, 600), (1000, 5000))), (9000, 13_000) if still else None),
         slow_reader_kib=rng.choice((200, 300, 500)) if "network: slow reader" in faults else 0,
         stream="network: split" in faults or "network: cut mid-frame" in faults,
     )

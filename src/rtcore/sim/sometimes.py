@@ -154,6 +154,12 @@ SITUATIONS: tuple[Sometimes, ...] = (
     ),
     Sometimes("F085: told by the text of an error", "the error had no code", ("F085", "C27", "B25"), 100),
     Sometimes("F085: told by the close frame alone", "nothing else said why the server hung up", ("F085", "C27", "B25"), 120),
+    Sometimes(
+        "F022: the end of a response that had passed for ended",
+        "the line stood still for longer than the core waits",
+        ("F022",),
+        14,
+    ),
     Sometimes("F064: a tool's result after the cut of its response", "it is sent all the same", ("F064", "C26"), 8_800),
     Sometimes("F108: an announcement that names a deleted item", "it belongs where that one was", ("F108", "C25"), 150),
     Sometimes(

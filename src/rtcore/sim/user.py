@@ -304,10 +304,11 @@ class User:
 
     def _give_up(self) -> None:
         """No answer, or nothing left to interrupt: the turn counts as unanswered, and another is tried."""
-        if self._open:
+        deaf = self._world.auditor.line.deaf  # nothing reaches anybody, and nobody has noticed
+        if self._open and not deaf:
             self._world.auditor.ledger.fail(15, f"a turn of the user got no answer in {_PATIENCE // MILLISECOND} ms")
         for interruption in self._open:
-            interruption.answered = False
+            interruption.answered = None if deaf else False
         self._open.clear()
         self._misses += 1
         self._waiting = False
