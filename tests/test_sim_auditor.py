@@ -303,6 +303,25 @@ class EndsTooSoon(Broken):
         ]
 
 
+class NeverAsks(Broken):
+    """15: function results are sent, and the answer to them is not asked for."""
+
+    def change(self, effects: list[Effect]) -> list[Effect]:
+        return [effect for effect in effects if not is_send(effect, "response.create")]
+
+
+class GoesDeaf(Broken):
+    """15: after its first answer it hears nothing of the server any more."""
+
+    _answers = 0
+
+    def receive(self, connection: int, payload: bytes, *, now: float) -> list[Effect]:
+        if self._answers:
+            return []
+        self._answers += payload.startswith(b'{"type":"response.done"')
+        return super().receive(connection, payload, now=now)
+
+
 BROKEN: list[tuple[int, type[Session]]] = [
     (1, TwoResponsesAtOnce),
     (2, RequestsNeverSettle),
@@ -327,6 +346,8 @@ BROKEN: list[tuple[int, type[Session]]] = [
     (10, NeverAnswersCalls),
     (11, TellsTheHistoryBackwards),
     (12, WaitsWithoutADeadline),
+    (15, NeverAsks),
+    (15, GoesDeaf),
 ]
 
 

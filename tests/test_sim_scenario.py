@@ -60,8 +60,27 @@ def test_each_fault_can_be_taken_out_of_a_scenario(fault: str) -> None:
 
 def everything(fault: str) -> Scenario:
     """A scenario in which this fault can happen, drawn as the default mix would."""
-    drawn = (draw_with(Rng(seed), {fault, "server: several function calls"}) for seed in range(50))
+    drawn = (draw_with(Rng(seed), {fault}) for seed in range(50))
     return next(scenario for scenario in drawn if fault in scenario.faults)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "program: slow tools",
+        "program: failing tools",
+        "speaker: late pause",
+        "speaker: no pause",
+        "server: error without event_id",
+        "user: with nothing queued",
+    ],
+)
+def test_a_fault_that_is_drawn_alone_brings_what_it_needs(fault: str) -> None:
+    """It exists in each world and happens in some of few."""
+    scenarios = [draw_with(Rng(seed), {fault}) for seed in range(12)]
+    assert all(fault in scenario.faults for scenario in scenarios)
+    runs = (World(seed, VOICES, scenario=scenario).run() for seed, scenario in enumerate(scenarios))
+    assert any(world.situations.get(fault) for world in runs)
 
 
 def test_an_unknown_fault_cannot_be_taken_out() -> None:

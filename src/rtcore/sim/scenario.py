@@ -175,11 +175,15 @@ def scenario_of(seed: int) -> Scenario:
 
 def draw_scenario(rng: Rng) -> Scenario:
     """One of the default mix: first which faults exist, then what kind of world it is, and how bad they are."""
-    return draw_with(rng, draw_faults(rng.fork("faults")))
+    return _draw_parts(rng, draw_faults(rng.fork("faults")))
 
 
 def draw_with(rng: Rng, faults: set[str]) -> Scenario:
-    """A world with exactly these faults, as far as they go together."""
+    """A world with these faults, and those without which one of them cannot happen; as far as they go together."""
+    return _draw_parts(rng, faults.union(*(_NEEDS.get(fault, ()) for fault in faults)))
+
+
+def _draw_parts(rng: Rng, faults: set[str]) -> Scenario:
     seed = rng.bits()
     # A stream for each part: another option in one of them shifts no other.
     return _draw_session(
@@ -223,6 +227,17 @@ _SPOTS = (
     "user: typed text while the model speaks",
     "program: interrupt before response.created",
 )
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "program: slow tools": ("server: several function calls",),
+    "program: failing tools": ("server: several function calls",),
+    "program: answer to a dead call": ("server: several function calls",),
+    "speaker: late pause": ("program: pauses",),
+    "speaker: no pause": ("program: pauses",),
+    "server: error without event_id": ("server: rejection",),
+    "server: error behind its response": ("server: failed response",),
+    "user: with nothing queued": ("speaker: underrun",),
+}
+"""What has to exist for a fault to happen at all, or more than once in many worlds."""
 _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "network: latency": 800,
     "network: jitter": 500,
