@@ -73,8 +73,8 @@ class Generation:
                 if not self._wait():
                     self._cascade()
                 return
-            # One that lingers goes on slowly; any other only lets out what was on its way.
-            wait = max(wait, self._hurry_us) if self._lingers else min(wait, self._hurry_us)
+            # One that lingers goes on slowly, but does not fall silent; any other only lets out what was on its way.
+            wait = max(min(wait, _LINGERS_US[1]), self._hurry_us) if self._lingers else min(wait, self._hurry_us)
         self.at += wait / 1_000_000
 
     def _wait(self) -> bool:
