@@ -16,6 +16,8 @@ from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 from rtcore.sim.matching import Place, Segment
 from rtcore.sim.speaker import MILLISECOND
 
+_RECENT = 6
+"""So many of the latest responses may have been cancelled and not heard of since."""
 _REMEMBERED = 20_000 * MILLISECOND
 """So long a client may take a response that begins without ``response.created`` for one that it had interrupted before."""
 
@@ -79,6 +81,8 @@ class Arrivals:
         """Is told of each refusal that reaches the client, with the creation that it ended."""
         self.over: Callable[[str], None] = lambda response_id: None
         """Is told of each response that is over without a ``response.done``."""
+        self.perhaps: set[str] = set()
+        """Responses that may be taken as done, or not: nothing runs, said a refusal that may have been another's."""
         self._deleted: set[str] = set()
         self.conversation: dict[str, None] = {}
         """Items that the client has been told of and that are not deleted."""
@@ -398,11 +402,18 @@ class Arrivals:
                 self.refused(refusal, ended)
                 if isinstance(refusal.event, dict) and refusal.event.get("type") == "response.cancel":
                     cancelled = str(refusal.event.get("response_id"))
-                    if cancelled in self._truth.untold:
+                    if message.error is not None and message.error.event_id is None and self._cancelled_beside(cancelled):
+                        self.perhaps.add(cancelled)
+                    elif cancelled in self._truth.untold:
                         self.presumed(cancelled)
                 if refusal.injected and refusal.event.get("type") == "conversation.item.create":
                     self._line.take_back()
                 return
+
+    def _cancelled_beside(self, response_id: str) -> bool:
+        """Whether a refused cancel that does not say whose it is may be that of another response, which ended by itself (C14)."""
+        latest = list(self._ledger.responses.values())[-_RECENT:]
+        return any(other.cancels and other.done and other.id != response_id for other in latest)
 
 
 def request_of(metadata: object) -> str | None:

@@ -341,6 +341,8 @@ class Auditor:
                 self.arrivals.presumed(record.id)
 
     def _check_presumed(self, record: ResponseRecord) -> None:
+        if record.id in self.arrivals.perhaps:
+            return
         since = max(record.dead_at, record.last_audio_at) if record.dead else record.last_audio_at
         if self.ledger.now + ROUNDING < since + _SILENT:
             self.ledger.fail(3, f"{record.id} was taken as done, and nothing said so")
