@@ -22,7 +22,7 @@ from rtcore.sim.speaker import MILLISECOND, Loss
 _UNANNOUNCED_DONE = 1_000 * MILLISECOND
 """An unheard item may be deleted so long after the cut, even if its response is not done (DESIGN section 3)."""
 _PRESUMED = 10_000 * MILLISECOND
-"""A response that was cut is taken as done so long after it, where its end does not come (``timeouts.create_ms``)."""
+"""A response that was cut is taken as done so long after the last of it, where its end does not come (``timeouts.create_ms``)."""
 
 
 class Expected(NamedTuple):
@@ -108,7 +108,7 @@ class EditAudit:
                 ledger.fail(4, f"{told}: it had been told {before.audio_end_ms} ms of part {before.content_index} before")
             elif not item.late_audio:
                 ledger.fail(5, f"{told}: told before, and no audio came since")
-            elif not item.response.done and ledger.now + ROUNDING < item.response.dead_at + _PRESUMED:
+            elif not item.response.done and ledger.now + ROUNDING < self._presumed_at(item.response):
                 ledger.fail(5, f"{told}: told again before the response was done")
             ledger.saw("C10: truncate repeated for late audio")
         elif not item.guessed:
@@ -369,6 +369,10 @@ class EditAudit:
         return False
 
     # -- helpers -------------------------------------------------------------------------------------------------------------
+
+    def _presumed_at(self, response: ResponseRecord) -> int:
+        """When a response that was cut may be taken as done."""
+        return max(response.dead_at, response.last_audio_at) + _PRESUMED
 
     def _truncated_segment(self, item: ItemRecord, index: int) -> Segment | None:
         for segment in item.segments:
