@@ -16,13 +16,8 @@ from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 from rtcore.sim.matching import Place, Segment
 from rtcore.sim.speaker import MILLISECOND
 
-<<<<<<< Updated upstream
 _RECENT = 6
 """So many of the latest responses may have been cancelled and not heard of since."""
-=======
-_CANCEL_WAIT = 10_000 * MILLISECOND
-"""So long a cancel may wait for its answer (``timeouts.create_ms``)."""
->>>>>>> Stashed changes
 _REMEMBERED = 20_000 * MILLISECOND
 """So long a client may take a response that begins without ``response.created`` for one that it had interrupted before."""
 
@@ -407,13 +402,9 @@ class Arrivals:
                 self.refused(refusal, ended)
                 if isinstance(refusal.event, dict) and refusal.event.get("type") == "response.cancel":
                     cancelled = str(refusal.event.get("response_id"))
-<<<<<<< Updated upstream
                     if message.error is not None and message.error.event_id is None and self._cancelled_beside(cancelled):
                         self.perhaps.add(cancelled)
                     elif cancelled in self._truth.untold:
-=======
-                    if cancelled in self._truth.untold and not (refusal.event_id is None and self._outran()):
->>>>>>> Stashed changes
                         self.presumed(cancelled)
                 if refusal.injected and refusal.event.get("type") == "conversation.item.create":
                     self._line.take_back()
@@ -423,13 +414,6 @@ class Arrivals:
         """Whether a refused cancel that does not say whose it is may be that of another response, which ended by itself (C14)."""
         latest = list(self._ledger.responses.values())[-_RECENT:]
         return any(other.cancels and other.done and other.id != response_id for other in latest)
-
-
-    def _outran(self) -> bool:
-        """A response ended by itself, past a cancel that had no answer: a refusal that names nothing may be that one's."""
-        since = self._ledger.now - _CANCEL_WAIT
-        ended = (response for response in self._ledger.responses.values() if response.cancels and response.done)
-        return any(response.dead_at > since and response.status != "cancelled" for response in ended)
 
 
 def request_of(metadata: object) -> str | None:
