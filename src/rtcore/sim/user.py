@@ -29,8 +29,8 @@ from rtcore.sim.speaker import MILLISECOND
 if TYPE_CHECKING:
     from rtcore.sim.world import World
 
-_PATIENCE = 45_000 * MILLISECOND
-"""How long a turn may stay without an answer."""
+_PATIENCE = 120_000 * MILLISECOND
+"""How long a turn may stay without an answer: what is refused, lost and slow takes ten seconds each time, and adds up."""
 _TRIES = 6
 """So many other aims are tried where one cannot be had any more."""
 _EXPECTS_NOTHING = frozenset({"backchannel", "silence"})
