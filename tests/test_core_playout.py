@@ -177,6 +177,13 @@ def test_a_stalled_message_holds_up_the_next_for_two_seconds_of_silence() -> Non
     assert (deadline.at, acts(scene.at(2.9).tick()), acts(scene.at(3.0).tick())) == (3.0, [], [play(1, 300)])
 
 
+def test_a_message_that_goes_on_while_others_wait_may_hold_them_up_anew() -> None:  # DESIGN 3: while the speaker is dry
+    scene = talking(opened("m1"), audio("m1", 100), message("m2", 300, index=1), heard_ms=100, at=1.0)
+    scene.at(2.5).server(audio("m1", 200, start_ms=100))
+    scene.at(2.8).played(1, 300)
+    assert (acts(scene.at(3.0).tick()), acts(scene.at(4.7).tick()), acts(scene.at(4.8).tick())) == ([], [], [play(1, 300)])
+
+
 def test_several_stalled_messages_hold_up_the_next_no_longer_than_one() -> None:  # DESIGN 3: a deadline ends the wait
     scene = talking(opened("m1"), audio("m1", 100), opened("m2", index=1), audio("m2", 100, index=1), heard_ms=100, at=1.0)
     scene.at(3.0).tick()  # m1 steps aside, m2 plays

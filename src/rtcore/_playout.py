@@ -48,6 +48,8 @@ class Playout:
         # What the core reckons without a report sounds so much after it was handed over.
         self._latency = 0.0 if clock.reports else clock.latency_ms / 1000
         self.generation = Generation(1, format, self._latency)
+        self.sounded_at = 0.0
+        """When the clock last said that it had gone on."""
         self.received = 0
         self.heard = 0
         self.discarded = 0
@@ -463,6 +465,7 @@ class Playout:
                 break
             runs.popleft()
         generation.confirmed = samples
+        self.sounded_at = now
         return moved
 
     def _put_back(self, generation: Generation) -> None:

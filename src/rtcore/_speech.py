@@ -61,6 +61,11 @@ class Speech:
         """The stall deadline passed: what waits behind the incomplete segment plays first."""
         core = self._core
         if core.playout.stalled:
+            due = core.playout.sounded_at + core.config.playout.stall_ms / 1000
+            if core.now < due:
+                # It went on meanwhile: the silence began later than the wait.
+                core.timers.set("segment that holds up the queue", due)
+                return
             core.counters.steps_aside += 1
             core.playout.step_aside(core.now, core.sound)
             self.after_playout()
