@@ -12,9 +12,12 @@ from helpers.wire import (
     created,
     deleted,
     done,
+    item_added,
+    item_done,
     message,
     opened,
     part_added,
+    text_delta,
     transcript,
     truncated,
 )
@@ -45,6 +48,15 @@ def test_what_comes_of_a_cut_response_after_its_end_was_presumed_is_deleted(end:
     assert verdicts(scene.log) == [ended("m1", "partial", 1000), ended("m2", "skipped", 0)]
     assert [event for event in sent(late) if event["type"] == "conversation.item.delete"] == [delete("m2")]
     assert len(told(scene.log, ResponseEnded)) == 1
+
+
+def test_sound_behind_a_text_in_a_message_that_comes_so_late_is_not_left_to_the_model() -> None:  # B12, C23, DESIGN 6: 5
+    scene = cut_and_silent()
+    text = part_added("m2", index=1, kind="text") + text_delta("m2", "Sure.", index=1)
+    sound = part_added("m2", index=1, part=1) + audio("m2", 500, index=1, part=1)
+    late = scene.at(12.0).server(item_added("m2", index=1, previous="m1"), text, sound, item_done("m2", index=1), done())
+    assert sounded(late) == b"" and verdicts(late) == [ended("m2", "skipped", 0)]
+    assert sent(late) == [delete("m2")]
 
 
 def test_a_call_that_shows_itself_behind_the_silence_goes_like_any_of_a_cut_response() -> None:  # C26, DESIGN 4

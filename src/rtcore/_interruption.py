@@ -240,7 +240,8 @@ class Interruption:
         verdict = verdict_of(item)
         if verdict is Verdict.TEXT:
             # Sound may still follow in an item that is open; what was read before the cut makes it a text all the same.
-            if item.done or response.done or any(part.kind == "text" and part.text_at_cut for part in item.parts.values()):
+            over = item.done or (response.done and not response.presumed)
+            if over or any(part.kind == "text" and part.text_at_cut for part in item.parts.values()):
                 core.speech.end(item, verdict)
             return
         if verdict is Verdict.FULL:

@@ -501,7 +501,7 @@ class Responses:
             if not item_id or history.is_deleted(item_id):
                 return None
             item = Item(item_id, type, None, response)
-            item.done = response.done
+            item.done = response.done and not response.presumed
             history.know(item)
         if item.response is None:
             item.response = response

@@ -148,7 +148,7 @@ class EditAudit:
             ledger.fail(5, f"{told}: its response is not done, and the cut less than a second ago")
         flush = cut.flush if cut is not None else None
         waits = flush is not None and flush.waits and ledger.now < flush.asked_at + ledger.allowance - ROUNDING
-        if waits and item.type == "message":
+        if waits and item.type == "message" and item.ended is None:
             ledger.fail(5, f"{told}: its flush is not settled")
         if item.type == "function_call":
             if item.called:
