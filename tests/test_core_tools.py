@@ -111,6 +111,15 @@ def test_an_answer_to_results_that_got_lost_is_not_asked_for_when_the_server_has
     assert "response.create" not in kinds(scene.at(10.0).tick())
 
 
+def test_a_response_that_saw_a_later_result_has_seen_all_that_arrived() -> None:  # C15, F060, F062
+    scene = ready()
+    scene.server(created("r1"), call("c1"), call("c2", index=1), done("r1"))
+    scene.tool_result("c1", "sunny")  # refused by an error that named nothing
+    [item, *_] = sent(scene.tool_result("c2", "windy"))
+    scene.server(user_item(item["item"]["id"]), turn("u1"), created("r2"))
+    assert "response.create" not in kinds(scene.server(done("r2")) + scene.at(10.0).tick())
+
+
 def test_a_tool_result_does_not_stop_the_speech() -> None:  # F059, F066
     scene = talking(opened("m1"), audio("m1", 3000), call("c1", index=1, previous="m1"), heard_ms=100, at=0.1)
     assert (kinds(scene.tool_result("c1", "sunny")), scene.session.speaking) == (["conversation.item.create"], True)

@@ -29,6 +29,7 @@ class Tools:
         self._core = core
         self._calls: dict[str, _Call] = {}
         self._outputs: dict[str, str] = {}
+        self._passed: set[str] = set()
 
     def arguments_done(self, event: ArgumentsDone) -> None:
         """The arguments are complete: this is when a call is dispatched (F074)."""
@@ -101,23 +102,34 @@ class Tools:
 
     @property
     def outputs_seen(self) -> bool:
-        """Whether the server has confirmed every output sent, so that a response created now was created with them."""
-        return not self._outputs
+        """Whether the server has confirmed every output sent, or a later one, so that a response created now was created with
+        all of them that it has."""
+        return len(self._outputs) == len(self._passed)
 
     def output_announced(self, item_id: str) -> None:
-        """The server has the output."""
-        call_id = self._outputs.pop(item_id, None)
-        if call_id is not None:
-            self._calls[call_id].state = "answered"
-            self._forget(self._calls[call_id].response)
+        """The server has the output, and has dealt with those that were sent before."""
+        if item_id not in self._outputs:
+            return
+        for earlier in self._outputs:
+            if earlier == item_id:
+                break
+            self._passed.add(earlier)
+        call_id = self._taken(item_id)
+        self._calls[call_id].state = "answered"
+        self._forget(self._calls[call_id].response)
 
     def output_failed(self, item_id: str) -> None:
         """The server refused the output: the call is failed, and no answer is asked for blindly (F071)."""
-        call_id = self._outputs.pop(item_id, None)
-        if call_id is not None:
-            self._calls[call_id].state = "failed"
-            self._forget(self._calls[call_id].response)
-            self._core.creation.drop_tools_answer()
+        if item_id not in self._outputs:
+            return
+        call_id = self._taken(item_id)
+        self._calls[call_id].state = "failed"
+        self._forget(self._calls[call_id].response)
+        self._core.creation.drop_tools_answer()
+
+    def _taken(self, item_id: str) -> str:
+        self._passed.discard(item_id)
+        return self._outputs.pop(item_id)
 
     def response_done(self, response: Response) -> None:
         """The response of a batch is done."""
