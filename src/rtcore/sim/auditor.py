@@ -45,6 +45,7 @@ from rtcore.sim._audit_digest import Digest
 from rtcore.sim._audit_edits import EditAudit
 from rtcore.sim._audit_end import EndAudit
 from rtcore.sim._audit_figures import figures
+from rtcore.sim._audit_lead import LeadAudit
 from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_memory import check_memory
 from rtcore.sim._audit_microphone import MicrophoneAudit
@@ -111,12 +112,14 @@ class Auditor:
         answers: bool = True,
         loses: bool = False,
         stall_ms: int = 2_000,
+        lead_ms: int | None = None,
         batch_ms: int = 40,
         clock: Clock,
     ) -> None:
         """``ignores``: the session's policy is that speech interrupts nothing (``config.interruption == "ignore"``).
         ``creates``: the server answers turns by itself; ``answers``: the core answers what the server does not
         (``config.answer_turns``). ``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
+        ``lead_ms``: how much is handed over ahead of what was heard (``config.playout.lead_ms``).
         ``batch_ms``: how much microphone audio goes into one message (``config.microphone.batch_ms``).
         ``loses``: the device may vanish.
         """
@@ -187,6 +190,7 @@ class Auditor:
         """Which generation holds, and since when."""
         self._can_pause = clock.pause
         self.sounding = SoundingAudit(ledger, clock, believes=believes, speaker=speaker)
+        self._lead = LeadAudit(ledger, speaker, clock, lead_ms, self.sync)
         self._digest = Digest(seed)
         self._program_deletes: set[str] = set()
 
@@ -572,6 +576,8 @@ class Auditor:
         stream.generation = effect.generation
         if self.reference is not None:
             self.reference.play(effect)
+        if self._lead.watches:
+            self._lead.plays(effect)
         stream.handed[effect.generation] = stream.handed.get(effect.generation, 0) + len(effect.pcm) // self._width
 
     def _flush(self, effect: Flush) -> None:

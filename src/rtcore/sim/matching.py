@@ -115,6 +115,16 @@ class Matcher:
         """The segment, if the server sent audio of it."""
         return self._all.get((item_id, content_index))
 
+    @property
+    def current(self) -> Segment | None:
+        """The segment that sounds, or sounded last in this generation."""
+        return self._current
+
+    @property
+    def generation(self) -> int:
+        """The generation that sounded last."""
+        return self._generation
+
     def until(self, segment: Segment) -> int:
         """When the last sample of it that sounded had sounded."""
         return self.last_until if segment is self._current else segment.left_at

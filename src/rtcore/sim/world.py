@@ -109,6 +109,7 @@ class World:
             answers=config.answer_turns,
             loses=scenario.device_lost_per_mille > 0,
             stall_ms=config.playout.stall_ms,
+            lead_ms=config.playout.lead_ms,
             batch_ms=config.microphone.batch_ms,
             own_index=self.session.capabilities.truncate_content_index == "own",
             clock=scenario.speaker.clock,
