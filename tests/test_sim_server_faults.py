@@ -274,6 +274,20 @@ ORDERS: tuple[tuple[Any, list[str]], ...] = (
 )
 
 
+@pytest.mark.parametrize(("closing", "tail"), [("held", 2_400), ("reversed", 2_400), ("usual", 0)])
+def test_the_end_of_a_message_comes_behind_what_passed_it(closing: Any, tail: int) -> None:  # B11, F078
+    client = asked(replace(spoken(600, 600), closing=closing, tail_ms=100, delta_ms=(100, 100)))
+    first, second = (item.id for item in client.server.items.values() if item.type == "message" and item.role == "assistant")
+    deltas = [
+        (event["item_id"], len(base64.b64decode(event["delta"])) // 2)
+        for event in client.heard
+        if event["type"] == "response.output_audio.delta"
+    ]
+    last_of_second = max(at for at, (item_id, _) in enumerate(deltas) if item_id == second)
+    assert deltas[last_of_second + 1 :] == ([(first, tail)] if tail else [])
+    assert all(sum(size for item_id, size in deltas if item_id == one) == 14_400 for one in (first, second))
+
+
 @pytest.mark.parametrize(("closing", "order"), ORDERS)
 def test_items_close_in_orders_that_servers_show(closing: Any, order: list[str]) -> None:  # S07, F106, facts 3.5, 4.6, 14, 17.1
     client = asked(replace(spoken(600, 600), closing=closing))
@@ -398,7 +412,7 @@ def test_a_fault_s_rate_shifts_no_other_draw_of_a_plan(name: str) -> None:  # sw
         )
         # What holds up a queue comes with the order of closing; no other stall is that long.
         stalls = tuple(stall for stall in plan.stalls if stall.for_s < 4)
-        return replace(plan, output=output, created=True, closing="usual", beside_ms=None, stalls=stalls)
+        return replace(plan, output=output, created=True, closing="usual", beside_ms=None, stalls=stalls, tail_ms=0)
 
     drawn = [plain(plan) for plan in plans(300)]
     assert drawn[:8] == plans(0)[: len(drawn)][:8]

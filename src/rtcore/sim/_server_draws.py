@@ -109,9 +109,12 @@ def _sounds(part: PartPlan) -> bool:
 def _stand_still(plan: ResponsePlan, rng: Rng) -> ResponsePlan:
     """While no item is closed, the second message stands still: it waits behind one that nobody says is complete (B11, F078)."""
     spoken = [index for index, out in enumerate(plan.output) if isinstance(out, MessagePlan)]
-    if len(spoken) < 2 or not rng.chance(500):
+    if len(spoken) < 2 or not rng.chance(800):
         return plan
-    return structs.replace(plan, stalls=(*plan.stalls, Stall(spoken[1], rng.between(20, 150), rng.between(4000, 8000) / 1000)))
+    stall = Stall(spoken[1], rng.between(20, 150), rng.between(4000, 8000) / 1000)
+    # What was passed may not have been over: its end comes behind what passed it.
+    tail_ms = rng.between(40, 600) if rng.chance(700) else 0
+    return structs.replace(plan, stalls=(*plan.stalls, stall), tail_ms=tail_ms)
 
 
 def _announced(message: MessagePlan, rng: Rng, options: ServerOptions) -> MessagePlan:

@@ -49,6 +49,7 @@ class Generation:
         self._last_delta = 0
         self._closing = False
         self._begun = False
+        self._tail: tuple[Output, ServerPart] | None = None
         self._hurry_us = 0
         self._lingers = False
         self._waits = False
@@ -141,6 +142,8 @@ class Generation:
                 yield from self._say_call(out)
             else:
                 yield from self._say_message(out, following)
+            if following is None:
+                yield from self._say_tail()
             if self.finished:
                 return
             if following is not None and (self._held or plan.interleaving == "late_close"):
@@ -189,6 +192,8 @@ class Generation:
                 yield from self._say_text(out, part)
             else:
                 yield from self._say_audio(out, part, following)
+                if self.plan.tail_ms and part.sent_bytes < part.planned_bytes:
+                    self._tail = (out, part)
             if index + 1 < len(out.plan.parts):
                 yield _SETTLE_US
                 if self._ends_here():
@@ -211,7 +216,7 @@ class Generation:
     def _say_audio(self, out: Output, part: ServerPart, following: Output | None) -> Iterator[int]:
         plan, rng = self.plan, self._rng
         assert isinstance(out.plan, MessagePlan)
-        tell, strand, planned = self._tell, out.strands[part.index], part.planned_bytes
+        tell, strand, planned = self._tell, out.strands[part.index], part.planned_bytes - self._kept_back(out, part, following)
         bytes_per_ms = part.format.bytes_per_ms
         unit, low, span = self._delta_sizes(part)
         us_per_byte = 100_000 / (bytes_per_ms * plan.rate_percent)
@@ -260,6 +265,22 @@ class Generation:
                 yield pause_us
                 pause_us, room = 0, plan.burst
         tell.text_delta(out, part, len(part.planned_text))
+
+    def _kept_back(self, out: Output, part: ServerPart, following: Output | None) -> int:
+        """Bytes at the end of a message that are sent only behind the others."""
+        plan = self.plan
+        first = self._tail is None and following is not None and isinstance(following.plan, MessagePlan)
+        if not (plan.tail_ms and self._held and first and isinstance(out.plan, MessagePlan) and len(out.plan.parts) == 1):
+            return 0
+        tail = plan.tail_ms * part.format.bytes_per_ms
+        return tail if tail < part.planned_bytes else 0
+
+    def _say_tail(self) -> Iterator[int]:
+        """What was kept back of the first message."""
+        if self._tail is not None:
+            out, part = self._tail
+            self._tell.audio_delta(out, out.strands[part.index], part.sent_bytes, part.planned_bytes - part.sent_bytes)
+            yield _SETTLE_US
 
     def _delta_sizes(self, part: ServerPart) -> tuple[int, int, int]:
         """What deltas are counted in (bytes), the smallest count, and how many counts there are to choose from."""

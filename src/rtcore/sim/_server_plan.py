@@ -190,7 +190,8 @@ class ResponsePlan(Struct, frozen=True):
     always is, because nothing else says that it is); ``closing`` is the order of its done events; ``beside_ms`` after its first
     event the server answers the same turn once more, where it creates by itself and the first still runs (B11). A failed response
     is followed, ``error_ms`` after its end, by an error that names the event which asked for it. Without ``ended`` the
-    ``response.done`` of one that completes is never sent, where turn detection cuts nothing by itself.
+    ``response.done`` of one that completes is never sent, where turn detection cuts nothing by itself. The last ``tail_ms`` of
+    the first message, where that has one audio part, are sent only behind everything else, while no item has been closed.
     """
 
     output: tuple[MessagePlan | CallPlan, ...] = (MessagePlan(),)
@@ -212,6 +213,7 @@ class ResponsePlan(Struct, frozen=True):
     beside_ms: int | None = None
     error_ms: int | None = None
     ended: bool = True
+    tail_ms: int = 0
 
 
 def spoken(*audio_ms: int, think_s: float = 0.2, rate_percent: int = 300) -> ResponsePlan:
