@@ -170,6 +170,18 @@ class OtherVerdicts(Session):
         ]
 
 
+class ForgetsThatItGuessed(Session):
+    """Where a flush was not answered it tells half of what must have sounded, and does not say that this is an estimate."""
+
+    def tick(self, *, now: float) -> list[Effect]:
+        return [
+            msgspec.structs.replace(effect, heard_ms=effect.heard_ms // 2, estimated=False)
+            if isinstance(effect, MessageEnded) and effect.estimated and effect.verdict.value == "partial"
+            else effect
+            for effect in super().tick(now=now)
+        ]
+
+
 CLOCKS: dict[str, dict[str, Any]] = {
     "wrong answers": {"wrong_per_mille": 300},
     "marks only": {"marks_ms": 200},
@@ -213,6 +225,11 @@ def test_a_clock_that_lies_misleads_and_that_is_told_apart() -> None:  # C08
 @pytest.mark.parametrize("name", ["wrong answers"])
 def test_a_core_that_deviates_from_the_clocks_words_is_caught(broken: type[Session], name: str) -> None:
     assert any(world(seed, broken, **CLOCKS[name]).run().violations for seed in range(3))
+
+
+def test_a_guess_that_is_not_called_one_is_held_to_the_same_bounds() -> None:  # B29
+    found = [each for seed in range(3) for each in world(seed, ForgetsThatItGuessed, missing_per_mille=500).run().violations]
+    assert any(each.invariant == 11 and "is estimated at" in each.text for each in found)
 
 
 # -- estimates ----------------------------------------------------------------------------------------------------------------

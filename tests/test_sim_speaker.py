@@ -115,6 +115,36 @@ def test_a_missing_answer_is_silence_all_the_same() -> None:  # B29
     assert len(heard(device, 1)) // 2 == 960 and not device.stops[0].answered
 
 
+def test_a_device_that_leaves_flushes_unanswered_does_so_most_when_it_is_held() -> None:  # B29, C20
+    def unanswered(*, held: bool) -> int:
+        lost = 0
+        for seed in range(40):
+            device = speaker(seed, missing_per_mille=10)
+            device.play(1, pcm(4800), now=0)
+            if held:
+                device.pause(now=90 * MILLISECOND)
+            device.flush(1, now=100 * MILLISECOND)
+            assert device.owes(449 * MILLISECOND) is not device.stops[0].answered and not device.owes(450 * MILLISECOND)
+            lost += not device.stops[0].answered
+        return lost
+
+    assert unanswered(held=False) < 5 < 10 < unanswered(held=True) < 30
+
+
+def test_before_an_answer_that_is_lost_it_repeats_the_past() -> None:  # C21, B29
+    def stale(**rates: int) -> int:
+        device = speaker(stale_per_mille=1, **rates)
+        device.play(1, pcm(24_000), now=0)
+        truth = past = 0
+        for _, report in run(device, 1_000 * MILLISECOND):
+            past += report.kind == "played" and report.samples <= truth
+            truth = max(truth, report.samples)
+        assert past == device.happened.get("speaker: stale report", 0)
+        return past
+
+    assert stale() == 0 and stale(missing_per_mille=1000) > 20
+
+
 def test_a_late_answer_comes_after_the_cores_patience() -> None:  # B29
     device = speaker(late_per_mille=1000)
     device.play(1, pcm(48_000), now=0)

@@ -64,6 +64,8 @@ class ClockAudit:
                     self._reference.answered(flush, samples)
             else:
                 flush.settled = True
+                if flush.generation < generation and ledger.now < flush.asked_at + ledger.allowance:
+                    ledger.saw("B29: a lost answer made up for by the next")
                 ledger.saw("B29: a flush answered too late" if flush.generation == generation else "B29: a flush never answered")
             ledger.waiting.remove(flush)
         if not known:

@@ -119,7 +119,9 @@ class ReferenceAudit:
     def ended(self, item: ItemRecord, notice: MessageEnded) -> None:
         """A message got its verdict; call it before the verdict is written down."""
         judged = self._model.judge(item.id, self._parts(item)) if self._plain(item) else None
-        if judged is not None:
+        if judged is None:
+            self.estimated(item, notice)  # what is no estimate lies within what one could be all the same
+        else:
             self.compared += 1
             either = judged.verdict == "full" and self._open(item) and notice.verdict is Verdict.PARTIAL
             if notice.verdict.value != judged.verdict and not either and not (judged.verdict == "text" and not item.shown_text):

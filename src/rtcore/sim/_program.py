@@ -21,6 +21,8 @@ _AGAIN_MS = 300
 """How long the program waits before it asks again."""
 _LOOK_MS, _LOOKS = 100, 100
 """How often, and how many times, the program looks whether a response beside the conversation is heard."""
+_CLOSE_LOOK_MS, _CLOSE_LOOKS = 10, 400
+"""The same for the moment in which one of two responses has ended and the program has not been told."""
 _ERRORS: tuple[object, ...] = (
     {"error": "not found"},
     "",
@@ -52,6 +54,7 @@ class Habits:
         self._deleting: set[str] = set()
         self._away_until = 0
         self._losses = rng.beside("losses")
+        self._again = rng.beside("cut again")
         self._on_flush: Callable[[], None] | None = None
 
     # -- function calls ------------------------------------------------------------------------------------------------------
@@ -200,8 +203,32 @@ class Habits:
             world.issued(issued, "respond")
 
         ask()
-        if audible and rng.chance(700):
+        silenced = rng.chance(700) if audible else False
+        if audible and world.server.rules.error_event_id == "never" and rng.beside("both").chance(600):
+            self._silence_both(_CLOSE_LOOKS)
+        elif silenced:
             self._silence_aside(rng.between(0, 600), _LOOKS)
+
+    def _silence_both(self, looks: int) -> None:
+        """The program cuts an answer and the response beside it, the running one first, when the end of the other is under way:
+        then one cancel is refused while another is in flight, and nothing says which (C14, F057)."""
+        world = self._world
+        if world.user.done:
+            return
+        if world.user.hears_answer:
+            server = world.server
+            known = [
+                server.responses[key] for key, seen in world.auditor.ledger.running.items() if seen.audible and not seen.dead
+            ]
+            running = [served.id for served in known if served.done_at is None]
+            ended = [served.id for served in known if served.done_at is not None and served.id not in server.untold]
+            if running and ended and any(served.out_of_band for served in known):
+                world.auditor.ledger.saw("C14: two cancels at once, one of which comes too late")
+                world.interrupt(running[-1])
+                world.interrupt(ended[-1])
+                return
+        if looks:
+            world.at(world.now + _CLOSE_LOOK_MS * MILLISECOND, lambda: self._silence_both(looks - 1))
 
     def _silence_aside(self, wait_ms: int, looks: int) -> None:
         """The program cuts the response beside the conversation some time after its sound has begun, and nothing else."""
@@ -250,6 +277,23 @@ class Habits:
         step, self._on_flush = self._on_flush, None
         if step is not None:
             self._later(self._losses.choice((0, 0, 0, 5, 40)), step, self._losses)
+        elif self._world.speaker.owes(self._world.now) and self._again.chance(600):
+            self._cut_again(self._again.between(1, 200))
+
+    def _cut_again(self, wait_ms: int) -> None:
+        """The clock will not answer this flush: the answer behind it is cut before the core stops waiting for it (B29)."""
+        world = self._world
+
+        def cut() -> None:
+            if world.speaker.owes(world.now) and world.user.hears_answer and world.speaker.pending:
+                world.interrupt()
+
+        if not world.speaker.owes(world.now) or world.user.done:
+            return
+        if world.user.hears_answer:
+            world.at(world.now + wait_ms * MILLISECOND, cut)
+        else:
+            world.at(world.now + _LOOK_MS * MILLISECOND, lambda: self._cut_again(wait_ms))
 
     def _device_later(self, ms: int, step: Callable[[], None], rng: Rng) -> None:
         if ms:

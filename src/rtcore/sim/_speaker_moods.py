@@ -13,6 +13,8 @@ class Moods:
     def __init__(self, rng: Rng) -> None:
         self._padding = rng.beside("counted padding")
         self._silence = rng.beside("falls silent")
+        self._confused = rng.beside("stale before a missing answer")
+        self._held = rng.beside("missing answer while held")
         self._silent = False
 
     def padding(self, per_mille: int, block: int) -> int:
@@ -23,6 +25,18 @@ class Moods:
         """Whether it says nothing of its position, now and until it has run dry (F078)."""
         self._silent = bool(per_mille) and (self._silent or self._silence.chance(per_mille))
         return self._silent
+
+    def confused(self, per_mille: int) -> bool:
+        """Whether a device that repeats the past now and then does so now, because it will not answer the next flush either."""
+        return bool(per_mille) and self._confused.chance(700)
+
+    def smaller(self, generation: int, count: int) -> Report:
+        """A position that it had told before, or passed (C21)."""
+        return Report("played", generation, self._confused.below(count + 1))
+
+    def forgets(self, per_mille: int) -> bool:
+        """Whether a device that leaves flushes unanswered leaves this one so, because it is held."""
+        return bool(per_mille) and self._held.chance(500)
 
     def dry(self) -> None:
         """It has run dry: of what comes next it tells again."""

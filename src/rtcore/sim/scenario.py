@@ -210,6 +210,13 @@ def draw_faults(rng: Rng) -> set[str]:
         found -= set(_ENDS) - {Rng(base).choice(sorted(found.intersection(_ENDS)))}
     if "server: late announcement" in found and Rng(base).fork("behind with both").chance(600):
         found.add("server: slow cancel")  # a delete that waits for its announcement meets a response that does not end
+    if "speaker: missing answer" in found:
+        # An estimate shows what the core made of the clock's words: of a smaller one, and of a pause.
+        found |= {name for name in _ESTIMATED if Rng(base).fork(f"{name} beside missing answers").chance(600)}
+        if Rng(base).fork("holds beside missing answers").chance(600):
+            found.discard("speaker: no pause")
+    if "server: error without event_id" in found and Rng(base).fork("asides beside nameless errors").chance(400):
+        found.add("program: out-of-band response")  # with two responses it matters which of them an error is about
     if percent:
         # The interruptions that hit a spot cost nothing: most worlds have most of them.
         found |= {name for name in _SPOTS if Rng(base).fork(f"spot {name}").chance(600)}
@@ -219,6 +226,8 @@ def draw_faults(rng: Rng) -> set[str]:
 _MOODS: tuple[tuple[int, int], ...] = ((8, 0), (50, 40), (30, 100), (12, 220))
 """How many worlds are how troubled: weights, and percent of the chances below."""
 _ENDS = ("network: cut mid-frame", "network: half-open", "server: session end", "user: hang-up")
+_ESTIMATED = ("speaker: stale report", "program: pauses")
+"""What an estimate can be led astray by; most worlds in which answers are lost have them."""
 _SPOTS = (
     "user: end of an item",
     "user: between two deltas",
@@ -261,7 +270,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "speaker: large buffer": 100,
     "speaker: slow answer": 60,
     "speaker: late answer": 60,
-    "speaker: missing answer": 100,
+    "speaker: missing answer": 160,
     "speaker: no pause": 300,
     "server: slot held by nothing": 250,
     "server: slow to begin": 100,
@@ -310,6 +319,9 @@ def _draw_session(
     interrupts = not rng.chance(250)
     creates = detection is not None and context == "auto" and (not rng.chance(250) if interrupts else rng.chance(300))
     ignores = detection is not None and not interrupts and rng.chance(_IGNORES)
+    if "speaker: missing answer" in faults and detection is not None and rng.beside("beside missing answers").chance(600):
+        # Only a server that answers by itself answers before a flush is settled; so the next flush meets the lost answer.
+        context, interrupts, creates, ignores = "auto", True, True, False
     interruptions = rng.between(10, 40)
     loss: Literal["cut mid-frame", "half-open", "session end"] | None = None
     if "network: cut mid-frame" in faults:
@@ -330,6 +342,7 @@ def _draw_session(
     if lead_ms is not None:
         # A lead within the device's own buffer starves it: it would sound at half speed, and what waits would grow without end.
         lead_ms = max(lead_ms, speaker.buffer_ms + speaker.block_ms + 2 * speaker.clock.report_ms)
+    lead_ms = _within_a_report(lead_ms, speaker, rng.beside("lead within a report"))
     return Scenario(
         interruptions=interruptions,
         kinds=weights(by_speech=detection is not None, faults=faults),
@@ -367,6 +380,18 @@ def _draw_session(
     )
 
 
+def _within_a_report(lead_ms: int | None, speaker: SpeakerOptions, rng: Rng) -> int | None:
+    """The lead, or one that ends long before the clock's next word: the core has to know better (F019, F020).
+
+    Only where two reports are enough for the device: a word may be one report old, and its buffer is to be filled even so.
+    """
+    needed, clock = speaker.buffer_ms + 2 * speaker.block_ms, speaker.clock
+    fits = clock.reports and clock.report_ms >= needed and not speaker.silent_per_mille
+    if not fits or not (rng.chance(700) if speaker.marks_ms else lead_ms is not None and rng.chance(400)):
+        return lead_ms
+    return rng.between(needed, max(needed, clock.report_ms))
+
+
 def _or(usual: tuple[int, int], instead: tuple[int, int] | None) -> tuple[int, int]:
     """``instead``, where there is one; the usual value is drawn all the same, so that nothing behind it shifts."""
     return usual if instead is None else instead
@@ -398,6 +423,8 @@ def _draw_speaker(rng: Rng, faults: set[str]) -> SpeakerOptions:
     declared = rng.beside("declared latency")
     patient, far = declared.chance(800 if "speaker: missing answer" in faults else 120), declared.chance(500)
     flush_latency_ms, answer_ms = declared.choice((1000, 2500)), (100, 900)
+    if "speaker: missing answer" in faults and declared.chance(700):
+        patient, flush_latency_ms = True, 2500  # so long that the next flush comes while one is waited for that is lost
     return SpeakerOptions(
         buffer_ms=rng.choice((200, 300, 500)) if "speaker: large buffer" in faults else rng.choice((0, 10, 20, 40, 80, 160)),
         block_ms=rng.choice((10, 20)),

@@ -88,6 +88,9 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("B29: a flush answered too late", "after the core had gone on with its estimate", ("B29", "C21"), 4_000),
     Sometimes("B29: a flush answered twice", "the second answer means nothing", ("B29", "C21"), 5_600),
     Sometimes("B29: a flush never answered", "a later one was, or none", ("B29", "F031"), 2_000),
+    Sometimes(
+        "B29: a lost answer made up for by the next", "a later flush was answered while it was waited for", ("B29", "C21"), 1_300
+    ),
     Sometimes("B29: the core named a fault of the clock", "no answer, no report, or an impossible one", ("B29", "F031"), 11_000),
     Sometimes(
         "C02: heard in part, the next not at all",
@@ -129,6 +132,12 @@ SITUATIONS: tuple[Sometimes, ...] = (
     ),
     Sometimes("C13: a cut in a session with manual turns", "the server finds no turns", ("C13",), 46_000),
     Sometimes("C14: a cancel that lost the race", "the response had ended when it came", ("C14",), 9_600),
+    Sometimes(
+        "C14: two cancels at once, one of which comes too late",
+        "the error does not say which, and the other is still in flight",
+        ("C14", "F057"),
+        300,
+    ),
     Sometimes("C14: a cancel of what had ended untold", "its refusal frees the slot", ("C14", "F022", "F050"), 1_100),
     Sometimes("C15: an answer asked for while a response runs", "it has to wait for its turn", ("C15", "B13"), 25_000),
     Sometimes("C16: a tool's result while the user speaks", "the output goes out, the answer waits", ("C16",), 3_500),

@@ -87,6 +87,7 @@ class Speaker:
         self._ends: dict[int, int] = {}  # of each generation, the last mark that a Drain set
         self._reported: dict[int, int] = {}
         self._settled = 0
+        self._unanswered_until = 0
         self._report_at: int | None = None
         self._latency_drawn: tuple[int, int, bool] = self._draw_latency()
 
@@ -143,9 +144,12 @@ class Speaker:
         if self.paused:  # a held device is silent already, and what it holds is never heard
             stop_at = now
             fifo.empty(self._crystal(now))
+            answered = answered and not self._moods.forgets(self._rates.missing_per_mille)
         if self._flushing:
             stop_at = max(stop_at, self._flushing[-1].stop_at)
         self._flushing.append(_Flushing(generation, now, stop_at, stop_at + answer, answered))
+        if not answered:
+            self._unanswered_until = now + self.options.flush_latency_ms * MILLISECOND
         self.paused, self._pause_at = False, None
         self._schedule()
         self.advance(now)
@@ -268,6 +272,10 @@ class Speaker:
     def flushing(self) -> bool:
         """A flush has not been answered yet (or never will be, and its time has not come)."""
         return bool(self._flushing)
+
+    def owes(self, now: int) -> bool:
+        """The last flush that will never be answered is not yet longer ago than it declared an answer to take."""
+        return now < self._unanswered_until
 
     def sounded(self, generation: int) -> int:
         """Samples of this generation that have been audible, as of the last ``advance``."""
@@ -467,6 +475,9 @@ class Speaker:
                 if stale and self._rng.chance(stale):
                     self._count("stale report")
                     reports.append(repeat_the_past(self._rng, generation, told, self._reported.get(generation - 1, 0)))
+                elif not self._latency_drawn[2] and self._moods.confused(stale):
+                    self._count("stale report")
+                    reports.append(self._moods.smaller(generation, told))
         busy = fifo.busy
         if not busy:
             self._moods.dry()

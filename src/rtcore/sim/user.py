@@ -294,6 +294,11 @@ class User:
         """Its last turn has no answer yet."""
         return self._waiting and not self._has_answer
 
+    @property
+    def hears_answer(self) -> bool:
+        """Its last turn has an answer, of which something was heard, and nothing has interrupted it."""
+        return self._waiting and self._has_answer
+
     def _answered(self, response_id: str) -> None:
         if response_id in self._aimer.begun and not self._world.was_cancelled(response_id):
             self._has_answer = True
