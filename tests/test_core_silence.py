@@ -119,3 +119,12 @@ def test_a_refused_cancel_ends_the_wait_for_what_still_comes() -> None:  # C14, 
     scene.at(10.6).tick()
     kept = len(scene.session.segments)
     assert (scene.server(cancel_not_active(asked)), kept, len(scene.session.segments)) == ([], 1, 0)
+
+
+def test_the_refusal_that_one_leaves_behind_ends_no_other_one_s_wait() -> None:  # C14, F022, C24
+    scene = talking(opened("m1"), transcript("m1", "one "), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.server(created("r2"), opened("n1", r="r2"))
+    scene.answering(scene.interrupt(), 500)
+    scene.at(11.1).tick()
+    scene.server(done("r2"), cancel_not_active(), transcript("m1", "two"), cancelled("r1"))
+    assert [item.full_text for item in scene.session.history if item.id == "m1"] == ["one two"]

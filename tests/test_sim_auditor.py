@@ -430,6 +430,16 @@ def test_an_item_left_without_a_cut_breaks_invariant_8() -> None:
     assert [mismatch.invariant for mismatch in matcher.mismatches] == [8]
 
 
+def test_a_tail_that_was_held_back_through_a_stall_hides_no_stall() -> None:  # B11, F078: the device sounds whole blocks
+    matcher, a, b = Matcher(2), segment("a", A, 0), segment("b", B, 1)
+    a.received, a.complete = 200, False
+    matcher.add(a)
+    matcher.add(b)
+    matcher.consume(Span(0, 1_000_000, 1, 0, memoryview(A[:180])))
+    matcher.consume(Span(3_000_000_000, 3_001_000_000, 1, 90, memoryview(A[180:200] + B[:100])))
+    assert (a.heard, b.heard, matcher.mismatches) == (200, 100, [])
+
+
 def test_a_lost_sample_breaks_invariant_8() -> None:
     matcher, _, _ = matched((1, A[:150] + A[152:]))
     assert matcher.mismatches and matcher.mismatches[0].invariant == 8

@@ -271,6 +271,16 @@ def test_nothing_sounds_after_the_last_word_of_a_device_that_is_lost() -> None: 
     assert estimates.final[1] == 2_400
 
 
+def test_what_is_handed_to_a_device_that_is_back_sounds_again() -> None:  # F100, C19
+    estimates = Estimates(24_000, 0)
+    estimates.play(1, 2_400, 0)
+    estimates.report(1, 2_400, 100 * MS)
+    estimates.lose()
+    estimates.play(1, 24_000, 1_000 * MS)
+    estimates.flush(1, 1_100 * MS)
+    assert estimates.final[1] == 2_400 + 2_400
+
+
 def test_what_a_pause_took_to_have_sounded_is_no_word_of_a_device_that_is_lost() -> None:  # F100
     estimates = Estimates(24_000, 0)
     estimates.play(1, 96_000, 0)

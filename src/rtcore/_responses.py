@@ -62,6 +62,7 @@ class Responses:
         self.segments: dict[tuple[str, int], Segment] = {}
         self._ended: dict[str, None] = {}
         self._silent: dict[str, Response] = {}
+        self._outran = 0
         self.bound_audio()
 
     def bound_audio(self) -> None:
@@ -248,6 +249,8 @@ class Responses:
         response = self.live.get(body.id)
         status, reason, error = _status(core, body)
         if response is not None and response.presumed and response.done:
+            # One that ended by itself leaves the refusal of its cancel behind.
+            self._outran += response.cancel_sent and (status != "cancelled" or reason == "turn_detected")
             self._ended_at_last(response)
             return
         if response is None or response.done:
@@ -316,7 +319,9 @@ class Responses:
     def silence_explained(self) -> None:
         """A cancel that was given up is refused after all: its response had ended, and nothing more of it is on its way (C14)."""
         cancelled = next((response for response in self._silent.values() if response.cancel_sent), None)
-        if cancelled is not None:
+        if self._outran:
+            self._outran -= 1
+        elif cancelled is not None:
             self._ended_at_last(cancelled)
 
     def _ended_at_last(self, response: Response) -> None:

@@ -38,6 +38,7 @@ class Estimates:
     def play(self, generation: int, count: int, now: int) -> None:
         """The core handed over so many samples."""
         stream = self._stream(generation)
+        stream.lost = False  # nothing is handed to a device that is away
         stream.handed += count
         stream.pieces.append((now, stream.handed))
 

@@ -222,7 +222,8 @@ class Matcher:
             left.heard = 0
             left = None
         stalled, self._resumed = self._resumed, False
-        leaves = left is not None and left is not found and gap < _STALLED
+        # A device that sounds whole blocks may have held back a tail through the silence, and sounds that first.
+        leaves = left is not None and left is not found and gap < _STALLED and not stalled
         if left is not None and leaves and left.heard < left.sent.sent_bytes and not self._over(left, place):
             heard, sent = left.heard // self._width, left.sent.sent_bytes // self._width
             text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
