@@ -48,7 +48,7 @@ class Flushing(Struct, eq=False):
     settled: bool = False
     """Its own answer came too late, or that to a later one came instead: where the clock stopped was guessed."""
     blind: bool = False
-    """No position of its generation had been reported by then: how late the device sounds was not known."""
+    """No position of what it sounds had been reported by then: how late the device sounds was not known."""
 
     @property
     def waits(self) -> bool:
@@ -198,6 +198,8 @@ class Stream:
         self.generation = 1
         self.handed: dict[int, int] = {}
         self.confirmed: dict[int, int] = {}
+        self.begun = 0
+        """How many samples of the current generation had been handed over when it last began to sound, from silence."""
         self.faulty = 0
         """The last generation of which the core said that the clock was at fault."""
         self.dry = 0
@@ -276,7 +278,9 @@ class Ledger:
 
     def flush(self, generation: int) -> Flushing:
         """The core asked for silence."""
-        made = Flushing(generation, self.now, blind=generation not in self.stream.confirmed)
+        stream = self.stream
+        begun = stream.begun if generation == stream.generation else 0
+        made = Flushing(generation, self.now, blind=stream.confirmed.get(generation, 0) <= begun)
         self.flushes.append(made)
         self.waiting.append(made)
         return made

@@ -578,7 +578,10 @@ class Auditor:
             self.reference.play(effect)
         if self._lead.watches:
             self._lead.plays(effect)
-        stream.handed[effect.generation] = stream.handed.get(effect.generation, 0) + len(effect.pcm) // self._width
+        handed = stream.handed.get(effect.generation, 0)
+        if stream.confirmed.get(effect.generation, 0) == handed:
+            stream.begun = handed
+        stream.handed[effect.generation] = handed + len(effect.pcm) // self._width
 
     def _flush(self, effect: Flush) -> None:
         ledger = self.ledger
