@@ -171,6 +171,7 @@ class AskingAudit:
         self._taken_until = self._awaited_until = 0
         if record.dead:
             return
+        self._look_at_batches()  # what ended before, in messages that came together, is answered by this one as well
         self._must_turn = self._must_tools = False
         if record.created and not (record.doubtful or record.withdrawn):
             accepted = round(served.accepted_at * 1_000_000_000)
