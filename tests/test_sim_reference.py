@@ -91,6 +91,14 @@ def test_a_clock_that_reports_nothing_leaves_everything_open() -> None:  # C19
     assert model.heard(KEY) == Heard(0, 4800)
 
 
+def test_a_segment_of_which_all_was_heard_goes_on_in_a_generation_that_begins_for_others() -> None:  # C19, C12
+    model = Reference(PCM16_24K, reports=False)
+    model.received(KEY, Sent(A), len(A))
+    model.played(1, A[:4000])
+    model.played(2, A[4000:6000])  # the flush of generation 1, for another response, is not settled yet
+    assert model.stray == [] and model.heard(KEY) == Heard(0, 3000)
+
+
 def test_without_an_answer_there_are_bounds() -> None:  # B29
     model = two()
     model.said(1, 1000)

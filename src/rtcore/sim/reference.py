@@ -266,6 +266,8 @@ class Reference:
             return known.pieces[-1].at + known.pieces[-1].size
         if any(piece.generation > self._closed for piece in known.pieces):
             last = known.pieces[-1]
-            # The generation before ended by itself (another format): all of it was confirmed.
-            return last.at + last.size if self._position(last.generation) >= last.first + last.size else None
+            # The generation before ended by itself (another format), or was flushed for others when all of this had been heard:
+            # the clock has said so, if it says anything.
+            heard = not self._reports or self._position(last.generation) >= last.first + last.size
+            return last.at + last.size if heard else None
         return self._count(known).least
