@@ -686,6 +686,14 @@ def test_an_answer_that_the_server_dropped_long_ago_is_no_longer_waited_for() ->
     assert acts(scene.server(done("r_auto"))) == [create(scene.request)]
 
 
+def test_a_doubt_that_is_older_than_a_turn_says_nothing_of_its_answer() -> None:  # C16, F044
+    scene = ready()
+    scene.respond()
+    scene.server(active_response())
+    scene.at(9.5).server(speech_started("u1"), turn("u1"))
+    assert "response.create" not in kinds(scene.at(10.0).tick())
+
+
 def test_where_another_begins_than_the_one_that_held_the_slot_ours_was_refused() -> None:  # B13, F044, F046
     # Whatever the server still owes: what held the slot is gone without a word, so it was not ours.
     scene = ready()

@@ -63,6 +63,8 @@ class Order(Struct):
     """A refusal that named no event may have been its own, or that of a creation of the server's."""
     suspected: Problem | None = None
     """That refusal, while what holds the slot has not shown itself."""
+    turns: int = 0
+    """How many turns the server had to answer by itself until then."""
     dead: bool = False
     """Interrupted or given up: should its response show itself, nobody is to hear it."""
     given_up: bool = False
@@ -451,7 +453,7 @@ class Creation:
             if owed:
                 core.turns.server_could_not_answer()
             return owed
-        order.suspected = problem
+        order.suspected, order.turns = problem, core.turns.automatic_turns
         return True
 
     def _refused_after_all(self, *, begun: bool = False) -> None:
@@ -489,8 +491,10 @@ class Creation:
                 self._tools_due |= order.for_tools
             order.dead = order.given_up = True
             self._keep(order)
-            if order.suspected is not None:
+            if order.suspected is not None and order.turns == core.turns.automatic_turns:
                 core.turns.server_could_not_answer()
+            elif order.suspected is not None:
+                core.turns.automatic_seen()  # a turn that came later, the server answers still
         core.requests.end(pending.request, "timed_out", problem=problem)
         self.pump()
 

@@ -47,6 +47,8 @@ class Turns:
         self._speaking = False
         self._awaiting_server = False
         self._unanswered = False
+        self.automatic_turns = 0
+        """Turns that were left to the server."""
         self._owed: deque[float] = deque(maxlen=_REMEMBERED)
         self.early_words: dict[str, Item] = {}
         self._committed: dict[str, None] = {}
@@ -102,6 +104,7 @@ class Turns:
         elif core.acknowledged.server_creates and pending is None:
             self._unanswered = True
             self._owed.append(core.now)
+            self.automatic_turns += 1
             self._floor(speaking=False, awaiting=True)
         elif core.config.answer_turns and pending is None:
             self._floor(speaking=False, awaiting=False)

@@ -359,7 +359,8 @@ class AskingAudit:
             self._may_tools = self._may_tools or record.heard_out
             return
         self._may_tools = True
-        self._must_tools = self._must_tools or owed
+        # Heard to its end, and flushed before the client knew: whether that cut it, nobody can say.
+        self._must_tools = self._must_tools or (owed and not record.heard_out)
 
     def _look_at_batches(self) -> None:
         for response_id in self._finished:
