@@ -142,7 +142,7 @@ class Generation:
                 yield from self._say_call(out)
             else:
                 yield from self._say_message(out, following)
-            if following is None:
+            if following is None and not self.finished:
                 yield from self._say_tail()
             if self.finished:
                 return
