@@ -1,6 +1,6 @@
 """Clocks that know less: telephones that know only marks, players that report nothing, reports rarer than the lead."""
 
-from helpers.scene import configured, ended, interrupted, ready, sent, spoken, told, truncate, verdicts
+from helpers.scene import configured, ended, interrupted, ready, sent, spoken, talking, told, truncate, verdicts
 from helpers.wire import audio, closing, created, done, message, opened, speech_started
 
 from rtcore import Clock, ClockFault, Drain, Flush, Interrupted, MessageEnded, MessageStarted, Play, SpeakingStopped
@@ -101,3 +101,12 @@ def test_a_device_that_is_back_is_reckoned_with_again() -> None:  # C19, F100
         scene.at(max(scene.now, deadline.at)).tick()
         assert scene.now < 9
     assert verdicts(scene.log) == [ended("m1", "full", 500)]
+
+
+def test_a_tail_has_its_time_from_the_word_that_nothing_follows() -> None:  # C19, F078: however long that word took to come
+    scene = talking(opened("m1"), audio("m1", 1000))
+    scene.at(1.0).played_samples(1, 23_998)
+    scene.at(2.3).server(closing("m1"), done("r1"))
+    early = scene.at(2.4).tick()
+    late = scene.at(2.3 + 1.38).tick()
+    assert (told(early, ClockFault), len(told(late, ClockFault))) == ([], 1)

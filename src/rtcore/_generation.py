@@ -18,6 +18,7 @@ class Generation:
         "anchor_at",
         "confirmed",
         "drained",
+        "drained_at",
         "excess_told",
         "flush_due",
         "format",
@@ -44,6 +45,7 @@ class Generation:
         self.paused = False
         self.lost = False
         self.drained = True
+        self.drained_at = 0.0
         self.excess_told = False
         self.flush_due: float | None = None
         self.guess = 0

@@ -96,10 +96,13 @@ class Playout:
         return self._held
 
     def overdue_at(self, slack: float) -> float:
-        """When the unconfirmed audio will have sounded for sure, plus ``slack`` seconds."""
+        """When the unconfirmed audio will have sounded for sure, plus ``slack`` seconds. A tail may have waited for the word that
+        nothing follows it.
+        """
         generation = self.generation
         latest = max(generation.anchor_at, generation.runs[-1][4] if generation.runs else 0.0)
-        return latest + (generation.handed - generation.anchor) / generation.format.rate + slack
+        sounded = latest + (generation.handed - generation.anchor) / generation.format.rate
+        return max(sounded, generation.drained_at) + slack
 
     @property
     def stalled(self) -> bool:
@@ -349,7 +352,7 @@ class Playout:
             if source is None:
                 break
             segment, pcm, count = source
-            if not self._same_format(segment.format, sound):
+            if not self._same_format(segment.format, now, sound):
                 break
             generation = self.generation
             if self._lead_ms is not None:
@@ -365,9 +368,9 @@ class Playout:
             generation.drained = False
             generation.runs.append((segment, start, start + count, pcm, now))
             sound.append(Play(pcm, generation.format, generation.number))
-        self._note_head(sound)
+        self._note_head(now, sound)
 
-    def _note_head(self, sound: list[Effect]) -> None:
+    def _note_head(self, now: float, sound: list[Effect]) -> None:
         self._head = head = self._find_head()
         generation = self.generation
         self._direct = (
@@ -380,7 +383,7 @@ class Playout:
         )
         # What was only reckoned to be heard may still wait in the clock for more.
         if not (self._entries or self._replay or generation.drained) and self.may_sound:
-            self.drain(sound)
+            self.drain(now, sound)
 
     def _may_release(self) -> bool:
         # A clock that was paused holds what it is given; any other must not be given anything while held.
@@ -401,7 +404,7 @@ class Playout:
             del entries[response_id]
         return None
 
-    def _same_format(self, format: AudioFormat, sound: list[Effect]) -> bool:
+    def _same_format(self, format: AudioFormat, now: float, sound: list[Effect]) -> bool:
         generation = self.generation
         if format == generation.format:
             return True
@@ -409,16 +412,17 @@ class Playout:
             generation.format = format
             return True
         if self.unconfirmed:
-            self.drain(sound)
+            self.drain(now, sound)
             return False
         self._next_generation(format)
         return True
 
-    def drain(self, sound: list[Effect]) -> bool:
+    def drain(self, now: float, sound: list[Effect]) -> bool:
         """Tell the clock, once, that nothing more is coming for now."""
         if self.generation.drained:
             return False
         self.generation.drained = True
+        self.generation.drained_at = now
         sound.append(Drain(self.generation.number))
         return True
 

@@ -89,7 +89,7 @@ class Speech:
             if core.now < playout.overdue_at(self._slack()):
                 self.watch_clock()
                 return
-            if playout.drain(core.sound):
+            if playout.drain(core.now, core.sound):
                 # Perhaps it only holds a tail until more comes; told that nothing does, it gets the same time again.
                 self.watching = True
                 core.timers.set("position report of the clock", core.now + self._slack())

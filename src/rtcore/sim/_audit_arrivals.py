@@ -159,6 +159,10 @@ class Arrivals:
             if not record.done:
                 ledger.running[record.id] = record
             record.doubtful = not record.created and ledger.now < ledger.killed_at + _REMEMBERED
+            if not record.created and any(creation.expired for creation in ledger.creations):
+                # Whose it is, of those that were given up or asked for since, nothing tells.
+                for creation in ledger.creations:
+                    creation.doubted = True
         return record
 
     def _item(self, response_id: str | None, item_id: str | None, kind: str, *, begins: bool = False) -> ItemRecord | None:
@@ -356,6 +360,7 @@ class Arrivals:
 
     def _speech_started(self, message: ServerSeen) -> None:
         self._ledger.talking = self._ledger.detects = True
+        self._ledger.talking_since = self._ledger.now
         self._cut("server", None)
 
     def _speech_stopped(self, message: ServerSeen) -> None:

@@ -23,6 +23,8 @@ _ANSWER_WAIT = 2_000 * MILLISECOND
 """How long a server that answers turns by itself is given for it (the core's own patience)."""
 _SLOT_WAIT = 10_000 * MILLISECOND
 """How long a response may hold the slot that the server spoke of and that does not show itself (``timeouts.create_ms``)."""
+_SPEECH = 60_000 * MILLISECOND
+"""So long speech may go on whose end is never told (F127)."""
 _ACTIVE = "already has an active response"
 _HARMLESS = ("Cancellation failed", "Error deleting item", "Audio content of")
 """Refusals that say only that what was wanted is so already (C09, C14)."""
@@ -285,7 +287,7 @@ class AskingAudit:
         ledger = self._ledger
         if not (self._may_turn or self._may_tools):
             ledger.fail(1, "an answer was asked for that nobody is owed")
-        if ledger.talking:
+        if ledger.talking and ledger.now < ledger.talking_since + _SPEECH - ROUNDING:
             ledger.fail(1, "an answer was asked for while the user speaks")
         elif ledger.now + ROUNDING < self._awaited_until:
             ledger.fail(1, "an answer was asked for while the server was about to give its own")

@@ -256,7 +256,9 @@ class Ledger:
         self.killed_at = -(1 << 62)
         """When a creation was last interrupted before it was answered."""
         self.talking = False
-        """The user speaks, as far as the client has been told."""
+        """The user speaks, as far as the client has been told ..."""
+        self.talking_since = 0
+        """.. and since when."""
         self.detects = False
         """The server has found a turn by itself."""
         self.called: set[str] = set()
