@@ -12,10 +12,10 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz mutants soak audit cluster corpus bench clean
+.PHONY: help demo test lint fuzz mutants behaviours soak audit cluster corpus bench clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/demo.stamp  ## talk for real, interrupt, count; writes report.html and heard.wav
 	$(BIN)/rtcore demo
@@ -33,8 +33,10 @@ fuzz: $(VENV)/demo.stamp  ## a million interruptions; Ctrl-C, and later make fuz
 corpus: $(VENV)/test.stamp  ## show what changed in the outcomes of the recorded corpus, and take it as meant
 	cd tests && ../$(BIN)/python -m corpus.make
 
-mutants: $(VENV)/test.stamp  ## plant bugs in the core: is each found, does each behaviour's test notice
+mutants: $(VENV)/test.stamp  ## plant bugs in the core, one by one: does the simulated world find each
 	$(BIN)/python -m mutants
+
+behaviours: $(VENV)/test.stamp  ## which planted bug breaks which behaviour's tests (many minutes)
 	$(BIN)/python -m mutants --behaviours
 
 soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session: nothing grows but the conversation
