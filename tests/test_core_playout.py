@@ -101,6 +101,16 @@ def test_speaking_starts_once_a_turn_and_each_message_once() -> None:  # S01, F0
     assert ([e.response_id for e in started], [e.item_id for e in told(scene.log, MessageStarted)]) == (["r1"], ["m1", "m2"])
 
 
+def test_a_gap_between_two_messages_does_not_end_the_turns_speech() -> None:  # S01, F147
+    scene = ready()
+    scene.server(created("r1"), message("m1", 300))
+    scene.at(0.3).played(1, 300)
+    scene.at(0.8).server(message("m2", 200, index=1, previous="m1"))
+    scene.at(1.0).played(1, 500)
+    scene.server(done("r1"))
+    assert (len(told(scene.log, SpeakingStarted)), [e.at for e in told(scene.log, SpeakingStopped)]) == (1, [1.0])
+
+
 def test_messages_start_and_stop_one_after_the_other() -> None:  # S01, F026
     scene = spoken(message("m1", 300), message("m2", 200, index=1, previous="m1"))
     for step in range(1, 26):

@@ -396,6 +396,8 @@ def _code(message: str) -> str:
         ("buffer too small", "input_audio_buffer_commit_empty"),
         (_DELETE, "item_delete_invalid_item_id"),
         ("hit the maximum duration", "session_expired"),
+        ("is already shorter than", "invalid_value"),
+        ("is already truncated", "item_already_truncated"),
     ):
         if text in message:
             return code
