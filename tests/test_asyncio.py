@@ -600,7 +600,7 @@ def test_cancelled_anywhere_it_leaves_nothing() -> None:  # issue 2: no task, so
                     await task
                 assert speaker.deadline is None
                 await asyncio.sleep(1.0)  # the server's side hears of it
-                assert asyncio.all_tasks() == tasks
+                assert asyncio.all_tasks() == tasks, turns
                 assert open_sockets() == sockets
 
     clean_run(main())

@@ -29,10 +29,11 @@ from rtcore import (
     UnknownEvent,
     UserTranscript,
 )
+from rtcore_adapters import _line
 from rtcore_adapters._dial import dial_fault
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._outbox import Outbox
-from rtcore_adapters.asyncio import ConnectionFailed, RequestFailed, _wire, connect
+from rtcore_adapters.asyncio import ConnectionFailed, RequestFailed, connect
 from rtcore_adapters.audio import VirtualSpeaker
 
 
@@ -316,7 +317,7 @@ def test_a_server_that_takes_nothing_costs_bounded_memory() -> None:  # C30: mic
 
 
 def test_a_server_that_takes_no_control_either_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:  # C30
-    monkeypatch.setattr(_wire, "Outbox", partial(Outbox, max_control=1_000_000))
+    monkeypatch.setattr(_line, "Outbox", partial(Outbox, max_control=1_000_000))
 
     async def script(line: Line) -> None:
         await line.set_up()
@@ -624,12 +625,14 @@ def test_a_flood_of_text_for_a_program_that_does_not_read_flows_together() -> No
 class _MuteTransport(asyncio.Transport):
     """A transport that tells nobody of its end, as uvloop's where dialling was cancelled at the last moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, opened: Any) -> None:
         super().__init__()
         self.aborted = False
+        self._opened = opened
 
     def abort(self) -> None:
         self.aborted = True
+        self._opened.close()
 
     def close(self) -> None:
         pass
@@ -641,10 +644,7 @@ class _MuteTransport(asyncio.Transport):
         pass
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self
-
-    def setsockopt(self, *option: int) -> None:
-        pass
+        return self._opened
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         pass
@@ -657,25 +657,29 @@ def test_dialling_that_fails_after_the_connection_was_made_leaves_nothing(
     made: list[_MuteTransport] = []
 
     async def create_connection(factory: Callable[[], asyncio.Protocol], *args: object, **options: object) -> None:
-        made.append(_MuteTransport())
+        made.append(_MuteTransport(options["sock"]))
         factory().connection_made(made[0])
         if fault is not None:
             raise fault
         await asyncio.sleep(60)
 
-    async def opening() -> None:
-        async with connect(config("ws://127.0.0.1:1/v1/realtime")):
+    async def opening(port: int) -> None:
+        async with connect(config(f"ws://127.0.0.1:{port}/v1/realtime")):
             raise AssertionError("unreachable")
 
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1000)
+
     async def main() -> None:
-        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", create_connection)
-        task = asyncio.create_task(opening())
-        await asyncio.sleep(0.1)
-        if fault is None:
-            task.cancel()
-        with pytest.raises(asyncio.CancelledError if fault is None else ConnectionFailed):
-            await task
-        assert made[0].aborted
+        async with peer(silent) as port:
+            monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", create_connection)
+            task = asyncio.create_task(opening(port))
+            await asyncio.sleep(0.1)
+            if fault is None:
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError if fault is None else ConnectionFailed):
+                await task
+            assert made[0].aborted
 
     clean_run(main())
 

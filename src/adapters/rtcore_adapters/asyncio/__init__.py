@@ -11,7 +11,6 @@ When the ``async with`` block has been left, all of it has ended: sockets, tasks
 """
 
 import os
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
@@ -20,14 +19,17 @@ from typing import Any
 
 from rtcore import Config, Effect, Issued, Notice, Session
 from rtcore_adapters._commands import Commands
+from rtcore_adapters._engine import Engine
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed
+from rtcore_adapters._lag import LoopLagged
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._recording import Record, recorder
-from rtcore_adapters.asyncio._pump import Pump, Tool
+from rtcore_adapters._tools import Tool
+from rtcore_adapters.asyncio._pump import Pump
 from rtcore_adapters.asyncio._request import Request
-from rtcore_adapters.audio import Microphone, Speaker, VirtualSpeaker
+from rtcore_adapters.audio import Microphone, Speaker
 
-__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "connect"]
+__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "LoopLagged", "Record", "Request", "RequestFailed", "Tool", "connect"]
 
 
 class Conversation(Commands[Request]):
@@ -38,7 +40,7 @@ class Conversation(Commands[Request]):
     """
 
     def __init__(self, pump: Pump) -> None:
-        super().__init__(pump.session)
+        super().__init__(pump.engine.session)
         self._pump = pump
 
     def __aiter__(self) -> AsyncIterator[Notice]:
@@ -50,13 +52,13 @@ class Conversation(Commands[Request]):
     @property
     def dropped_notices(self) -> int:
         """Notices that were dropped because nobody took them."""
-        return self._pump.mailbox.dropped
+        return self._pump.engine.mailbox.dropped
 
     def _ask(self, command: Callable[..., Issued], *args: Any, **options: Any) -> Request:
-        return self._pump.ask(partial(command, *args, **options))
+        return self._pump.engine.ask(partial(command, *args, **options))
 
     def _do(self, command: Callable[..., list[Effect]], *args: Any, **options: Any) -> None:
-        self._pump.do(partial(command, *args, **options))
+        self._pump.engine.do(partial(command, *args, **options))
 
 
 @asynccontextmanager
@@ -85,21 +87,23 @@ async def connect(
     or, at the end, was not written whole.
     """
     with ExitStack() as stack:
-        pump = Pump(
-            config,
-            speaker=speaker or VirtualSpeaker(record=False),
+        session = Session if record is None else stack.enter_context(recorder(record)).session
+        engine = partial(
+            Engine,
+            config=config,
+            speaker=speaker,
             microphone=microphone,
-            tools=tools or {},
-            ssl=ssl,
-            times=times or LinkTimes(),
-            seed=secrets.randbits(63) if seed is None else seed,
-            session=Session if record is None else stack.enter_context(recorder(record)).session,
+            tools=tools,
+            times=times,
+            seed=seed,
+            session=session,
         )
+        pump = Pump(engine, ssl=ssl)
         try:
-            pump.start()
+            pump.engine.start()
             await pump.ready()
             yield Conversation(pump)
         finally:
             await pump.stop()
-        if pump.crash is not None:
-            raise pump.crash
+        if pump.engine.crash is not None:
+            raise pump.engine.crash

@@ -1,52 +1,45 @@
-"""One websocket on asyncio: link, outbox and socket.
-
-It tells what the link tells, event by event, and knows nothing of conversations. Its methods belong to the loop's thread; none of
-them waits. Everything that it writes leaves through ``_write``.
-"""
+"""A line's socket on asyncio: all methods belong to the loop's thread, none waits, and everything is written in ``write``."""
 
 import asyncio
 import socket
-from collections.abc import Callable
 from ssl import SSLContext, create_default_context
 from typing import cast
 
-from rtcore import Lane
-from rtcore_adapters._dial import dial_fault, line_fault
-from rtcore_adapters._link import Link, LinkEvent
-from rtcore_adapters._outbox import Outbox
-
-_WRITE_AHEAD = 32 * 1024  # bytes handed to the socket's buffer; what waits behind them can still be overtaken
+from rtcore_adapters._engine import Engine
+from rtcore_adapters._line import WRITE_AHEAD, Line
+from rtcore_adapters.asyncio._connect import open_socket
+from rtcore_adapters.asyncio._request import Request
 
 
 class Wire(asyncio.Protocol):
-    """A link and its socket. ``gone`` is done when nothing of it is left.
+    """A line and its socket. ``gone`` is done when nothing of it is left."""
 
-    ``tell`` takes the link's events; it must not raise. ``close_s`` is how long the socket may take to write out what is left
-    when the link has ended.
-    """
-
-    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop, tell: Callable[[LinkEvent], None], *, close_s: float) -> None:
-        self.link = link
+    def __init__(self, line: Line, engine: Engine[Request], loop: asyncio.AbstractEventLoop) -> None:
         self.gone: asyncio.Future[None] = loop.create_future()
         self.dialling: asyncio.Task[None] | None = None
+        self._line = line
+        self._engine = engine
         self._loop = loop
-        self._tell = tell
-        self._close_s = close_s
-        self._outbox = Outbox()
         self._transport: asyncio.Transport | None = None
         self._full = False
         self._patience: asyncio.TimerHandle | None = None
 
     async def dial(self, ssl: SSLContext | None) -> None:
-        """Open the socket: TCP, TLS where the URL says so, then the websocket request."""
-        link, loop = self.link, self._loop
+        """Open the socket, to whichever address of the host answers first."""
+        line, loop = self._line, self._loop
         try:
-            tls = (ssl or create_default_context()) if link.secure else None
-            await loop.create_connection(lambda: self, link.host, link.port, ssl=tls)
+            tls = (ssl or create_default_context()) if line.secure else None
+            opened = await open_socket(line.host, line.port)
+            name = line.host if tls is not None else None
+            try:
+                await loop.create_connection(lambda: self, sock=opened, ssl=tls, server_hostname=name)
+            finally:
+                if self._transport is None:
+                    opened.close()
             self.dialling = None
         except Exception as error:  # OSError as a rule; what a resolver, a loop or a wrong ssl context raises ends it as well
             self._give_up()
-            self._take(link.lost(*dial_fault(error, link.host, link.port, secure=link.secure), now=loop.time()))
+            self._engine.failed(line, error)
         except BaseException:
             self._give_up()
             raise
@@ -58,26 +51,22 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
         self._set_gone()
 
-    # -- what the pump asks ---------------------------------------------------------------------------------------------------
+    # -- what the engine asks -------------------------------------------------------------------------------------------------
 
-    def send(self, payload: bytes, lane: Lane) -> list[bytes]:
-        """Queue a message, and write what the socket takes; gives back the audio messages that had to be dropped for it."""
-        dropped = self._outbox.put(payload, lane)
-        self._write()
-        if self._outbox.overfull:
-            waiting = self._outbox.control_bytes
-            self._take(self.link.lost(f"the server takes nothing: {waiting} bytes wait", now=self._loop.time()))
-        return dropped
-
-    def hang_up(self, code: int, reason: str) -> None:
-        """Begin the close handshake, behind the control messages that wait."""
-        self._outbox.drop_audio()
-        self._write(all=True)
-        self._take(self.link.close(code, reason, now=self._loop.time()))
-
-    def tick(self, now: float) -> None:
-        """Time passed."""
-        self._take(self.link.tick(now=now))
+    def write(self) -> None:
+        """Write what the socket takes; when the line is over, close it, with the time that writing out may take."""
+        transport = self._transport
+        if transport is None:
+            if self._line.over:
+                self.abort()
+            return
+        if transport.is_closing():
+            return
+        while not self._full and (data := self._line.outgoing()):
+            transport.write(data)
+        if self._line.over and self._patience is None:
+            self._patience = self._loop.call_later(self._line.close_s, self.abort)
+            transport.close()
 
     def abort(self) -> None:
         """No more waiting: drop the socket."""
@@ -90,18 +79,18 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # not asserted: uvloop's are none by inheritance
-        self._transport.set_write_buffer_limits(high=_WRITE_AHEAD)
+        self._transport.set_write_buffer_limits(high=WRITE_AHEAD)
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._write()
+        self.write()
 
     def data_received(self, data: bytes) -> None:
-        self._take(self.link.receive(data, now=self._loop.time()))
+        self._engine.received(self._line, data)
 
     def eof_received(self) -> None:
-        self._take(self.link.receive(b"", now=self._loop.time()))
+        self._engine.received(self._line, b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._take(self.link.lost(line_fault(exc), now=self._loop.time()))
+        self._engine.lost(self._line, exc)
         self._set_gone()
 
     def pause_writing(self) -> None:
@@ -109,35 +98,7 @@ class Wire(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._full = False
-        self._write()
-
-    # -- between the two ------------------------------------------------------------------------------------------------------
-
-    def _take(self, events: list[LinkEvent]) -> None:
-        for event in events:
-            self._tell(event)
-        self._write()
-        if self.link.state == "closed":
-            self._let_go()
-
-    def _write(self, *, all: bool = False) -> None:
-        """The one place that writes: what the link has to say, then the outbox, as far as the socket takes it (or ``all``)."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        while True:
-            if data := self.link.outgoing():
-                self._transport.write(data)
-            if self.link.state != "open" or (self._full and not all) or (payload := self._outbox.pop()) is None:
-                return
-            self.link.send(payload)
-
-    def _let_go(self) -> None:
-        """The link has ended: the socket goes when its last bytes are out, or after the time that closing may take."""
-        if self._transport is None:
-            self.abort()
-        elif not self._transport.is_closing():
-            self._patience = self._loop.call_later(self._close_s, self.abort)
-            self._transport.close()
+        self.write()
 
     def _set_gone(self) -> None:
         if self._patience is not None:

@@ -1,0 +1,396 @@
+"""The engine of a conversation, whatever runs it: inputs to the session, its effects to lines, devices and program.
+
+What arrives is fed to the session, what it answers is carried out; when a deadline comes, whoever set it is ticked. Carrying out
+is synchronous, so nothing interleaves; what arises meanwhile waits its turn. The engine opens no socket, waits for nothing and
+starts nothing: for that it has a ``Host``, which is the runtime. It lives on one thread; ``feed`` alone may be called on any.
+"""
+
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from inspect import isawaitable
+from typing import Generic, Protocol, TypeVar
+
+from rtcore import (
+    Config,
+    Connect,
+    Disconnect,
+    Disconnection,
+    Drain,
+    Effect,
+    Flush,
+    Handshake,
+    Issued,
+    LocalProtocolError,
+    MicrophoneDropped,
+    Notice,
+    Pause,
+    Play,
+    RequestEnded,
+    Resume,
+    Send,
+    Session,
+    SessionClosed,
+    SessionReady,
+    ToolCalled,
+)
+from rtcore_adapters._devices import Devices
+from rtcore_adapters._failures import ConnectionFailed
+from rtcore_adapters._lag import LAG_S, LoopLagged
+from rtcore_adapters._line import Line
+from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused, disconnection
+from rtcore_adapters._mailbox import Mailbox
+from rtcore_adapters._outbox import audio_ms
+from rtcore_adapters._tools import NOT_JSON, Tool, failure, is_coroutine_tool, own, run_in_thread, started
+from rtcore_adapters.audio import Microphone, Speaker, VirtualSpeaker
+
+
+class Settles(Protocol):
+    """A request as a runtime offers it: something that can be waited for."""
+
+    def settle(self, result: RequestEnded | Exception) -> None:
+        """How it ended, or the mistake in this program because of which it never will."""
+
+
+R = TypeVar("R", bound=Settles)
+R_co = TypeVar("R_co", bound=Settles, covariant=True)
+
+_log = logging.getLogger("rtcore.engine")
+
+
+class Host(Protocol[R_co]):
+    """What the engine asks of a runtime. Nothing here may wait, and nothing may call the engine back before it returns."""
+
+    def time(self) -> float:
+        """The runtime's clock, in seconds; may be read on any thread."""
+
+    def request(self, number: int) -> R_co:
+        """Something that a program can wait for."""
+
+    def dial(self, line: Line) -> None:
+        """Open a socket for the line; then ``Engine.written`` or ``Engine.failed``."""
+
+    def write(self, line: Line) -> None:
+        """The line may have something to write, or be over."""
+
+    def abort(self, line: Line) -> None:
+        """Drop the line's socket at once."""
+
+    def arm(self, at: float | None) -> None:
+        """Call ``Engine.wake`` at this time; it replaces the time before."""
+
+    def run(self, work: Awaitable[object], call: ToolCalled) -> None:
+        """Await a coroutine tool beside the conversation; then ``Engine.answer``."""
+
+    def hand_over(self, work: Callable[[], None]) -> None:
+        """Do this on the engine's thread, soon. May be called on any thread; drops it once the conversation is over."""
+
+    def tell(self) -> None:
+        """``take``, ``is_ready`` or ``over`` has something new."""
+
+
+class Engine(Generic[R]):
+    """Drives one session: inputs in, effects carried out, each list whole before the next input."""
+
+    def __init__(
+        self,
+        host: Host[R],
+        config: Config,
+        *,
+        speaker: Speaker | None,
+        microphone: Microphone | None,
+        tools: Mapping[str, Tool] | None,
+        times: LinkTimes | None,
+        seed: int | None,
+        session: Callable[..., Session] = Session,
+    ) -> None:
+        speaker = speaker or VirtualSpeaker(record=False)
+        self.session = session(config, clock=speaker.capabilities, seed=secrets.randbits(63) if seed is None else seed)
+        self.mailbox = Mailbox()
+        self.lines: dict[int, Line] = {}
+        """Those that have a socket, or may still get one."""
+        self.over = False
+        """``SessionClosed`` was told: no notice follows it."""
+        self.crash: Exception | None = None
+        """The mistake in a device or in this program that ended the conversation."""
+        self._host = host
+        self._devices = Devices(self.session, speaker, microphone, self.feed)
+        self._microphone = microphone
+        self._tools = own(tools)
+        self._times = times or LinkTimes()
+        self._requests: dict[int, R] = {}
+        self._inputs: deque[Callable[[], list[Effect]]] = deque()
+        self._acting = False
+        self._due: float | None = None
+        self._closed: SessionClosed | None = None
+        self._was_ready = False
+        self._thread = threading.get_ident()
+
+    # -- inputs -------------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the devices, then the session: it answers with where to dial."""
+        self._thread = threading.get_ident()
+        self._devices.open(now=self._host.time())
+        self.do(self.session.open)
+
+    def feed(self, take: Callable[..., list[Effect]], *args: object, now: float | None = None) -> None:
+        """One input. Where it arises while effects are carried out, it waits until all of them are."""
+        at = self._host.time() if now is None else now
+        if threading.get_ident() != self._thread:
+            self._host.hand_over(partial(self.feed, take, *args, now=at))
+        elif self._acting:
+            self._inputs.append(partial(take, *args, now=at))
+        else:
+            self._run(partial(take, *args, now=at))
+            self._arm()
+
+    def ask(self, command: Callable[..., Issued]) -> R:
+        """A command that the server answers."""
+        self._check()
+        issued = command(now=self._host.time())
+        request = self._requests[issued.request] = self._host.request(issued.request)
+        self._run(lambda: issued.effects)
+        self._arm()
+        return request
+
+    def do(self, command: Callable[..., list[Effect]]) -> None:
+        """A command that needs no answer."""
+        self._check()
+        effects = command(now=self._host.time())
+        self._run(lambda: effects)
+        self._arm()
+
+    def _check(self) -> None:
+        if self.crash is not None:
+            raise self.crash
+        if threading.get_ident() != self._thread:
+            raise LocalProtocolError("a command from another thread than the conversation's: hand it over to the runtime first")
+        if self._acting:
+            raise LocalProtocolError("a command from within a speaker or a microphone: let the runtime call it later")
+
+    def wake(self) -> None:
+        """A deadline has come: tick whoever set it. The session last, because at equal times inputs come before ticks."""
+        now = self._host.time()
+        due, self._due = self._due, None
+        if due is not None:
+            lag = now - due
+            now = max(now, due)  # a runtime may wake a hair early; each must see its deadline as reached
+            if lag >= LAG_S:
+                self._note(LoopLagged(round(lag * 1000)))
+        with self._guarded():
+            self._devices.tick(now=now)
+            for line in list(self.lines.values()):
+                self._hear(line, line.tick(now=now))
+            deadline = self.session.deadline
+            if deadline is not None and deadline.at <= now:
+                self.feed(self.session.tick, now=now)
+        self._arm()
+
+    def _arm(self) -> None:
+        """One timer, at the earliest of all deadlines."""
+        due = self._devices.deadline
+        for line in self.lines.values():
+            deadline = line.deadline
+            if deadline is not None and (due is None or deadline.at < due):
+                due = deadline.at
+        deadline = self.session.deadline
+        if deadline is not None and (due is None or deadline.at < due):
+            due = deadline.at
+        if self.crash is not None:
+            due = None
+        if due != self._due:
+            self._due = due
+            self._host.arm(due)
+
+    # -- what the sockets tell ----------------------------------------------------------------------------------------------
+
+    def received(self, line: Line, data: bytes) -> None:
+        """What was read for a line; b"" means end of stream. The speaker is told of a barge-in before this returns."""
+        self._hear(line, line.receive(data, now=self._host.time()))
+        self._arm()
+
+    def failed(self, line: Line, error: Exception) -> None:
+        """No socket could be opened."""
+        self._hear(line, line.failed(error, now=self._host.time()))
+        self.gone(line)
+
+    def lost(self, line: Line, error: Exception | None) -> None:
+        """The socket broke, or was closed."""
+        self._hear(line, line.lost(error, now=self._host.time()))
+        self.gone(line)
+
+    def gone(self, line: Line) -> None:
+        """Nothing is left of a line's socket."""
+        self.lines.pop(line.number, None)
+        self._arm()
+        self._host.tell()
+
+    def _hear(self, line: Line, events: list[LinkEvent]) -> None:
+        """What a websocket tells is an input."""
+        now = self._host.time()
+        session, number = self.session, line.number
+        for event in events:
+            if self._acting:
+                self._inputs.append(partial(self._input, number, event, now))
+            elif type(event) is Message:
+                self._run(partial(session.receive, number, event.payload, now=now))
+            else:
+                self._run(partial(self._input, number, event, now))
+        self._host.write(line)
+
+    def _input(self, number: int, event: LinkEvent, now: float) -> list[Effect]:
+        match event:
+            case Opened():
+                return self.session.connected(number, now=now)
+            case Message(payload):
+                return self.session.receive(number, payload, now=now)
+            case Closed() | Refused() | Failed():
+                return self.session.disconnected(number, disconnection(event), now=now)
+
+    # -- effects ------------------------------------------------------------------------------------------------------------
+
+    def _run(self, take: Callable[[], list[Effect]]) -> None:
+        """Take an input and carry out what it caused; then the inputs that arose meanwhile, one by one, each to its end."""
+        with self._guarded():
+            self._acting = True
+            try:
+                self._act(take())
+                while self._inputs:
+                    self._act(self._inputs.popleft()())
+            finally:
+                self._acting = False
+
+    def _act(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Play() | Drain() | Flush() | Pause() | Resume():
+                    self._devices.sound(effect, now=self._host.time())
+                case Send(number, payload, lane):
+                    if (line := self.lines.get(number)) is not None:
+                        self._dropped(line.send(payload, lane))
+                        self._hear(line, line.refuse_if_overfull(now=self._host.time()))
+                case Connect(number, handshake):
+                    self._dial(number, handshake)
+                case Disconnect(number, code, reason):
+                    if (line := self.lines.get(number)) is not None:
+                        self._hear(line, line.close(code, reason, now=self._host.time()))
+                case Notice():
+                    self._note(effect)
+
+    def _dial(self, number: int, handshake: Handshake) -> None:
+        try:
+            line = self.lines[number] = Line(number, handshake, now=self._host.time(), times=self._times)
+        except ValueError as error:
+            self.feed(self.session.disconnected, number, Disconnection(error=str(error)))
+            return
+        self._host.dial(line)
+
+    def _note(self, notice: Notice) -> None:
+        match notice:
+            case SessionReady():
+                self._was_ready = True
+            case RequestEnded(number):
+                if (request := self._requests.pop(number, None)) is not None:
+                    request.settle(notice)
+            case ToolCalled(name=name) if name in self._tools:
+                self._call(self._tools[name], notice)
+            case SessionClosed():
+                self.over, self._closed = True, notice
+                self._devices.stop_listening(now=self._host.time())
+            case _:
+                pass
+        self.mailbox.put(notice)
+        self._host.tell()
+
+    def _dropped(self, messages: list[bytes]) -> None:
+        """Microphone audio gave way in the outbox."""
+        if messages:
+            ms = sum(audio_ms(message, self.session.input_format) for message in messages)
+            self._note(MicrophoneDropped(ms, "the line does not take audio as fast as it is spoken"))
+
+    # -- tools --------------------------------------------------------------------------------------------------------------
+
+    def _call(self, tool: Tool, call: ToolCalled) -> None:
+        if is_coroutine_tool(tool):
+            try:
+                self._host.run(started(tool, call), call)
+            except Exception as error:  # arguments that are no JSON object, or not those of the function
+                self._host.hand_over(partial(self.answer, call, failure(call, error)))
+        else:
+            run_in_thread(tool, call, lambda output: self._host.hand_over(partial(self.answer, call, output)))
+
+    def answer(self, call: ToolCalled, output: object) -> None:
+        """A tool has answered, or its failure is the answer."""
+        if isawaitable(output):
+            self._host.run(output, call)
+            return
+        for each in (output, NOT_JSON):
+            if self.over or self.crash is not None:
+                return
+            try:
+                self.ask(partial(self.session.tool_result, call.call_id, each))
+                return
+            except LocalProtocolError as error:  # the output is not JSON; or, both times, its item was deleted meanwhile
+                _log.warning("the result of the tool %s was not sent: %s", call.name, error)
+
+    # -- what a program waits for -------------------------------------------------------------------------------------------
+
+    def is_ready(self) -> bool:
+        """Whether the session has become ready. Raises ``ConnectionFailed`` where it ended before, ``ValueError`` where the
+        microphone's format is not the session's."""
+        if self.crash is not None:
+            raise self.crash
+        if self._closed is not None and not self._was_ready:
+            raise ConnectionFailed(self._closed.reason, self._closed.problem)
+        if not self._was_ready:
+            return False
+        wanted = self.session.input_format
+        if self._microphone is not None and self._microphone.format != wanted:
+            raise ValueError(
+                f"the microphone delivers {self._microphone.format}, the session takes {wanted}: "
+                "set audio.input.format, or give the microphone this format"
+            )
+        return True
+
+    def take(self) -> Notice | None:
+        """The next notice, or None: there is none yet, or, once ``over``, no other will come. Raises what ended it by mistake."""
+        notice = self.mailbox.take()
+        if notice is None and self.crash is not None:
+            raise self.crash
+        return notice
+
+    # -- the end ------------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Begin the end: the session closes in order. Then wait until no line is left."""
+        if self.crash is None and self.session.state not in ("new", "closed"):
+            self.do(self.session.close)
+
+    def abort(self) -> None:
+        """No more waiting: drop the sockets."""
+        for line in list(self.lines.values()):
+            self._host.abort(line)
+
+    def silence(self) -> None:
+        """The end of the end: let the devices go."""
+        self._host.arm(None)
+        self._devices.close(now=self._host.time())
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A mistake in a device or in this program ends the conversation loudly: it is raised where the program waits."""
+        try:
+            yield
+        except Exception as error:
+            if self.crash is None:
+                self.crash = error
+                self._inputs.clear()
+                self.abort()
+                for request in self._requests.values():
+                    request.settle(error)
+                self._host.tell()
