@@ -34,6 +34,7 @@ from rtcore._notices import ContextStale as ContextStale
 from rtcore._notices import Interrupted as Interrupted
 from rtcore._notices import ItemAdded as ItemAdded
 from rtcore._notices import ItemDeleted as ItemDeleted
+from rtcore._notices import LoopLagged as LoopLagged
 from rtcore._notices import MessageEnded as MessageEnded
 from rtcore._notices import MessageStarted as MessageStarted
 from rtcore._notices import MicrophoneDropped as MicrophoneDropped

@@ -170,6 +170,15 @@ class MicrophoneDropped(Notice, frozen=True):
     reason: str
 
 
+class LoopLagged(Notice, frozen=True):
+    """A deadline of the conversation came late, because something else held the runtime's thread. Told by adapters.
+
+    What was heard stays right, since the audio clock counts it; a barge-in that comes in such a time is acted on as late.
+    """
+
+    lag_ms: int
+
+
 # -- the model --------------------------------------------------------------------------------------------------------------
 
 

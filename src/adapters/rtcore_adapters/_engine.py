@@ -26,6 +26,7 @@ from rtcore import (
     Handshake,
     Issued,
     LocalProtocolError,
+    LoopLagged,
     MicrophoneDropped,
     Notice,
     Pause,
@@ -40,7 +41,6 @@ from rtcore import (
 )
 from rtcore_adapters._devices import Devices
 from rtcore_adapters._failures import ConnectionFailed
-from rtcore_adapters._lag import LAG_S, LoopLagged
 from rtcore_adapters._line import Line
 from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused, disconnection
 from rtcore_adapters._mailbox import Mailbox
@@ -58,6 +58,9 @@ class Settles(Protocol):
 
 R = TypeVar("R", bound=Settles)
 R_co = TypeVar("R_co", bound=Settles, covariant=True)
+
+LAG_S = 0.1
+"""Seconds of lateness from which on it is told: five frames of audio. Below it the machine's own scheduling is seen."""
 
 _log = logging.getLogger("rtcore.engine")
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Hashable
 
 from rtcore import (
+    LoopLagged,
     MicrophoneDropped,
     Notice,
     OutOfBandAudio,
@@ -28,7 +29,7 @@ MAX_AUDIO = 16 * 1024 * 1024
 """Bytes of out-of-band audio that may wait: about six minutes of PCM16 at 24 kHz."""
 
 _STREAMS = (TextDelta, UserTranscriptDelta)
-_DIAGNOSTICS = (ProtocolWarning, RateLimitsUpdated, Underrun, UnknownEvent, MicrophoneDropped)
+_DIAGNOSTICS = (ProtocolWarning, RateLimitsUpdated, Underrun, UnknownEvent, MicrophoneDropped, LoopLagged)
 
 
 class _Waiting:

@@ -21,7 +21,6 @@ from rtcore import Config, Effect, Issued, Notice, Session
 from rtcore_adapters._commands import Commands
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed
-from rtcore_adapters._lag import LoopLagged
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._recording import Record, recorder
 from rtcore_adapters._tools import Tool
@@ -29,7 +28,7 @@ from rtcore_adapters.asyncio._pump import Pump
 from rtcore_adapters.asyncio._request import Request
 from rtcore_adapters.audio import Microphone, Speaker
 
-__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "LoopLagged", "Record", "Request", "RequestFailed", "Tool", "connect"]
+__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "connect"]
 
 
 class Conversation(Commands[Request]):
