@@ -25,3 +25,12 @@ def _words(what: str, problem: Problem | None) -> str:
     if problem is None:
         return what
     return f"{what}: {problem.message} [{problem.code}]. {problem.remedy}"
+
+
+def outcome(result: RequestEnded | Exception) -> RequestEnded:
+    """What a request gives whoever waits for it: its end, or, raised, the failure."""
+    if isinstance(result, Exception):
+        raise result
+    if result.outcome in ("failed", "timed_out", "connection_lost"):
+        raise RequestFailed(result)
+    return result

@@ -24,6 +24,7 @@ from rtcore_adapters._failures import ConnectionFailed, RequestFailed
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._recording import Record, recorder
 from rtcore_adapters._tools import Tool
+from rtcore_adapters.asyncio._connect import Dial, open_socket
 from rtcore_adapters.asyncio._pump import Pump
 from rtcore_adapters.asyncio._request import Request
 from rtcore_adapters.audio import Microphone, Speaker
@@ -71,6 +72,7 @@ async def connect(
     times: LinkTimes | None = None,
     seed: int | None = None,
     record: Record | str | os.PathLike[str] | None = None,
+    dial: Dial = open_socket,
 ) -> AsyncIterator[Conversation]:
     """Open a session and give it once the server has acknowledged it.
 
@@ -79,7 +81,8 @@ async def connect(
     replaces the default context, which verifies the server. ``times`` are the websocket's time-outs, ``seed`` fixes the ids
     (default: drawn). ``record`` names a file that ``rtcore replay`` runs again: it holds what the session was given and when,
     without credentials, and, unless a ``Record`` says otherwise, without voices and words. It is whole when the block has been
-    left, and nothing that happens to it disturbs the conversation.
+    left, and nothing that happens to it disturbs the conversation. ``dial`` opens the socket to a host and a port in another way
+    than this machine's: through a tunnel, a unix socket, a test.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
     ``ValueError`` where the microphone's format is not the session's, and ``OSError`` where the recording's file cannot be opened
@@ -97,7 +100,7 @@ async def connect(
             seed=seed,
             session=session,
         )
-        pump = Pump(engine, ssl=ssl)
+        pump = Pump(engine, ssl=ssl, dial=dial)
         try:
             pump.engine.start()
             await pump.ready()

@@ -5,8 +5,12 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 
 from rtcore_adapters._addresses import STAGGER_S, Address, order_addresses, worst
+
+Dial = Callable[[str, int], Awaitable[socket.socket]]
+"""Opens a socket to a host and a port."""
 
 
 async def open_socket(host: str, port: int) -> socket.socket:

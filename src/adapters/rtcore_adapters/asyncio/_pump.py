@@ -10,6 +10,7 @@ from rtcore import Notice, ToolCalled
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import Line
 from rtcore_adapters._tools import failure
+from rtcore_adapters.asyncio._connect import Dial
 from rtcore_adapters.asyncio._request import Request
 from rtcore_adapters.asyncio._wire import Wire
 
@@ -17,9 +18,10 @@ from rtcore_adapters.asyncio._wire import Wire
 class Pump:
     """An engine, made by ``build``, on the running loop."""
 
-    def __init__(self, build: "Callable[[Pump], Engine[Request]]", *, ssl: SSLContext | None) -> None:
+    def __init__(self, build: "Callable[[Pump], Engine[Request]]", *, ssl: SSLContext | None, dial: Dial) -> None:
         self._loop = asyncio.get_running_loop()
         self._ssl = ssl
+        self._dial = dial
         self._wires: dict[int, Wire] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -36,7 +38,7 @@ class Pump:
         return Request(number)
 
     def dial(self, line: Line) -> None:
-        wire = self._wires[line.number] = Wire(line, self.engine, self._loop)
+        wire = self._wires[line.number] = Wire(line, self.engine, self._loop, self._dial)
         wire.gone.add_done_callback(lambda _: self._wires.pop(line.number))
         wire.dialling = self._spawn(wire.dial(self._ssl))
 

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from typing import Any
 
 from rtcore import RequestEnded
-from rtcore_adapters._failures import RequestFailed
+from rtcore_adapters._failures import outcome
 
 
 class Request:
@@ -29,11 +29,7 @@ class Request:
     def __await__(self) -> Generator[Any, None, RequestEnded]:
         # Shielded: whoever waits may be cancelled, the request is not.
         ended = yield from asyncio.shield(self._ended).__await__()
-        if isinstance(ended, Exception):
-            raise ended
-        if ended.outcome in ("failed", "timed_out", "connection_lost"):
-            raise RequestFailed(ended)
-        return ended
+        return outcome(ended)
 
     def settle(self, result: RequestEnded | Exception) -> None:
         """How it ended, or the mistake in this program because of which it never will."""

@@ -7,19 +7,20 @@ from typing import cast
 
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import WRITE_AHEAD, Line
-from rtcore_adapters.asyncio._connect import open_socket
+from rtcore_adapters.asyncio._connect import Dial
 from rtcore_adapters.asyncio._request import Request
 
 
 class Wire(asyncio.Protocol):
     """A line and its socket. ``gone`` is done when nothing of it is left."""
 
-    def __init__(self, line: Line, engine: Engine[Request], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, line: Line, engine: Engine[Request], loop: asyncio.AbstractEventLoop, dial: Dial) -> None:
         self.gone: asyncio.Future[None] = loop.create_future()
         self.dialling: asyncio.Task[None] | None = None
         self._line = line
         self._engine = engine
         self._loop = loop
+        self._dial = dial
         self._transport: asyncio.Transport | None = None
         self._full = False
         self._patience: asyncio.TimerHandle | None = None
@@ -29,7 +30,7 @@ class Wire(asyncio.Protocol):
         line, loop = self._line, self._loop
         try:
             tls = (ssl or create_default_context()) if line.secure else None
-            opened = await open_socket(line.host, line.port)
+            opened = await self._dial(line.host, line.port)
             name = line.host if tls is not None else None
             try:
                 await loop.create_connection(lambda: self, sock=opened, ssl=tls, server_hostname=name)
