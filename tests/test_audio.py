@@ -43,6 +43,9 @@ class Reports:
     def device(self, state: Literal["lost", "ready"]) -> None:
         raise AssertionError(state)
 
+    def wake(self) -> None:
+        raise AssertionError("nothing comes from outside")
+
     def new(self) -> list[tuple[str, int, int]]:
         told, self.told = self.told, []
         return told

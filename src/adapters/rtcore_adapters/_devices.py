@@ -36,7 +36,7 @@ class Devices:
     def open(self, *, now: float) -> None:
         """Open both. What they raise here is the caller's: a device that cannot be had, a file that cannot be written."""
         if self._speaker is not None:
-            self._speaker.open(_Reports(self._session, self._feed), now=now)
+            self._speaker.open(_Reports(self._session, self._feed, self._woken), now=now)
         if self._microphone is not None:
             self._microphone.open(_Sink(self._session, self._feed), now=now)
 
@@ -79,6 +79,15 @@ class Devices:
             _log.warning("the microphone was lost: %s", error)
             self._microphone = None
 
+    def _woken(self, *, now: float) -> list[Effect]:
+        """The speaker has been told something from outside. An input without effects: what comes of it, it reports."""
+        try:
+            if self._speaker is not None:
+                self._speaker.tick(now=now)
+        except OSError as error:
+            self._lost_speaker(error)
+        return []
+
     def stop_listening(self, *, now: float) -> None:
         """The session is over: no more frames."""
         if self._microphone is not None:
@@ -102,8 +111,8 @@ class Devices:
 class _Reports:
     """What the speaker tells, as inputs."""
 
-    def __init__(self, session: Session, feed: Feed) -> None:
-        self._session, self._feed = session, feed
+    def __init__(self, session: Session, feed: Feed, woken: Callable[..., list[Effect]]) -> None:
+        self._session, self._feed, self._woken = session, feed, woken
 
     def played(self, generation: int, samples: int) -> None:
         self._feed(self._session.played, generation, samples)
@@ -116,6 +125,9 @@ class _Reports:
 
     def device(self, state: Literal["lost", "ready"]) -> None:
         self._feed(self._session.device, state)
+
+    def wake(self) -> None:
+        self._feed(self._woken)
 
 
 class _Sink:

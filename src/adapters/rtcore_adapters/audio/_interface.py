@@ -2,8 +2,8 @@
 
 Both are dumb: a FIFO of samples with a counter, and a source of frames. They know no items, no responses and no protocol, start
 no tasks and read no clock: time comes in as ``now``, and ``deadline`` says when they want ``tick``. So one implementation serves
-all runtimes, in real and in virtual time. A device with a thread of its own has no deadline and hands its reports over to the
-runtime's thread itself; reports and deliveries are only taken there.
+all runtimes, in real and in virtual time. What a speaker is told from outside of these methods, on whatever thread, it keeps and
+asks to be woken; its state belongs to the runtime's thread. Reports and deliveries are handed over to that thread.
 """
 
 from typing import Literal, Protocol
@@ -25,6 +25,9 @@ class SpeakerReports(Protocol):
 
     def device(self, state: Literal["lost", "ready"]) -> None:
         """The device went away or came back."""
+
+    def wake(self) -> None:
+        """Something came from outside (a mark, a message of a player): call ``tick`` at once. May be called on any thread."""
 
 
 class Speaker(Protocol):
