@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 from rtcore import Counters, Effect, HistoryItem, Issued, Session
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Commands(ABC, Generic[R]):
@@ -27,6 +28,10 @@ class Commands(ABC, Generic[R]):
     def _do(self, command: Callable[..., list[Effect]], *args: Any, **options: Any) -> None:
         """Give any other command to the session."""
 
+    def _look(self, view: Callable[[], T]) -> T:
+        """Look at the session. A runtime of several threads does it on the session's own."""
+        return view()
+
     # -- views --------------------------------------------------------------------------------------------------------------
 
     @property
@@ -37,22 +42,22 @@ class Commands(ABC, Generic[R]):
     @property
     def state(self) -> Literal["new", "connecting", "configuring", "ready", "closed"]:
         """How far the session has come."""
-        return self._session.state
+        return self._look(lambda: self._session.state)
 
     @property
     def speaking(self) -> bool:
         """Whether the model is being heard."""
-        return self._session.speaking
+        return self._look(lambda: self._session.speaking)
 
     @property
     def history(self) -> tuple[HistoryItem, ...]:
         """The conversation's items in order, each with the text that was heard."""
-        return self._session.history
+        return self._look(lambda: self._session.history)
 
     @property
     def counters(self) -> Counters:
         """What was survived, in numbers."""
-        return self._session.counters
+        return self._look(lambda: self._session.counters)
 
     # -- what the user and the program say ----------------------------------------------------------------------------------
 

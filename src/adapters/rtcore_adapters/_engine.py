@@ -110,10 +110,11 @@ class Engine(Generic[R]):
         times: LinkTimes | None,
         seed: int | None,
         session: Callable[..., Session] = Session,
+        mailbox: Mailbox | None = None,
     ) -> None:
         speaker = speaker or VirtualSpeaker(record=False)
         self.session = session(config, clock=speaker.capabilities, seed=secrets.randbits(63) if seed is None else seed)
-        self.mailbox = Mailbox()
+        self.mailbox = Mailbox() if mailbox is None else mailbox  # an empty one is false
         self.lines: dict[int, Line] = {}
         """Those that have a socket, or may still get one."""
         self.over = False
@@ -135,9 +136,12 @@ class Engine(Generic[R]):
 
     # -- inputs -------------------------------------------------------------------------------------------------------------
 
+    def adopt(self) -> None:
+        """From now on the calling thread is the engine's."""
+        self._thread = threading.get_ident()
+
     def start(self) -> None:
         """Open the devices, then the session: it answers with where to dial."""
-        self._thread = threading.get_ident()
         self._devices.open(now=self._host.time())
         self.do(self.session.open)
 

@@ -6,6 +6,7 @@ piece, losses of microphone audio side by side one sum, and beyond a bound the d
 first, and counted.
 """
 
+import threading
 from collections import deque
 from collections.abc import Hashable
 
@@ -107,6 +108,24 @@ class Mailbox:
         self._waiting -= 1
         self.dropped += 1
         entry.notice = None
+
+
+class SharedMailbox(Mailbox):
+    """A mailbox into which one thread puts and from which others take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def put(self, notice: Notice) -> None:
+        """Queue a notice."""
+        with self._lock:
+            super().put(notice)
+
+    def take(self) -> Notice | None:
+        """The oldest notice that waits, or None."""
+        with self._lock:
+            return super().take()
 
 
 def _stream(notice: Notice) -> Hashable:

@@ -1,0 +1,212 @@
+"""The pump: a thread as the host of an engine. It owns the session, the sockets and the devices, and sleeps in one ``select``.
+
+Other threads hand work over to it, through a queue and a byte that wakes it. Nothing of the program is called under a lock.
+"""
+
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from rtcore import Notice, ToolCalled
+from rtcore_adapters._engine import Engine
+from rtcore_adapters._line import Line
+from rtcore_adapters._tools import failure
+from rtcore_adapters.threads._request import Request
+from rtcore_adapters.threads._wire import Dial, Wire
+
+T = TypeVar("T")
+
+
+class Pump:
+    """An engine, made by ``build``, on a thread of its own."""
+
+    def __init__(self, build: "Callable[[Pump], Engine[Request]]", *, dial: Dial) -> None:
+        self._dial = dial
+        self._wires: dict[int, Wire] = {}
+        self._at: float | None = None
+        self._selector = selectors.DefaultSelector()
+        self._ear, self._bell = socket.socketpair()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._door = threading.Lock()  # of the inbox
+        self._shut = False
+        self._stopping = False
+        self._news = threading.Condition()
+        self._failed: BaseException | None = None
+        self.engine = build(self)
+        self._ear.setblocking(False)
+        self._bell.setblocking(False)
+        self._selector.register(self._ear, selectors.EVENT_READ, self._rung)
+        self._thread = threading.Thread(target=self._run, name="rtcore conversation", daemon=True)
+        self._thread.start()
+
+    # -- what the engine asks -------------------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        return time.monotonic()
+
+    def request(self, number: int) -> Request:
+        return Request(number)
+
+    def dial(self, line: Line) -> None:
+        wire = self._wires[line.number] = Wire(line, self.engine, self._selector, self.time, self.hand_over)
+        wire.dial(self._dial)
+
+    def write(self, line: Line) -> None:
+        if (wire := self._wires.get(line.number)) is not None:
+            wire.write()
+
+    def abort(self, line: Line) -> None:
+        if (wire := self._wires.get(line.number)) is not None:
+            wire.abort()
+
+    def arm(self, at: float | None) -> None:
+        self._at = at
+
+    def run(self, work: Awaitable[object], call: ToolCalled) -> None:
+        error = TypeError("a tool of a program of threads has to be a plain function: nothing here awaits what it gave")
+        self.hand_over(partial(self.engine.answer, call, failure(call, error)))
+
+    def hand_over(self, work: Callable[[], None]) -> None:
+        self._accepts(work)
+
+    def tell(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+    # -- the thread -----------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self.engine.adopt()
+            while not (self._stopping and not self._wires):
+                self._turn()
+        except BaseException as error:
+            self._failed = error
+        finally:
+            self._end()
+
+    def _turn(self) -> None:
+        """One sleep, and all there is to do: sockets first, then what other threads want, then time."""
+        for key, events in self._selector.select(self._sleep_s()):
+            key.data(events)
+        while self._inbox:
+            self._inbox.popleft()()
+        now = self.time()
+        for number, wire in list(self._wires.items()):
+            if wire.patience is not None and wire.patience <= now:
+                wire.abort()
+            if wire.gone:
+                del self._wires[number]
+        if self._at is not None and self._at <= now:
+            self.engine.wake()
+
+    def _sleep_s(self) -> float | None:
+        if self._inbox:
+            return 0
+        due = [wire.patience for wire in self._wires.values() if wire.patience is not None]
+        due += [self._at] if self._at is not None else []
+        return max(0, min(due) - self.time()) if due else None
+
+    def _end(self) -> None:
+        """Nothing is left of the thread's: the sound, the sockets, and those who wait."""
+        try:
+            self.engine.abort()
+            self.engine.silence()
+        except BaseException as error:
+            self._failed = self._failed or error
+        with self._door:
+            self._shut = True
+        while self._inbox:  # what came before the door was shut has somebody who waits for it
+            with suppress(Exception):
+                self._inbox.popleft()()
+        self._selector.close()
+        self._ear.close()
+        self._bell.close()
+        self.tell()
+
+    def _rung(self, events: int) -> None:
+        with suppress(BlockingIOError):
+            while self._ear.recv(4096):
+                pass
+
+    # -- what other threads ask -----------------------------------------------------------------------------------------------
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Do this on the pump's thread: what it gives, or, raised, its error. After the end it is done at once."""
+        if threading.get_ident() == self._thread.ident:
+            return work()
+        result: Future[T] = Future()
+
+        def done() -> None:
+            try:
+                result.set_result(work())
+            except BaseException as error:
+                result.set_exception(error)
+
+        if self._accepts(done):
+            return result.result()
+        self._thread.join()
+        self.engine.adopt()
+        return work()
+
+    def _accepts(self, work: Callable[[], None]) -> bool:
+        with self._door:
+            if self._shut:
+                return False
+            quiet = not self._inbox
+            self._inbox.append(work)
+            if quiet:
+                with suppress(BlockingIOError):  # it has been rung often enough
+                    self._bell.send(b"!")
+        return True
+
+    def ready(self) -> None:
+        """Until the session is ready; raises what ``Engine.is_ready`` raises."""
+        with self._news:
+            while not self._is_ready():
+                self._news.wait()
+
+    def _is_ready(self) -> bool:
+        if self._failed is not None:
+            raise self._failed
+        return self.engine.is_ready()
+
+    def next_notice(self, timeout_s: float | None = None) -> Notice | None:
+        """The next notice; None after the last. Raises ``TimeoutError`` where none comes in time."""
+        until = None if timeout_s is None else self.time() + timeout_s
+        with self._news:
+            while (notice := self.engine.take()) is None:
+                if self._failed is not None:
+                    raise self._failed
+                if self.engine.over:
+                    return None
+                left = None if until is None else until - self.time()
+                if not self._news.wait(left) and left is not None and left <= 0:
+                    raise TimeoutError(f"no notice came in {timeout_s:g} s")
+        return notice
+
+    def stop(self) -> None:
+        """End everything: in order, or at once where a second Ctrl-C comes meanwhile. Comes back when nothing is left."""
+
+        def begin() -> None:
+            self._stopping = True
+            self.engine.close()
+
+        try:
+            if self._thread.is_alive():
+                self.call(begin)
+            self._thread.join()
+        except BaseException:
+            self._stopping = True
+            self.hand_over(self.engine.abort)
+            self._thread.join()
+            raise
+        if self._failed is not None:
+            raise self._failed
