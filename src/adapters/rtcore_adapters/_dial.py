@@ -4,7 +4,7 @@ import errno
 import socket
 import ssl
 
-_NO_TLS = "if the server speaks no TLS on this port, use ws:// instead of wss://"
+from rtcore_adapters._tls import NO_TLS, tls_fault, tls_reason
 
 
 def dial_fault(error: Exception, host: str, port: int, *, secure: bool = False) -> tuple[str, str]:
@@ -13,15 +13,11 @@ def dial_fault(error: Exception, host: str, port: int, *, secure: bool = False) 
     ``secure``: TLS was spoken, so that a peer that hung up at once may be one that speaks none.
     """
     where = f"{host}:{port}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"the TLS certificate of {where} is not trusted: {error.verify_message}",
-            "check the host name and this machine's certificates; for a private authority pass an ssl context that knows it",
-        )
     if isinstance(error, ssl.SSLError):
-        return f"{where} failed the TLS handshake: {_reason(error)}", _NO_TLS
+        fault = tls_fault(error, where)
+        return fault.error, fault.remedy
     if secure and isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
-        return f"{where} broke off the TLS handshake", _NO_TLS
+        return f"{where} broke off the TLS handshake", NO_TLS
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"the host name {host!r} could not be resolved", "check the URL's host and this machine's name service"
     # With several addresses asyncio joins the errors into one text.
@@ -37,14 +33,9 @@ def line_fault(error: Exception | None) -> str:
     if error is None:
         return "the connection was closed"
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {_reason(error)}"
+        return f"TLS failed: {tls_reason(error)}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     if isinstance(error, ConnectionResetError):
         return "the connection was reset by the other side"
     return str(error) or type(error).__name__
-
-
-def _reason(error: ssl.SSLError) -> str:
-    reason: str | None = getattr(error, "reason", None)  # only OpenSSL's own errors have one
-    return reason.replace("_", " ").lower() if reason else str(error)

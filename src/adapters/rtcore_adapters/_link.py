@@ -15,9 +15,8 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Literal
-from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
-import msgspec
 from msgspec import Struct
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, PayloadTooBig
@@ -27,13 +26,12 @@ from websockets.typing import BytesLike, Subprotocol
 from websockets.uri import parse_uri
 
 from rtcore import Deadline, Disconnection, Handshake
+from rtcore_adapters._words import clean, longest_first, place, quoted, said, spellings
 
 MAX_MESSAGE = 64 * 1024 * 1024
 """Largest message taken, in bytes: a bound, not a budget. Server frames of hundreds of KiB are normal (protocol facts, 1.9)."""
 
 _GREETING = 64  # bytes of the peer's first line that are looked at and quoted
-_PREFIX = 4  # characters of a credential's beginning that give it away at the end of a cut text
-_QUOTED = 300  # characters of a peer's words that are passed on
 _LATE = 1.0  # seconds after which a wake-up counts as late: then the program slept, not the peer
 
 # The library logs headers at DEBUG, and headers carry keys: it gets a logger that belongs to no hierarchy and lets nothing pass.
@@ -269,12 +267,11 @@ class Link:
         return bytes(self._greeting).partition(b"\n")[0].rstrip(b"\r")
 
     def _not_http(self) -> Failed:
-        # Redacted before it is escaped, because a credential need not look the same afterwards.
-        said = self._clean(repr(self._redacted(self._first_line().decode("latin-1")).encode("latin-1"))[2:-1])
+        words = quoted(self._first_line(), self._secrets)
         remedy = "something else listens there: check the host, the port and ws:// or wss://"
         if self._first_line()[:1] == b"\x15":  # a TLS alert (RFC 8446, 5.1)
             remedy = "it answers in TLS: use wss:// instead of ws://"
-        return Failed(f"{self._place} does not speak HTTP: it said '{said}'", remedy)
+        return Failed(f"{self._place} does not speak HTTP: it said '{words}'", remedy)
 
     def _no_answer(self) -> list[LinkEvent]:
         if (status := self._status_line()) is not None:
@@ -299,8 +296,8 @@ class Link:
                 words += f", which points to {place(target)}"
         elif status >= 500:
             remedy = "the server or a gateway is in trouble: try again later"
-        if response and (said := _said(bytes(response.body))):
-            words += f": {said}"
+        if response and (told := said(bytes(response.body))):
+            words += f": {told}"
         return Refused(status, self._clean(words), remedy)
 
     def _unanswerable(self, fault: Exception) -> LinkEvent:
@@ -389,21 +386,8 @@ class Link:
         self._parts = []
         return [event]
 
-    def _redacted(self, text: str) -> str:
-        """Without our credentials, and without the beginning of one at the end, where the peer or a buffer cut it."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        end = text.rstrip(" .\u2026'\"")
-        for secret in self._secrets:
-            for size in range(min(len(secret) - 1, len(end)), _PREFIX - 1, -1):
-                if end.endswith(secret[:size]):
-                    return end[:-size] + "***"
-        return text
-
     def _clean(self, text: str) -> str:
-        """A peer's words, fit to print: one line, bounded, without our credentials even where the peer repeats them."""
-        text = "".join(c if c.isprintable() else " " for c in self._redacted(text)).strip()
-        return text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "..."
+        return clean(text, self._secrets)
 
 
 def disconnection(event: Closed | Refused | Failed) -> Disconnection:
@@ -417,35 +401,12 @@ def disconnection(event: Closed | Refused | Failed) -> Disconnection:
             return Disconnection(error=_joined(error, remedy))
 
 
-def place(url: str) -> str:
-    """Scheme, host, port and path of a URL: what may be printed of it. Users, passwords and queries may hold keys."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port is not None else ""
-        host = parts.hostname or ""
-    except ValueError:
-        return "(a URL that cannot be read)"
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{port}{parts.path}" if host else parts.path
-
-
 def _joined(what: str, remedy: str) -> str:
     return f"{what}; {remedy}" if remedy else what
 
 
 def _fit(text: str, size: int) -> str:
     return text.encode()[:size].decode(errors="ignore")
-
-
-def _said(body: bytes) -> str:
-    """The words of an HTTP answer's body: the message of a JSON error, or the text itself."""
-    try:
-        found = msgspec.json.decode(body)
-        error = found["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
-        text = body.decode(errors="replace")  # the library bounds it; cut once it is redacted
-        return "a web page" if text.lstrip()[:1] == "<" else " ".join(text.split())
 
 
 def secrets_of(handshake: Handshake) -> tuple[str, ...]:
@@ -462,21 +423,13 @@ def secrets_of(handshake: Handshake) -> tuple[str, ...]:
         parts = urlsplit(handshake.url)
         for name, _, value in (field.partition("=") for field in parts.query.split("&")):
             if re.search("key|token|secret|sig|auth|pass|pwd|credential", unquote_plus(name), re.IGNORECASE):
-                found += _spellings(value)
+                found += spellings(value)
         for word in (parts.username, parts.password):
-            found += [each for each in _spellings(word or "") if len(each) >= 4]
+            found += [each for each in spellings(word or "") if len(each) >= 4]
     except ValueError:
         pass  # not a URL: the constructor says so in words of its own
     found += [name.partition("api-key.")[2] for name in handshake.subprotocols if "api-key." in name]
-    return tuple(sorted({word for word in found if word}, key=lambda word: (-len(word), word)))
-
-
-def _spellings(value: str) -> set[str]:
-    """The ways in which a part of a URL may come back: as it stands, decoded, and encoded anew by another's rules."""
-    spoken = {value, unquote(value), unquote_plus(value)}
-    coded = {encode(word, safe=safe) for word in spoken for encode in (quote, quote_plus) for safe in ("", "/")}
-    lower = {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), word) for word in coded}
-    return spoken | coded | lower
+    return longest_first(found)
 
 
 def _check_header(name: str, value: str) -> None:
