@@ -35,7 +35,7 @@ from rtcore_adapters.threads._wire import Dial
 
 __all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "connect"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Conversation(Commands[Request]):
@@ -74,7 +74,7 @@ class Conversation(Commands[Request]):
     def _do(self, command: Callable[..., list[Effect]], *args: Any, **options: Any) -> None:
         self._pump.call(partial(self._pump.engine.do, partial(command, *args, **options)))
 
-    def _look(self, view: Callable[[], T]) -> T:
+    def _look(self, view: Callable[[], _T]) -> _T:
         return self._pump.call(view)
 
 

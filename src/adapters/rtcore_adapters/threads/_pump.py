@@ -55,7 +55,9 @@ class Pump:
         return Request(number)
 
     def dial(self, line: Line) -> None:
-        wire = self._wires[line.number] = Wire(line, self.engine, self._selector, self.time, self.hand_over)
+        wire = self._wires[line.number] = Wire(
+            line, self.engine, selector=self._selector, time=self.time, hand_over=self._accepts
+        )
         wire.dial(self._dial)
 
     def write(self, line: Line) -> None:

@@ -13,7 +13,8 @@ from rtcore_adapters.threads._request import Request
 Dial = Callable[[str, int], socket.socket]
 """Opens a socket to a host and a port; it may block."""
 
-HandOver = Callable[[Callable[[], None]], None]
+HandOver = Callable[[Callable[[], None]], bool]
+"""Has work done on the pump's thread; False where that has ended."""
 
 _READ = 64 * 1024
 
@@ -25,6 +26,7 @@ class Wire:
         self,
         line: Line,
         engine: Engine[Request],
+        *,
         selector: selectors.BaseSelector,
         time: Callable[[], float],
         hand_over: HandOver,
@@ -49,7 +51,8 @@ class Wire:
             except Exception as error:  # OSError as a rule; what a resolver raises ends it as well
                 self._hand_over(partial(self._failed, error))
                 return
-            self._hand_over(partial(self._opened, opened))
+            if not self._hand_over(partial(self._opened, opened)):
+                opened.close()  # the conversation is over
 
         threading.Thread(target=work, name="rtcore dial", daemon=True).start()
 
