@@ -12,10 +12,10 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz mutants behaviours soak audit cluster corpus bench clean
+.PHONY: help demo test lint fuzz mutants behaviours soak audit cluster corpus bench bench-clients bench-live clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/demo.stamp  ## talk for real, interrupt, count; writes report.html and heard.wav
 	$(BIN)/rtcore demo
@@ -52,6 +52,9 @@ bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simul
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/world.py
 
+bench-clients: $(VENV)/test.stamp $(CLIENTS)/bench.stamp  ## what a client spends on a delta: rtcore beside three others and the floor (10 minutes)
+	$(BIN)/python benchmarks/clients.py --clients-python $(CLIENTS)/bin/python
+
 clean:  ## remove what was set up, built and written
 	rm -rf $(VENV) $(CLIENTS) build dist report.html heard.wav fuzz.json fuzz.html .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -67,6 +70,10 @@ $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
 $(CLIENTS)/stamp: examples/audit/requirements.txt | $(BIN)/python
 	$(BIN)/python -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement examples/audit/requirements.txt
+	@touch $@
+
+$(CLIENTS)/bench.stamp: benchmarks/requirements.txt $(CLIENTS)/stamp
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	@touch $@
 
 $(VENV)/cluster.stamp: $(VENV)/test.stamp
