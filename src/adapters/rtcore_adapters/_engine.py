@@ -41,7 +41,7 @@ from rtcore import (
 )
 from rtcore_adapters._devices import Devices
 from rtcore_adapters._failures import ConnectionFailed
-from rtcore_adapters._line import Line
+from rtcore_adapters._line import Line, Ways
 from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused, disconnection
 from rtcore_adapters._mailbox import Mailbox
 from rtcore_adapters._outbox import audio_ms
@@ -108,6 +108,7 @@ class Engine(Generic[R]):
         microphone: Microphone | None,
         tools: Mapping[str, Tool] | None,
         times: LinkTimes | None,
+        ways: Ways,
         seed: int | None,
         session: Callable[..., Session] = Session,
         mailbox: Mailbox | None = None,
@@ -126,6 +127,7 @@ class Engine(Generic[R]):
         self._microphone = microphone
         self._tools = own(tools)
         self._times = times or LinkTimes()
+        self._ways = ways
         self._requests: dict[int, R] = {}
         self._inputs: deque[Callable[[], list[Effect]]] = deque()
         self._acting = False
@@ -291,7 +293,7 @@ class Engine(Generic[R]):
 
     def _dial(self, number: int, handshake: Handshake) -> None:
         try:
-            line = self.lines[number] = Line(number, handshake, now=self._host.time(), times=self._times)
+            line = self.lines[number] = Line(number, handshake, now=self._host.time(), times=self._times, ways=self._ways)
         except ValueError as error:
             self.feed(self.session.disconnected, number, Disconnection(error=str(error)))
             return

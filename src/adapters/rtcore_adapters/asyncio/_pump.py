@@ -3,7 +3,6 @@ is a callback of the loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from ssl import SSLContext
 from typing import Any
 
 from rtcore import Notice, ToolCalled
@@ -18,9 +17,8 @@ from rtcore_adapters.asyncio._wire import Wire
 class Pump:
     """An engine, made by ``build``, on the running loop."""
 
-    def __init__(self, build: "Callable[[Pump], Engine[Request]]", *, ssl: SSLContext | None, dial: Dial) -> None:
+    def __init__(self, build: "Callable[[Pump], Engine[Request]]", *, dial: Dial) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ssl = ssl
         self._dial = dial
         self._wires: dict[int, Wire] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,7 +38,7 @@ class Pump:
     def dial(self, line: Line) -> None:
         wire = self._wires[line.number] = Wire(line, self.engine, self._loop, self._dial)
         wire.gone.add_done_callback(lambda _: self._wires.pop(line.number))
-        wire.dialling = self._spawn(wire.dial(self._ssl))
+        wire.dialling = self._spawn(wire.dial())
 
     def write(self, line: Line) -> None:
         if (wire := self._wires.get(line.number)) is not None:

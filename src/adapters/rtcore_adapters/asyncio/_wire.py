@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from ssl import SSLContext, create_default_context
 from typing import cast
 
 from rtcore_adapters._engine import Engine
@@ -25,20 +24,21 @@ class Wire(asyncio.Protocol):
         self._full = False
         self._patience: asyncio.TimerHandle | None = None
 
-    async def dial(self, ssl: SSLContext | None) -> None:
+    async def dial(self) -> None:
         """Open the socket, to whichever address of the host answers first."""
         line, loop = self._line, self._loop
         try:
-            tls = (ssl or create_default_context()) if line.secure else None
+            if line.lookup is not None:
+                found = await loop.getaddrinfo(line.lookup, None, type=socket.SOCK_STREAM)
+                line.resolved(str(found[0][4][0]))
             opened = await self._dial(line.host, line.port)
-            name = line.host if tls is not None else None
             try:
-                await loop.create_connection(lambda: self, sock=opened, ssl=tls, server_hostname=name)
+                await loop.create_connection(lambda: self, sock=opened)
             finally:
                 if self._transport is None:
                     opened.close()
             self.dialling = None
-        except Exception as error:  # OSError as a rule; what a resolver, a loop or a wrong ssl context raises ends it as well
+        except Exception as error:  # OSError as a rule; what a resolver or a loop raises ends it as well
             self._give_up()
             self._engine.failed(line, error)
         except BaseException:

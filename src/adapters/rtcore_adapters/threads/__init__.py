@@ -23,6 +23,7 @@ from rtcore import Config, Effect, Issued, Notice, Session
 from rtcore_adapters._commands import Commands
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed
+from rtcore_adapters._line import Ways
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._mailbox import SharedMailbox
 from rtcore_adapters._recording import Record, recorder
@@ -86,6 +87,8 @@ def connect(
     microphone: Microphone | None = None,
     tools: Mapping[str, Tool] | None = None,
     ssl: SSLContext | None = None,
+    proxy: str | bool | None = True,
+    proxy_ssl: SSLContext | None = None,
     times: LinkTimes | None = None,
     seed: int | None = None,
     record: Record | str | os.PathLike[str] | None = None,
@@ -94,17 +97,18 @@ def connect(
     """Open a session and give it once the server has acknowledged it.
 
     Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
-    appends. Both are used by the conversation's thread alone. ``tools`` are plain functions that answer function calls by name; a
-    call of any other name is left to the program (``ToolCalled``). ``ssl`` replaces the default context, which verifies the
-    server. ``times`` are the websocket's time-outs, ``seed`` fixes the ids (default: drawn). ``record`` names a file that
-    ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to a host and a port in another way than this
-    machine's: through a tunnel, a unix socket, a test.
+    appends. Both are used by the conversation's thread alone. ``tools`` are plain functions that answer function calls by
+    name; a call of any other name is left to the program (``ToolCalled``). ``ssl`` replaces the default context, which
+    verifies the server; ``proxy`` is a URL, None for none, or True for what the environment says, and ``proxy_ssl`` verifies
+    one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed`` fixes the ids (default: drawn). ``record``
+    names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to a host and a port in another
+    way than this machine's: through a tunnel, a unix socket, a test.
 
     Ctrl-C in the block hangs up in order, for which the server has ``LinkTimes.close_s``; a second one drops the line.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
-    ``TypeError`` for a tool that is a coroutine function, ``ValueError`` where the microphone's format is not the session's, and
-    ``OSError`` where the recording's file cannot be opened or, at the end, was not written whole.
+    ``TypeError`` for a tool that is a coroutine function, ``ValueError`` where the microphone's format is not the session's,
+    and ``OSError`` where the recording's file cannot be opened or, at the end, was not written whole.
     """
     for name, tool in (tools or {}).items():
         if is_coroutine_tool(tool):
@@ -118,6 +122,7 @@ def connect(
             microphone=microphone,
             tools=tools,
             times=times,
+            ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,
             session=session,
             mailbox=SharedMailbox(),

@@ -46,8 +46,11 @@ class Wire:
         """Open the socket in a thread of its own, because resolving a name blocks."""
 
         def work() -> None:
+            line = self._line
             try:
-                opened = open_socket(self._line.host, self._line.port)
+                if line.lookup is not None:
+                    line.resolved(str(socket.getaddrinfo(line.lookup, None, type=socket.SOCK_STREAM)[0][4][0]))
+                opened = open_socket(line.host, line.port)
             except Exception as error:  # OSError as a rule; what a resolver raises ends it as well
                 self._hand_over(partial(self._failed, error))
                 return

@@ -24,6 +24,7 @@ from rtcore import Config, Effect, Issued, Notice, Session
 from rtcore_adapters._commands import Commands
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed
+from rtcore_adapters._line import Ways
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._recording import Record, recorder
 from rtcore_adapters._tools import Tool
@@ -73,6 +74,8 @@ async def connect(
     microphone: Microphone | None = None,
     tools: Mapping[str, Tool] | None = None,
     ssl: SSLContext | None = None,
+    proxy: str | bool | None = True,
+    proxy_ssl: SSLContext | None = None,
     times: LinkTimes | None = None,
     seed: int | None = None,
     record: Record | str | os.PathLike[str] | None = None,
@@ -82,18 +85,19 @@ async def connect(
     """Open a session and give it once the server has acknowledged it.
 
     Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
-    appends. ``tools`` answer function calls by name; a call of any other name is left to the program (``ToolCalled``). ``ssl``
-    replaces the default context, which verifies the server. ``times`` are the websocket's time-outs, ``seed`` fixes the ids
-    (default: drawn). ``record`` names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to a
-    host and a port in another way than this machine's: through a tunnel, a unix socket, a test.
+    appends. ``tools`` answer function calls by name; a call of any other name is left to the program (``ToolCalled``).
+    ``ssl`` replaces the default context, which verifies the server; ``proxy`` is a URL, None for none, or True for what the
+    environment says, and ``proxy_ssl`` verifies one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed``
+    fixes the ids (default: drawn). ``record`` names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens
+    the socket to a host and a port in another way than this machine's: through a tunnel, a unix socket, a test.
 
-    Its tasks live in a nursery of its own around the block, or in ``nursery``; where that is cancelled, the conversation ends in
-    order. A cancelled block hangs up in order, too, for which the server has ``LinkTimes.close_s``. What the block raises comes
-    out as it is, not in an exception group.
+    Its tasks live in a nursery of its own around the block, or in ``nursery``; where that is cancelled, the conversation ends
+    in order. A cancelled block hangs up in order, too, for which the server has ``LinkTimes.close_s``. What the block raises
+    comes out as it is, not in an exception group.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
-    ``ValueError`` where the microphone's format is not the session's, and ``OSError`` where the recording's file cannot be opened
-    or, at the end, was not written whole.
+    ``ValueError`` where the microphone's format is not the session's, and ``OSError`` where the recording's file cannot be
+    opened or, at the end, was not written whole.
     """
     left: BaseException | None = None
     async with AsyncExitStack() as stack:
@@ -105,6 +109,7 @@ async def connect(
             microphone=microphone,
             tools=tools,
             times=times,
+            ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,
             session=session,
         )

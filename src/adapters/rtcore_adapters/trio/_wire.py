@@ -52,7 +52,11 @@ class Wire:
 
     async def _open(self) -> trio.SocketStream:
         """To whichever address of the host answers first (RFC 8305), unless the program dials."""
-        host, port = self._line.host, self._line.port
+        line = self._line
+        host, port = line.host, line.port
+        if line.lookup is not None:
+            found = await trio.socket.getaddrinfo(line.lookup, None, type=socket.SOCK_STREAM)
+            line.resolved(str(found[0][4][0]))
         if self._dial is not None:
             return trio.SocketStream(trio.socket.from_stdlib_socket(await self._dial(host, port)))
         try:
