@@ -4,8 +4,9 @@ import asyncio
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import anyio.abc
@@ -70,6 +71,35 @@ async def served(
         await asyncio.wait([serving])
     if not serving.cancelled():
         serving.result()
+
+
+@contextmanager
+def served_in_a_thread(**options: Any) -> Iterator[str]:
+    """``rtcore serve`` on the real clock, in a loop of another thread, for programs that block or run on another runtime."""
+    ready: Future[str] = Future()
+    over = threading.Event()
+
+    async def main() -> None:
+        async with served(**options) as (url, _):
+            ready.set_result(url)
+            await asyncio.to_thread(over.wait)
+
+    def work() -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(main())
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield ready.result()
+    finally:
+        over.set()
+        thread.join()
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

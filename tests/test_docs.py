@@ -9,13 +9,14 @@ import asyncio
 import doctest
 import re
 from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import pytest
-from loopback import served
+from loopback import served, served_in_a_thread
 from virtual_loop import run
 
 from rtcore import Config, MessageEnded, MessageStarted, Verdict
@@ -85,8 +86,8 @@ def test_a_program_prints_what_stands_behind_it(
     monkeypatch.chdir(tmp_path)
     _run(block, monkeypatch)
     printed = capsys.readouterr().out
-    if "asyncio.run(" in block.body:
-        # Real sockets in virtual time: the words and milliseconds may differ by a frame, the course of the conversation may not.
+    if "RTCORE_URL" in block.body:
+        # Real sockets: the words and milliseconds may differ by a frame, the course of the conversation may not.
         assert block.output is not None
         assert _course(printed) == _course(block.output) != []
     else:
@@ -95,19 +96,28 @@ def test_a_program_prints_what_stands_behind_it(
 
 def _run(block: Block, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run a program as ``__main__``; gives what it defined."""
-    served = _SERVE.search(block.page.read_text(encoding="utf-8"))
-    options = served["options"].split() if served else []
+    found = _SERVE.search(block.page.read_text(encoding="utf-8"))
+    options = found["options"].split() if found else []
     monkeypatch.setattr(asyncio, "run", lambda main: run(_beside_a_server(main, options, monkeypatch)))
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(block.body, block.name, "exec"), names)
+    with ExitStack() as stack:
+        if "import trio" in block.body or "rtcore_adapters.threads" in block.body:
+            # These run on the real clock, beside a server in a thread.
+            monkeypatch.setenv("RTCORE_URL", stack.enter_context(served_in_a_thread(**_server(options))))
+        exec(compile(block.body, block.name, "exec"), names)
     return names
 
 
-async def _beside_a_server(main: Coroutine[Any, Any, None], options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def _server(options: list[str]) -> dict[str, Any]:
+    """What ``rtcore serve`` makes of these options."""
     given = list(pairwise(options))
     script = tuple(spoken(*map(int, lengths.split(","))) for option, lengths in given if option == "--say")
     seed = next((int(word) for option, word in given if option == "--seed"), 0)
-    async with served(ServerOptions(script=script), seed=seed, voices=None) as (url, _):
+    return {"options": ServerOptions(script=script), "seed": seed, "voices": None}
+
+
+async def _beside_a_server(main: Coroutine[Any, Any, None], options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(**_server(options)) as (url, _):
         monkeypatch.setenv("RTCORE_URL", url)
         await main
 

@@ -2,10 +2,10 @@
 
 from counting import Counting
 from meter import Meter
-from rtcore_adapters.threads import connect
 
 from rtcore import Config, TextDelta
 from rtcore.config import Connection
+from rtcore_adapters.threads import connect
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 import trio
 from counting import Counting
 from meter import Meter
-from rtcore_adapters.trio import connect
 
 from rtcore import Config, TextDelta
 from rtcore.config import Connection
+from rtcore_adapters.trio import connect
 
 
 async def main() -> None:
