@@ -59,7 +59,7 @@ def route(
     is a URL, None for none, or True for what the environment says; that never applies to this machine itself (``localhost``,
     ``127.0.0.1``, ``::1``). Raises ``ValueError`` for a proxy URL or a context that cannot be used; it names the part, no value.
     """
-    url = _from_environment(host, port, secure) if proxy is True else (proxy or None)
+    url = _from_environment(host, port, secure) if proxy is True else None if proxy is False else proxy
     way = None if url is None else _parsed(url, "the proxy of the environment" if proxy is True else "proxy")
     layers: list[Layer] = []
     lookup = None
