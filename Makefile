@@ -48,6 +48,9 @@ audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and l
 cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two workers, one of which is killed
 	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py
 
+conformance: $(VENV)/test.stamp  ## a thousand worlds of the simulated network through asyncio and trio, in virtual time
+	cd tests && ../$(BIN)/python -m conformance
+
 bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simulated world's speed, and where its time goes
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/world.py

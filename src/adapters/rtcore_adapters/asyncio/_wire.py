@@ -81,7 +81,9 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # not asserted: uvloop's are none by inheritance
         self._transport.set_write_buffer_limits(high=WRITE_AHEAD)
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened = transport.get_extra_info("socket")
+        if opened.family in (socket.AF_INET, socket.AF_INET6):  # whoever dials may give a socket of another kind
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.write()
 
     def data_received(self, data: bytes) -> None:

@@ -119,6 +119,7 @@ class Pump:
             self._scopes.discard(watch)
             if not self._stopped:
                 self.engine.close()
+            self.tell()
 
     # -- what a program waits for ---------------------------------------------------------------------------------------------
 

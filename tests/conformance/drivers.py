@@ -1,0 +1,70 @@
+"""One driver for each runtime: how it connects, listens and ends, so that nothing else here has to know."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from conformance.jumping import Stage, run_asyncio, run_trio
+from conformance.player import Player
+from conformance.plays import Outcome
+from rtcore_adapters import asyncio as on_asyncio
+from rtcore_adapters import trio as on_trio
+
+
+class Driver(ABC):
+    """Plays a script through one adapter."""
+
+    name: str
+    virtual: bool
+    """Whether its time is."""
+
+    @abstractmethod
+    def play(self, player: Player) -> Outcome:
+        """Connect, take every notice until the session is over, leave the block."""
+
+
+def _options(player: Player) -> dict[str, Any]:
+    return {"speaker": player.speaker, "microphone": player.microphone, "seed": player.script.seed}
+
+
+class AsyncioDriver(Driver):
+    """``rtcore_adapters.asyncio`` on a jumping loop."""
+
+    name, virtual = "asyncio", True
+
+    def play(self, player: Player) -> Outcome:
+        async def main() -> None:
+            try:
+                async with on_asyncio.connect(player.config, **_options(player), dial=player.dial_soon) as conversation:
+                    player.conversation = conversation
+                    async for notice in conversation:
+                        player.outcome.notices.append(notice)
+            except on_asyncio.ConnectionFailed as error:
+                player.failed = error.reason
+
+        run_asyncio(main, player)
+        return player.finish()
+
+
+class TrioDriver(Driver):
+    """``rtcore_adapters.trio`` on a jumping clock."""
+
+    name, virtual = "trio", True
+
+    def play(self, player: Player) -> Outcome:
+        async def main() -> None:
+            try:
+                async with on_trio.connect(player.config, **_options(player), dial=player.dial_soon) as conversation:
+                    player.conversation = conversation
+                    async for notice in conversation:
+                        player.outcome.notices.append(notice)
+            except on_trio.ConnectionFailed as error:
+                player.failed = error.reason
+
+        run_trio(main, player)
+        return player.finish()
+
+
+VIRTUAL: tuple[Driver, ...] = (AsyncioDriver(), TrioDriver())
+"""Those whose time is virtual."""
+
+__all__ = ["VIRTUAL", "AsyncioDriver", "Driver", "Stage", "TrioDriver"]
