@@ -39,7 +39,7 @@ class Shift:
             end, data = data[marker:], data[:marker]
             self.ended = True
         if self._breaks and end:
-            self.fault = LayerFault(f"{self._by} broke", "mend it", 403)
+            self.fault = LayerFault(f"{self._by} broke", "mend it")
         return bytes((byte - self._by) % 256 for byte in data)
 
     def send(self, data: bytes) -> None:
@@ -120,7 +120,7 @@ def test_the_layer_next_to_the_socket_tells_the_fault() -> None:
     stack = Stack([Shift(1, breaks=True), Shift(2)])
     assert stack.receive(b"\x01" + b"\x00") == b""
     assert stack.ended
-    assert stack.fault == LayerFault("1 broke", "mend it", 403)
+    assert stack.fault == LayerFault("1 broke", "mend it")
     stack = Stack([Shift(1), Shift(2)])
     assert stack.receive(b"\x01") + stack.receive(b"") == b""
     assert stack.fault == LayerFault("2 was cut off", "")

@@ -103,7 +103,6 @@ NO: dict[str, tuple[bytes, LayerFault]] = {
         LayerFault(
             f"{PROXY} answered HTTP 407 Proxy Authentication Required to CONNECT {TARGET}: Wrong password for ***",
             "it does not take this user and password: check those in the proxy's URL",
-            407,
         ),
     ),
     "407 for another scheme": (
@@ -111,7 +110,6 @@ NO: dict[str, tuple[bytes, LayerFault]] = {
         LayerFault(
             f"{PROXY} answered HTTP 407 Proxy Authentication Required to CONNECT {TARGET}",
             "it asks for negotiate, ntlm, and only Basic is spoken here: put a proxy in between that speaks both",
-            407,
         ),
     ),
     "403 as a web page": (
@@ -119,29 +117,27 @@ NO: dict[str, tuple[bytes, LayerFault]] = {
         LayerFault(
             f"{PROXY} answered HTTP 403 Forbidden to CONNECT {TARGET}: a web page",
             f"the proxy's rules forbid it: have {TARGET} allowed for CONNECT",
-            403,
         ),
     ),
     "a redirect with a token": (
         answer("302 Found", b"", "Location: https://login.example/page?token=abcdefgh"),
         LayerFault(
-            f"{PROXY} answered HTTP 302 Found to CONNECT {TARGET}, which points to https://login.example/page", LOGIN_PAGE, 302
+            f"{PROXY} answered HTTP 302 Found to CONNECT {TARGET}, which points to https://login.example/page", LOGIN_PAGE
         ),
     ),
     "a redirect to nowhere": (
         answer("307 x", b""),
-        LayerFault(f"{PROXY} answered HTTP 307 Temporary Redirect to CONNECT {TARGET}", LOGIN_PAGE, 307),
+        LayerFault(f"{PROXY} answered HTTP 307 Temporary Redirect to CONNECT {TARGET}", LOGIN_PAGE),
     ),
     "a web server": (
         answer("405 Method Not Allowed", b"no\r\nCONNECT"),
-        LayerFault(f"{PROXY} answered HTTP 405 Method Not Allowed to CONNECT {TARGET}: no CONNECT", MAYBE_NONE, 405),
+        LayerFault(f"{PROXY} answered HTTP 405 Method Not Allowed to CONNECT {TARGET}: no CONNECT", MAYBE_NONE),
     ),
     "a gateway in chunks": (
         b"HTTP/1.1 502 Bad\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nno s\r\n5;x=y\r\nuch h\r\n3\r\nost\r\n0\r\n\r\n",
         LayerFault(
             f"{PROXY} answered HTTP 502 Bad Gateway to CONNECT {TARGET}: no such host",
             f"the proxy could not reach {TARGET}: check the URL, or try again later",
-            502,
         ),
     ),
     "a body to the end of the stream": (
@@ -149,7 +145,6 @@ NO: dict[str, tuple[bytes, LayerFault]] = {
         LayerFault(
             f"{PROXY} answered HTTP 503 Service Unavailable to CONNECT {TARGET}: busy",
             f"the proxy could not reach {TARGET}: check the URL, or try again later",
-            503,
         ),
     ),
     "a body that is cut off": (
@@ -157,17 +152,16 @@ NO: dict[str, tuple[bytes, LayerFault]] = {
         LayerFault(
             f"{PROXY} answered HTTP 503 Service Unavailable to CONNECT {TARGET}: bu",
             f"the proxy could not reach {TARGET}: check the URL, or try again later",
-            503,
         ),
     ),
     "a number without a name": (
         answer("499 x"),
-        LayerFault(f"{PROXY} answered HTTP 499 to CONNECT {TARGET}", "check the proxy's URL and its settings", 499),
+        LayerFault(f"{PROXY} answered HTTP 499 to CONNECT {TARGET}", "check the proxy's URL and its settings"),
     ),
     "switching protocols": (
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
         LayerFault(
-            f"{PROXY} answered HTTP 101 Switching Protocols to CONNECT {TARGET}", "check the proxy's URL and its settings", 101
+            f"{PROXY} answered HTTP 101 Switching Protocols to CONNECT {TARGET}", "check the proxy's URL and its settings"
         ),
     ),
     "a mail server": (

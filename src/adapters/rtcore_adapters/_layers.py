@@ -20,14 +20,10 @@ from msgspec import Struct
 
 
 class LayerFault(Struct, frozen=True):
-    """Why a layer ended the connection: what happened and what to do about it, without a credential.
-
-    ``http_status`` is the status with which an HTTP proxy refused; None where no HTTP was spoken.
-    """
+    """Why a layer ended the connection: what happened and what to do about it, without a credential."""
 
     error: str
     remedy: str
-    http_status: int | None = None
 
 
 class Layer(Protocol):

@@ -189,7 +189,7 @@ class HttpTunnel(Tunnel):
             body = _unchunked(body)[0]
         if body and (words := clean(said(body), self._secrets)):
             error += f": {words}"
-        return LayerFault(error, self._remedy(), status)
+        return LayerFault(error, self._remedy())
 
     def _remedy(self) -> str:
         status = self._status

@@ -8,6 +8,7 @@ from functools import partial
 
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import Line
+from rtcore_adapters.threads._dial import open_socket
 from rtcore_adapters.threads._request import Request
 
 Dial = Callable[[str, int], socket.socket]
@@ -40,31 +41,37 @@ class Wire:
         self._time = time
         self._hand_over = hand_over
         self._socket: socket.socket | None = None
+        self._dialling: socket.socket | None = None  # closed: no socket is wanted any more
         self._rest = memoryview(b"")  # of a piece that the socket did not take whole
 
-    def dial(self, open_socket: Dial) -> None:
-        """Open the socket in a thread of its own, because resolving a name blocks."""
+    def dial(self, dial: Dial) -> None:
+        """Open the socket in a thread of its own, because resolving a name blocks. It ends with the line, as far as it can."""
+        stop, self._dialling = socket.socketpair()
 
         def work() -> None:
             line = self._line
             try:
                 if line.lookup is not None:
                     line.resolved(str(socket.getaddrinfo(line.lookup, None, type=socket.SOCK_STREAM)[0][4][0]))
-                opened = open_socket(line.host, line.port)
+                opened = open_socket(line.host, line.port, stop=stop) if dial is open_socket else dial(line.host, line.port)
             except Exception as error:  # OSError as a rule; what a resolver raises ends it as well
                 self._hand_over(partial(self._failed, error))
                 return
+            finally:
+                stop.close()
             if not self._hand_over(partial(self._opened, opened)):
                 opened.close()  # the conversation is over
 
         threading.Thread(target=work, name="rtcore dial", daemon=True).start()
 
     def _failed(self, error: Exception) -> None:
+        self._dialled()
         if not self.gone:
             self.gone = True
             self._engine.failed(self._line, error)
 
     def _opened(self, opened: socket.socket) -> None:
+        self._dialled()
         if self.gone:
             opened.close()
             return
@@ -74,6 +81,10 @@ class Wire:
         self._socket = opened
         self._selector.register(opened, selectors.EVENT_READ, self.ready)
         self.write()
+
+    def _dialled(self) -> None:
+        if self._dialling is not None:
+            self._dialling.close()
 
     # -- what the engine asks -------------------------------------------------------------------------------------------------
 
@@ -128,6 +139,7 @@ class Wire:
         if self.gone:
             return
         self.gone = True
+        self._dialled()
         if self._socket is not None:
             self._selector.unregister(self._socket)
             self._socket.close()
