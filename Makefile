@@ -58,6 +58,9 @@ bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simul
 bench-clients: $(VENV)/test.stamp $(CLIENTS)/bench.stamp  ## what a client spends on a delta: rtcore beside three others and the floor (10 minutes)
 	$(BIN)/python benchmarks/clients.py --clients-python $(CLIENTS)/bin/python
 
+bench-live: $(VENV)/test.stamp  ## how many live conversations one process holds, on each runtime (10 minutes)
+	$(BIN)/python benchmarks/conversations.py
+
 clean:  ## remove what was set up, built and written
 	rm -rf $(VENV) $(CLIENTS) build dist report.html heard.wav fuzz.json fuzz.html .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
