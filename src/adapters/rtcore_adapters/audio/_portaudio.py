@@ -1,0 +1,161 @@
+"""PortAudio through ``sounddevice``: the thin part that no test without a sound system runs.
+
+PortAudio's calls are not made for several threads, so one lock serves them all; the callbacks take none. Its list of devices is
+fixed when the library is initialised; to see what was plugged in since, it has to be initialised anew, which ends all streams. So
+that is only done while none is open.
+"""
+
+import time
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+try:
+    import sounddevice
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"sound devices need the package {error.name}: pip install 'rtcore[audio]'", name=error.name
+    ) from None
+except OSError as error:
+    raise ImportError(
+        f"sound devices need the library PortAudio ({error}): on Debian and Ubuntu, apt-get install libportaudio2; "
+        "elsewhere the package sounddevice brings it"
+    ) from None
+
+from rtcore_adapters.audio._host import Callback, Device, DeviceError, Kind
+
+_lock = Lock()
+_open: set["_Stream"] = set()
+
+
+class _Stream:
+    """A PortAudio stream."""
+
+    def __init__(
+        self, kind: Kind, device: Device, rate: int, channels: int, frames: int, latency: float, callback: Callback
+    ) -> None:
+        self._callback = callback
+        self._output = kind == "output"
+        self._error: BaseException | None = None
+        self._started = False
+        self._stamped = True
+        make = sounddevice.RawOutputStream if self._output else sounddevice.RawInputStream
+        self._stream: Any = make(
+            samplerate=rate,
+            blocksize=frames,
+            device=device.index,
+            channels=channels,
+            dtype="int16",
+            latency=latency,
+            callback=self._called,
+        )
+        self.rate, self.channels = rate, channels
+        self.latency = float(self._stream.latency)
+
+    @property
+    def time(self) -> float:
+        try:
+            return float(self._stream.time) if self._stamped else time.monotonic()
+        except sounddevice.PortAudioError:  # the stream is gone, or its sound system has no clock
+            return time.monotonic()
+
+    @property
+    def failure(self) -> str | None:
+        if self._error is not None:
+            return f"{type(self._error).__name__}: {self._error}"
+        try:
+            return "the sound system has ended the stream" if self._started and not self._stream.active else None
+        except sounddevice.PortAudioError as error:
+            return str(error)
+
+    def start(self) -> None:
+        with _lock:
+            try:
+                self._stream.start()
+            except sounddevice.PortAudioError as error:
+                raise DeviceError(str(error)) from None
+        self._started = True
+
+    def close(self) -> None:
+        with _lock:
+            _open.discard(self)
+            if not self._stream.closed:
+                # Both ignore what PortAudio says: there is nothing to be done about it.
+                self._stream.abort()
+                self._stream.close()
+
+    def _called(self, data: Any, frames: int, stamps: Any, status: Any) -> None:
+        """In the device's thread. An exception here would end the stream with a trace on stderr."""
+        try:
+            at = stamps.outputBufferDacTime if self._output else stamps.inputBufferAdcTime
+            if at <= 0:  # some sound systems give no stamps: its latency from now on is the best guess
+                if self._stamped and stamps.currentTime <= 0:
+                    self._stamped = False
+                at = self.time + (self.latency if self._output else -self.latency)
+            xrun = status.output_underflow if self._output else status.input_overflow
+            self._callback(memoryview(data), frames, at, bool(xrun))
+        except BaseException as error:
+            self._error = error
+            if self._output:
+                data[:] = bytes(len(data))
+
+
+class PortAudio:
+    """The computer's sound devices. See ``Host``."""
+
+    def devices(self) -> Sequence[Device]:
+        """What is there, as it was last looked at."""
+        with _lock:
+            return _devices()
+
+    def rescan(self) -> Sequence[Device]:
+        """Look again, unless a stream is open."""
+        with _lock:
+            if not _open:
+                # PortAudio has no other way to see what has changed, and sounddevice no public name for it.
+                sounddevice._terminate()
+                sounddevice._initialize()
+            return _devices()
+
+    def open(
+        self, kind: Kind, device: Device, *, rate: int, channels: int, frames: int, latency: float, callback: Callback
+    ) -> _Stream:
+        """An open stream that was not started yet."""
+        with _lock:
+            try:
+                stream = _Stream(kind, device, rate, channels, frames, latency, callback)
+            except (sounddevice.PortAudioError, ValueError) as error:
+                what = f"{kind} device {device.index} {device.name!r} at {rate} Hz with {channels} channel"
+                raise DeviceError(f"{what}{'s' if channels > 1 else ''}: {error}") from None
+            _open.add(stream)
+            return stream
+
+
+def _devices() -> Sequence[Device]:
+    try:
+        found, hosts = sounddevice.query_devices(), sounddevice.query_hostapis()
+    except sounddevice.PortAudioError as error:
+        raise DeviceError(f"the sound devices cannot be listed: {error}") from None
+    inputs, outputs = _default("input"), _default("output")
+    return [
+        Device(
+            name=device["name"],
+            index=device["index"],
+            host=hosts[device["hostapi"]]["name"],
+            inputs=device["max_input_channels"],
+            outputs=device["max_output_channels"],
+            rate=round(device["default_samplerate"]),
+            default_input=device["index"] == inputs,
+            default_output=device["index"] == outputs,
+            input_latency=(device["default_low_input_latency"], device["default_high_input_latency"]),
+            output_latency=(device["default_low_output_latency"], device["default_high_output_latency"]),
+        )
+        for device in found
+    ]
+
+
+def _default(kind: Kind) -> int:
+    try:
+        return int(sounddevice.query_devices(kind=kind)["index"])
+    except (sounddevice.PortAudioError, ValueError):  # there is none
+        return -1
