@@ -9,8 +9,7 @@ import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from inspect import isawaitable
 from typing import Generic, Protocol, TypeVar
@@ -191,13 +190,15 @@ class Engine(Generic[R]):
             now = max(now, due)  # a runtime may wake a hair early; each must see its deadline as reached
             if lag >= LAG_S:
                 self._note(LoopLagged(round(lag * 1000)))
-        with self._guarded():
+        try:
             self._devices.tick(now=now)
             for line in list(self.lines.values()):
                 self._hear(line, line.tick(now=now))
             deadline = self.session.deadline
             if deadline is not None and deadline.at <= now:
-                self.feed(self.session.tick, now=now)
+                self._run(partial(self.session.tick, now=now))
+        except Exception as error:
+            self._fail(error)
         self._arm()
 
     def _arm(self) -> None:
@@ -242,54 +243,63 @@ class Engine(Generic[R]):
     def _hear(self, line: Line, events: list[LinkEvent]) -> None:
         """What a websocket tells is an input."""
         now = self._host.time()
-        session, number = self.session, line.number
-        for event in events:
-            if self._acting:
-                self._inputs.append(partial(self._input, number, event, now))
-            elif type(event) is Message:
-                self._run(partial(session.receive, number, event.payload, now=now))
-            else:
-                self._run(partial(self._input, number, event, now))
+        if self._acting:
+            self._inputs += [partial(self._input, line.number, event, now) for event in events]
+        elif events:
+            try:
+                self._acting = True
+                for event in events:
+                    self._act(self._input(line.number, event, now))
+            except Exception as error:
+                self._fail(error)
+            finally:
+                self._acting = False
         self._host.write(line)
 
     def _input(self, number: int, event: LinkEvent, now: float) -> list[Effect]:
+        if isinstance(event, Message):  # first, and quicker than a pattern: nearly all of them are
+            return self.session.receive(number, event.payload, now=now)
         match event:
             case Opened():
                 return self.session.connected(number, now=now)
-            case Message(payload):
-                return self.session.receive(number, payload, now=now)
             case Closed() | Refused() | Failed():
                 return self.session.disconnected(number, disconnection(event), now=now)
 
     # -- effects ------------------------------------------------------------------------------------------------------------
 
     def _run(self, take: Callable[[], list[Effect]]) -> None:
-        """Take an input and carry out what it caused; then the inputs that arose meanwhile, one by one, each to its end."""
-        with self._guarded():
+        """Take an input and carry out what it caused."""
+        try:
             self._acting = True
-            try:
-                self._act(take())
-                while self._inputs:
-                    self._act(self._inputs.popleft()())
-            finally:
-                self._acting = False
+            self._act(take())
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._acting = False
 
     def _act(self, effects: list[Effect]) -> None:
+        """Carry out a list, whole; then the inputs that arose meanwhile, one by one, each to its end."""
         for effect in effects:
-            match effect:
-                case Play() | Drain() | Flush() | Pause() | Resume():
-                    self._devices.sound(effect, now=self._host.time())
-                case Send(number, payload, lane):
-                    if (line := self.lines.get(number)) is not None:
-                        self._dropped(line.send(payload, lane))
-                        self._hear(line, line.refuse_if_overfull(now=self._host.time()))
-                case Connect(number, handshake):
-                    self._dial(number, handshake)
-                case Disconnect(number, code, reason):
-                    if (line := self.lines.get(number)) is not None:
-                        self._hear(line, line.close(code, reason, now=self._host.time()))
-                case Notice():
-                    self._note(effect)
+            self._carry_out(effect)
+        while self._inputs:
+            for effect in self._inputs.popleft()():
+                self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Play() | Drain() | Flush() | Pause() | Resume():
+                self._devices.sound(effect, now=self._host.time())
+            case Send(number, payload, lane):
+                if (line := self.lines.get(number)) is not None:
+                    self._dropped(line.send(payload, lane))
+                    self._hear(line, line.refuse_if_overfull(now=self._host.time()))
+            case Connect(number, handshake):
+                self._dial(number, handshake)
+            case Disconnect(number, code, reason):
+                if (line := self.lines.get(number)) is not None:
+                    self._hear(line, line.close(code, reason, now=self._host.time()))
+            case Notice():
+                self._note(effect)
 
     def _dial(self, number: int, handshake: Handshake) -> None:
         try:
@@ -390,16 +400,12 @@ class Engine(Generic[R]):
         self._host.arm(None)
         self._devices.close(now=self._host.time())
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _fail(self, error: Exception) -> None:
         """A mistake in a device or in this program ends the conversation loudly: it is raised where the program waits."""
-        try:
-            yield
-        except Exception as error:
-            if self.crash is None:
-                self.crash = error
-                self._inputs.clear()
-                self.abort()
-                for request in self._requests.values():
-                    request.settle(error)
-                self._host.tell()
+        if self.crash is None:
+            self.crash = error
+            self._inputs.clear()
+            self.abort()
+            for request in self._requests.values():
+                request.settle(error)
+            self._host.tell()
