@@ -46,6 +46,7 @@ class Room:
         self.speaker.open(self, now=self.host.now)
         self.start = self.host.now
         self.on_report: Callable[[str], None] = lambda what: None
+        self.woken = 0
 
     def played(self, generation: int, samples: int) -> None:
         self.told.append(("played", generation, samples))
@@ -61,6 +62,9 @@ class Room:
     def device(self, state: Literal["lost", "ready"]) -> None:
         self.told.append(("device", state, 0))
         self.on_report(state)
+
+    def wake(self) -> None:
+        self.woken += 1
 
     def new(self) -> list[tuple[str, int | str, int]]:
         told, self.told = self.told, []
@@ -522,7 +526,7 @@ def test_opening_beside_the_runtime_is_a_thread_of_its_own() -> None:
     host = FakeHost()
     speaker = DeviceSpeaker(host)
     room = Room.__new__(Room)
-    room.host, room.speaker, room.told, room.on_report = host, speaker, [], lambda what: None
+    room.host, room.speaker, room.told, room.on_report, room.woken = host, speaker, [], lambda what: None, 0
     speaker.open(room, now=host.now)
     host.stream.lose("ends")
     for _ in range(10_000):
@@ -554,6 +558,7 @@ def test_the_device_is_changed_in_mid_sentence_and_every_sample_is_counted_once(
     room.play(speech(24_000))
     room.run(0.3)
     room.speaker.switch("headset")
+    assert room.woken == 1  # the adapter ticks at once, on its own thread
     room.run(0.1)
     assert room.host.streams[0].closed and room.speaker.device.name == "Headset" and room.speaker.rate == rate
     on_the_first = sum(1 for pair in struct.iter_unpack("<h", room.host.streams[0].signal()) if pair[0])
@@ -882,6 +887,16 @@ def test_impossible_settings_are_named(wrong: dict[str, Any]) -> None:
         DeviceMicrophone(FakeHost(), **wrong)
     with pytest.raises(ValueError, match="frame_ms=0"):
         DeviceMicrophone(FakeHost(), frame_ms=0)
+
+
+def test_a_missing_resampler_is_told_when_the_device_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    hosts = [FakeHost(loudspeaker(rate=48_000)), FakeHost(microphone(rate=48_000))]
+    with pytest.raises(ModuleNotFoundError, match=r"rtcore\[audio\]"):
+        Room(hosts[0])
+    with pytest.raises(ModuleNotFoundError, match=r"rtcore\[audio\]"):
+        Ear(hosts[1])
+    assert all(host.stream.closed for host in hosts)
 
 
 def test_a_device_serves_one_conversation() -> None:

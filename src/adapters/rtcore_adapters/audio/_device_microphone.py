@@ -88,8 +88,12 @@ class DeviceMicrophone:
         if self._opened:
             raise RuntimeError("this microphone was opened before: one microphone serves one conversation")
         line = self._watch.open(now=now)
+        try:
+            self._begin(line)
+        except ImportError:
+            self._watch.close()
+            raise
         self._opened, self._sink, self._polled = True, sink, now
-        self._begin(line)
 
     def switch(self, device: int | str | None) -> None:
         """Listen with another device (an index, a name, a part of one; None: the default). It takes effect with the next ticks;

@@ -16,9 +16,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from rtcore import AudioFormat, Clock
+from rtcore import PCM16_24K, AudioFormat, Clock
 from rtcore_adapters.audio._host import Callback, Device, Host, Latency, Stream, opened
 from rtcore_adapters.audio._interface import SpeakerReports
+from rtcore_adapters.audio._resampler import Resampler
 from rtcore_adapters.audio._ring import Block, OutputRing
 from rtcore_adapters.audio._sounding import Sounding
 from rtcore_adapters.audio._watch import Line, Spawn, Watch, in_a_thread
@@ -134,7 +135,13 @@ class DeviceSpeaker:
         """Open the device and let it run: silence at first. Raises ``DeviceError``."""
         if self._reports is not None:
             raise RuntimeError("this speaker was opened before: one speaker serves one conversation")
-        self._sounding.rate = self._watch.open(now=now).stream.rate
+        line = self._watch.open(now=now)
+        try:
+            Resampler(PCM16_24K.rate, line.stream.rate)  # if it cannot be had, now is the time to say so
+        except ImportError:
+            self._watch.close()
+            raise
+        self._sounding.rate = line.stream.rate
         self._reports, self._polled = reports, now
 
     def play(self, pcm: bytes | memoryview, format: AudioFormat, generation: int, *, now: float) -> None:
@@ -179,11 +186,12 @@ class DeviceSpeaker:
 
     def switch(self, device: int | str | None) -> None:
         """Go on from another device (an index, a name, a part of one; None: the default), in mid-sentence and without losing a
-        sample: the present one sounds what it took, then the other goes on. It takes effect with the next ticks; until the other
-        is open, and if it cannot be, the present one stays. Raises ``DeviceError`` where there is no such device. May be called
-        from any thread.
+        sample: the present one sounds what it took, then the other goes on. Until the other is open, and if it cannot be, the
+        present one stays. Raises ``DeviceError`` where there is no such device. May be called on any thread.
         """
         self._watch.switch(device)
+        if self._reports is not None and not self._closed:
+            self._reports.wake()
 
     def tick(self, *, now: float) -> None:
         """Look at the device: what has sounded, what is to be written, whether it still lives."""
