@@ -447,7 +447,7 @@ def test_tls_where_the_server_speaks_none() -> None:
             "check the host and the port, and that the server",
         ),
         (OSError(f"Multiple: [Errno {errno.ECONNREFUSED}] x, y"), "nothing listens on h:1: connection refused", "check the host"),
-        (TimeoutError(), "h:1 did not answer", "check the host, the port, and that the network"),
+        (TimeoutError(), "h:1 did not answer", "check the host and the port, and that the network"),
         (UnicodeError("label too long"), "the host name 'h' could not be resolved", "check the URL's host"),
         (
             OSError(errno.ENETUNREACH, "Network is unreachable"),

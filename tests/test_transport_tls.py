@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from far_end import Authority, TlsPeer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tls_peer import Authority, TlsPeer
 
 from rtcore_adapters._layers import LayerFault
 from rtcore_adapters._tls import NO_TLS, Tls, tls_fault

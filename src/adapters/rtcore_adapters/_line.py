@@ -43,8 +43,7 @@ class Line:
         """Where to dial."""
         self.lookup = way.lookup
         """A name that has to be looked up on this machine first, its address given to ``resolved``; None as a rule."""
-        self.resolved = way.resolved
-        """Takes a numeric address of ``lookup``."""
+        self._way = way
         self.close_s = times.close_s
         """How long a socket may take to write out what is left when the line is over."""
         self._open_s = times.open_s
@@ -61,6 +60,11 @@ class Line:
     def deadline(self) -> Deadline | None:
         """When ``tick`` is due, and what for."""
         return self.link.deadline
+
+    def resolved(self, address: str) -> None:
+        """Takes a numeric address of ``lookup``."""
+        self._way.resolved(address)
+        self.lookup = None
 
     # -- in -----------------------------------------------------------------------------------------------------------------
 
@@ -83,8 +87,11 @@ class Line:
         return events
 
     def failed(self, error: Exception, *, now: float) -> list[LinkEvent]:
-        """No socket could be opened."""
-        return self.link.lost(*dial_fault(error, self.host, self.port), now=now)
+        """No socket could be opened, or ``lookup`` is unknown."""
+        if self.lookup is not None:
+            what, remedy = dial_fault(error, self.lookup, self.link.port)
+            return self.link.lost(what, f"{remedy}, or let the proxy look it up (socks5h://)", now=now)
+        return self.link.lost(*dial_fault(error, self.host, self.port, proxy=self._way.proxied), now=now)
 
     def lost(self, error: Exception | None, *, now: float) -> list[LinkEvent]:
         """The socket broke, or is gone (None)."""

@@ -28,6 +28,7 @@ _NO_TLS_PROXY = "if the proxy speaks no TLS on this port, use http:// in its URL
 class Route(Struct, frozen=True):
     """Dial ``host`` and ``port``, then talk through ``layers``, the first of which is next to the socket.
 
+    ``proxied``: it is a proxy that is dialled.
     ``lookup`` is the name of the server where this machine has to resolve it for a proxy (``socks5://``): look it up, and give
     one of its addresses to ``resolved`` before the layers are asked for bytes. None for every other way.
     """
@@ -36,6 +37,7 @@ class Route(Struct, frozen=True):
     port: int
     layers: tuple[Layer, ...] = ()
     lookup: str | None = None
+    proxied: bool = False
 
     def resolved(self, address: str) -> None:
         """The numeric address of ``lookup``."""
@@ -72,7 +74,7 @@ def route(
             lookup = host
     if secure:
         layers.append(Tls(ssl or _default_context(), host, where=f"{bracketed(host)}:{port}"))
-    return Route(way.host if way else host, way.port if way else port, tuple(layers), lookup)
+    return Route(way.host if way else host, way.port if way else port, tuple(layers), lookup, way is not None)
 
 
 def _tunnel(proxy: Proxy, host: str, port: int, secure: bool) -> Tunnel:
