@@ -75,6 +75,7 @@ class VirtualSpeaker:
         self._told: dict[int, int] = {}
         self._held: int | None = None
         self._drained = 0
+        self._refused = 0  # generations up to this one are flushed
         self._dry = True
         self._flushes: deque[tuple[float, int]] = deque()
 
@@ -104,8 +105,10 @@ class VirtualSpeaker:
         self._reports, self._opened = reports, now
 
     def play(self, pcm: bytes | memoryview, format: AudioFormat, generation: int, *, now: float) -> None:
-        """Sound it behind what waits, from now on where nothing waits."""
+        """Sound it behind what waits, from now on where nothing waits. What comes behind its own flush is dropped (F032)."""
         self._advance(now)
+        if generation <= self._refused:
+            return
         self._queue.append(_Chunk(pcm, format, generation))
         self._drained = min(self._drained, generation - 1)
         if self._dry:
@@ -120,6 +123,7 @@ class VirtualSpeaker:
     def flush(self, generation: int, *, now: float) -> None:
         """Silence, and the exact count: at once, or after ``flush_ms``."""
         self._advance(now)
+        self._refused = max(self._refused, generation)
         if self._flush_s:
             self._flushes.append((now + self._flush_s, generation))
         else:
