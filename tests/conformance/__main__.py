@@ -1,4 +1,5 @@
-"""``python -m conformance [WORLDS]`` in tests/: worlds of the simulated network through asyncio and trio, in virtual time.
+"""``python -m conformance [WORLDS]`` in tests/: worlds of the simulated network through asyncio and trio, in virtual time, then
+short ones through threads on the real clock.
 
 Prints how many were played and one digest of all that came out; exits with 1 where an adapter gave anything else than the core.
 """
@@ -7,7 +8,8 @@ import sys
 import time
 from hashlib import blake2s
 
-from conformance.drivers import VIRTUAL
+from conformance.drivers import REAL, VIRTUAL
+from conformance.steady import LATE_S, LONGEST_S, SEEDS, all_differences, found
 from conformance.worlds import play
 
 _EVERY_S = 20.0
@@ -35,7 +37,16 @@ def main(worlds: int) -> int:
         f"{worlds} worlds ({inputs} inputs, {seconds / 3600:.1f} h of virtual time) through {names} in "
         f"{time.monotonic() - began:.0f} s: {wrong} differences, digest {state.hexdigest()}"
     )
-    return 1 if wrong else 0
+    late = 0
+    for driver in REAL:
+        for seed, where in all_differences(driver).items():
+            late += 1
+            print(f"world {seed} through {driver.name}: {where}")
+    names = " and ".join(driver.name for driver in REAL)
+    print(f"{len(SEEDS)} worlds of at most {LONGEST_S:g} s through {names} on the real clock: {late} differences")
+    unsteady = set(SEEDS) - set(found(SEEDS))
+    print(f"{len(unsteady)} of them depend on when an input comes, by up to {LATE_S * 1000:g} ms")
+    return 1 if wrong or late or unsteady else 0
 
 
 if __name__ == "__main__":

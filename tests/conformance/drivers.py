@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-from conformance.jumping import Stage, run_asyncio, run_trio
+from conformance.jumping import run_asyncio, run_trio
 from conformance.player import Player
 from conformance.plays import Outcome
+from conformance.real import Conductor
 from rtcore_adapters import asyncio as on_asyncio
+from rtcore_adapters import threads as on_threads
 from rtcore_adapters import trio as on_trio
 
 
@@ -64,7 +66,25 @@ class TrioDriver(Driver):
         return player.finish()
 
 
+class ThreadsDriver(Driver):
+    """``rtcore_adapters.threads`` on the real clock."""
+
+    name, virtual = "threads", False
+
+    def play(self, player: Player) -> Outcome:
+        conductor = Conductor(player, lambda conversation: conversation.state)
+        try:
+            with on_threads.connect(player.config, **_options(player), dial=conductor.dial) as conversation:
+                player.conversation = conversation
+                for notice in conversation:
+                    player.outcome.notices.append(notice)
+        except on_threads.ConnectionFailed as error:
+            player.failed = error.reason
+        conductor.finish()
+        return player.finish()
+
+
 VIRTUAL: tuple[Driver, ...] = (AsyncioDriver(), TrioDriver())
 """Those whose time is virtual."""
-
-__all__ = ["VIRTUAL", "AsyncioDriver", "Driver", "Stage", "TrioDriver"]
+REAL: tuple[Driver, ...] = (ThreadsDriver(),)
+"""Those on the real clock."""

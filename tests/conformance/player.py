@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Protocol
 
 from conformance.far import FarEnd
-from conformance.plays import REPORTS, Outcome, Script, Step
+from conformance.plays import LINE, REPORTS, Outcome, Script, Step
 from rtcore import AudioFormat, Clock, Config, Disconnection, Drain, Flush, LocalProtocolError, Pause, Play, Resume
 from rtcore_adapters.audio import MicrophoneSink, SpeakerReports
 
@@ -152,6 +152,24 @@ class Player:
             return
         self._index += 1
         self._do(step)
+
+    @property
+    def next_is_a_command(self) -> bool:
+        """Whether the next step takes a conversation."""
+        do = self._steps[self._index].do if self._index < len(self._steps) else "receive"
+        by_device = do in ("append_audio", "speech") and self.microphone is not None
+        return do not in (*LINE, *REPORTS) and not by_device
+
+    @property
+    def has_its_request(self) -> bool:
+        """Whether the handshake can be answered, where that is the next step."""
+        awaited = self._index < len(self._steps) and self._steps[self._index].do == "connected"
+        return not awaited or (self._far is not None and self._far.request is not None)
+
+    def hang_up(self) -> None:
+        """Let go of the line."""
+        if self._far is not None:
+            self._far.hang_up()
 
     def finish(self) -> Outcome:
         """Everything has ended: what came out."""

@@ -8,7 +8,7 @@ from hashlib import blake2s
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from rtcore import (
     Clock,
@@ -113,6 +113,18 @@ class Outcome(Struct):
             ("refused", self.refused),
             ("hung up", self.hung_up),
         ]
+
+    def timeless(self) -> "Outcome":
+        """The same without what the clock says: what has to be the same on a clock of its own."""
+        return structs.replace(self, notices=[_timeless(notice) for notice in self.notices])
+
+
+_STAMPS = ("at", "started_at", "stopped_at")
+
+
+def _timeless(notice: Notice) -> Notice:
+    stamps = {name: 0.0 for name in _STAMPS if getattr(notice, name, None) is not None}
+    return structs.replace(notice, **stamps) if stamps else notice
 
 
 class _Append(Struct):

@@ -5,8 +5,9 @@ A sample; ``make conformance`` plays a thousand.
 
 import pytest
 
-from conformance.drivers import VIRTUAL, Driver
+from conformance.drivers import REAL, VIRTUAL, Driver
 from conformance.plays import Bare, difference
+from conformance.steady import SEEDS, all_differences, found
 from conformance.worlds import play, script
 from rtcore import MessageEnded
 from rtcore_adapters._line import Line
@@ -66,3 +67,22 @@ def test_every_part_of_an_outcome_is_compared() -> None:
     for how in ("notices", "sound", "control", "microphone", "requests", "refused", "hung up"):
         assert spoiled(how).startswith(how), how
     assert "behind audio" in spoiled("order")
+
+
+# -- where time is real -----------------------------------------------------------------------------------------------------
+
+
+def test_the_short_worlds_are_those_whose_outcome_no_lateness_changes() -> None:
+    """All of them in ``make conformance``; ``found`` is what chose them."""
+    assert tuple(found(SEEDS[::5])) == SEEDS[::5]
+    assert len(set(SEEDS)) == 50
+
+
+def test_lateness_that_matters_is_found() -> None:
+    """Two seeds that were passed over: where a position is estimated, milliseconds matter."""
+    assert list(found([0, 2])) == []
+
+
+@pytest.mark.parametrize("driver", REAL, ids=lambda driver: driver.name)
+def test_short_worlds_are_the_same_on_the_real_clock(driver: Driver) -> None:  # C30
+    assert all_differences(driver) == {}
