@@ -1,5 +1,6 @@
 """Remote players for ``RemoteSpeaker``: a plain one in Python, and the browser's own code under Node."""
 
+import asyncio
 import base64
 import json
 import shutil
@@ -203,3 +204,44 @@ class RemoteRig(Rig):
 
     def _answers(self, reports: list[str], at: float) -> None:
         self._back += [(at + self._trip_s, report) for report in reports]
+
+
+class LivePlayer:
+    """A ``RemoteSpeaker`` and its player on an event loop's clock: the player renders, and messages take ``trip_s``."""
+
+    def __init__(self, *, trip_s: float = 0.05, delay_s: float = 0.03) -> None:
+        self.signal = b""
+        self._trip_s, self._delay_s = trip_s, delay_s
+        self._loop = asyncio.get_running_loop()
+        self._player = PlainPlayer(PCM16_24K.rate, delay_s)
+        self._timer: asyncio.TimerHandle | None = None
+        self.speaker = RemoteSpeaker(self._send, round_trip_ms=200)
+        self.connect()
+
+    def connect(self) -> None:
+        """A player is there, and empty."""
+        self._player = PlainPlayer(PCM16_24K.rate, self._delay_s)
+        self._render()
+
+    def disconnect(self) -> None:
+        """It is gone, with all that it held."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+
+    def _send(self, message: str | bytes) -> None:
+        self._loop.call_later(self._trip_s, self._arrive, message)
+
+    def _arrive(self, message: str | bytes) -> None:
+        if self._timer is not None:
+            self._answer(self._player.take(message))
+
+    def _render(self) -> None:
+        self._timer = self._loop.call_later(BLOCK / PCM16_24K.rate, self._render)
+        signal, reports = self._player.render(BLOCK)
+        self.signal += signal
+        self._answer(reports)
+
+    def _answer(self, reports: list[str]) -> None:
+        for report in reports:
+            self._loop.call_later(self._trip_s, self.speaker.received, report)

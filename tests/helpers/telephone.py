@@ -5,6 +5,7 @@ queue was cleared. What it is told takes ``out_s`` to arrive, what it tells ``ba
 back late, never or twice, a generator decides.
 """
 
+import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
@@ -179,3 +180,34 @@ class TelephoneRig(Rig):
 
     def far(self) -> None:
         self.line.advance(self.now)
+
+
+class LiveLine(FarSide):
+    """The far side on an event loop's clock, real or virtual."""
+
+    def __init__(self, marked: Callable[[str], object], **options: Any) -> None:
+        super().__init__(marked, **options)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def _take(self, kind: str, data: bytes) -> None:
+        self.advance(self._loop.time())
+        super()._take(kind, data)
+        self._arm()
+
+    def _step(self) -> None:
+        self.advance(self._loop.time())
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if (at := self.next_at) is not None:
+            self._timer = self._loop.call_at(at, self._step)
+
+    def hang_up(self) -> bytes:
+        """The end of the call: what was heard of it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.advance(self._loop.time())
+        return self.audible()
