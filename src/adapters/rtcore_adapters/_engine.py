@@ -219,8 +219,11 @@ class Engine(Generic[R]):
 
     # -- what the sockets tell ----------------------------------------------------------------------------------------------
 
-    def received(self, line: Line, data: bytes) -> None:
-        """What was read for a line; b"" means end of stream. The speaker is told of a barge-in before this returns."""
+    def received(self, line: Line, data: bytes | memoryview) -> None:
+        """What was read for a line; b"" means end of stream. The speaker is told of a barge-in before this returns.
+
+        A view is not kept.
+        """
         self._hear(line, line.receive(data, now=self._host.time()))
         self._arm()
 

@@ -68,11 +68,11 @@ class Line:
 
     # -- in -----------------------------------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, *, now: float) -> list[LinkEvent]:
+    def receive(self, data: bytes | memoryview, *, now: float) -> list[LinkEvent]:
         """What the socket returned; b"" means end of stream."""
         if not self._layered:
             return self.link.receive(data, now=now)
-        plain = self._stack.receive(data)
+        plain = self._stack.receive(bytes(data))
         events = self.link.receive(plain, now=now) if plain else []
         if self._stack.ended:
             fault = self._stack.fault

@@ -26,6 +26,7 @@ from websockets.typing import BytesLike, Subprotocol
 from websockets.uri import parse_uri
 
 from rtcore import Deadline, Disconnection, Handshake
+from rtcore_adapters._frames import FrameCutter, Message
 from rtcore_adapters._words import clean, longest_first, place, quoted, said, spellings
 
 MAX_MESSAGE = 64 * 1024 * 1024
@@ -42,12 +43,6 @@ class Opened(Struct, frozen=True):
     """The handshake succeeded. ``subprotocol`` is the one the server chose, if any."""
 
     subprotocol: str | None = None
-
-
-class Message(Struct, frozen=True):
-    """One whole message, text or binary alike, fragments joined."""
-
-    payload: bytes
 
 
 class Closed(Struct, frozen=True):
@@ -144,6 +139,8 @@ class Link:
         self._protocol.send_request(request)
         self._state: LinkState = "handshake"
         self._greeting = bytearray()
+        self._answered = b""  # the last bytes of an answer whose head has not ended yet
+        self._frames = FrameCutter(max_message)
         self._parts: list[BytesLike] = []
         self._since = now  # when the present timer began: the dial, the last byte heard, the ping, our close frame
         self._excused = False  # a late wake-up has been forgiven once since then
@@ -199,20 +196,31 @@ class Link:
 
     # -- in -----------------------------------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, *, now: float) -> list[LinkEvent]:
-        """Take what the socket returned; b"" means end of stream."""
+    def receive(self, data: bytes | memoryview, *, now: float) -> list[LinkEvent]:
+        """Take what the socket returned; b"" means end of stream. A view is not kept."""
         if self._state == "closed":
             return []
         if not data:
-            return self._receive_eof()
+            return self._receive_eof(now)
         if self._state == "handshake":
-            if events := self._greeted(data):
-                return events
-        elif self._state == "open":
+            return self._receive_answer(bytes(data), now)
+        if self._state == "open":
             self._pinged = False
             self._restart(now)
-        self._protocol.receive_data(data)
-        return self._drain(now)
+        return self._cut(data, now)
+
+    def _cut(self, data: bytes | memoryview, now: float) -> list[LinkEvent]:
+        """Bytes of frames."""
+        events: list[LinkEvent] = []
+        for found in self._frames.feed(data):
+            if isinstance(found, bytes):
+                self._protocol.receive_data(found)
+                events += self._drain(now)
+            elif self._state == "open":  # messages behind our own close frame come too late
+                events.append(found)
+            if self._state == "closed":
+                break
+        return events
 
     def lost(self, error: str, remedy: str = "", *, now: float) -> list[LinkEvent]:
         """The transport failed: refused, unresolved, reset. ``error`` says how, ``remedy`` what to do."""
@@ -251,6 +259,23 @@ class Link:
                 return self._end(Closed(1006, f"the server did not answer the close frame in {self._times.close_s:g} s"))
 
     # -- the handshake ------------------------------------------------------------------------------------------------------
+
+    def _receive_answer(self, data: bytes, now: float) -> list[LinkEvent]:
+        """The HTTP answer goes to the library up to the end of its head: what follows are frames, or words of a refusal."""
+        if events := self._greeted(data):
+            return events
+        seen = self._answered + data
+        end = seen.find(b"\r\n\r\n")
+        cut = len(data) if end < 0 else end + 4 - len(self._answered)
+        self._answered = seen[-3:]
+        self._protocol.receive_data(data[:cut])
+        events = self._drain(now)
+        if cut == len(data) or self._state == "closed":
+            return events
+        if self._state == "open":
+            return events + self._cut(data[cut:], now)
+        self._protocol.receive_data(data[cut:])
+        return events + self._drain(now)
 
     def _greeted(self, data: bytes) -> list[LinkEvent]:
         """Hang up on a peer whose first line is not HTTP, instead of waiting for the rest of it."""
@@ -362,11 +387,15 @@ class Link:
         error = self._clean(f"the server broke the websocket protocol: {fault}")
         return Closed(code, error, "a proxy or server bug: connect again")
 
-    def _receive_eof(self) -> list[LinkEvent]:
+    def _receive_eof(self, now: float) -> list[LinkEvent]:
         if self._state == "handshake" and not self._greeting:
             error = f"{self._place} closed the connection without an answer"
             return self._end(Failed(error, "check the host, the port and ws:// or wss://"))
         was = self._state
+        if rest := self._frames.take_rest():
+            self._protocol.receive_data(rest)
+            if events := self._drain(now):
+                return events
         begun = bool(self._protocol.reader.buffer) or bool(self._parts)
         self._protocol.receive_eof()
         self._protocol.events_received()

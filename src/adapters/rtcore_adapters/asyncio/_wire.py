@@ -9,8 +9,10 @@ from rtcore_adapters._line import WRITE_AHEAD, Line
 from rtcore_adapters.asyncio._connect import Dial
 from rtcore_adapters.asyncio._request import Request
 
+_READ = 64 * 1024
 
-class Wire(asyncio.Protocol):
+
+class Wire(asyncio.BufferedProtocol):
     """A line and its socket. ``gone`` is done when nothing of it is left."""
 
     def __init__(self, line: Line, engine: Engine[Request], loop: asyncio.AbstractEventLoop, dial: Dial) -> None:
@@ -22,6 +24,7 @@ class Wire(asyncio.Protocol):
         self._dial = dial
         self._transport: asyncio.Transport | None = None
         self._full = False
+        self._buffer = memoryview(bytearray(_READ))
         self._patience: asyncio.TimerHandle | None = None
 
     async def dial(self) -> None:
@@ -86,8 +89,12 @@ class Wire(asyncio.Protocol):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.write()
 
-    def data_received(self, data: bytes) -> None:
-        self._engine.received(self._line, data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # One buffer for all reads: asyncio would make one of 256 KiB for each.
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._engine.received(self._line, self._buffer[:nbytes])
 
     def eof_received(self) -> None:
         self._engine.received(self._line, b"")
