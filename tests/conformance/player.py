@@ -95,6 +95,8 @@ class Player:
         self.microphone = ScriptedMicrophone(microphone) if microphone is not None else None
         self.conversation: Any = None
         """Set when the session is ready."""
+        self.lateness = 0.0
+        """By how much an input came later than scripted, at most; on the real clock."""
         self.failed: str | None = None
         """Why ``connect`` raised, where it did."""
         self._random = None if cuts is None else Random(cuts)

@@ -69,6 +69,7 @@ class Conductor:
                 return
             self.player.step(now)
             self._settle()
+            self.player.lateness = max(self.player.lateness, time.monotonic() - began - at)
 
     def _settle(self) -> None:
         self._wait_for(lambda: not _unread(self._near) or self._over.is_set(), "the adapter does not read")
