@@ -34,7 +34,8 @@ class Pump:
         self._stopped = False
         self.engine = build(self)
         self._spawn(self._keep_time)
-        nursery.start_soon(self._end_with_the_nursery, name="rtcore end")
+        self._scopes.add(watch := trio.CancelScope())  # now, because ``stop`` may be faster than the task
+        nursery.start_soon(self._end_with_the_nursery, watch, name="rtcore end")
 
     # -- what the engine asks -------------------------------------------------------------------------------------------------
 
@@ -109,9 +110,8 @@ class Pump:
             output = failure(call, error)
         self.engine.answer(call, output)
 
-    async def _end_with_the_nursery(self) -> None:
+    async def _end_with_the_nursery(self, watch: trio.CancelScope) -> None:
         """Where the nursery is the caller's, its cancellation ends the conversation in order."""
-        self._scopes.add(watch := trio.CancelScope())
         try:
             with watch:
                 await trio.sleep_forever()
