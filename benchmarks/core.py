@@ -113,7 +113,7 @@ class Conversation:
     """A session that the server has acknowledged, with its clock."""
 
     def __init__(self) -> None:
-        self._session = Session(Config(connection=Connection(url="ws://127.0.0.1:1")))
+        self._session = Session(Config(connection=Connection(dialect="openai", url="ws://127.0.0.1:1")))
         self._now = 0.0
         self._sounded = 0
         self._session.open(now=self._now)

@@ -24,7 +24,7 @@ SHORT = msgspec.structs.replace(scenario_of(1), interruptions=10)
 def talk(keep: Keep | None = None, words: str = "Hello, <script>alert(1)</script> & friends") -> list[bytes]:
     """A real session as an adapter would feed it: an answer of 2 s, a barge-in after 500 ms of it."""
     lines: list[bytes] = []
-    config = Config.model_validate({"connection": {"url": "ws://localhost"}})
+    config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}})
     session = RecordedSession(config, clock=Clock(), seed=3, sink=lines.append, keep=keep or Keep(audio=True, text=True))
     session.open(now=100.0)
     session.connected(1, now=100.1)
@@ -255,7 +255,7 @@ def test_the_timeline_shows_a_session_with_frames_that_nobody_can_read(
     frame: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:  # C29
     lines: list[bytes] = []
-    config = Config.model_validate({"connection": {"url": "ws://localhost"}})
+    config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}})
     session = RecordedSession(config, sink=lines.append, keep=Keep(text=True))
     session.open(now=0.0)
     session.connected(1, now=0.1)
@@ -269,7 +269,7 @@ def test_the_timeline_shows_a_session_with_frames_that_nobody_can_read(
 
 def test_the_timeline_of_a_session_without_a_message_is_a_page_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines: list[bytes] = []
-    session = RecordedSession(Config.model_validate({"connection": {"url": "ws://localhost"}}), sink=lines.append)
+    session = RecordedSession(Config.model_validate({"connection": {"dialect": "openai", "url": "ws://[::1]"}}), sink=lines.append)
     session.finish()
     path, picture = tmp_path / "nothing.jsonl", tmp_path / "nothing.html"
     write_recording(path, lines)

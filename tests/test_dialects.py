@@ -389,5 +389,5 @@ def test_the_preview_needs_an_address() -> None:
 
 
 def test_an_unknown_dialect_is_the_callers_mistake() -> None:
-    with pytest.raises(LocalProtocolError, match="'gemini' is not known; known are openai, azure-preview"):
+    with pytest.raises(LocalProtocolError, match="'gemini' is not known; known are openai, openai-beta, azure"):
         dialect("gemini")

@@ -176,7 +176,7 @@ def test_who_cancels_is_as_the_table_says(cause: str, detection: object, interru
     """B07, C12, C13: the table of docs/verdicts.md, cell by cell."""
     [row] = [row for row in rows(section("verdicts", "## Who cancels")) if f"`{cause}`" in row[0]]
     ours = row[1 if interrupts else 2].startswith("we do")
-    config = Config.model_validate({"connection": {"url": "ws://localhost"}, "playout": {"max_buffered_s": 1}})
+    config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://[::1]"}, "playout": {"max_buffered_s": 1}})
     session = Session(config)
     session.open(now=0.0)
     session.connected(1, now=0.0)

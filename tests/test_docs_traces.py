@@ -69,7 +69,7 @@ class Replay:
 
     def __init__(self, given: dict[str, Any]) -> None:
         options = {name: value for name, value in given.items() if name != "clock"}
-        self.config = Config.model_validate({"connection": {"url": "ws://localhost"}, **options})
+        self.config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}, **options})
         self.session = Session(self.config, clock=Clock(**given.get("clock", {})))
         self._response = ""
         self._owner: dict[str, str] = {}

@@ -246,7 +246,7 @@ def test_a_header_that_cannot_be_used_is_named(whole: list[bytes], field: str, v
 
 
 def local() -> Config:
-    return Config.model_validate({"connection": {"url": "ws://localhost:1"}})
+    return Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost:1"}})
 
 
 def ready(lines: list[bytes], keep: Keep) -> RecordedSession:

@@ -19,7 +19,7 @@ from rtcore._playout import Playout
 from rtcore._requests import Pending, Requests
 from rtcore._timers import Timers
 from rtcore._wire import Append, ClientEvent, encode, plain
-from rtcore.dialects import Dialect, audio_format, dialect
+from rtcore.dialects import OPENAI, Capabilities, Dialect, audio_format, capabilities, dialect_of
 
 if TYPE_CHECKING:
     from rtcore._creation import Creation
@@ -79,7 +79,7 @@ class Acknowledged(Struct, frozen=True):
     """Its answers are audio, so that a message without a part yet is one that nobody heard."""
 
 
-def read_acknowledged(session: dict[str, Any], asked: dict[str, Any]) -> Acknowledged:
+def read_acknowledged(session: dict[str, Any], asked: dict[str, Any], able: Capabilities) -> Acknowledged:
     """Read a GA-shaped session object. Raises ``ValueError`` for an unknown audio format (F016).
 
     A null or absent ``interrupt_response`` counts as true, a null ``turn_detection`` as manual; where the whole key is absent,
@@ -93,8 +93,8 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any]) -> Acknowl
     detects = detection is not None
     return Acknowledged(
         session_id=str(session.get("id") or ""),
-        output_format=audio_format(output.get("format") or spoken.get("format") or "audio/pcm"),
-        input_format=audio_format(given.get("format") or wanted.get("format") or "audio/pcm"),
+        output_format=audio_format(output.get("format") or spoken.get("format") or able.output_formats[0]),
+        input_format=audio_format(given.get("format") or wanted.get("format") or able.input_formats[0]),
         server_interrupts=detects and rules.get("interrupt_response") is not False,
         server_creates=detects and rules.get("create_response") is not False,
         detects_turns=detects,
@@ -145,7 +145,11 @@ class Core:
     def __init__(self, config: "Config", clock: Clock, seed: int) -> None:
         self.config = config
         self.clock = clock
-        self.dialect: Dialect = dialect(config.connection.dialect)
+        told = dialect_of(config.connection)
+        self.recognising = told is None
+        """Whether the server's first event is to show its dialect."""
+        self.dialect: Dialect = told or OPENAI
+        self.capabilities: Capabilities = capabilities(config.connection)
         self.asked: dict[str, Any] = plain("session", config.session.wire())
         self.now = float("-inf")
         self.state: State = "new"
@@ -158,11 +162,15 @@ class Core:
         self.requests = Requests(f"{seed & 0xFFFFFFFF:08x}", self.news, self.timers)
         self.history = History()
         self.session: dict[str, Any] = self.asked
-        self.acknowledged = read_acknowledged(self.asked, self.asked)
+        self.acknowledged = read_acknowledged(self.asked, self.asked, self.capabilities)
         self.playout = Playout(clock, self.acknowledged.output_format, config.playout.lead_ms)
         self.microphone = Microphone(self.acknowledged.input_format, config.microphone.batch_ms, config.microphone.max_held_ms)
         self._secrets = _secrets(config)
         self._backlog: list[tuple[bytes, Lane, Pending | None, float]] = []
+
+    def able(self, dialect: Dialect) -> Capabilities:
+        """What a server of this dialect can do over this connection."""
+        return capabilities(self.config.connection, dialect)
 
     @property
     def ready(self) -> bool:

@@ -5,12 +5,17 @@ dispatches the whole list before it feeds the next input. The list is closed unt
 over it is exhaustive under mypy; only ``Notice`` is open (its subclasses are in ``_notices``).
 """
 
+import re
 from typing import Literal
 
 from msgspec import Struct
 
 from rtcore._formats import AudioFormat
 from rtcore._notices import Notice
+
+NO_TOKEN = ("Authorization", "Bearer")
+"""The header whose token is to be put in."""
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 Lane = Literal["ordered", "urgent", "audio"]
 """What may overtake a message in an adapter's outbox; ``Send`` says which does what."""
@@ -29,6 +34,18 @@ class Handshake(Struct, frozen=True):
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether a bearer token is still to be put in (``with_token``): one that is fetched anew for each dialling."""
+        return NO_TOKEN in self.headers
+
+    def with_token(self, token: str) -> "Handshake":
+        """The same with ``Authorization: Bearer``. Raises ``ValueError`` for what is no token; its message does not hold it."""
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("the token is empty, or holds white space or another character that no token has")
+        headers = tuple(("Authorization", f"Bearer {token}") if header == NO_TOKEN else header for header in self.headers)
+        return Handshake(self.url, headers, self.subprotocols)
 
     def __repr__(self) -> str:
         """Header names without their values, and the URL without user and query, because those carry keys."""

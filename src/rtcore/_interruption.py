@@ -97,7 +97,7 @@ class Interruption:
 
     def _server_cancels(self, response: Response, cause: Cause) -> bool:
         core = self._core
-        interrupts = core.acknowledged.server_interrupts and core.dialect.capabilities.server_cancels
+        interrupts = core.acknowledged.server_interrupts and core.capabilities.server_cancels
         return cause == "server" and interrupts and not response.out_of_band
 
     def cancel(self, response: Response) -> None:
@@ -259,9 +259,9 @@ class Interruption:
     # -- edits -------------------------------------------------------------------------------------------------------------------
 
     def _truncate(self, item: Item, response: Response, segment: Segment) -> None:
-        if response.out_of_band or item.deleted or item.delete_sent or not self._core.dialect.capabilities.truncate:
+        if response.out_of_band or item.deleted or item.delete_sent or not self._core.capabilities.truncate:
             return
-        own = self._core.dialect.capabilities.truncate_content_index == "own"
+        own = self._core.capabilities.truncate_content_index == "own"
         item.truncated = (segment.content_index if own else 0, segment.heard_ms)
         self._send_truncate(item)
 
@@ -270,7 +270,7 @@ class Interruption:
         if item.truncated is None or item.deleted or item.delete_sent:
             return
         event_id = core.requests.event_id()
-        waits = core.dialect.capabilities.truncate_acknowledged
+        waits = core.capabilities.truncate_acknowledged
         core.send(
             Truncate(event_id, item.id, *item.truncated),
             lane="urgent",
@@ -332,7 +332,7 @@ class Interruption:
     def unwant(self, item: Item, response: Response) -> None:
         """Have an item deleted that nobody heard or read (DESIGN 3)."""
         shown = any(part.kind == "text" and part.text_at_cut for part in item.parts.values())
-        if response.out_of_band or shown or item.delete_sent or item.deleted or not self._core.dialect.capabilities.delete:
+        if response.out_of_band or shown or item.delete_sent or item.deleted or not self._core.capabilities.delete:
             return
         self._unwanted[item.id] = item
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from rtcore._core import Core, merged, read_acknowledged
 from rtcore._effects import Connect, Disconnect
-from rtcore._errors import ErrorKind, classify, connection_problem, problem, quoted_item_id
+from rtcore._errors import ErrorKind, LocalProtocolError, classify, connection_problem, problem, quoted_item_id
 from rtcore._notices import (
     ClockFault,
     CloseReason,
@@ -26,6 +26,7 @@ from rtcore._notices import (
 from rtcore._requests import Pending
 from rtcore._verdicts import verdict_of
 from rtcore._wire import ErrorEvent, Event, RateLimits, SessionCreated, SessionUpdated, UpdateSession
+from rtcore.dialects import Dialect, recognised
 
 _EARLY = 4096
 """Events of responses that arrive before the session is acknowledged and wait for its formats (C22)."""
@@ -50,6 +51,7 @@ class Lifecycle:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.early: list[Event] = []
+        self._shown: Dialect | None = None
 
     # -- beginning ---------------------------------------------------------------------------------------------------------------
 
@@ -65,8 +67,32 @@ class Lifecycle:
         """The transport is up: configure before anything else (F137)."""
         core = self._core
         core.state = "configuring"
-        self._update(core.asked, None)
+        if not core.recognising:
+            self._configure()
         core.timers.set("acknowledgement of the session", core.now + core.config.timeouts.acknowledge_ms / 1000)
+
+    def _configure(self) -> None:
+        core = self._core
+        model = {"model": core.config.connection.model} if core.dialect.model_in_session else {}
+        self._update(model | core.asked, None)
+
+    def _recognise(self, session: dict[str, Any]) -> bool:
+        """The dialect was not told: the first event shows it, or the session ends and says what to do (F132, F133)."""
+        core = self._core
+        core.recognising = False
+        found = recognised(session)
+        try:
+            if found is None:
+                raise LocalProtocolError("the server's session has the shape of no dialect that is known")
+            found.render_session(core.asked)
+        except LocalProtocolError as fault:
+            name = f"the server speaks {found.name}: " if found is not None else ""
+            remedy = "Set connection.dialect, and only options that it has; docs/dialects.md compares them."
+            self.end("not_acknowledged", Problem("unknown_dialect", f"{name}{fault}", False, remedy))
+            return False
+        core.dialect, core.capabilities = found, core.able(found)
+        self._configure()
+        return True
 
     def update(self, changes: dict[str, Any], request: int) -> None:
         """Send changed options; their acknowledgement counts (S09)."""
@@ -84,7 +110,9 @@ class Lifecycle:
 
     def session_created(self, event: SessionCreated) -> None:
         """The server's defaults; they count only until it acknowledges ours."""
-        self._read(event.session)
+        if not self._core.recognising or self._recognise(event.session):
+            self._shown = recognised(event.session)
+            self._read(event.session)
 
     def session_updated(self, event: SessionUpdated) -> None:
         """An acknowledgement. The first one makes the session ready."""
@@ -109,7 +137,7 @@ class Lifecycle:
         core = self._core
         try:
             core.session = core.dialect.read_session(session)
-            core.acknowledged = read_acknowledged(core.session, core.asked)
+            core.acknowledged = read_acknowledged(core.session, core.asked, core.capabilities)
         except ValueError as error:
             told = Problem("unsupported_format", str(error), False, "Ask for audio/pcm, audio/pcmu or audio/pcma.")
             self.end("fatal_error", told)
@@ -123,7 +151,16 @@ class Lifecycle:
         wait = self._core.config.timeouts.acknowledge_ms
         message = f"the server did not acknowledge the session within {wait} ms"
         remedy = "Check the dialect and the options, then try again."
-        self.end("not_acknowledged", Problem("not_acknowledged", message, True, remedy))
+        self.end("not_acknowledged", self._mistaken(Problem("not_acknowledged", message, True, remedy)))
+
+    def _mistaken(self, told: Problem) -> Problem:
+        """A session that is not acknowledged by a server of another shape: that is what is wrong (F132, F133)."""
+        core, shown = self._core, self._shown
+        if shown is None or shown.shape == core.dialect.shape:
+            return told
+        wrong = f"the server's session is {shown.shape}, that of the {core.dialect.name} dialect {core.dialect.shape}"
+        remedy = f'Set connection.dialect to "{shown.name}" or another {shown.shape} one, or leave it out.'
+        return Problem(told.code, f"{told.message}; {wrong}", False, remedy, told.param, told.type)
 
     def hold_early(self, event: Event) -> bool:
         """Keep an event of the conversation until the session's formats are acknowledged."""
@@ -187,7 +224,7 @@ class Lifecycle:
             core.requests.end(pending.request, "failed", problem=told, item_id=pending.key)
         elif pending.kind == "update" and not core.ready:
             # All or nothing: a refused first update means that nothing of the configuration counts (facts 2.3).
-            self.end("not_acknowledged", told)
+            self.end("not_acknowledged", self._mistaken(told))
             return
         else:
             core.requests.end(pending.request, "failed", problem=told)

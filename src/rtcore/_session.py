@@ -517,7 +517,7 @@ class Session:
     @property
     def capabilities(self) -> Capabilities:
         """What the dialect's server can do."""
-        return self._core.dialect.capabilities
+        return self._core.capabilities
 
     @property
     def output_format(self) -> AudioFormat:

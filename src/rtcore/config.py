@@ -33,7 +33,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore.dialects import audio_format, dialect, ga_format
+from rtcore.dialects import audio_format, dialect_of, ga_format
 
 _Bool = Annotated[bool, Strict()]
 _Int = Annotated[int, Strict()]
@@ -139,7 +139,9 @@ class Pcm(_Format, frozen=True):
     """Signed 16 bit little endian, mono."""
 
     type: Literal["audio/pcm"] = "audio/pcm"
-    rate: Literal[24_000] = Field(default=24_000, description="Samples per second; the protocol knows 24000 only.")
+    rate: _Int = Field(
+        default=24_000, ge=8_000, le=96_000, description="Samples per second; 24000, but for vendors that take other rates."
+    )
 
 
 class Pcmu(_Format, frozen=True):
@@ -216,7 +218,26 @@ class SemanticVad(_TurnDetection, frozen=True):
     )
 
 
-TurnDetection = Annotated[ServerVad | SemanticVad, Discriminator("type")]
+class AzureSemanticVad(_TurnDetection, frozen=True):
+    """Turns end where the words make sense, as Azure Voice Live finds it (protocol facts 14). Sent whole (F122)."""
+
+    _always: ClassVar[frozenset[str]] = frozenset(
+        {"type", "threshold", "prefix_padding_ms", "silence_duration_ms", "create_response", "interrupt_response"}
+    )
+
+    type: Literal["azure_semantic_vad"] = "azure_semantic_vad"
+    threshold: _Number = Field(default=0.5, ge=0, le=1, description="How sure of speech the server must be, 0 to 1.")
+    prefix_padding_ms: _Int = Field(
+        default=300, ge=0, description="Audio before the start of speech that belongs to the turn, in ms."
+    )
+    silence_duration_ms: _Int = Field(default=500, ge=0, description="Silence that ends a turn, in ms.")
+    remove_filler_words: _Bool | None = Field(default=None, description="Whether sounds like um count as no speech.")
+    end_of_utterance_detection: dict[str, JsonValue] | None = Field(
+        default=None, description="How the end of an utterance is found, as Voice Live writes it."
+    )
+
+
+TurnDetection = Annotated[ServerVad | SemanticVad | AzureSemanticVad, Discriminator("type")]
 """How the server finds the user's turns."""
 
 
@@ -437,6 +458,10 @@ class SessionOptions(_Generation, frozen=True):
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = Field(
         default=None, description="When the conversation outgrows the model: drop the oldest, fail, or cut to a share."
     )
+    vendor: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="Options of the dialect's vendor that no other has, in its own names; they stand on top of the session.",
+    )
 
 
 _RESERVED = "rtcore_request"
@@ -478,13 +503,32 @@ class ResponseOptions(_Generation, frozen=True):
 # -- the program's side ------------------------------------------------------------------------------------------------------
 
 
+DialectName = Literal[
+    "openai",
+    "openai-beta",
+    "azure",
+    "azure-preview",
+    "azure-voice-live",
+    "xai",
+    "qwen",
+    "inworld",
+    "stepfun",
+    "glm",
+    "localai",
+    "speaches",
+    "speech-to-speech",
+]
+"""The dialects by name; ``rtcore.dialects.DIALECTS`` has their tables."""
+
+
 class Connection(_Model, frozen=True):
     """Where to dial and with what credential. No error and no ``repr`` of it shows a credential."""
 
     _secret: ClassVar[bool] = True
 
-    dialect: Literal["openai", "azure-preview"] = Field(
-        default="openai", description="openai: the GA protocol, on Azure too. azure-preview: Azure's preview api-versions."
+    dialect: DialectName | None = Field(
+        default=None,
+        description="Which server it is; None: as the address says, else as its first event shows.",
     )
     url: str | None = Field(
         default=None,
@@ -498,9 +542,21 @@ class Connection(_Model, frozen=True):
     bearer_token: SecretStr | str | None = Field(
         default=None, description="Token instead of a key, for example of Entra ID. One of the two is enough; both are a mistake."
     )
-    api_version: str = Field(
-        default="2025-04-01-preview",
-        description="azure-preview: 2025-04-01-preview or 2024-10-01-preview.",
+    provided_token: _Bool = Field(
+        default=False,
+        description="A bearer token is provided anew at each dialling, by the adapter's token option, which sets this.",
+    )
+    authentication: Literal["header", "subprotocol"] = Field(
+        default="header", description="Where the key goes: a header, or the websocket's subprotocols, as browsers must."
+    )
+    call_id: str | None = Field(
+        default=None,
+        description="Join a WebRTC or SIP call by its side channel; the server sounds the audio.",
+        min_length=1,
+    )
+    api_version: str | None = Field(
+        default=None,
+        description="azure-preview: 2025-04-01-preview (None) or 2024-10-01-preview. azure-voice-live: 2025-10-01 (None).",
         pattern=r"^\d{4}-\d{2}-\d{2}(-preview)?$",
     )
     deployment: str | None = Field(default=None, description="Azure: name of the model's deployment; None: model.", min_length=1)
@@ -603,7 +659,9 @@ class Config(_Model, frozen=True):
         given = self.session
         try:
             settled = _settled(given, self.context, self.interruption, whole=True)
-            dialect(self.connection.dialect).render_session(settled.wire())
+            table = dialect_of(self.connection)
+            if table is not None:
+                table.render_session(settled.wire())
         except LocalProtocolError as fault:
             # Not from this validator's own input: that is the whole configuration, with its credentials.
             line = _line("value_error", str(fault), ("session",), _HIDDEN)
@@ -645,7 +703,9 @@ def _settled(options: SessionOptions, context: str, interruption: str, *, whole:
 
 # -- options given later -----------------------------------------------------------------------------------------------------
 
-_TAGS = frozenset({"server_vad", "semantic_vad", "function", "other", "mcp", "audio/pcm", "audio/pcmu", "audio/pcma"})
+_TAGS = frozenset(
+    {"server_vad", "semantic_vad", "azure_semantic_vad", "function", "other", "mcp", "audio/pcm", "audio/pcmu", "audio/pcma"}
+)
 _SHORT = 80
 
 
@@ -692,7 +752,11 @@ def parse_options(
     return _settled(options, context, interruption, whole=False)
 
 
-_DETECTIONS = {"server_vad": tuple(ServerVad.model_fields), "semantic_vad": tuple(SemanticVad.model_fields)}
+_DETECTIONS = {
+    "server_vad": tuple(ServerVad.model_fields),
+    "semantic_vad": tuple(SemanticVad.model_fields),
+    "azure_semantic_vad": tuple(AzureSemanticVad.model_fields),
+}
 
 
 def _completed(changes: Mapping[str, object], acknowledged: Mapping[str, Any]) -> dict[str, object]:

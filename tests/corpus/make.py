@@ -56,7 +56,7 @@ class _Hand:
 
     def __init__(self, clock: Clock | None = None, **options: Any) -> None:
         self.lines: list[bytes] = []
-        config = Config.model_validate({"connection": {"url": "ws://localhost"}, **options})
+        config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}, **options})
         self.session = RecordedSession(config, clock=clock, seed=9, sink=self.lines.append, keep=Keep(text=True))
         self.now = 10.0
         self.session.open(now=self.now)

@@ -1,5 +1,10 @@
 """Dialects: one table each, used at the core's edge only, and what the errors of all of them mean."""
 
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult
+
+from msgspec import structs
+
 from rtcore._errors import ErrorKind as ErrorKind
 from rtcore._errors import LocalProtocolError
 from rtcore._errors import classify as classify
@@ -7,21 +12,121 @@ from rtcore._errors import connection_problem as connection_problem
 from rtcore._errors import held_ms as held_ms
 from rtcore._errors import problem as problem
 from rtcore._errors import quoted_item_id as quoted_item_id
+from rtcore.dialects._address import call_in, is_azure, split_url
 from rtcore.dialects._base import Capabilities as Capabilities
 from rtcore.dialects._base import Dialect as Dialect
 from rtcore.dialects._base import Wire as Wire
-from rtcore.dialects._base import audio_format as audio_format
-from rtcore.dialects._base import ga_format as ga_format
-from rtcore.dialects._base import read_session as read_session
-from rtcore.dialects.azure_preview import AZURE_PREVIEW as AZURE_PREVIEW
+from rtcore.dialects._shapes import audio_format as audio_format
+from rtcore.dialects._shapes import ga_format as ga_format
+from rtcore.dialects._shapes import read_session as read_session
+from rtcore.dialects.azure import AZURE as AZURE
+from rtcore.dialects.azure import AZURE_PREVIEW as AZURE_PREVIEW
+from rtcore.dialects.azure import AZURE_VOICE_LIVE as AZURE_VOICE_LIVE
 from rtcore.dialects.openai import OPENAI as OPENAI
+from rtcore.dialects.openai import OPENAI_BETA as OPENAI_BETA
+from rtcore.dialects.vendors import GLM, INWORLD, LOCALAI, QWEN, SPEACHES, SPEECH_TO_SPEECH, STEPFUN, XAI
 
-_DIALECTS = {table.name: table for table in (OPENAI, AZURE_PREVIEW)}
+if TYPE_CHECKING:
+    from rtcore.config import Connection
+
+DIALECTS: dict[str, Dialect] = {
+    table.name: table
+    for table in (
+        OPENAI,
+        OPENAI_BETA,
+        AZURE,
+        AZURE_PREVIEW,
+        AZURE_VOICE_LIVE,
+        XAI,
+        QWEN,
+        INWORLD,
+        STEPFUN,
+        GLM,
+        LOCALAI,
+        SPEACHES,
+        SPEECH_TO_SPEECH,
+    )
+}
+"""Every dialect by its name."""
 
 
 def dialect(name: str) -> Dialect:
-    """The dialect of that name, ``"openai"`` or ``"azure-preview"``. Raises ``LocalProtocolError`` for another."""
+    """The dialect of that name (``DIALECTS`` has them all). Raises ``LocalProtocolError`` for another."""
     try:
-        return _DIALECTS[name]
+        return DIALECTS[name]
     except KeyError:
-        raise LocalProtocolError(f"dialect: {name!r} is not known; known are {', '.join(_DIALECTS)}") from None
+        raise LocalProtocolError(f"dialect: {name!r} is not known; known are {', '.join(DIALECTS)}") from None
+
+
+def capabilities(connection: "Connection", table: Dialect | None = None) -> Capabilities:
+    """What the server that ``connection`` leads to can do, as far as is known before it has spoken.
+
+    On the side channel of a call (``call_id``) the server sounds the audio and knows what was heard: it cuts by itself, and takes
+    no truncate and no delete of unheard items from us (DESIGN 5).
+    """
+    table = table or dialect_of(connection) or OPENAI
+    if not on_a_call(connection):
+        return table.capabilities
+    return structs.replace(table.capabilities, playout="server")
+
+
+def on_a_call(connection: "Connection") -> bool:
+    """Whether the connection is the side channel of a call."""
+    parts = _parts(connection)
+    return connection.call_id is not None or (parts is not None and call_in(parts.query))
+
+
+def dialect_of(connection: "Connection") -> Dialect | None:
+    """The dialect that was told, or that the address tells; None where the server's first event must (``recognised``)."""
+    if connection.dialect is not None:
+        return dialect(connection.dialect)
+    if connection.url is None:
+        return OPENAI
+    parts = _parts(connection)
+    return _by_address(parts) if parts is not None else None
+
+
+def _parts(connection: "Connection") -> SplitResult | None:
+    try:
+        return None if connection.url is None else split_url(connection.url)
+    except LocalProtocolError:
+        return None  # told when it is dialled
+
+
+_HOSTS = {
+    "api.openai.com": OPENAI,
+    "api.x.ai": XAI,
+    "dashscope.aliyuncs.com": QWEN,
+    "dashscope-intl.aliyuncs.com": QWEN,
+    "api.inworld.ai": INWORLD,
+    "api.stepfun.com": STEPFUN,
+    "api.stepfun.ai": STEPFUN,
+    "open.bigmodel.cn": GLM,
+}
+
+
+def _by_address(parts: SplitResult) -> Dialect | None:
+    host = parts.hostname or ""
+    if parts.path.startswith("/voice-live"):
+        return AZURE_VOICE_LIVE
+    if "deployment=" in parts.query or parts.path in ("/openai/realtime", "/openai/deployments"):
+        return AZURE_PREVIEW
+    if is_azure(host):
+        return AZURE
+    return _HOSTS.get(host)
+
+
+_FLAT = frozenset({"modalities", "input_audio_format", "output_audio_format", "max_response_output_tokens"})
+
+
+def recognised(session: Wire) -> Dialect | None:
+    """The dialect that the ``session`` object of ``session.created`` shows; None where it shows none of them."""
+    audio = session.get("audio")
+    if "input_audio_sampling_rate" in session or (isinstance(session.get("voice"), dict) and not isinstance(audio, dict)):
+        return AZURE_VOICE_LIVE
+    if isinstance(audio, dict):
+        lifted = session.get("type") is None and ("voice" in session or "turn_detection" in session)
+        return XAI if lifted else OPENAI
+    if _FLAT.intersection(session):
+        return OPENAI_BETA
+    return OPENAI if session.get("type") == "realtime" or "output_modalities" in session else None

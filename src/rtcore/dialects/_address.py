@@ -1,15 +1,17 @@
 """Where to dial and with what credential: URLs as people write them, headers as servers want them.
 
-The rules are those of protocol facts 1.1, 1.2 and 13.
+The rules are those of protocol facts 1.1 to 1.3, 13 and 14.
 """
 
 import re
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
-from rtcore._effects import Handshake
+from msgspec import Struct
+
+from rtcore._effects import NO_TOKEN, Handshake
 from rtcore._errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -71,16 +73,50 @@ def _credential(name: str, value: str) -> str:
     return value
 
 
-def _authentication(connection: "Connection", azure: bool) -> list[tuple[str, str]]:
+Place = Literal["bearer", "api-key", "basic"]
+"""Where a key goes: ``Authorization: Bearer``, the ``api-key`` header, ``Authorization: Basic``. A token is always a bearer's."""
+
+
+def _authentication(connection: "Connection", place: Place) -> list[tuple[str, str]]:
     key, token = connection.credential("api_key"), connection.credential("bearer_token")
     if key is not None and token is not None:
         raise LocalProtocolError("api_key: given together with bearer_token; give one of them")
+    if connection.provided_token and (key is not None or token is not None):
+        given = "api_key" if key is not None else "bearer_token"
+        raise LocalProtocolError(f"{given}: given although a token is provided at each dialling; leave it out")
+    if connection.provided_token:
+        return [NO_TOKEN]
     if token is not None:
         return [("Authorization", "Bearer " + _credential("bearer_token", token))]
     if key is None:
         return []
     key = _credential("api_key", key)
-    return [("api-key", key)] if azure else [("Authorization", f"Bearer {key}")]
+    match place:
+        case "api-key":
+            return [("api-key", key)]
+        case "basic":
+            return [("Authorization", f"Basic {key}")]
+        case "bearer":
+            return [("Authorization", f"Bearer {key}")]
+
+
+_PROTOCOL_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def _subprotocols(connection: "Connection", *more: str) -> tuple[str, ...]:
+    """The credential as browsers send it, who cannot set headers (1.3)."""
+    key, token = connection.credential("api_key"), connection.credential("bearer_token")
+    if key is None or token is not None or connection.provided_token:
+        raise LocalProtocolError("authentication: 'subprotocol' sends api_key; set it, alone (an ephemeral ek_... one will do)")
+    offered = ["realtime", f"openai-insecure-api-key.{_credential('api_key', key)}"]
+    if connection.organization is not None:
+        offered.append(f"openai-organization.{connection.organization}")
+    if connection.project is not None:
+        offered.append(f"openai-project.{connection.project}")
+    for name in offered:
+        if not _PROTOCOL_TOKEN.fullmatch(name):
+            raise LocalProtocolError(f"{name.partition('.')[0]}: holds a character that a subprotocol may not have; use a header")
+    return (*offered, *more)
 
 
 def _checked(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -91,24 +127,87 @@ def _checked(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return checked
 
 
-def handshake(
-    connection: "Connection", parts: SplitResult, *, path: Callable[[str], str], query: tuple[tuple[str, str], ...], azure: bool
-) -> Handshake:
-    """The address and the headers. ``path`` completes the path of the base URL, ``query`` is added where the URL has it not.
+def completed(path: str, bare: tuple[str, ...], whole: str) -> str:
+    """The path of a base URL, which people write in part: ``bare`` ones become ``whole``, others get its last segment."""
+    last = whole.rpartition("/")[2]
+    if path.endswith(f"/{last}"):
+        return path
+    return whole if path in bare else f"{path}/{last}"
 
-    Headers of the configuration replace those made here, whatever their case. Raises ``LocalProtocolError`` naming ``api_key``
-    where a host other than this machine would be dialled without any credential (1.5).
-    """
-    own = _authentication(connection, azure)
-    if connection.organization is not None:
-        own.append(("OpenAI-Organization", connection.organization))
-    if connection.project is not None:
-        own.append(("OpenAI-Project", connection.project))
-    given = _checked(connection.headers.items())
-    replaced = {name.lower() for name, _ in given}
-    headers = [*((name, value) for name, value in _checked(own) if name.lower() not in replaced), *given]
-    names = {name.lower() for name, _ in headers} | {name.lower() for name, _ in parse_qsl(parts.query)}
-    if not names & {"authorization", "api-key"} and not is_loopback(parts.hostname or ""):
-        raise LocalProtocolError(f"api_key: missing, and {parts.hostname} will not answer without; set api_key (or bearer_token)")
-    whole = parts._replace(path=path(parts.path), query=_with_query(parts.query, query))
-    return Handshake(url=whole.geturl(), headers=tuple(headers))
+
+class Address(Struct, frozen=True):
+    """Where one vendor's server is, and what it wants to see first. ``handshake`` makes the request of it."""
+
+    path: Callable[[str, str], str]
+    """Host and path of the base URL to the whole path."""
+    query: "Callable[[Connection, str], tuple[tuple[str, str], ...]]"
+    """What is added to the query for this host, where it is not there."""
+    base: str = ""
+    """The address where none was configured; without one it has to be."""
+    example: str = "wss://api.openai.com"
+    """What an address looks like, for the error."""
+    key: Place = "bearer"
+    headers: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    """Offered behind the credential, where that is among the subprotocols."""
+    calls: bool = False
+    """Whether ``call_id`` opens the side channel to a call."""
+
+    def handshake(self, connection: "Connection") -> Handshake:
+        """The address and the headers.
+
+        Headers of the configuration replace those made here, whatever their case. Raises ``LocalProtocolError`` naming ``url`` or
+        ``api_key`` where they are missing: no host but this machine is dialled without any credential (1.5).
+        """
+        if connection.url is None and not self.base:
+            raise LocalProtocolError(f"url: missing; {self.example}")
+        parts = split_url(self.base if connection.url is None else connection.url)
+        host = parts.hostname or ""
+        given = _checked(connection.headers.items())
+        replaced = {name.lower() for name, _ in given}
+        subprotocols: tuple[str, ...] = ()
+        own: list[tuple[str, str]] = []
+        if connection.authentication == "subprotocol":
+            subprotocols = _subprotocols(connection, *self.subprotocols)
+        else:
+            own = _authentication(connection, "api-key" if is_azure(host) else self.key)
+            if connection.organization is not None:
+                own.append(("OpenAI-Organization", connection.organization))
+            if connection.project is not None:
+                own.append(("OpenAI-Project", connection.project))
+        own += self.headers
+        headers = [*((name, value) for name, value in _checked(own) if name.lower() not in replaced), *given]
+        names = {name.lower() for name, _ in headers} | {name.lower() for name, _ in parse_qsl(parts.query)}
+        known = names & {"authorization", "api-key"} or subprotocols
+        if not known and not is_loopback(host):
+            raise LocalProtocolError(f"api_key: missing, and {host} will not answer without; set api_key (or bearer_token)")
+        return Handshake(
+            url=parts._replace(path=self.path(host, parts.path), query=self._query(connection, parts)).geturl(),
+            headers=tuple(headers),
+            subprotocols=subprotocols,
+        )
+
+    def _query(self, connection: "Connection", parts: SplitResult) -> str:
+        call = connection.call_id
+        if call is not None:
+            if not self.calls:
+                raise LocalProtocolError("call_id: this dialect has no side channel to a call; leave it out")
+            return _with_query(parts.query, (("call_id", call),))
+        # A side channel to a call is addressed by call_id and has no model (1.1).
+        return (
+            parts.query
+            if self.calls and call_in(parts.query)
+            else _with_query(parts.query, self.query(connection, parts.hostname or ""))
+        )
+
+
+def call_in(query: str) -> bool:
+    """Whether a query names a call."""
+    return any(name == "call_id" for name, _ in parse_qsl(query))
+
+
+def model_of(connection: "Connection", default: str = "") -> str:
+    """The model, or the vendor's usual one where none was set."""
+    if not default or "model" in connection.model_fields_set:
+        return connection.model
+    return default

@@ -1,66 +1,76 @@
-"""OpenAI's GA dialect: the vocabulary of the core itself. Azure's GA endpoint speaks it too (protocol facts 13)."""
+"""OpenAI: GA, which is the vocabulary of the core itself, and the beta that came before it (protocol facts 1, 2, 13)."""
 
 from typing import TYPE_CHECKING
 
-from rtcore._effects import Handshake
-from rtcore._errors import LocalProtocolError
-from rtcore.dialects import _address
-from rtcore.dialects._base import Capabilities, Dialect, Wire, ga_item, read_session
+from rtcore.dialects._address import Address, completed, is_azure
+from rtcore.dialects._base import Capabilities, Dialect
+from rtcore.dialects._flat import FlatShape
+from rtcore.dialects._nested import NestedShape
+from rtcore.dialects._shapes import read_session
 
 if TYPE_CHECKING:
     from rtcore.config import Connection
 
 _HOST = "wss://api.openai.com"
+_HOUR = 3600
 
 
-def _no_temperature(options: Wire) -> None:
-    if "temperature" in options:
-        raise LocalProtocolError("temperature: this dialect has none (it went with the preview); leave it out")
+def _ga_path(host: str, path: str) -> str:
+    if is_azure(host) or path == "/openai":
+        return completed(path, ("", "/openai"), "/openai/v1/realtime")
+    return completed(path, ("",), "/v1/realtime")
 
 
-def _render_session(session: Wire) -> Wire:
-    """GA refuses a session without its type (2.2)."""
-    _no_temperature(session)
-    return {"type": "realtime", **session}
+def _ga_query(connection: "Connection", host: str) -> tuple[tuple[str, str], ...]:
+    return (("model", (is_azure(host) and connection.deployment) or connection.model),)
 
 
-def _render_response(response: Wire) -> Wire:
-    _no_temperature(response)
-    items = response.get("input")
-    return {**response, "input": [ga_item(item) for item in items]} if items is not None else dict(response)
-
-
-def _path(azure: bool, path: str) -> str:
-    if path.endswith("/realtime"):
-        return path
-    if path in ("", "/openai"):
-        return "/openai/v1/realtime" if azure or path else "/v1/realtime"
-    return f"{path}/realtime"
-
-
-def _handshake(connection: "Connection") -> Handshake:
-    parts = _address.split_url(_HOST if connection.url is None else connection.url)
-    azure = _address.is_azure(parts.hostname or "")
-    # A side channel to a call is addressed by call_id and has no model (1.1).
-    query = () if "call_id=" in parts.query else (("model", (azure and connection.deployment) or connection.model),)
-    return _address.handshake(connection, parts, path=lambda path: _path(azure, path), query=query, azure=azure)
-
+_GA = NestedShape("openai")
 
 OPENAI = Dialect(
     name="openai",
-    capabilities=Capabilities(
-        truncate=True,
-        truncate_acknowledged=True,
-        truncate_content_index="own",
-        delete=True,
-        server_cancels=True,
-        playout="client",
-        out_of_band=True,
-    ),
-    render_session=_render_session,
+    title="OpenAI (GA)",
+    shape="nested",
+    capabilities=Capabilities(session_s=_HOUR),
+    render_session=_GA.render_session,
     read_session=read_session,
-    render_response=_render_response,
-    render_item=ga_item,
-    handshake=_handshake,
+    render_response=_GA.render_response,
+    render_item=_GA.render_item,
+    handshake=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True).handshake,
+    address="wss://api.openai.com/v1/realtime?model={model}",
+    credential="Authorization: Bearer, or subprotocol",
+    verified="peer",
+    source="facts 1 to 11: SDK, SPEC, recordings of live sessions",
+    quirks=("a host of Azure gets /openai/v1/realtime and the api-key header, as the azure dialect does",),
 )
 """GA names, nested session, ``Authorization: Bearer``; ``api-key`` and ``/openai/v1`` where the host is an Azure resource."""
+
+
+_BETA = FlatShape("openai-beta")
+
+OPENAI_BETA = Dialect(
+    name="openai-beta",
+    title="OpenAI (beta), and gateways that kept it",
+    shape="flat",
+    capabilities=Capabilities(session_s=_HOUR // 2),
+    render_session=_BETA.render_session,
+    read_session=read_session,
+    render_response=_BETA.render_response,
+    render_item=_BETA.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
+        query=lambda connection, host: (("model", connection.model),),
+        base=_HOST,
+        headers=(("OpenAI-Beta", "realtime=v1"),),
+        subprotocols=("openai-beta.realtime-v1",),
+    ).handshake,
+    address="wss://api.openai.com/v1/realtime?model={model}",
+    credential="Authorization: Bearer and OpenAI-Beta: realtime=v1, or subprotocol",
+    verified="simulated",
+    source="facts 13, 1.4: SDK; OpenAI itself closes it with 4000 since 2026-05-12",
+    quirks=(
+        "announces items by conversation.item.created alone",
+        "the name of a function is taken from its item, because arguments.done has none",
+    ),
+)
+"""Preview names, flat session, and the header that OpenAI's GA servers refuse (1.4): only where it is asked for."""

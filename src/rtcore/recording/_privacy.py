@@ -24,6 +24,7 @@ from msgspec import Struct
 from rtcore._formats import FormatType
 from rtcore._wire import KNOWN_TYPES
 from rtcore.config import Config
+from rtcore.dialects import dialect_of
 
 HIDDEN = "hidden"
 """Stands where a credential was, for a session that is to be replayed needs one to dial."""
@@ -112,6 +113,9 @@ class Privacy:
         # As it goes over the wire: only there are the tags of its parts written out.
         session = msgspec.json.decode(msgspec.json.encode(config.session.wire()))
         shown = {name: _shown(name, value) for name, value in connection.items()}
+        told = dialect_of(config.connection)
+        if told is not None and config.connection.url is not None:
+            shown.setdefault("dialect", told.name)  # what is left of the address may not tell it any more
         return {"connection": shown, "session": self.value(session), **data}
 
     # -- inputs --------------------------------------------------------------------------------------------------------------
@@ -259,9 +263,12 @@ def _credentials(config: Config) -> list[str]:
     return [part for text in found for part in (text, text.rpartition(" ")[2])]
 
 
+_PUBLIC = ("dialect", "model", "api_version", "deployment", "authentication", "provided_token")
+
+
 def _shown(name: str, value: Any) -> Any:
     """What is shown of an option of the connection."""
-    if value is None or name in ("dialect", "model", "api_version", "deployment"):
+    if value is None or name in _PUBLIC:
         return value
     if name == "headers":
         return dict.fromkeys(value, HIDDEN)

@@ -1,0 +1,89 @@
+"""The nested shape of a session: GA, and what other vendors make of it (protocol facts 2, 13, 14).
+
+What a vendor does differently is a field of ``NestedShape``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from rtcore._errors import LocalProtocolError
+from rtcore._formats import AudioFormat
+from rtcore.dialects._base import PROTOCOL_FORMATS, Wire
+from rtcore.dialects._shapes import checked_format, ga_format, ga_item, refused
+
+
+class NestedShape(Struct, frozen=True):
+    """How one vendor writes the nested shape. The defaults are GA's."""
+
+    name: str
+    typed: bool = True
+    """Whether a session names its type, without which GA refuses it (2.2)."""
+    lifted: frozenset[tuple[str, str]] = frozenset()
+    """Fields (side, name) of ``audio`` that stand on top instead."""
+    missing: frozenset[str] = frozenset()
+    """Options that it has not, by their path."""
+    temperature: bool = False
+    turn_detection: tuple[str, ...] = ("server_vad", "semantic_vad")
+    input_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
+    output_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
+    named_rates: bool = False
+    """Whether a format is sent with its rate even where the protocol knows only one."""
+
+    def render_session(self, session: Wire) -> Wire:
+        """The session, with its type where the vendor wants one."""
+        return {**({"type": "realtime"} if self.typed else {}), **self._render(session)}
+
+    def render_response(self, response: Wire) -> Wire:
+        """The ``response`` object; its input items are rendered as items."""
+        items = response.get("input")
+        rendered = self._render(response)
+        return {**rendered, "input": [self.render_item(item) for item in items]} if items is not None else rendered
+
+    def render_item(self, item: Wire) -> Wire:
+        """An item with the part names of GA."""
+        return ga_item(item)
+
+    def _render(self, options: Wire) -> Wire:
+        if "temperature" in options and not self.temperature:
+            raise LocalProtocolError("temperature: this dialect has none (it went with the preview); leave it out")
+        wire: Wire = {}
+        for key, value in options.items():
+            if key == "vendor":
+                continue
+            if key in self.missing:
+                if value is not None:
+                    raise refused(key, "leave it out", self.name)
+            elif key == "audio" and isinstance(value, Mapping):
+                kept = {}
+                for side, fields in value.items():
+                    inner = self._side(str(side), fields, wire) if isinstance(fields, Mapping) else fields
+                    if inner or not fields:
+                        kept[side] = inner
+                if kept or not value:
+                    wire["audio"] = kept
+            else:
+                wire[key] = value
+        return wire | (options.get("vendor") or {})
+
+    def _side(self, side: str, fields: Mapping[str, Any], top: Wire) -> Wire:
+        kept: Wire = {}
+        for key, value in fields.items():
+            path = f"audio.{side}.{key}"
+            if path in self.missing:
+                if value is not None:
+                    raise refused(path, "leave it out", self.name)
+                continue
+            if key == "format":
+                known = self.input_formats if side == "input" else self.output_formats
+                form = checked_format(value, known, path, self.name)
+                value = {"type": form.type, "rate": form.rate} if self.named_rates else ga_format(form)  # noqa: PLW2901
+            elif key == "turn_detection" and isinstance(value, Mapping) and value.get("type") not in self.turn_detection:
+                kinds = " or ".join(self.turn_detection)
+                raise refused(f"{path}.type = {value.get('type')!r}", f"use {kinds}, or None for manual turns", self.name)
+            if (side, key) in self.lifted:
+                top[key] = value
+            else:
+                kept[key] = value
+        return kept

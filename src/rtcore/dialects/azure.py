@@ -1,0 +1,143 @@
+"""Azure: OpenAI's models under GA and preview names, and Voice Live (protocol facts 13, 14)."""
+
+from typing import TYPE_CHECKING
+
+from rtcore._errors import ErrorKind
+from rtcore._formats import PCMA, PCMU
+from rtcore.dialects._address import Address, completed
+from rtcore.dialects._base import Capabilities, Dialect, pcm
+from rtcore.dialects._flat import DETECTIONS, VAD_FIELDS, FlatShape
+from rtcore.dialects._nested import NestedShape
+from rtcore.dialects._shapes import read_session
+
+if TYPE_CHECKING:
+    from rtcore.config import Connection
+
+_HOUR = 3600
+_RESOURCE = "name the Azure resource, for example https://my-resource.openai.azure.com"
+_KEY = "api-key, or Authorization: Bearer with an Entra token"
+
+
+def _deployment(connection: "Connection") -> str:
+    return connection.deployment or connection.model
+
+
+_GA = NestedShape("azure")
+
+AZURE = Dialect(
+    name="azure",
+    title="Azure OpenAI (GA)",
+    shape="nested",
+    capabilities=Capabilities(session_s=_HOUR),
+    render_session=_GA.render_session,
+    read_session=read_session,
+    render_response=_GA.render_response,
+    render_item=_GA.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("", "/openai"), "/openai/v1/realtime"),
+        query=lambda connection, host: (("model", _deployment(connection)),),
+        example=_RESOURCE,
+        key="api-key",
+        calls=True,
+    ).handshake,
+    address="wss://{resource}.openai.azure.com/openai/v1/realtime?model={deployment}",
+    credential=_KEY,
+    verified="simulated",
+    source="facts 13: recordings of live sessions, MS",
+    quirks=("the transcription model is the name of a deployment, too",),
+)
+"""GA names at ``/openai/v1/realtime``; the model is the deployment's name, and there is no api-version."""
+
+
+_PREVIEW = FlatShape("azure-preview")
+
+AZURE_PREVIEW = Dialect(
+    name="azure-preview",
+    title="Azure OpenAI (preview)",
+    shape="flat",
+    capabilities=Capabilities(
+        truncate=True,
+        truncate_acknowledged=True,
+        truncate_content_index="own",
+        delete=True,
+        server_cancels=True,
+        session_s=_HOUR // 2,
+    ),
+    render_session=_PREVIEW.render_session,
+    read_session=read_session,
+    render_response=_PREVIEW.render_response,
+    render_item=_PREVIEW.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("", "/openai/v1"), "/openai/realtime"),
+        query=lambda connection, host: (
+            ("api-version", connection.api_version or "2025-04-01-preview"),
+            ("deployment", _deployment(connection)),
+        ),
+        example=_RESOURCE,
+        key="api-key",
+    ).handshake,
+    address="wss://{resource}.openai.azure.com/openai/realtime?api-version={api_version}&deployment={deployment}",
+    credential=_KEY,
+    verified="simulated",
+    source="facts 13: MS; the report that this project began with (SEED 000)",
+    quirks=(
+        "announces items by conversation.item.created alone",
+        "the name of a function is taken from its item, because arguments.done has none",
+    ),
+)
+"""Preview names, flat session, ``api-key`` header or an Entra token, ``api-version`` and ``deployment`` in the query."""
+
+
+_OPENAI_VOICES = frozenset({"alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"})
+_AZURE_VAD = VAD_FIELDS | {"remove_filler_words", "end_of_utterance_detection"}
+_RATES = (24_000, 16_000, 8_000)
+
+
+def _voice(name: str) -> object:
+    """Voice Live wants to know whose voice it is (14)."""
+    return {"type": "openai" if name in _OPENAI_VOICES else "azure-standard", "name": name}
+
+
+_VOICE_LIVE_FORMATS = {**dict.fromkeys(pcm(*_RATES), "pcm16"), PCMU: "g711_ulaw", PCMA: "g711_alaw"}
+_VOICE_LIVE = FlatShape(
+    "azure-voice-live",
+    session=frozenset({"instructions", "tools", "tool_choice", "temperature"}),
+    turn_detection={**DETECTIONS, "azure_semantic_vad": _AZURE_VAD},
+    noise_reduction=frozenset({"type"}),
+    input_formats=_VOICE_LIVE_FORMATS,
+    input_rate_field="input_audio_sampling_rate",
+    voice=_voice,
+    speed=False,
+)
+
+AZURE_VOICE_LIVE = Dialect(
+    name="azure-voice-live",
+    title="Azure Voice Live",
+    shape="flat",
+    capabilities=Capabilities(
+        turn_detection=("server_vad", "semantic_vad", "azure_semantic_vad"),
+        input_formats=tuple(_VOICE_LIVE_FORMATS),
+    ),
+    render_session=_VOICE_LIVE.render_session,
+    read_session=read_session,
+    render_response=_VOICE_LIVE.render_response,
+    render_item=_VOICE_LIVE.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("", "/voice-live"), "/voice-live/realtime"),
+        query=lambda connection, host: (("api-version", connection.api_version or "2025-10-01"), ("model", connection.model)),
+        example="name the Azure resource, for example https://my-resource.services.ai.azure.com",
+        key="api-key",
+    ).handshake,
+    address="wss://{resource}.services.ai.azure.com/voice-live/realtime?api-version={api_version}&model={model}",
+    credential=_KEY,
+    verified="simulated",
+    source="facts 14: recordings of live sessions (REC-vl), MS",
+    quirks=(
+        "a voice is an object: OpenAI's names become type openai, others azure-standard; another kind goes into vendor",
+        "echo cancellation, avatar and animation go into vendor; their events are UnknownEvent",
+        "a session with auto_truncate cuts by itself; our truncate is then answered item_already_truncated, which is benign",
+        "content_part.done may have empty text, and a finished transcription no usage",
+    ),
+    errors=(("already truncated", ErrorKind.TRUNCATE_REPEATED),),
+)
+"""Beta names, flat session with a voice object and a sampling rate, ``api-key`` or an Entra token."""

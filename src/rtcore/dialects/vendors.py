@@ -1,0 +1,339 @@
+"""Servers of other makers that speak the protocol, with what they leave out and what they do differently (protocol facts 14).
+
+Where the facts say nothing of an ability, it is taken for missing if its lack has a safe way round, and for there if not.
+"""
+
+from functools import partial
+
+from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
+from rtcore.dialects._address import Address, completed, model_of
+from rtcore.dialects._base import Capabilities, Dialect, pcm
+from rtcore.dialects._flat import FlatShape
+from rtcore.dialects._nested import NestedShape
+from rtcore.dialects._shapes import read_session
+
+_ANY_PCM = pcm(24_000, 8_000, 16_000, 22_050, 32_000, 44_100, 48_000)
+_TELEPHONE = (PCMU, PCMA)
+
+# -- xAI ---------------------------------------------------------------------------------------------------------------------
+
+_XAI = NestedShape(
+    "xai",
+    typed=False,
+    lifted=frozenset({("output", "voice"), ("input", "turn_detection")}),
+    missing=frozenset(
+        {
+            "audio.input.noise_reduction",
+            "audio.output.speed",
+            "tracing",
+            "prompt",
+            "truncation",
+            "include",
+            "parallel_tool_calls",
+            "output_modalities",
+            "max_output_tokens",
+        }
+    ),
+    turn_detection=("server_vad",),
+    input_formats=(*_ANY_PCM, *_TELEPHONE),
+    output_formats=(*_ANY_PCM, *_TELEPHONE),
+)
+
+XAI = Dialect(
+    name="xai",
+    title="xAI Grok Voice",
+    shape="nested",
+    capabilities=Capabilities(
+        turn_detection=("server_vad",),
+        out_of_band=False,
+        input_formats=_XAI.input_formats,
+        output_formats=_XAI.output_formats,
+        session_s=3600,
+    ),
+    render_session=_XAI.render_session,
+    read_session=read_session,
+    render_response=_XAI.render_response,
+    render_item=_XAI.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
+        query=lambda connection, host: (("model", model_of(connection, "grok-voice-latest")),),
+        base="wss://api.x.ai",
+    ).handshake,
+    address="wss://api.x.ai/v1/realtime?model={model}",
+    credential="Authorization: Bearer, also with an ephemeral token",
+    verified="simulated",
+    source="facts 14: recordings of live sessions (REC-xai), PC; truncate and delete are reported accepted by the live server",
+    quirks=(
+        "voice and turn detection stand on top of the session, formats are nested",
+        "items have no conversation.item.done, a part's end no part, a function's arguments no output_index",
+        "announces the user's item when speech starts, and says a transcript again and again, whole each time",
+        "conversation.created and ping are ignored, status_details may be a string, usage stands on top of response.done",
+        "session.resumption goes into vendor; binary audio frames are not asked for",
+    ),
+)
+"""GA names with a session of its own shape, PCM at any rate from 8 to 48 kHz."""
+
+# -- Alibaba -----------------------------------------------------------------------------------------------------------------
+
+_PCM16K = AudioFormat("audio/pcm", 16_000)
+_QWEN = FlatShape(
+    "qwen",
+    session=frozenset({"instructions", "temperature", "tools", "tool_choice"}),
+    response=frozenset({"instructions"}),
+    turn_detection={"server_vad": frozenset({"type", "threshold", "prefix_padding_ms", "silence_duration_ms"})},
+    transcription=frozenset({"model"}),
+    noise_reduction=frozenset(),
+    input_formats={_PCM16K: "pcm16"},
+    output_formats={PCM16_24K: "pcm24"},
+    audio_modalities=("text", "audio"),
+    speed=False,
+    response_audio=False,
+)
+
+QWEN = Dialect(
+    name="qwen",
+    title="Alibaba Qwen-Omni",
+    shape="flat",
+    capabilities=Capabilities(
+        truncate=False,
+        truncate_acknowledged=False,
+        delete=False,
+        create=False,
+        create_assistant=False,
+        out_of_band=False,
+        turn_detection=("server_vad",),
+        input_formats=(_PCM16K,),
+        output_formats=(PCM16_24K,),
+    ),
+    render_session=_QWEN.render_session,
+    read_session=partial(read_session, input_rate=16_000, output_rate=24_000),
+    render_response=_QWEN.render_response,
+    render_item=_QWEN.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("", "/api-ws/v1"), "/api-ws/v1/realtime"),
+        query=lambda connection, host: (("model", model_of(connection, "qwen3-omni-flash-realtime")),),
+        base="wss://dashscope-intl.aliyuncs.com",
+    ).handshake,
+    address="wss://dashscope-intl.aliyuncs.com/api-ws/v1/realtime?model={model}",
+    credential="Authorization: Bearer",
+    verified="simulated",
+    source="facts 14 (DOC), and the vendor's page of client events, which has session, audio, image, response.create and cancel",
+    quirks=(
+        "listens at 16 kHz and speaks at 24 kHz: pcm16 means another rate on the way in",
+        "has no conversation.item.* from the client: text, tool outputs and edits cannot be sent",
+        "enable_search and smooth_output go into vendor",
+    ),
+)
+"""Beta names, flat session. What was heard stays a record on this side."""
+
+# -- Inworld -----------------------------------------------------------------------------------------------------------------
+
+_INWORLD = NestedShape(
+    "inworld",
+    temperature=True,
+    missing=frozenset({"audio.input.noise_reduction", "tracing", "truncation", "include", "prompt", "reasoning"}),
+    input_formats=_ANY_PCM,
+    output_formats=_ANY_PCM,
+)
+
+INWORLD = Dialect(
+    name="inworld",
+    title="Inworld Realtime",
+    shape="nested",
+    capabilities=Capabilities(
+        truncate=False,
+        truncate_acknowledged=False,
+        delete=False,
+        turn_detection=("semantic_vad", "server_vad"),
+        out_of_band=False,
+        input_formats=_ANY_PCM,
+        output_formats=_ANY_PCM,
+    ),
+    render_session=_INWORLD.render_session,
+    read_session=read_session,
+    render_response=_INWORLD.render_response,
+    render_item=_INWORLD.render_item,
+    handshake=Address(
+        path=lambda host, path: path if path.endswith("/session") else "/api/v1/realtime/session",
+        query=lambda connection, host: (("protocol", "realtime"),),
+        example="Inworld wants a key of your making in it: wss://api.inworld.ai/api/v1/realtime/session?key=my-session-1",
+        key="basic",
+    ).handshake,
+    model_in_session=True,
+    address="wss://api.inworld.ai/api/v1/realtime/session?key={key}&protocol=realtime",
+    credential="Authorization: Basic with the portal's key, or Bearer with a token",
+    verified="simulated",
+    source="facts 14 (PC), and the vendor's page on its websocket",
+    quirks=(
+        "the URL carries a session key that the client makes up",
+        "the model stands in the session, not in the URL",
+        "has no truncate and no delete: a system message says what was heard",
+        "ping is ignored",
+    ),
+)
+"""GA names and shapes, PCM from 8 to 48 kHz; the model is named in the session."""
+
+# -- StepFun -----------------------------------------------------------------------------------------------------------------
+
+_STEPFUN = FlatShape(
+    "stepfun",
+    session=frozenset({"instructions", "tools", "tool_choice", "temperature"}),
+    turn_detection={
+        "server_vad": frozenset({"type", "threshold", "prefix_padding_ms", "silence_duration_ms"}),
+    },
+    noise_reduction=frozenset(),
+    input_formats={PCM16_24K: "pcm16"},
+    output_formats={PCM16_24K: "pcm16"},
+    audio_modalities=("text", "audio"),
+    speed=False,
+)
+
+STEPFUN = Dialect(
+    name="stepfun",
+    title="StepFun",
+    shape="flat",
+    capabilities=Capabilities(
+        out_of_band=False,
+        turn_detection=("server_vad",),
+        input_formats=(PCM16_24K,),
+        output_formats=(PCM16_24K,),
+    ),
+    render_session=_STEPFUN.render_session,
+    read_session=read_session,
+    render_response=_STEPFUN.render_response,
+    render_item=_STEPFUN.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
+        query=lambda connection, host: (("model", model_of(connection, "step-audio-2")),),
+        base="wss://api.stepfun.com",
+    ).handshake,
+    address="wss://api.stepfun.com/v1/realtime?model={model}",
+    credential="Authorization: Bearer",
+    verified="facts",
+    source="facts 14 (docs)",
+    quirks=("turn detection is off unless it is asked for", "the voice is fixed once the model has spoken"),
+)
+"""Beta names, flat session, PCM16 at 24 kHz."""
+
+# -- Zhipu -------------------------------------------------------------------------------------------------------------------
+
+_GLM = FlatShape(
+    "glm",
+    session=frozenset({"instructions", "tools", "temperature"}),
+    turn_detection={
+        "server_vad": frozenset({"type", "threshold", "prefix_padding_ms", "silence_duration_ms"}),
+    },
+    turn_detection_off={"type": "client_vad"},
+    input_formats={PCM16_24K: "pcm"},
+    output_formats={PCM16_24K: "pcm"},
+    speed=False,
+)
+
+GLM = Dialect(
+    name="glm",
+    title="Zhipu GLM-Realtime",
+    shape="flat",
+    capabilities=Capabilities(
+        truncate=False,
+        truncate_acknowledged=False,
+        out_of_band=False,
+        turn_detection=("server_vad",),
+        input_formats=(PCM16_24K,),
+        output_formats=(PCM16_24K,),
+    ),
+    render_session=_GLM.render_session,
+    read_session=read_session,
+    render_response=_GLM.render_response,
+    render_item=_GLM.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("", "/api/paas/v4"), "/api/paas/v4/realtime"),
+        query=lambda connection, host: (),
+        base="wss://open.bigmodel.cn",
+    ).handshake,
+    address="wss://open.bigmodel.cn/api/paas/v4/realtime",
+    credential="Authorization: Bearer with a key or a JWT",
+    verified="facts",
+    source="facts 14 (docs); a truncate is not among them, so it is taken for missing",
+    quirks=("manual turns are called client_vad", "beta_fields and video go into vendor", "heartbeat is ignored"),
+)
+"""Beta names, flat session; manual turns are a kind of turn detection."""
+
+# -- servers of one's own ----------------------------------------------------------------------------------------------------
+
+_LOCALAI = NestedShape("localai")
+_OWN = "wss or ws and the host, for example ws://127.0.0.1:8080"
+
+LOCALAI = Dialect(
+    name="localai",
+    title="LocalAI",
+    shape="nested",
+    capabilities=Capabilities(out_of_band=False, turn_detection=("server_vad", "semantic_vad")),
+    render_session=_LOCALAI.render_session,
+    read_session=read_session,
+    render_response=_LOCALAI.render_response,
+    render_item=_LOCALAI.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
+        query=lambda connection, host: (("model", connection.model),),
+        example=_OWN,
+    ).handshake,
+    address="ws://{host}/v1/realtime?model={model}",
+    credential="Authorization: Bearer; none on this machine",
+    verified="facts",
+    source="facts 14: its source",
+    quirks=("tools that run on the server may end a user's turn by several response.done",),
+)
+"""GA names and shapes."""
+
+_SPEACHES = FlatShape("speaches", noise_reduction=frozenset(), speed=False)
+
+SPEACHES = Dialect(
+    name="speaches",
+    title="speaches",
+    shape="flat",
+    capabilities=Capabilities(out_of_band=False),
+    render_session=_SPEACHES.render_session,
+    read_session=read_session,
+    render_response=_SPEACHES.render_response,
+    render_item=_SPEACHES.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
+        query=lambda connection, host: (("model", connection.model),),
+        example=_OWN,
+    ).handshake,
+    address="ws://{host}/v1/realtime?model={model}",
+    credential="Authorization: Bearer; none on this machine",
+    verified="facts",
+    source="facts 14: its source",
+    quirks=("response.cancel works in part only",),
+)
+"""Beta names, flat session."""
+
+_HF = NestedShape("speech-to-speech")
+
+SPEECH_TO_SPEECH = Dialect(
+    name="speech-to-speech",
+    title="Hugging Face speech-to-speech",
+    shape="nested",
+    capabilities=Capabilities(truncate_acknowledged=False, out_of_band=False),
+    render_session=_HF.render_session,
+    read_session=read_session,
+    render_response=_HF.render_response,
+    render_item=_HF.render_item,
+    handshake=Address(
+        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
+        query=lambda connection, host: (("model", connection.model),),
+        example=_OWN,
+    ).handshake,
+    address="ws://{host}/v1/realtime",
+    credential="none",
+    verified="facts",
+    source="facts 14: version 1.1.0 was run (RAN)",
+    quirks=(
+        "takes a truncate without a word, and a cancel of nothing, too",
+        "announces items by conversation.item.created alone",
+        "the cascade of a barge-in comes before its speech_started",
+        "the type of an error carries its code; a second client is refused",
+    ),
+)
+"""GA names and shapes; truncates are not acknowledged."""
