@@ -92,6 +92,19 @@ def test_marks_come_at_a_bounded_rate_and_at_the_end() -> None:  # F020
     assert [told.samples for told in rig.reports("played", 1)] == [*range(800, 8001, 800), 8100]
 
 
+def test_a_drain_marks_the_end_at_once_and_more_may_follow() -> None:
+    rig = opened()
+    rig.play(1, 0, 2 * FRAME)
+    assert sent(rig, "mark") == []
+    rig.drain(1)
+    assert sent(rig, "mark") == [b"rtcore-1"]
+    rig.play(1, 2 * FRAME, 50)
+    rig.until(1.0)
+    assert len(sent(rig, "media")) == 2  # the end was none: the rest of a frame waits again
+    rig.play(1, 2 * FRAME + 50, 110)
+    assert sent(rig, "media")[2] == tagged(PCMU, 1, 2 * FRAME, FRAME)
+
+
 def test_a_tail_that_nobody_drained_gets_its_mark_when_it_has_been_played() -> None:
     """The next audio may be long in coming, and what was heard has to be known by then. Trickling audio makes no burst."""
     rig = opened(mark_ms=100)
@@ -245,6 +258,41 @@ def test_a_mark_may_come_back_within_the_call_that_sets_it() -> None:
     rig.until(1.0)
     assert marks == ["rtcore-1", "rtcore-2"]
     assert rig.told[-1].samples == 1600
+
+
+class Eager(TelephoneRig):
+    """An adapter that is not busy: it ticks within ``wake``, and a core with a lead: it hands over more within each report."""
+
+    handed = 3 * FRAME
+
+    def wake(self) -> None:
+        self.speaker.tick(now=self.now)
+
+    def played(self, generation: int, samples: int) -> None:
+        super().played(generation, samples)
+        if self.handed < 900:
+            self.handed += 90
+            self.play(1, self.handed - 90, 90)
+
+
+def test_what_a_report_causes_is_taken_in_its_turn() -> None:
+    def mark(name: str) -> None:
+        rig.speaker.marked(name)  # the line answers within the call
+
+    rig = Eager()
+    rig.speaker = MarksSpeaker(rig.line.media, mark, rig.line.clear, mark_ms=20, ahead_ms=60_000)
+    rig.open()
+    rig.play(1, 0, 3 * FRAME)
+    rig.until(3.0)
+    rig.drain(1)
+    rig.until(5.0)
+    audio = b"".join(sent(rig, "media")).rstrip(b"\xff")
+    assert audio == tagged(PCMU, 1, 0, rig.handed)
+    counts = [told.samples for told in rig.told if told.kind == "played"]
+    assert counts == sorted(set(counts))
+    assert counts[-1] == rig.handed
+    rig.speaker.play(b"\x01" * 50 * 8000, PCMU, 1, now=rig.now)  # 2500 marks in one call, none within another
+    assert len(sent(rig, "media")) > 2400
 
 
 @pytest.mark.parametrize(
