@@ -1,8 +1,10 @@
 """Speakers and microphones that need no device: exact counts, no drift, clear errors."""
 
 import struct
+import sys
 import tempfile
 import wave
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -376,12 +378,32 @@ def test_a_wav_is_loaded(tmp_path: Path) -> None:
         ({"width": 1}, "8 bits, 1 channel, 24000 Hz"),
     ],
 )
-def test_a_wav_of_another_shape_is_named_with_what_is_needed(tmp_path: Path, shape: dict[str, int], found: str) -> None:
+def test_a_wav_of_another_shape_is_named_with_what_is_needed(
+    tmp_path: Path, shape: dict[str, int], found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "soxr", None)
     path = written(tmp_path / "other.wav", bytes(400), **shape)
     with pytest.raises(AudioFileError) as caught:
         load_wav(path, PCM16_24K)
     assert str(caught.value).startswith(f"{path}: it has {found}; needed: a WAV file with PCM of 16 bits, 1 channel, 24000 Hz;")
     assert f"ffmpeg -i {path} -ar 24000 -ac 1" in str(caught.value)
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100, 48_000])
+def test_a_wav_of_another_rate_is_resampled(tmp_path: Path, rate: int) -> None:  # F153
+    pytest.importorskip("soxr", reason="rtcore[audio] is not installed")
+    tone = struct.pack(f"<{rate}h", *[8000 if at * 440 // rate % 2 else -8000 for at in range(rate)])  # a second
+    pcm = load_wav(written(tmp_path / "other.wav", tone, rate=rate), PCM16_24K)
+    samples = struct.unpack(f"<{len(pcm) // 2}h", pcm)
+    assert len(samples) == 24_000
+    crossings = sum((before < 0) != (after < 0) for before, after in pairwise(samples[1000:-1000]))
+    assert crossings == pytest.approx(440 * 22_000 / 24_000, abs=5)
+
+
+@pytest.mark.parametrize("rate", [1, 4_000_000])
+def test_a_wav_of_an_impossible_rate_is_named(tmp_path: Path, rate: int) -> None:
+    with pytest.raises(AudioFileError, match=f"it has 16 bits, 1 channel, {rate} Hz; needed"):
+        load_wav(written(tmp_path / "other.wav", bytes(400), rate=rate), PCM16_24K)
 
 
 def test_a_missing_empty_or_malformed_wav_is_named(tmp_path: Path) -> None:

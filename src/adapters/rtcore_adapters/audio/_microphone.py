@@ -71,7 +71,7 @@ class SilentMicrophone:
 class WavMicrophone(SilentMicrophone):
     """A ``Microphone`` that says what it is told to: a clip from the start, others by ``say``, silence in between.
 
-    A clip is a WAV file's path (PCM16, mono, at the format's rate; ``AudioFileError`` otherwise) or audio in ``format``.
+    A clip is a WAV file's path (see ``load_wav``; ``AudioFileError`` where it cannot be used) or audio in ``format``.
     """
 
     def __init__(self, clip: Path | bytes | None = None, *, format: AudioFormat = PCM16_24K, frame_ms: int = 20) -> None:

@@ -7,6 +7,7 @@ import wave
 
 from rtcore import AudioFormat
 from rtcore_adapters.audio._g711 import encode
+from rtcore_adapters.audio._resampler import Resampler
 
 Path = str | os.PathLike[str]
 
@@ -20,15 +21,15 @@ class AudioFileError(ValueError):
 def load_wav(path: Path, format: AudioFormat) -> bytes:
     """The audio of a WAV file in ``format``: whole samples.
 
-    The file has to be PCM of 16 bits, mono, at the format's rate; for G.711 it is encoded here. Raises ``AudioFileError``.
+    The file has to be PCM of 16 bits, mono. Another rate than the format's is resampled where ``soxr`` is installed, and refused
+    where it is not; for G.711 it is encoded here. Raises ``AudioFileError``.
     """
     name = os.fspath(path)
     needed = f"needed: a WAV file with PCM of 16 bits, 1 channel, {format.rate} Hz"
-    wanted = (format.rate, 1, 2)
     try:
         with wave.open(name, "rb") as file:
             rate, channels, width, stated = file.getframerate(), file.getnchannels(), file.getsampwidth(), file.getnframes()
-            pcm = file.readframes(stated) if (rate, channels, width) == wanted else b""
+            pcm = file.readframes(stated) if (channels, width) == (1, 2) else b""
     except OSError as error:
         raise AudioFileError(f"{name}: {(error.strerror or str(error)).lower()}; {needed}") from None
     except EOFError:
@@ -38,7 +39,8 @@ def load_wav(path: Path, format: AudioFormat) -> bytes:
         # The library has errors of its own for few kinds of damage; the others come as what tripped over them.
         what = "no file has such a name" if "\0" in name else f"not a usable WAV file ({str(error) or 'it is damaged'})"
         raise AudioFileError(f"{_shown(name)}: {what}; {needed}") from None
-    if (rate, channels, width) != wanted:
+    resampler = _resampler(rate, format.rate) if (channels, width) == (1, 2) else None
+    if resampler is None:
         found = f"{8 * width} bits, {channels} channel{'s' if channels > 1 else ''}, {rate} Hz"
         convert = f"ffmpeg -i {shlex.quote(str(name))} -ar {format.rate} -ac 1 -c:a pcm_s16le new.wav"
         raise AudioFileError(f"{name}: it has {found}; {needed}; to convert it: {convert}")
@@ -47,7 +49,15 @@ def load_wav(path: Path, format: AudioFormat) -> bytes:
     if len(pcm) % 2 or (len(pcm) < 2 * stated < _UNKNOWN_LENGTH):
         states = f"its header states {stated} samples, it holds {len(pcm) / 2:g}"
         raise AudioFileError(f"{name}: the file is cut off: {states}; {needed}")
-    return encode(pcm, format)
+    return encode(resampler.push(pcm) + resampler.drain(), format)
+
+
+def _resampler(rate: int, wanted: int) -> Resampler | None:
+    """None: there is none for these rates."""
+    try:
+        return Resampler(rate, wanted)
+    except (ModuleNotFoundError, ValueError):
+        return None
 
 
 def _shown(name: str) -> str:
