@@ -269,7 +269,8 @@ def test_the_timeline_shows_a_session_with_frames_that_nobody_can_read(
 
 def test_the_timeline_of_a_session_without_a_message_is_a_page_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines: list[bytes] = []
-    session = RecordedSession(Config.model_validate({"connection": {"dialect": "openai", "url": "ws://[::1]"}}), sink=lines.append)
+    config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}})
+    session = RecordedSession(config, sink=lines.append)
     session.finish()
     path, picture = tmp_path / "nothing.jsonl", tmp_path / "nothing.html"
     write_recording(path, lines)

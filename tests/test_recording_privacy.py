@@ -253,7 +253,8 @@ def test_masks_keep_lengths_and_word_boundaries() -> None:
 def test_silence_is_silent_in_every_format(output: str, silence: bytes) -> None:
     """C22: a zero byte is nearly full scale in mu-law."""
     lines: list[bytes] = []
-    session = RecordedSession(Config.model_validate({"connection": {"dialect": "openai", "url": "ws://[::1]"}}), sink=lines.append)
+    config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}})
+    session = RecordedSession(config, sink=lines.append)
     session.open(now=0)
     session.connected(1, now=0)
     session.receive(
