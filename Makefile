@@ -12,7 +12,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz mutants behaviours soak audit cluster corpus bench bench-clients bench-live clean
+.PHONY: help demo test lint fuzz mutants behaviours soak device audit cluster corpus bench bench-clients bench-live clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ behaviours: $(VENV)/test.stamp  ## which planted bug breaks which behaviour's te
 
 soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session: nothing grows but the conversation
 	RTCORE_SOAK=required $(BIN)/python -m pytest -q tests/test_soak.py
+
+device: $(VENV)/device.stamp  ## play, cut, record, lose and find a real sound device: PortAudio on a PulseAudio of its own
+	RTCORE_DEVICE=required $(BIN)/python -m pytest -q tests/device
 
 audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and livekit-agents
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP -n 2 examples/audit
@@ -80,6 +83,11 @@ $(CLIENTS)/stamp: examples/audit/requirements.txt | $(BIN)/python
 
 $(CLIENTS)/bench.stamp: benchmarks/requirements.txt $(CLIENTS)/stamp
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@touch $@
+
+$(VENV)/device.stamp: $(VENV)/test.stamp tests/device/install.sh
+	sh tests/device/install.sh
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,audio]'
 	@touch $@
 
 $(VENV)/cluster.stamp: $(VENV)/test.stamp

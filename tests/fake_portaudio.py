@@ -7,7 +7,7 @@ it began ``EPOCH`` earlier.
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from rtcore_adapters.audio._host import Callback, Device, DeviceError, Kind
+from rtcore_adapters.audio._host import Callback, Device, DeviceError, Kind, Unsuited
 
 EPOCH = 5000.0
 
@@ -119,7 +119,7 @@ class FakeHost:
         if device not in self.list:
             raise DeviceError(f"{device.name}: not there")
         if (rate, channels) in self.refused:
-            raise DeviceError(f"{device.name}: invalid sample rate or number of channels")
+            raise Unsuited(f"{device.name}: invalid sample rate or number of channels")
         self.streams.append(FakeStream(self, kind, device, rate, channels, frames, callback))
         return self.stream
 

@@ -146,13 +146,13 @@ class DeviceSpeaker:
 
     def play(self, pcm: bytes | memoryview, format: AudioFormat, generation: int, *, now: float) -> None:
         """Sound it behind what waits."""
-        self._take_note()
+        self._take_note(self._watch.line)
         self._sounding.add(pcm, format, generation)
         self._fill()
 
     def drain(self, generation: int, *, now: float) -> None:
         """Running dry is no underrun from here on, and what the resampler holds back sounds."""
-        self._take_note()
+        self._take_note(self._watch.line)
         self._sounding.drain(generation)
         self._fill()
 
@@ -201,7 +201,7 @@ class DeviceSpeaker:
         line = self._watch.line
         match self._watch.tick(now=now):
             case "lost" if line is not None:
-                self._lose(line)
+                self._lose(line, now)
             case "ready":
                 self._begin()
                 self._reports.device("ready")
@@ -249,15 +249,21 @@ class DeviceSpeaker:
     def _hold(self, ring: OutputRing) -> None:
         ring.hold = self._held is not None or self._moving is not None
 
-    def _lose(self, line: Line[OutputRing]) -> None:
-        """The last report stands: nothing behind it can have sounded."""
+    def _lose(self, line: Line[OutputRing], now: float) -> None:
+        """What had sounded when the device last took something is the last report: more than that is not known."""
+        self._take_note(line)
+        if self._blocks:
+            alive = self._blocks[-1].at - line.stream.latency
+            self._count(line, alive, now + alive - line.stream.time)
         self._past_xruns += line.ring.xruns
         self._lost += 1
         self._blocks.clear()
         self._moving = None
         self._sounding.lose()
+        self._report()
         assert self._reports is not None
-        self._reports.device("lost")
+        if not self._closed:
+            self._reports.device("lost")
 
     def _move(self, now: float) -> None:
         """To the device that is offered, when the present one has sounded what it took."""
@@ -268,7 +274,7 @@ class DeviceSpeaker:
             self._moving = (now + _MOVE_S, line.ring.begun)
             self._hold(line.ring)
         until, begun = self._moving
-        self._take_note()
+        self._take_note(self._watch.line)
         sounded = line.ring.done > begun and all(block.sounded >= block.count for block in self._blocks)
         if sounded or now >= until:
             self._past_xruns += line.ring.xruns
@@ -277,15 +283,15 @@ class DeviceSpeaker:
 
     # -- what sounded ------------------------------------------------------------------------------------------------------------
 
-    def _take_note(self) -> None:
+    def _take_note(self, line: Line[OutputRing] | None) -> None:
         """What the device took since the last look."""
-        line = self._watch.line
         if line is None or self._closed:
             return
         ring = line.ring
         for block in ring.blocks():
             # Whatever fits in is written at every look. What still waits had no room; so the ring was full, and now it is empty.
-            block.starved = block.count < block.frames and not block.held and self._sounding.waiting
+            emptied = block.count < block.frames and block.start + block.count == ring.written
+            block.starved = emptied and not block.held and self._sounding.waiting
             self._starved += block.starved and not self._starving
             self._starving = block.starved
             if block.count:
@@ -298,11 +304,13 @@ class DeviceSpeaker:
 
     def _listen(self, now: float) -> None:
         """What has sounded by now, block by block."""
-        self._take_note()
-        line = self._watch.line
-        if line is None:
-            return
-        rate, clock = line.stream.rate, line.stream.time
+        self._take_note(self._watch.line)
+        if (line := self._watch.line) is not None:
+            self._count(line, line.stream.time, now)
+
+    def _count(self, line: Line[OutputRing], clock: float, now: float) -> None:
+        """What has sounded by ``clock`` of the stream, which is ``now``."""
+        rate = line.stream.rate
         while self._blocks:
             block = self._blocks[0]
             audible = max(block.sounded, min(block.frames, math.floor((clock - block.at) * rate + _HAIR)))
@@ -357,7 +365,7 @@ class DeviceSpeaker:
             if (line := self._watch.line) is not None:
                 if line.ring.done < begun:
                     return  # a call was under way when it was asked for: what that took counts
-                self._take_note()
+                self._take_note(self._watch.line)
                 if self._sounding.on_its_way(generation, self._taken):
                     return
             self._flushes.popleft()

@@ -13,8 +13,15 @@ Latency = float | Literal["low", "high"]
 """What is asked of the sound system: seconds, or one of its two suggestions."""
 
 
+_LEAST_S = 0.03  # the callback is Python: it may have to wait for the interpreter a few times 5 ms
+
+
 class DeviceError(OSError):
     """A sound device that cannot be used. The text names the device, what is wrong, and what there is instead."""
+
+
+class Unsuited(DeviceError):
+    """The device takes another rate or another number of channels."""
 
 
 class Device(Struct, frozen=True):
@@ -48,7 +55,7 @@ class Device(Struct, frozen=True):
     def latency(self, kind: Kind, wanted: Latency) -> float:
         """The latency to ask for, in seconds."""
         low, high = self.input_latency if kind == "input" else self.output_latency
-        return low if wanted == "low" else high if wanted == "high" else wanted
+        return max(low, _LEAST_S) if wanted == "low" else max(high, _LEAST_S) if wanted == "high" else wanted
 
 
 class Callback(Protocol):
@@ -92,7 +99,8 @@ class Host(Protocol):
     def open(
         self, kind: Kind, device: Device, *, rate: int, channels: int, frames: int, latency: float, callback: Callback
     ) -> Stream:
-        """An open stream that was not started yet; ``frames`` a callback where it can be had."""
+        """An open stream that was not started yet; ``frames`` a callback where it can be had. ``Unsuited`` where the device is
+        there, and takes another rate or number of channels."""
 
 
 def choose(devices: Sequence[Device], wanted: int | str | None, kind: Kind) -> Device:
@@ -142,7 +150,7 @@ def opened(
     channels = [1, most] if kind == "input" else [2, most, 1]
     counts = list(dict.fromkeys(count for count in channels if count <= most))
     rates = [rate] if rate is not None else list(dict.fromkeys([device.rate, 48_000, 44_100]))
-    failure: DeviceError | None = None
+    failure: Unsuited | None = None
     for at in rates:
         for count in counts:
             callback = ring(at, count)
@@ -150,7 +158,7 @@ def opened(
             wanted = device.latency(kind, latency)
             try:
                 return host.open(kind, device, rate=at, channels=count, frames=frames, latency=wanted, callback=callback)
-            except DeviceError as error:
+            except Unsuited as error:
                 failure = failure or error
     assert failure is not None
     raise failure

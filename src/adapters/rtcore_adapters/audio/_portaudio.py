@@ -22,7 +22,9 @@ except OSError as error:
         "elsewhere the package sounddevice brings it"
     ) from None
 
-from rtcore_adapters.audio._host import Callback, Device, DeviceError, Kind
+from rtcore_adapters.audio._host import Callback, Device, DeviceError, Kind, Unsuited
+
+_UNSUITED = (-9998, -9997, -9994)  # PaErrorCode: invalid channel count, invalid sample rate, sample format not supported
 
 _lock = Lock()
 _open: set["_Stream"] = set()
@@ -126,7 +128,9 @@ class PortAudio:
                 stream = _Stream(kind, device, rate, channels, frames, latency, callback)
             except (sounddevice.PortAudioError, ValueError) as error:
                 what = f"{kind} device {device.index} {device.name!r} at {rate} Hz with {channels} channel"
-                raise DeviceError(f"{what}{'s' if channels > 1 else ''}: {error}") from None
+                code = error.args[1] if len(error.args) > 1 else None
+                kind_of = Unsuited if code in _UNSUITED else DeviceError
+                raise kind_of(f"{what}{'s' if channels > 1 else ''}: {error}") from None
             _open.add(stream)
             return stream
 
