@@ -43,8 +43,12 @@ class Devices:
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is due."""
-        due = [device.deadline for device in (self._speaker, self._microphone) if device is not None]
-        return min((at for at in due if at is not None), default=None)
+        due = None if self._speaker is None else self._speaker.deadline  # asked for at every input: no list for two of them
+        if self._microphone is not None:
+            at = self._microphone.deadline
+            if at is not None and (due is None or at < due):
+                return at
+        return due
 
     def sound(self, effect: Sound, *, now: float) -> None:
         """Carry out an effect."""

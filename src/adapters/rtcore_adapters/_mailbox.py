@@ -8,7 +8,6 @@ first, and counted.
 
 import threading
 from collections import deque
-from collections.abc import Hashable
 
 from rtcore import (
     LoopLagged,
@@ -63,7 +62,7 @@ class Mailbox:
         """Queue a notice; never waits, never refuses."""
         if isinstance(notice, _STREAMS) and self._queue:
             last = self._queue[-1]
-            if last.notice is not None and _stream(last.notice) == _stream(notice):
+            if _one_stream(last.notice, notice):
                 last.more.append(notice.delta)
                 return
         if isinstance(notice, MicrophoneDropped) and self._queue:
@@ -128,22 +127,24 @@ class SharedMailbox(Mailbox):
             return super().take()
 
 
-def _stream(notice: Notice) -> Hashable:
-    """What two pieces of text must share to be pieces of one stream; None for a fact."""
-    match notice:
-        case TextDelta(response_id, item_id, content_index):
-            return (response_id, item_id, content_index)
-        case UserTranscriptDelta(item_id, content_index):
-            return (item_id, content_index)
+def _one_stream(one: Notice | None, other: Notice) -> bool:
+    """Whether two pieces of text are pieces of one stream."""
+    match one, other:
+        case TextDelta(), TextDelta():
+            return (one.item_id, one.content_index, one.response_id) == (other.item_id, other.content_index, other.response_id)
+        case UserTranscriptDelta(), UserTranscriptDelta():
+            return (one.item_id, one.content_index) == (other.item_id, other.content_index)
         case _:
-            return None
+            return False
 
 
 def _joined(notice: Notice, more: list[str]) -> Notice:
+    if not more:
+        return notice
     match notice:
-        case TextDelta(response_id, item_id, content_index, delta) if more:
+        case TextDelta(response_id, item_id, content_index, delta):
             return TextDelta(response_id, item_id, content_index, "".join([delta, *more]))
-        case UserTranscriptDelta(item_id, content_index, delta) if more:
+        case UserTranscriptDelta(item_id, content_index, delta):
             return UserTranscriptDelta(item_id, content_index, "".join([delta, *more]))
         case _:
             return notice
