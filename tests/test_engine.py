@@ -13,10 +13,11 @@ from websockets.http11 import Request as HttpRequest
 from websockets.server import ServerProtocol
 
 from rtcore import PCMU, Clock, LocalProtocolError, LoopLagged, Notice, RequestEnded, SessionClosed, ToolCalled
+from rtcore.config import SessionOptions
 from rtcore_adapters._engine import LAG_S, Engine
 from rtcore_adapters._failures import ConnectionFailed
 from rtcore_adapters._line import Line, Ways
-from rtcore_adapters._tools import Tool
+from rtcore_adapters._tools import Tool, Tools
 from rtcore_adapters.audio import SilentMicrophone, Speaker, VirtualSpeaker
 
 
@@ -33,7 +34,7 @@ class Waiting:
 class Host:
     """A runtime without sockets or threads: its time is a number, and what it is asked to do is a list."""
 
-    def __init__(self, speaker: Speaker | None = None, tools: dict[str, Tool] | None = None, **options: Any) -> None:
+    def __init__(self, speaker: Speaker | None = None, tools: Tools | None = None, **options: Any) -> None:
         self.now = 100.0
         self.armed: float | None = None
         self.works: list[tuple[Awaitable[object], ToolCalled]] = []
@@ -45,7 +46,7 @@ class Host:
         self.server = ServerProtocol()
         self.engine: Engine[Waiting] = Engine(
             self,
-            config("ws://127.0.0.1:1/v1/realtime"),
+            config("ws://127.0.0.1:1/v1/realtime", session=SessionOptions(**options.pop("session_options", {}))),
             speaker=speaker,
             microphone=options.pop("microphone", None),
             tools=tools,
@@ -393,3 +394,42 @@ def test_the_speakers_capabilities_are_the_sessions() -> None:
     host.heard()
     host.engine.do(host.engine.session.pause)  # nothing sounds: nothing to do
     assert host.engine.crash is None
+
+
+# -- tools that define themselves ---------------------------------------------------------------------------------------------
+
+
+def weather(city: str, days: int = 1) -> str:
+    """The weather forecast."""
+    return f"{city}: sun for {days} days"
+
+
+def test_a_list_of_functions_defines_and_answers() -> None:  # issue 5: a schema from the signature, arguments validated; C26
+    host = Host(tools=[weather]).opened()
+    (update,) = [event for event in host.heard() if event["type"] == "session.update"]
+    (told,) = update["session"]["tools"]
+    assert (told["type"], told["name"], told["description"]) == ("function", "weather", "The weather forecast.")
+    assert told["parameters"]["required"] == ["city"]
+    host.calls("weather", '{"city": "Paris", "days": 3}')
+    host.take_over()
+    (call_1,) = [event["item"] for event in host.heard() if event["type"] == "conversation.item.create"]
+    assert call_1["output"] == "Paris: sun for 3 days"
+
+
+def test_a_bad_call_is_sent_back_so_that_the_model_can_mend_it(caplog: pytest.LogCaptureFixture) -> None:  # issue 5, C26
+    host = Host(tools=[weather]).opened()
+    host.calls("weather", '{"town": "Paris"}')
+    host.heard()
+    host.take_over()
+    (output,) = host.outputs()
+    assert "city: Field required; town: Extra inputs are not permitted" in output["error"]
+    assert "Paris" not in caplog.text  # words of a conversation are nobody's log
+
+
+def test_tools_of_the_configuration_stay_and_none_is_defined_twice() -> None:
+    first = {"type": "function", "name": "first", "parameters": {"type": "object"}}
+    host = Host(tools=[weather], session_options={"tools": [first]}).opened()
+    (update,) = [event for event in host.heard() if event["type"] == "session.update"]
+    assert [tool["name"] for tool in update["session"]["tools"]] == ["first", "weather"]
+    with pytest.raises(ValueError, match=r"the tool 'weather' is defined in session\.tools and in tools:"):
+        Host(tools=[weather], session_options={"tools": [{**first, "name": "weather"}]})

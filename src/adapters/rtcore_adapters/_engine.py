@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
 from typing import Generic, Protocol, TypeVar
@@ -44,7 +44,7 @@ from rtcore_adapters._line import Line, Ways
 from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused, disconnection
 from rtcore_adapters._mailbox import Mailbox
 from rtcore_adapters._outbox import audio_ms
-from rtcore_adapters._tools import NOT_JSON, Tool, failure, is_coroutine_tool, own, run_in_thread, started
+from rtcore_adapters._tools import NOT_JSON, Tool, Tools, failure, is_coroutine_tool, own, run_in_thread, started
 from rtcore_adapters.audio import Microphone, Speaker, VirtualSpeaker
 
 
@@ -105,7 +105,7 @@ class Engine(Generic[R]):
         *,
         speaker: Speaker | None,
         microphone: Microphone | None,
-        tools: Mapping[str, Tool] | None,
+        tools: Tools | None,
         times: LinkTimes | None,
         ways: Ways,
         seed: int | None,
@@ -113,6 +113,7 @@ class Engine(Generic[R]):
         mailbox: Mailbox | None = None,
     ) -> None:
         speaker = speaker or VirtualSpeaker(record=False)
+        self._tools, config = own(tools, config)
         self.session = session(config, clock=speaker.capabilities, seed=secrets.randbits(63) if seed is None else seed)
         self.mailbox = Mailbox() if mailbox is None else mailbox  # an empty one is false
         self.lines: dict[int, Line] = {}
@@ -124,7 +125,6 @@ class Engine(Generic[R]):
         self._host = host
         self._devices = Devices(self.session, speaker, microphone, self.feed)
         self._microphone = microphone
-        self._tools = own(tools)
         self._times = times or LinkTimes()
         self._ways = ways
         self._requests: dict[int, R] = {}

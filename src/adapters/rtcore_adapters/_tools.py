@@ -6,15 +6,19 @@ A coroutine function runs on the runtime; any other callable in a thread of its 
 import inspect
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from rtcore import ToolCalled
+from rtcore import Config, ToolCalled
+from rtcore_adapters.tools import BadArguments, DefinedTool, defined
 
 Tool = Callable[..., object]
 """A function, or coroutine function, that answers a function call: arguments by name in, output (``str`` or JSON-like) out."""
+
+Tools = Mapping[str, Tool] | Sequence[Tool]
+"""Functions by the names under which tools are defined elsewhere; or functions that define their tools as well."""
 
 Answer = Callable[[ToolCalled, object], None]
 """Takes a tool's output, on the engine's thread."""
@@ -27,12 +31,19 @@ NOT_JSON: dict[str, str] = {"error": "the tool returned something that is not JS
 
 def is_coroutine_tool(tool: Tool) -> bool:
     """Whether calling it only makes something to await."""
-    return inspect.iscoroutinefunction(tool) or inspect.iscoroutinefunction(getattr(tool, "__call__", None))  # noqa: B004
+    function = tool.function if isinstance(tool, DefinedTool) else tool
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 def started(tool: Tool, call: ToolCalled) -> Awaitable[object]:
     """The coroutine of a call. Raises what the arguments are worth: the caller answers with ``failure``."""
-    return tool(**_arguments(call))  # type: ignore[return-value]  # a coroutine function gives an awaitable
+    return _called(tool, call)  # type: ignore[return-value]  # a coroutine function gives an awaitable
+
+
+def _called(tool: Tool, call: ToolCalled) -> object:
+    if isinstance(tool, DefinedTool):
+        return tool.call(call.arguments)
+    return tool(**msgspec.json.decode(call.arguments or "{}", type=dict[str, Any]))
 
 
 def run_in_thread(tool: Tool, call: ToolCalled, answer: Callable[[object], None]) -> None:
@@ -43,7 +54,7 @@ def run_in_thread(tool: Tool, call: ToolCalled, answer: Callable[[object], None]
 
     def work() -> None:
         try:
-            output = tool(**_arguments(call))
+            output = _called(tool, call)
         except BaseException as error:  # a tool that raises SystemExit must be answered as well
             output = failure(call, error)
         answer(output)
@@ -53,19 +64,32 @@ def run_in_thread(tool: Tool, call: ToolCalled, answer: Callable[[object], None]
 
 def failure(call: ToolCalled, error: BaseException) -> dict[str, str]:
     """A tool's failure as its output, or the model would wait for ever. What goes out has to be UTF-8."""
-    _log.error("the tool %s failed", call.name, exc_info=error)
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, BadArguments):
+        _log.warning("a call of the tool %s does not fit and was sent back", call.name)
+        text = str(error)
+    else:
+        _log.error("the tool %s failed", call.name, exc_info=error)
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return {"error": text.encode("utf-8", "replace").decode()}
 
 
-def own(tools: Mapping[str, Tool] | None) -> dict[str, Tool]:
-    """A copy of the program's tools, each checked to be callable."""
-    found = dict(tools or {})
-    for name, tool in found.items():
-        if not callable(tool):
-            raise TypeError(f"tools[{name!r}] is a {type(tool).__name__}: give a function or a coroutine function")
-    return found
+def own(tools: Tools | None, config: Config) -> tuple[dict[str, Tool], Config]:
+    """The program's tools by name, and the configuration with those that define themselves.
 
-
-def _arguments(call: ToolCalled) -> dict[str, Any]:
-    return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+    Raises ``TypeError`` for what is no tool, ``ValueError`` where a tool is defined twice.
+    """
+    if tools is None or isinstance(tools, Mapping):
+        found = dict(tools or {})
+        for name, tool in found.items():
+            if not callable(tool):
+                raise TypeError(f"tools[{name!r}] is a {type(tool).__name__}: give a function or a coroutine function")
+        return found, config
+    made = defined(tools)
+    given = config.session.tools or ()
+    names = {each.get("name") if isinstance(each, dict) else each.name for each in given}
+    if twice := sorted(name for name in made if name in names):
+        raise ValueError(f"the tool {twice[0]!r} is defined in session.tools and in tools: leave one of them out")
+    if not made:
+        return {}, config
+    told = (*given, *(each.definition for each in made.values()))
+    return dict(made), config.model_copy(update={"session": config.session.model_copy(update={"tools": told})})

@@ -27,14 +27,14 @@ from rtcore_adapters._line import Ways
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._mailbox import SharedMailbox
 from rtcore_adapters._recording import Record, recorder
-from rtcore_adapters._tools import Tool, is_coroutine_tool
+from rtcore_adapters._tools import Tool, Tools, is_coroutine_tool
 from rtcore_adapters.audio import Microphone, Speaker
 from rtcore_adapters.threads._dial import open_socket
 from rtcore_adapters.threads._pump import Pump
 from rtcore_adapters.threads._request import Request
 from rtcore_adapters.threads._wire import Dial
 
-__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "connect"]
+__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "Tools", "connect"]
 
 _T = TypeVar("_T")
 
@@ -85,7 +85,7 @@ def connect(
     *,
     speaker: Speaker | None = None,
     microphone: Microphone | None = None,
-    tools: Mapping[str, Tool] | None = None,
+    tools: Tools | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -97,8 +97,9 @@ def connect(
     """Open a session and give it once the server has acknowledged it.
 
     Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
-    appends. Both are used by the conversation's thread alone. ``tools`` are plain functions that answer function calls by
-    name; a call of any other name is left to the program (``ToolCalled``). ``ssl`` replaces the default context, which
+    appends. Both are used by the conversation's thread alone. ``tools`` are plain functions that answer function calls:
+    typed ones in a list define themselves (``rtcore_adapters.tools``), those in a mapping are defined elsewhere; a call of
+    any other name is left to the program (``ToolCalled``). ``ssl`` replaces the default context, which
     verifies the server; ``proxy`` is a URL, None for none, or True for what the environment says, and ``proxy_ssl`` verifies
     one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed`` fixes the ids (default: drawn). ``record``
     names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to a host and a port in another
@@ -110,9 +111,11 @@ def connect(
     ``TypeError`` for a tool that is a coroutine function, ``ValueError`` where the microphone's format is not the session's,
     and ``OSError`` where the recording's file cannot be opened or, at the end, was not written whole.
     """
-    for name, tool in (tools or {}).items():
-        if is_coroutine_tool(tool):
-            raise TypeError(f"tools[{name!r}] is a coroutine function: give a plain one, or use rtcore_adapters.asyncio or .trio")
+    for each in tools.values() if isinstance(tools, Mapping) else tools or ():
+        if is_coroutine_tool(each):
+            raise TypeError(
+                f"the tool {each!r} is a coroutine function: give a plain one, or use rtcore_adapters.asyncio or .trio"
+            )
     with ExitStack() as stack:
         session = Session if record is None else stack.enter_context(recorder(record)).session
         engine = partial(

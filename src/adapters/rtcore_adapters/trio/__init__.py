@@ -12,7 +12,7 @@ When the ``async with`` block has been left, all of it has ended: sockets, tasks
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from ssl import SSLContext
@@ -27,13 +27,13 @@ from rtcore_adapters._failures import ConnectionFailed, RequestFailed
 from rtcore_adapters._line import Ways
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._recording import Record, recorder
-from rtcore_adapters._tools import Tool
+from rtcore_adapters._tools import Tool, Tools
 from rtcore_adapters.audio import Microphone, Speaker
 from rtcore_adapters.trio._pump import Pump
 from rtcore_adapters.trio._request import Request
 from rtcore_adapters.trio._wire import Dial
 
-__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "connect"]
+__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "Tools", "connect"]
 
 
 class Conversation(Commands[Request]):
@@ -72,7 +72,7 @@ async def connect(
     *,
     speaker: Speaker | None = None,
     microphone: Microphone | None = None,
-    tools: Mapping[str, Tool] | None = None,
+    tools: Tools | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -85,7 +85,8 @@ async def connect(
     """Open a session and give it once the server has acknowledged it.
 
     Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
-    appends. ``tools`` answer function calls by name; a call of any other name is left to the program (``ToolCalled``).
+    appends. ``tools`` answer function calls: typed functions in a list define themselves (``rtcore_adapters.tools``), those in a
+    mapping are defined elsewhere; a call of any other name is left to the program (``ToolCalled``).
     ``ssl`` replaces the default context, which verifies the server; ``proxy`` is a URL, None for none, or True for what the
     environment says, and ``proxy_ssl`` verifies one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed``
     fixes the ids (default: drawn). ``record`` names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens
