@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtcore_adapters._layers import LayerFault, Stack
+from rtcore_adapters._layers import Data, LayerFault, Stack
 
 
 class Shift:
@@ -22,7 +22,7 @@ class Shift:
         self.ended = False
         self.fault: LayerFault | None = None
 
-    def receive(self, data: bytes) -> bytes:
+    def receive(self, data: Data) -> Data:
         if self.ended:
             return b""
         if not data:
@@ -34,9 +34,9 @@ class Shift:
             assert data[0] == self._by
             self.established, data = True, data[1:]
             self._out += self._kept
-        end, marker = b"", data.find((255 + self._by) % 256)
+        end, marker = b"", bytes(data).find((255 + self._by) % 256)
         if marker >= 0:  # the other side has ended
-            end, data = data[marker:], data[:marker]
+            end, data = bytes(data[marker:]), data[:marker]
             self.ended = True
         if self._breaks and end:
             self.fault = LayerFault(f"{self._by} broke", "mend it")
@@ -122,7 +122,7 @@ def test_the_layer_next_to_the_socket_tells_the_fault() -> None:
     assert stack.ended
     assert stack.fault == LayerFault("1 broke", "mend it")
     stack = Stack([Shift(1), Shift(2)])
-    assert stack.receive(b"\x01") + stack.receive(b"") == b""
+    assert bytes(stack.receive(b"\x01")) + stack.receive(b"") == b""
     assert stack.fault == LayerFault("2 was cut off", "")
 
 

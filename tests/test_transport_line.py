@@ -33,7 +33,9 @@ def carried(line: Line, peer: Peer, size: int = 65_536) -> list[LinkEvent]:
         back = peer.talk(out)
         pieces = [back[at : at + size] for at in range(0, len(back), size)]
         for piece in [*pieces, b""] if peer.over else pieces:
-            told = line.receive(piece, now=0.0)
+            buffer = bytearray(piece)
+            told = line.receive(memoryview(buffer), now=0.0)
+            buffer[:] = bytes(len(buffer))  # a view is not kept: the next read overwrites it
             events += told
             if Opened() in told:
                 line.send(b'{"type":"session.update","session":{"instructions":"x"}}', "ordered")

@@ -18,6 +18,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+Data = bytes | memoryview
+"""What was read. A view is used up within the call and never kept: the buffer behind it is the reader's, for the next read."""
+
 
 class LayerFault(Struct, frozen=True):
     """Why a layer ended the connection: what happened and what to do about it, without a credential."""
@@ -41,7 +44,7 @@ class Layer(Protocol):
     def fault(self) -> LayerFault | None:
         """Why it ended, if not as a stream ends. Always there when it ended before it was established."""
 
-    def receive(self, data: bytes) -> bytes:
+    def receive(self, data: Data) -> Data:
         """Take bytes from below (b"": the stream below has ended); gives the bytes for above, if there are any."""
 
     def send(self, data: bytes) -> None:
@@ -83,15 +86,15 @@ class Stack:
         """Why it ended, told by the layer nearest to the socket; None where the stream just ended."""
         return next((layer.fault for layer in self._layers if layer.fault), None)
 
-    def receive(self, data: bytes) -> bytes:
+    def receive(self, data: Data) -> Data:
         """Take what the socket returned, b"" at its end (a reset is an end, too); gives what is for the link."""
         if self._ended:
             return b""
         ended = not data
         for layer in self._layers:
             plain = layer.receive(data) if data else b""
-            if ended:
-                plain += layer.receive(b"")
+            if ended and (last := layer.receive(b"")):
+                plain = b"".join((plain, last))
             data, ended = plain, layer.ended
             if not data and not ended:
                 return b""

@@ -72,7 +72,7 @@ class Line:
         """What the socket returned; b"" means end of stream."""
         if not self._layered:
             return self.link.receive(data, now=now)
-        plain = self._stack.receive(bytes(data))
+        plain = self._stack.receive(data)
         events = self.link.receive(plain, now=now) if plain else []
         if self._stack.ended:
             fault = self._stack.fault

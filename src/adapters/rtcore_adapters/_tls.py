@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 
-from rtcore_adapters._layers import LayerFault
+from rtcore_adapters._layers import Data, LayerFault
 
 NO_TLS = "if the server speaks no TLS on this port, use ws:// instead of wss://"
 """What to do where TLS was spoken to a server that may speak none."""
@@ -87,7 +87,7 @@ class Tls:
     def __repr__(self) -> str:
         return f"Tls({self._where!r}, established={self.established})"
 
-    def receive(self, data: bytes) -> bytes:
+    def receive(self, data: Data) -> bytes:
         """Take records; gives what was in those that are whole."""
         if self.ended:
             return b""

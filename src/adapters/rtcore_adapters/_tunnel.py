@@ -12,7 +12,7 @@ from http import HTTPStatus
 from websockets.proxy import Proxy, prepare_connect_request
 from websockets.uri import WebSocketURI
 
-from rtcore_adapters._layers import LayerFault
+from rtcore_adapters._layers import Data, LayerFault
 from rtcore_adapters._words import bracketed, clean, longest_first, place, quoted, said, spellings
 
 _GREETING = 64  # bytes of the peer's first line that are looked at and quoted, as the link does
@@ -38,7 +38,7 @@ class Tunnel(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._where!r}, established={self.established})"
 
-    def receive(self, data: bytes) -> bytes:
+    def receive(self, data: Data) -> Data:
         """Take what the proxy sends; gives what came through the tunnel."""
         if self.ended:
             return b""
