@@ -2,7 +2,7 @@
 
 A ``pycon`` block is a doctest; a ``python`` block is a program, and what it prints is the ``output`` block behind it.
 Programs that call ``asyncio.run`` do so in virtual time, with the strict server on a loopback port in ``RTCORE_URL``. ``trace``
-blocks are run by ``test_docs_traces``, tables compared by ``test_docs_tables``.
+blocks are run by ``test_docs_traces``, ``python tls`` ones by ``test_transport_docs``, tables compared by ``test_docs_tables``.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ def _named(found: list[Block]) -> list[Any]:
 
 SESSIONS = list(blocks("pycon"))
 PROGRAMS = list(blocks("python"))
-KINDS = {"python", "pycon", "output", "trace", "console", "text", ""}
+KINDS = {"python", "python tls", "pycon", "output", "trace", "console", "text", ""}
 
 
 # -- blocks that are run ---------------------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def test_a_server_that_nobody_vouches_for_is_refused(run: Run, authority: Author
 def test_tls_where_there_is_none_and_none_where_there_is(run: Run, authority: Authority) -> None:
     with on_a_port(lambda: Proxied(lambda heard: (b"220 mail.example\r\n", len(heard), False), Server())) as port:
         failed = told(run, f"wss://localhost:{port}/v1/realtime", proxy=None)
-        assert f"localhost:{port} failed the TLS handshake: wrong version number" in str(failed)
+        assert f"localhost:{port} failed the TLS handshake: it does not speak TLS" in str(failed)
         assert "use ws:// instead of wss://" in str(failed)
     with on_a_port(peers("none", authority)) as port:
         failed = told(run, f"ws://127.0.0.1:{port}/v1/realtime", proxy=None)

@@ -152,18 +152,28 @@ def test_two_sides_without_a_common_version_say_so(authority: Authority) -> None
 # -- peers that are none ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 mail.example ESMTP\r\n", b"\x00" * 64])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 mail.example ESMTP\r\n", b"\x00" * 64, b"\xff"])
 @pytest.mark.parametrize("bytewise", [False, True])
 def test_a_peer_that_speaks_no_tls(authority: Authority, answer: bytes, bytewise: bool) -> None:  # invariant 14
     tls = Tls(authority.client_context(), HOST, where=WHERE)
     tls.outgoing()
     for piece in [answer[at : at + 1] for at in range(len(answer))] if bytewise else [answer]:
         assert tls.receive(piece) == b""
-    assert tls.fault == LayerFault(f"{WHERE} failed the TLS handshake: wrong version number", NO_TLS)
+    assert tls.fault == LayerFault(f"{WHERE} failed the TLS handshake: it does not speak TLS", NO_TLS)
     assert NO_TLS == "if the server speaks no TLS on this port, use ws:// instead of wss://"
 
 
-@pytest.mark.parametrize("said", [b"", b"\x16\x03", b"HT"])
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_a_peer_that_begins_like_tls_and_is_none(authority: Authority, bytewise: bool) -> None:  # invariant 14
+    tls, noise = Tls(authority.client_context(), HOST, where=WHERE), b"\x16" + b"\xff" * 64
+    for piece in [noise[at : at + 1] for at in range(len(noise))] if bytewise else [noise]:
+        assert tls.receive(piece) == b""
+    assert tls.fault is not None
+    assert tls.fault.error.startswith(f"{WHERE} failed the TLS handshake: ")  # in OpenSSL's words
+    assert tls.fault.remedy == NO_TLS
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16", b"\x16\x03"])
 def test_a_peer_that_hangs_up_in_the_handshake(authority: Authority, said: bytes) -> None:
     tls = Tls(authority.client_context(), HOST, where=WHERE)
     if said:

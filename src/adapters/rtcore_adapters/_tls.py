@@ -16,6 +16,7 @@ NO_TLS = "if the server speaks no TLS on this port, use ws:// instead of wss://"
 """What to do where TLS was spoken to a server that may speak none."""
 
 _RECORD = 16 * 1024  # what one read can give: the largest record (RFC 8446, 5.1). More room would be cleared for nothing
+_FIRST, _LAST = 20, 24  # how a record begins (RFC 8446, 5.1): its type
 _CERTIFICATE = "for a private authority pass an ssl context that knows it"
 _CLIENT = "the server wants a client certificate that it trusts: load one into the ssl context (load_cert_chain)"
 _VERSIONS = "the two sides share no TLS version or cipher: check the ssl context's settings, and the server's"
@@ -70,6 +71,7 @@ class Tls:
         self._no_tls = no_tls
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._kept: deque[bytes | memoryview] = deque()
+        self._heard = False
         self._silent = False
         self.established = False
         self.ended = False
@@ -92,6 +94,12 @@ class Tls:
         if self.ended:
             return b""
         if data:
+            if not self._heard:
+                self._heard = True
+                if not _FIRST <= data[0] <= _LAST:
+                    # OpenSSL's word for it is another in each version, and its alert would be lost on such a peer.
+                    self._fail(LayerFault(f"{self._where} failed the TLS handshake: it does not speak TLS", self._no_tls))
+                    return b""
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
