@@ -15,6 +15,7 @@ import rtcore
 from rtcore import Clock, Config, Effect, Flush, Notice, Problem, Send, Session
 from rtcore.dialects import ErrorKind, classify, problem
 from rtcore.sim import PENDING
+from rtcore_adapters import audio
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -95,6 +96,28 @@ def test_the_capabilities_of_a_clock_are_listed_with_their_defaults() -> None:
 
 
 # -- inputs and views ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_clocks_of_the_package_are_listed_with_what_they_declare(tmp_path: Path) -> None:
+    makes: dict[str, audio.Speaker] = {
+        "VirtualSpeaker()": audio.VirtualSpeaker(),
+        "WavSpeaker(path)": audio.WavSpeaker(tmp_path / "heard.wav"),
+        "NullSpeaker()": audio.NullSpeaker(),
+        "MarksSpeaker(media, mark, clear)": audio.MarksSpeaker(_nothing, _nothing, lambda: None),
+        "MarksSpeaker(media, mark, None)": audio.MarksSpeaker(_nothing, _nothing, None),
+        "RemoteSpeaker(send)": audio.RemoteSpeaker(_nothing),
+    }
+    listed = rows(section("clocks", "## The clocks of this package"))
+    told = {name.strip("`"): numbers for name, _, *numbers, _ in listed}
+    clocks = {name: speaker.capabilities for name, speaker in makes.items()}
+    assert told == {
+        name: ["yes" if it.pause else "no", *map(str, (it.report_ms, it.flush_latency_ms, it.answer_ms))]
+        for name, it in clocks.items()
+    }
+
+
+def _nothing(what: object) -> None:
+    pass
 
 
 def test_every_input_is_listed_with_its_arguments() -> None:
