@@ -46,6 +46,7 @@ DATA_MODULES = frozenset(
         "operator",
         "re",
         "string",
+        "tomllib",
         "struct",
         "typing",
         "urllib.parse",

@@ -1,0 +1,181 @@
+"""Configurations from TOML, JSON and the environment (issue 5, item 2; failures, group J)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from rtcore import Config, LocalProtocolError
+from rtcore.config import Connection, SessionOptions
+from rtcore.config_sources import connection_from_environment, from_json, from_toml
+from rtcore_adapters.settings import load_config
+
+KEY, AZURE_KEY = "sk-openai-0123456789", "azure-0123456789abcdef"
+OPENAI = {"OPENAI_API_KEY": KEY}
+HOST = "https://voice.openai.azure.com"
+AZURE = {"AZURE_OPENAI_API_KEY": AZURE_KEY, "AZURE_OPENAI_ENDPOINT": HOST}
+EU = "https://eu.api.openai.com/v1"
+
+TOML = """
+interruption = "ignore"
+
+[connection]
+url = "ws://127.0.0.1:8765"
+
+[session]
+instructions = "Be brief."
+
+[session.audio.input.turn_detection]
+type = "server_vad"
+silence_duration_ms = 800
+
+[[session.tools]]
+name = "weather"
+"""
+JSON = """{"interruption": "ignore", "connection": {"url": "ws://127.0.0.1:8765"}, "session": {"instructions": "Be brief.",
+"audio": {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 800}}}, "tools": [{"name": "weather"}]}}"""
+
+
+def test_toml_and_json_say_the_same() -> None:
+    config = from_toml(TOML)
+    assert config == from_json(JSON) == from_json(JSON.encode())
+    assert config.session.instructions == "Be brief."
+
+
+def test_null_in_json_switches_off() -> None:  # F138: unset and None differ
+    session = from_json('{"session": {"audio": {"input": {"turn_detection": null}}}}').session
+    assert session.wire()["audio"] == {"input": {"turn_detection": None}}
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "words"),
+    [
+        (from_toml, "[connection\n", "the configuration is no TOML: .*line 1"),
+        (from_json, '{"session": ', "the configuration is no JSON"),
+        (from_json, b"\xff", "the configuration is no JSON"),
+    ],
+)
+def test_text_that_is_none_is_named(read: Any, text: Any, words: str) -> None:
+    with pytest.raises(LocalProtocolError, match=words):
+        read(text)
+
+
+@pytest.mark.parametrize("read", [from_toml, from_json])
+def test_an_unknown_option_is_named_with_the_known_ones(read: Any) -> None:
+    text = "volume = 3\n[session]\nspeed = 2" if read is from_toml else '{"volume": 3, "session": {"speed": 2}}'
+    with pytest.raises(ValidationError) as caught:
+        read(text)
+    assert "unknown option 'volume'; known are: connection" in str(caught.value)
+    assert "unknown option 'speed'; known are: instructions" in str(caught.value)
+
+
+# -- the environment ----------------------------------------------------------------------------------------------------------
+
+
+def told(connection: Connection) -> dict[str, Any]:
+    """The options that are set, secrets in clear."""
+    found = {name: getattr(connection, name) for name in sorted(connection.model_fields_set)}
+    return {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "expected"),
+    [
+        ({}, {}, {}),
+        (OPENAI, {}, {"api_key": KEY}),
+        (
+            {**OPENAI, "OPENAI_ORG_ID": "org", "OPENAI_PROJECT_ID": "p"},
+            {},
+            {"api_key": KEY, "organization": "org", "project": "p"},
+        ),
+        (
+            {**OPENAI, "OPENAI_BASE_URL": EU},
+            {},
+            {"api_key": KEY, "url": EU},
+        ),
+        # A version is Azure's, and selects nothing by itself.
+        ({**OPENAI, "OPENAI_API_VERSION": "2024-06-01"}, {}, {"api_key": KEY}),
+        (AZURE, {}, {"api_key": AZURE_KEY, "url": HOST, "dialect": "azure"}),
+        (
+            {**AZURE, "OPENAI_API_VERSION": "2024-10-01-preview"},
+            {},
+            {
+                "api_key": AZURE_KEY,
+                "api_version": "2024-10-01-preview",
+                "dialect": "azure-preview",
+                "url": HOST,
+            },
+        ),
+        # What the program says wins.
+        (
+            {**AZURE, "OPENAI_API_VERSION": "2024-06-01"},
+            {"dialect": "azure", "deployment": "voice"},
+            {"api_key": AZURE_KEY, "deployment": "voice", "dialect": "azure", "url": HOST},
+        ),
+        (AZURE, {"bearer_token": "t"}, {"bearer_token": "t", "dialect": "azure", "url": HOST}),
+        # One vendor's never flips the other's.
+        ({**OPENAI, **AZURE}, {"vendor": "openai"}, {"api_key": KEY}),
+        (
+            {**OPENAI, **AZURE},
+            {"vendor": "azure"},
+            {"api_key": AZURE_KEY, "url": HOST, "dialect": "azure"},
+        ),
+        # Empty is not set.
+        ({**OPENAI, "AZURE_OPENAI_ENDPOINT": " ", "OPENAI_BASE_URL": ""}, {}, {"api_key": KEY}),
+    ],
+)
+def test_the_vendors_own_variables_are_read(environ: dict[str, str], options: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert told(connection_from_environment(environ, **options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "words"),
+    [
+        ({**OPENAI, **AZURE}, {}, "OPENAI_API_KEY and AZURE_OPENAI_API_KEY are both set: say which one is meant"),
+        ({"AZURE_OPENAI_API_KEY": AZURE_KEY}, {}, "AZURE_OPENAI_ENDPOINT: missing; set it to https://NAME"),
+        (
+            {**AZURE, "OPENAI_API_VERSION": "2024-06-01"},
+            {},
+            "OPENAI_API_VERSION: '2024-06-01' has no realtime; ",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_by_the_variables_name(environ: dict[str, str], options: dict[str, Any], words: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        connection_from_environment(environ, **options)
+    assert words in str(caught.value)
+    assert AZURE_KEY not in str(caught.value)
+
+
+def test_a_wrong_option_beside_a_key_does_not_show_it() -> None:
+    with pytest.raises(ValidationError) as caught:
+        connection_from_environment({"OPENAI_API_KEY": KEY}, modell="x")
+    assert "unknown option 'modell'" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+# -- files --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_and_the_environment_come_together(tmp_path: Path) -> None:
+    path = tmp_path / "voice.toml"
+    path.write_text('[connection]\nmodel = "gpt-realtime-2"\n[session]\ninstructions = "Be brief."', encoding="utf-8")
+    config = load_config(path, environ=OPENAI)
+    assert told(config.connection) == {"api_key": KEY, "model": "gpt-realtime-2"}
+    assert config.session == SessionOptions(instructions="Be brief.")
+
+
+def test_a_file_with_an_address_of_its_own_is_not_mixed_with_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "voice.json"
+    path.write_text(JSON, encoding="utf-8")
+    assert load_config(path, environ={**OPENAI, **AZURE}) == from_json(JSON)
+
+
+def test_without_a_file_the_environment_is_all() -> None:
+    assert load_config(environ=OPENAI).session == Config().session
+
+
+def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"voice\.yaml: the name must end in \.toml or \.json"):
+        load_config(tmp_path / "voice.yaml")
