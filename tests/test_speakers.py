@@ -4,14 +4,17 @@ import wave
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fake_portaudio import FakeHost
 from helpers.player import BrowserPlayer, PlainPlayer, RemoteRig, node_process
 from helpers.telephone import TelephoneRig
 from speaker_contract import CHECKS, Make, Rig, tagged
 
 from rtcore import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore_adapters.audio import NullSpeaker, VirtualSpeaker, WavSpeaker
+from rtcore_adapters.audio._device_speaker import DeviceSpeaker
 
 
 class VirtualRig(Rig):
@@ -51,7 +54,32 @@ class NullRig(Rig):
         return self._sounded
 
 
+class DeviceRig(Rig):
+    """A sound card that is none: the callback is called in virtual time."""
+
+    format = PCM16_24K
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.host = FakeHost(now=0.0, **options)
+        self.latency_s = self.host.latency
+        self.speaker = DeviceSpeaker(self.host, spawn=lambda work: work())
+
+    def audible(self) -> bytes:
+        return b"".join(stream.signal() for stream in self.host.streams)
+
+    @property
+    def far_at(self) -> float | None:
+        due = min((stream.due for stream in self.host.streams), default=float("inf"))
+        return due if due < float("inf") else None
+
+    def far(self) -> None:
+        self.host.advance(self.now)
+
+
 PLAIN: dict[str, Make] = {
+    "device": DeviceRig,
+    "device, large buffer": partial(DeviceRig, latency=0.25),
     "virtual": lambda: VirtualRig(VirtualSpeaker(), PCM16_24K),
     "virtual, slow to flush": lambda: VirtualRig(VirtualSpeaker(flush_ms=70, block_ms=10), PCM16_24K),
     "null": NullRig,

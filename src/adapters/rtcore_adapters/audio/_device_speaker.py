@@ -78,6 +78,7 @@ class DeviceSpeaker:
         self._taken = 0  # frames of the ring that the device took, or skipped, as far as the blocks say
         self._unnoted = 0
         self._flushes: deque[tuple[int, int]] = deque()  # generation, and the calls that had begun when it was asked for
+        self._refused = 0  # generations up to this one are flushed
         self._held: int | None = None
         self._quiet_after = 0  # calls: those up to here may have begun before the pause
         self._moving: tuple[float, int] | None = None  # to another device: until when, and the calls that had begun
@@ -145,7 +146,9 @@ class DeviceSpeaker:
         self._reports, self._polled = reports, now
 
     def play(self, pcm: bytes | memoryview, format: AudioFormat, generation: int, *, now: float) -> None:
-        """Sound it behind what waits."""
+        """Sound it behind what waits. What comes behind its own flush is dropped (F032)."""
+        if generation <= self._refused:
+            return
         self._take_note(self._watch.line)
         self._sounding.add(pcm, format, generation)
         self._fill()
@@ -158,6 +161,7 @@ class DeviceSpeaker:
 
     def flush(self, generation: int, *, now: float) -> None:
         """Silence with the next block; the answer comes when what the device took before has sounded."""
+        self._refused = max(self._refused, generation)
         self._sounding.drop(generation)
         if self._held is not None and self._held <= generation:
             self._held = None
