@@ -454,21 +454,12 @@ def test_tls_where_the_server_speaks_none() -> None:
             "h:1 could not be reached: network is unreachable",
             "check the network",
         ),
-        (ssl.SSLError(1, "[SSL] WRONG"), "h:1 failed the TLS handshake: [SSL] WRONG", "use ws:// instead of wss://"),
     ],
 )
 def test_every_failure_to_dial_has_words(error: Exception, what: str, remedy: str) -> None:
     told = dial_fault(error, "h", 1)
     assert told[0] == what
     assert remedy in told[1]
-
-
-@pytest.mark.parametrize("error", [ConnectionResetError(), BrokenPipeError(), ConnectionAbortedError()])
-def test_a_peer_that_hangs_up_on_tls_may_speak_none(error: Exception) -> None:
-    assert dial_fault(error, "h", 1, secure=True) == (
-        "h:1 broke off the TLS handshake",
-        "if the server speaks no TLS on this port, use ws:// instead of wss://",
-    )
 
 
 def test_a_reset_is_told_in_words() -> None:

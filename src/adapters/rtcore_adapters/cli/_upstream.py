@@ -1,11 +1,12 @@
 """The other side of the proxy where it is a real server: a websocket dialled with what the client brought along.
 
-Headers, query and subprotocols pass through unread; what belongs to the client's own handshake does not. TLS is verified. Errors
-are told in words that hold no key (``Link`` sees to that).
+Headers, query and subprotocols pass through unread; what belongs to the client's own handshake does not. TLS is verified, and the
+environment's proxies are used, as by every adapter (``Line``). Errors are told in words that hold no key.
 """
 
+import socket
 from contextlib import suppress
-from ssl import SSLContext, create_default_context
+from ssl import SSLContext
 from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,8 +15,8 @@ import anyio.abc
 from websockets.http11 import Request
 
 from rtcore import Handshake
-from rtcore_adapters._dial import dial_fault, line_fault
-from rtcore_adapters._link import Closed, Failed, Link, LinkEvent, Message, Opened, Refused
+from rtcore_adapters._line import Line, Ways
+from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused
 from rtcore_adapters.cli._line import offered
 
 _OWN = frozenset(
@@ -44,8 +45,7 @@ class Upstream:
     """One dialled websocket: ``async with``, ``opened``, then messages until ``Closed``. One task reads; any may write."""
 
     def __init__(self, handshake: Handshake, *, ssl: SSLContext | None = None) -> None:
-        self.link = Link(handshake, now=anyio.current_time())
-        self._ssl = ssl
+        self._line = Line(1, handshake, now=anyio.current_time(), times=LinkTimes(), ways=Ways(ssl=ssl))
         self._stream: anyio.abc.ByteStream | None = None
         self._events: list[LinkEvent] = []
         self._writing = anyio.Lock()
@@ -60,8 +60,7 @@ class Upstream:
 
     async def opened(self) -> Opened | Refused | Failed | Closed:
         """Dial; how it went."""
-        deadline = self.link.deadline
-        fault: tuple[str, str] = (f"{self.link.host}:{self.link.port} did not answer", "check the host and the port")
+        deadline = self._line.deadline
         try:
             with anyio.CancelScope(deadline=deadline.at if deadline is not None else float("inf")):
                 self._stream = await self._dial()
@@ -70,9 +69,10 @@ class Upstream:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             while isinstance(cause, ExceptionGroup):
                 cause = cause.exceptions[0]
-            fault = dial_fault(cause, self.link.host, self.link.port, secure=self.link.secure)
-        if self._stream is None:
-            self._events += self.link.lost(*fault, now=anyio.current_time())
+            self._events += self._line.failed(cause, now=anyio.current_time())
+        else:
+            if self._stream is None:
+                self._events += self._line.failed(TimeoutError(), now=anyio.current_time())
         await self.write()
         event = await self.event()
         if isinstance(event, Message):
@@ -80,18 +80,16 @@ class Upstream:
         return event
 
     async def _dial(self) -> anyio.abc.ByteStream:
-        link = self.link
-        if not link.secure:
-            return await anyio.connect_tcp(link.host, link.port)
-        context = self._ssl or create_default_context()
-        return await anyio.connect_tcp(
-            link.host, link.port, tls=True, ssl_context=context, tls_hostname=link.host, tls_standard_compatible=False
-        )
+        line = self._line
+        if line.lookup is not None:
+            found = await anyio.getaddrinfo(line.lookup, None, type=socket.SOCK_STREAM)
+            line.resolved(str(found[0][4][0]))
+        return await anyio.connect_tcp(line.host, line.port)
 
     async def event(self) -> LinkEvent:
         """The next one. After ``Closed``, ``Refused`` or ``Failed`` there is none."""
         while not self._events:
-            due = self.link.deadline
+            due = self._line.deadline
             data: bytes | None = None
             try:
                 with anyio.CancelScope(deadline=due.at if due is not None else float("inf")):
@@ -101,30 +99,30 @@ class Upstream:
                 data = b""
             except (anyio.BrokenResourceError, OSError) as error:
                 cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-                self._events += self.link.lost(line_fault(cause), now=anyio.current_time())
+                self._events += self._line.lost(cause, now=anyio.current_time())
                 continue
             now = anyio.current_time()
             if data is not None:
-                self._events += self.link.receive(data, now=now)
+                self._events += self._line.receive(data, now=now)
             elif due is not None:
-                # The loop may wake a hair early; the link must see its deadline as reached.
-                self._events += self.link.tick(now=max(now, due.at))
+                # The loop may wake a hair early; the line must see its deadline as reached.
+                self._events += self._line.tick(now=max(now, due.at))
             await self.write()
         return self._events.pop(0)
 
     async def send(self, payload: bytes) -> None:
         """One message."""
-        self.link.send(payload)
+        self._line.send(payload, "ordered")
         await self.write()
 
     async def close(self, code: int, reason: str) -> None:
         """Say goodbye; the close frame is on its way when this returns."""
-        self._events += self.link.close(code, reason, now=anyio.current_time())
+        self._events += self._line.close(code, reason, now=anyio.current_time())
         await self.write()
 
     async def write(self) -> None:
         """Send what is queued; a line that is gone says so at the next read."""
         async with self._writing:
-            if (data := self.link.outgoing()) and self._stream is not None:
-                with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                while self._stream is not None and (data := self._line.outgoing()):
                     await self._stream.send(data)
