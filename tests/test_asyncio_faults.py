@@ -215,7 +215,7 @@ def test_an_idle_line_is_kept_by_pings() -> None:  # F097
 def test_a_server_that_never_acknowledges_is_given_up() -> None:  # DESIGN 2
     async def script(line: Line) -> None:
         await line.accept()
-        line.send(b'{"type":"session.created","session":{"id":"sess_1"}}')
+        line.send(b'{"type":"session.created","session":{"id":"sess_1","type":"realtime"}}')
         while await line.event() is not None:
             pass
 
