@@ -48,7 +48,7 @@ def documented(text: str) -> dict[str, str]:
 
 # -- notices and effects ---------------------------------------------------------------------------------------------------------
 
-_ALIASES = {"CloseReason", "Outcome", "Cause"}
+_ALIASES = {"CloseReason", "Outcome", "Cause", "Told"}
 
 
 def _fields(struct: type[msgspec.Struct]) -> dict[str, str]:

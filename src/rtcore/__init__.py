@@ -54,6 +54,7 @@ from rtcore._notices import SessionReady as SessionReady
 from rtcore._notices import SpeakingStarted as SpeakingStarted
 from rtcore._notices import SpeakingStopped as SpeakingStopped
 from rtcore._notices import TextDelta as TextDelta
+from rtcore._notices import Told as Told
 from rtcore._notices import ToolCalled as ToolCalled
 from rtcore._notices import Underrun as Underrun
 from rtcore._notices import UnknownEvent as UnknownEvent
@@ -68,3 +69,4 @@ from rtcore._session import Issued as Issued
 from rtcore._session import Session as Session
 from rtcore.config import Config as Config
 from rtcore.dialects import Capabilities as Capabilities
+from rtcore.dialects import Dialect as Dialect

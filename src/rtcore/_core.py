@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rtcore._creation import Creation
     from rtcore._interruption import Interruption
     from rtcore._lifecycle import Lifecycle
+    from rtcore._remote import Remote
     from rtcore._responses import Responses
     from rtcore._speech import Speech
     from rtcore._tools import Tools
@@ -141,6 +142,7 @@ class Core:
     tools: "Tools"
     turns: "Turns"
     lifecycle: "Lifecycle"
+    remote: "Remote"
 
     def __init__(self, config: "Config", clock: Clock, seed: int) -> None:
         self.config = config

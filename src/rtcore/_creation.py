@@ -195,6 +195,10 @@ class Creation:
             wait_ms=core.config.timeouts.edit_ms,
         )
 
+    def expect_edit(self, item_id: str) -> None:
+        """An item that is an edit was sent: it is on its way, and nobody waits for it by name."""
+        self._items[item_id] = Order(0, 0, {}, item_id)
+
     def _send_response(self, order: Order) -> None:
         core = self._core
         if order.out_of_band:
@@ -202,10 +206,12 @@ class Creation:
         else:
             self._reserved = order
         event_id = core.requests.event_id()
-        metadata = {**(order.body.get("metadata") or {}), _METADATA: str(order.number)}
+        body = order.body
+        if core.capabilities.metadata:
+            body = {**body, "metadata": {**(body.get("metadata") or {}), _METADATA: str(order.number)}}
         order.due = None
         core.send(
-            CreateResponse(event_id, core.dialect.render_response({**order.body, "metadata": metadata})),
+            CreateResponse(event_id, core.dialect.render_response(body)),
             pending=Pending(event_id, "response", request=order.request or None, key=str(order.number)),
             wait_ms=core.config.timeouts.create_ms,
         )
@@ -230,7 +236,8 @@ class Creation:
             order = self._take(number)
         elif metadata is None and not (announced and self._echoes):
             # Where the server creates too, a response without the mark is its own; else the order tells.
-            if self._reserved is not None and not core.acknowledged.server_creates:
+            unmarked = not core.capabilities.metadata and not core.turns.automatic
+            if self._reserved is not None and (unmarked or not core.acknowledged.server_creates):
                 order, self._reserved = self._reserved, None
             elif announced and self._side and not conversation_known:
                 order = self._side.pop(next(iter(self._side)))
@@ -348,6 +355,8 @@ class Creation:
         if pending is not None:
             core.requests.end(pending.request, "done", item_id=item_id)
         core.tools.output_announced(item_id)
+        if pending is not None and pending.edit:
+            self.pump()
 
     def item_failed(self, pending: Pending, problem: Problem, outcome: Outcome = "failed") -> None:
         """An item of ours was refused, or got no answer: a response that was to follow it is not created."""

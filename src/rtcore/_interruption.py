@@ -9,16 +9,19 @@ from msgspec import Struct
 
 from rtcore._core import Core
 from rtcore._items import Item, Response, Segment
-from rtcore._notices import Cause, Interrupted, Verdict
+from rtcore._notices import Cause, Interrupted, Told, Verdict
 from rtcore._recent import keep_latest
 from rtcore._requests import Pending
 from rtcore._verdicts import verdict_of
-from rtcore._wire import Cancel, Delete, Truncate
+from rtcore._wire import Cancel, CreateItem, Delete, Truncate
+from rtcore.dialects import Wire
 
 _DELETE_AFTER_S = 1.0
 """An unheard item is deleted once its response is done, or this long after the cut (DESIGN 3)."""
 _SERVER_CANCEL_S = 0.4
 """A server that interrupts by itself and still sends deltas after this long gets one cancel (DESIGN 4)."""
+_BEGINNING = 60
+"""So many characters tell the model which of its messages is meant."""
 _ORPHANS = 256
 """Unheard items of ended responses that the server has not announced; deleted if it ever does."""
 
@@ -57,6 +60,9 @@ class Interruption:
             core.creation.kill_reserved(all_queued=cause == "program")
         targets = [r for r in core.responses.live.values() if self._cuttable(r, only)]
         if not targets:
+            return
+        if core.capabilities.playout == "server":
+            core.remote.interrupt(cause, targets)
             return
         flush = False
         segments: list[Segment] = []
@@ -251,16 +257,63 @@ class Interruption:
         if verdict is Verdict.PARTIAL:
             cut = next((segment for segment in item.segments if segment.heard_ms >= 1 and not segment.all_heard), None)
             if cut is not None:
-                self._truncate(item, response, cut)
+                item.told = self._tell_partial(item, response, cut)
         else:
-            self.unwant(item, response)
+            item.told = self._tell_skipped(item, response)
         core.speech.end(item, verdict)
+        if item.told == "note":
+            self._note(item)
 
     # -- edits -------------------------------------------------------------------------------------------------------------------
 
+    def _tell_partial(self, item: Item, response: Response, cut: Segment) -> Told:
+        """The best way that the server has to learn how much was heard (the ladder of DESIGN 5)."""
+        if response.out_of_band or item.deleted or item.delete_sent:
+            return "nothing"
+        rung = self._core.capabilities.heard
+        if rung == "truncate":
+            self._truncate(item, response, cut)
+        elif rung == "rewrite" and not self.unwant(item, response):
+            return "note" if self._core.capabilities.create else "record"
+        return rung
+
+    def _tell_skipped(self, item: Item, response: Response) -> Told:
+        if self.unwant(item, response):
+            return "delete"
+        able = self._core.capabilities
+        if response.out_of_band or item.delete_sent or item.deleted or able.delete:
+            return "nothing"
+        return "note" if able.create else "record"
+
+    def _note(self, item: Item) -> None:
+        """Tell the model in words what was heard of its message, where the server takes neither a truncate nor a delete."""
+        beginning = item.full_text[:_BEGINNING].strip()
+        which = f'your message that begins "{beginning}"' if beginning else "your last message"
+        heard = f'only: "{item.heard_text}"' if item.heard_text else "nothing of it"
+        if item.verdict is Verdict.PARTIAL and not item.heard_text:
+            heard = "only its very beginning"
+        text = f"The user interrupted {which} and heard {heard}."
+        self._create({"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]}, None)
+
+    def _rewrite(self, item: Item, previous_item_id: str | None) -> None:
+        """Put the words that were heard in the place of the message that was deleted."""
+        if item.heard_text:
+            content = [{"type": "output_text", "text": item.heard_text}]
+            self._create({"type": "message", "role": "assistant", "content": content}, previous_item_id)
+
+    def _create(self, item: Wire, previous_item_id: str | None) -> None:
+        """Create an item that is an edit: nothing else is created before it is there."""
+        core = self._core
+        event_id, item_id = core.requests.event_id(), core.requests.item_id()
+        core.send(
+            CreateItem(event_id, core.dialect.render_item({"id": item_id, **item}), previous_item_id),
+            lane="urgent",
+            pending=Pending(event_id, "item", key=item_id, edit=True),
+            wait_ms=core.config.timeouts.edit_ms,
+        )
+        core.creation.expect_edit(item_id)
+
     def _truncate(self, item: Item, response: Response, segment: Segment) -> None:
-        if response.out_of_band or item.deleted or item.delete_sent or not self._core.capabilities.truncate:
-            return
         own = self._core.capabilities.truncate_content_index == "own"
         item.truncated = (segment.content_index if own else 0, segment.heard_ms)
         self._send_truncate(item)
@@ -316,6 +369,8 @@ class Interruption:
                     self.unwant(item, response)
             self.pump_deletes()
             return
+        if self._core.capabilities.playout == "server":
+            self._core.remote.response_done(response)
         if all(r.done or not r.dead for r in self._core.responses.live.values()):
             self._core.timers.cancel("end of a response that was cut")
         if not response.outran_cancel:
@@ -329,12 +384,15 @@ class Interruption:
                 self._send_truncate(item)
         self.pump_deletes()
 
-    def unwant(self, item: Item, response: Response) -> None:
-        """Have an item deleted that nobody heard or read (DESIGN 3)."""
+    def unwant(self, item: Item, response: Response) -> bool:
+        """Have an item deleted that nobody heard or read (DESIGN 3). Gives whether it will be."""
         shown = any(part.kind == "text" and part.text_at_cut for part in item.parts.values())
         if response.out_of_band or shown or item.delete_sent or item.deleted or not self._core.capabilities.delete:
-            return
+            return False
+        if self._core.capabilities.playout == "server":
+            return False
         self._unwanted[item.id] = item
+        return True
 
     def pump_deletes(self) -> None:
         """Delete unheard items: announced, settled, and their response done or a second past the cut."""
@@ -369,6 +427,7 @@ class Interruption:
     def _delete(self, item: Item) -> None:
         core = self._core
         item.delete_sent = True
+        behind = core.history.standing(item.id) if item.told == "rewrite" else None
         event_id = core.requests.event_id()
         core.send(
             Delete(event_id, item.id),
@@ -376,6 +435,8 @@ class Interruption:
             pending=Pending(event_id, "delete", key=item.id, edit=True),
             wait_ms=core.config.timeouts.edit_ms,
         )
+        if item.told == "rewrite":
+            self._rewrite(item, behind)
 
 
 def _is_text(item: Item) -> bool:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from rtcore._formats import AudioFormat
 from rtcore._heard import heard_text
-from rtcore._notices import Cause, Verdict
+from rtcore._notices import Cause, Told, Verdict
 
 PartKind = Literal["audio", "text", "other"]
 
@@ -176,11 +176,13 @@ class Item:
         "name",
         "output",
         "parts",
+        "remote_ms",
         "response",
         "role",
         "started_told",
         "status",
         "text_due",
+        "told",
         "truncated",
         "type",
         "verdict",
@@ -209,6 +211,9 @@ class Item:
         self.late_audio = False
         self.started_told = False
         self.text_due: float | None = None
+        self.told: Told = "nothing"
+        self.remote_ms: int | None = None
+        """How much of it was heard by the word of a server that sounds the audio itself."""
 
     def part(self, index: int) -> Part:
         """The part at ``index``, made at first sight."""

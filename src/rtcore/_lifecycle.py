@@ -304,6 +304,7 @@ class Lifecycle:
         numbers = [number for number, _ in core.playout.dues()]
         if numbers:
             core.speech.moved(core.playout.settle(max(numbers), None, core.now))
+        core.remote.end()
         for response in list(core.responses.live.values()):
             for item in list(response.items.values()):
                 if item.type == "message" and item.verdict is None:
@@ -334,4 +335,5 @@ _SAID = {
     "cancel": "response.cancel",
     "commit": "input_audio_buffer.commit",
     "clear": "input_audio_buffer.clear",
+    "clear playout": "output_audio_buffer.clear",
 }

@@ -31,6 +31,11 @@ class Problem(Struct, frozen=True):
     type: str = ""
 
 
+Told = Literal["nothing", "truncate", "delete", "rewrite", "note", "record", "server"]
+"""How the server came to know how much of a message was heard (DESIGN 5): it need not (all of it was, or it is out of band); by
+a truncate; by a delete, where nothing was; by a delete and the heard words in its place; by a note to the model; not at all,
+because it takes none of these; or it sounds the audio itself."""
+
 Outcome = Literal["done", "failed", "cancelled", "superseded", "timed_out", "connection_lost"]
 """How a request settled. ``cancelled``: interrupted, or open when the program closed the session; ``connection_lost``: open when
 the session ended in any other way."""
@@ -248,7 +253,7 @@ class MessageEnded(Notice, frozen=True):
 
     ``heard_ms`` and ``received_ms`` are the sums over its audio parts; a full one may be short of the last sample (B02), and so
     of the last millisecond. ``started_at`` is None where nothing was heard.
-    ``estimated`` marks a verdict made without the clock's answer.
+    ``estimated`` marks a verdict made without the clock's answer. ``told`` says how the server came to know.
     """
 
     response_id: str
@@ -261,6 +266,7 @@ class MessageEnded(Notice, frozen=True):
     started_at: float | None
     stopped_at: float
     estimated: bool = False
+    told: Told = "nothing"
 
 
 class Interrupted(Notice, frozen=True):

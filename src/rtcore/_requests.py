@@ -14,7 +14,7 @@ from rtcore._errors import ErrorKind
 from rtcore._notices import Outcome, Problem, RequestEnded
 from rtcore._timers import Timers
 
-Kind = Literal["update", "item", "response", "delete", "truncate", "cancel", "commit", "clear"]
+Kind = Literal["update", "item", "response", "delete", "truncate", "cancel", "commit", "clear", "clear playout"]
 
 _KIND_OF_ERROR: dict[ErrorKind, Kind] = {
     ErrorKind.ACTIVE_RESPONSE: "response",

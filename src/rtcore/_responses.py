@@ -109,6 +109,8 @@ class Responses:
             return None
         part = item.part(event.content_index)
         part.kind = "audio"
+        if core.capabilities.playout == "server":
+            return None  # sounded where it was made: here it is nobody's
         segment = part.segment
         if segment is None:
             segment = part.segment = Segment(response.id, item.id, event.content_index, response.format or self._format())

@@ -37,6 +37,9 @@ from rtcore._wire import (
     RateLimits,
     ResponseCreated,
     ResponseDone,
+    ServerPlayoutCleared,
+    ServerPlayoutStarted,
+    ServerPlayoutStopped,
     SessionCreated,
     SessionUpdated,
     SpeechStarted,
@@ -61,6 +64,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
     "end of a response that was cut": lambda core: core.interruption.overdue_responses(),
     "end of a response": lambda core: core.responses.responses_overdue(),
     "end of the user's speech": lambda core: core.turns.floor_overdue(),
+    "end of the server's playout": lambda core: core.remote.overdue(),
     "microphone batch": lambda core: core.send_microphone(rest=True),
     "position report of the clock": lambda core: core.speech.clock_overdue(),
     "response that holds the slot": lambda core: core.creation.slot_overdue(),
@@ -76,7 +80,8 @@ def handlers(core: Core) -> dict[type, Callable[[Any], None]]:
     responses, turns, lifecycle = core.responses, core.turns, core.lifecycle
 
     def truncated(event: ItemTruncated) -> None:
-        core.requests.take_first("truncate", event.item_id)
+        if core.requests.take_first("truncate", event.item_id) is None:
+            core.remote.truncated(event)
         core.creation.pump()
 
     def nothing(event: object) -> None:
@@ -113,6 +118,9 @@ def handlers(core: Core) -> dict[type, Callable[[Any], None]]:
         ArgumentsDone: core.tools.arguments_done,
         BufferCommitted: turns.committed,
         BufferCleared: lambda event: turns.cleared(),
+        ServerPlayoutStarted: core.remote.started,
+        ServerPlayoutStopped: core.remote.stopped,
+        ServerPlayoutCleared: core.remote.cleared,
         SpeechStarted: turns.started,
         SpeechStopped: turns.stopped,
         TranscriptionDelta: turns.transcript_delta,

@@ -22,6 +22,7 @@ from rtcore._items import HistoryItem, SegmentView
 from rtcore._lifecycle import Disconnection, Lifecycle
 from rtcore._microphone import COMMIT_MIN_MS
 from rtcore._notices import Problem, Underrun, UnknownEvent
+from rtcore._remote import Remote
 from rtcore._requests import Pending
 from rtcore._responses import Responses
 from rtcore._routing import SETUP, TIMERS, handlers
@@ -62,6 +63,7 @@ class Session:
         core = self._core = Core(config if config is not None else Config(), clock if clock is not None else Clock(), seed)
         core.responses = Responses(core)
         core.speech = Speech(core)
+        core.remote = Remote(core)
         core.interruption = Interruption(core)
         core.creation = Creation(core)
         core.tools = Tools(core)
@@ -307,6 +309,7 @@ class Session:
         ``LocalProtocolError`` for an empty text, or one that is no Unicode.
         """
         self._check_open("send_text")
+        self._check_able("send_text", able=self._core.capabilities.create)
         plain("text", text)
         if not issubclass(type(text), str) or not text:
             raise LocalProtocolError("text: is empty or no str; an item needs content (F110)")
@@ -332,8 +335,10 @@ class Session:
         """
         _check_mapping("options", options, optional=True)
         body = self._read("respond", lambda: plain("options", parse_response(options or {})))
-        self._core.dialect.render_response(body)
         out_of_band = body.get("conversation") == "none"
+        if out_of_band:
+            self._check_able('respond({"conversation": "none"})', able=self._core.capabilities.out_of_band)
+        self._core.dialect.render_response(body)
         if audible is False and not out_of_band:
             raise LocalProtocolError(
                 'audible: False needs options={"conversation": "none"}; a response of the conversation is heard'
@@ -367,6 +372,7 @@ class Session:
         Raises ``LocalProtocolError`` for a call that is unknown or answered, and for an output that JSON cannot say.
         """
         self._check_open("tool_result")
+        self._check_able("tool_result", able=self._core.capabilities.create)
         _check_id("call_id", call_id)
         self._core.tools.check(call_id)
         text = self._read("tool_result", lambda: _as_text(output))
@@ -409,7 +415,10 @@ class Session:
         _check_mapping("item", item)
         _check_id("previous_item_id", previous_item_id, optional=True)
         core = self._core
+        self._check_able("create_item", able=core.capabilities.create)
         body = self._read("create_item", lambda: check_item(item, core.dialect))
+        if body.get("role") == "assistant":
+            self._check_able("create_item (role assistant)", able=core.capabilities.create_assistant)
         if body["type"] == "function_call_output":
             core.tools.check_foreign(str(body["call_id"]))
         if previous_item_id not in (None, "root") and not core.creation.knows(previous_item_id):
@@ -538,6 +547,11 @@ class Session:
             )
         if self._core.state == "closed":
             raise LocalProtocolError(f"{command}(): the session is closed; make a new Session")
+
+    def _check_able(self, command: str, *, able: bool) -> None:
+        if not able:
+            name = self._core.dialect.name
+            raise LocalProtocolError(f"{command}: servers of the {name} dialect cannot; Session.capabilities says what they can")
 
     def _enter(self, now: float) -> list[Effect]:
         if self._inside:

@@ -42,7 +42,7 @@ class Speech:
             core.timers.set_earlier("segment that holds up the queue", core.now + core.config.playout.stall_ms / 1000)
         else:
             core.timers.cancel("segment that holds up the queue")
-        if self.speaking and core.playout.idle:
+        if self.speaking and core.playout.idle and not core.remote.sounding:
             self.speaking = False
             core.news.append(SpeakingStopped(core.now))
         if not core.playout.unconfirmed:
@@ -115,6 +115,8 @@ class Speech:
         response = item.response
         if response is None or item.type != "message" or item.verdict is not None:
             return
+        if self._core.remote.holds(item):
+            return
         if item.text_due is None and (response.dead or not (item.done or response.done)):
             return
         if not response.audible:
@@ -166,9 +168,9 @@ class Speech:
             return
         item.verdict = verdict
         segments = item.segments
-        heard_ms = sum(segment.heard_ms for segment in segments)
+        heard_ms = sum(segment.heard_ms for segment in segments) if item.remote_ms is None else item.remote_ms
         full = item.full_text
-        if verdict is Verdict.PARTIAL:
+        if verdict is Verdict.PARTIAL and item.remote_ms is None:
             item.heard_text = "".join(part.heard_text for _, part in sorted(item.parts.items()))
         elif verdict is Verdict.SKIPPED:
             item.heard_text = ""
@@ -187,7 +189,8 @@ class Speech:
                 full_text=full,
                 started_at=min(starts, default=None),
                 stopped_at=max(stops, default=core.now),
-                estimated=any(segment.estimated for segment in segments),
+                estimated=any(segment.estimated for segment in segments) or item.remote_ms is not None,
+                told=item.told,
             )
         )
         core.responses.retire(response)

@@ -166,6 +166,24 @@ class SpeechStopped(Event, tag="input_audio_buffer.speech_stopped"):
     item_id: str | None = None
 
 
+class ServerPlayoutStarted(Event, tag="output_audio_buffer.started"):
+    """On a call the server sounds the audio: it begins to leave the server (facts 4.15)."""
+
+    response_id: str = ""
+
+
+class ServerPlayoutStopped(Event, tag="output_audio_buffer.stopped"):
+    """All of it has left the server."""
+
+    response_id: str = ""
+
+
+class ServerPlayoutCleared(Event, tag="output_audio_buffer.cleared"):
+    """The rest of it was dropped, by turn detection or by us."""
+
+    response_id: str = ""
+
+
 class ResponseCreated(Event, tag="response.created"):
     response: ResponseBody
 
@@ -317,6 +335,9 @@ ServerEvent = (
     | BufferCleared
     | SpeechStarted
     | SpeechStopped
+    | ServerPlayoutStarted
+    | ServerPlayoutStopped
+    | ServerPlayoutCleared
     | SessionCreated
     | SessionUpdated
     | RateLimits
@@ -377,6 +398,12 @@ class Clear(Struct, tag_field="type", tag="input_audio_buffer.clear", gc=False):
     event_id: str
 
 
+class ClearPlayout(Struct, tag_field="type", tag="output_audio_buffer.clear", gc=False):
+    """Silence on a call, where the server sounds the audio (DESIGN 5)."""
+
+    event_id: str
+
+
 class CreateItem(Struct, tag_field="type", tag="conversation.item.create", omit_defaults=True):
     event_id: str
     item: dict[str, Any]
@@ -393,7 +420,7 @@ class UpdateSession(Struct, tag_field="type", tag="session.update"):
     session: dict[str, Any]
 
 
-ClientEvent = Append | Truncate | Delete | Cancel | Commit | Clear | CreateItem | CreateResponse | UpdateSession
+ClientEvent = Append | Truncate | Delete | Cancel | Commit | Clear | ClearPlayout | CreateItem | CreateResponse | UpdateSession
 
 encode = msgspec.json.Encoder().encode
 

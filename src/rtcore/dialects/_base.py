@@ -48,6 +48,8 @@ class Capabilities(Struct, frozen=True):
     """Its turn detection can interrupt a response by itself."""
     playout: Literal["client", "server"] = "client"
     """Who sounds the audio and knows what was heard. On a telephone or WebRTC side channel it is the server."""
+    metadata: bool = True
+    """It takes metadata with ``response.create`` and gives it back, so that a response is known to be ours."""
     out_of_band: bool = True
     """It can run responses beside the conversation (``conversation: "none"``)."""
     turn_detection: tuple[str, ...] = ("server_vad", "semantic_vad")
@@ -60,12 +62,15 @@ class Capabilities(Struct, frozen=True):
     """How long a session lasts at most, in seconds; None where nobody has written it down."""
 
     @property
-    def heard(self) -> Literal["truncate", "rewrite", "note", "record"]:
-        """How it can be told how much of a message was heard, the best way first (DESIGN 5).
+    def heard(self) -> Literal["server", "truncate", "rewrite", "note", "record"]:
+        """How it comes to know how much of a message was heard, the best way first (DESIGN 5).
 
-        ``truncate``: it cuts its own audio. ``rewrite``: the message is deleted and the heard words are created in its place.
-        ``note``: a system message says what was heard. ``record``: only the history on this side knows.
+        ``server``: it sounds the audio itself. ``truncate``: it is told, and cuts its own audio. ``rewrite``: the message is
+        deleted and the heard words are created in its place. ``note``: a system message says what was heard. ``record``: only the
+        history on this side knows.
         """
+        if self.playout == "server":
+            return "server"
         if self.truncate:
             return "truncate"
         if self.delete and self.create_assistant:

@@ -1,0 +1,239 @@
+"""Calls: the server sounds the audio, on a WebRTC or SIP line of its own, and knows what was heard (DESIGN 5, facts 4.15).
+
+This side sees the events only. ``output_audio_buffer.started``, ``.stopped`` and ``.cleared`` are the clock; there is no truncate
+and no delete of ours, because the server cuts its own items, and says so by ``conversation.item.truncated``. An interruption
+sends ``output_audio_buffer.clear``. Where the server does not say how much was heard, the time since it began stands for it.
+"""
+
+from rtcore._core import Core
+from rtcore._items import Item, Response
+from rtcore._notices import Cause, Interrupted, MessageStarted, SpeakingStarted, SpeakingStopped, Verdict
+from rtcore._recent import keep_latest
+from rtcore._requests import Pending
+from rtcore._wire import ClearPlayout, ItemTruncated, ServerPlayoutCleared, ServerPlayoutStarted, ServerPlayoutStopped
+
+_CHARS_PER_S = 15
+"""How much text ordinary speech says in a second: by it the words that were heard are reckoned, where only the time is known."""
+_PATIENCE_S = 60.0
+"""So long after all that a message says must have been said, its end is given up."""
+_TRUNCATED_S = 0.5
+"""So long after ``cleared`` the server may take to say where it cut."""
+_REMEMBERED = 64
+
+
+class Remote:
+    """Owner of: what was heard on a call?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.sounding = ""
+        """The response that the server sounds, or none."""
+        self._began: dict[str, float] = {}
+        self._cleared: dict[str, float] = {}
+        self._truncated: dict[str, int] = {}
+        self._cuts: dict[str, Response] = {}
+
+    def holds(self, item: Item) -> bool:
+        """Whether the message has sound of which the server has not said what became of it."""
+        if self._core.capabilities.playout != "server" or item.text_due is not None:
+            return False
+        held = bool(item.audio_parts)
+        if held and item.response is not None and item.response.done:
+            self._watch(item.response)
+        return held
+
+    # -- the clock ---------------------------------------------------------------------------------------------------------------
+
+    def started(self, event: ServerPlayoutStarted) -> None:
+        """The first sample of a response leaves the server."""
+        core = self._core
+        response = core.responses.live.get(event.response_id)
+        self.sounding = event.response_id
+        self._began[event.response_id] = core.now
+        keep_latest(self._began, _REMEMBERED)
+        if response is None or response.dead:
+            return
+        if not core.speech.speaking:
+            core.speech.speaking = True
+            core.news.append(SpeakingStarted(response.id, core.now))
+        first = next((item for item in response.items.values() if item.type == "message" and not item.started_told), None)
+        if first is not None:
+            first.started_told = True
+            core.news.append(MessageStarted(response.id, first.id, core.now))
+
+    def stopped(self, event: ServerPlayoutStopped) -> None:
+        """The last sample has left the server: every message of the response was heard."""
+        response = self._core.responses.live.get(event.response_id)
+        self._silent(event.response_id)
+        if response is not None:
+            self._heard_out(response)
+
+    def cleared(self, event: ServerPlayoutCleared) -> None:
+        """The rest was dropped. What of it was heard, the server's truncates say."""
+        core = self._core
+        core.requests.take_first("clear playout")
+        self._cleared[event.response_id] = core.now
+        keep_latest(self._cleared, _REMEMBERED)
+        self._silent(event.response_id)
+        response = core.responses.live.get(event.response_id)
+        if response is not None:
+            if not response.dead:
+                self._cut(response, "server")
+            self._settle(response)
+
+    def truncated(self, event: ItemTruncated) -> None:
+        """A truncate that nobody here asked for: the server cut its own item."""
+        core = self._core
+        item = core.responses.items.get(event.item_id)
+        if core.capabilities.playout != "server" or item is None or item.response is None:
+            return
+        self._truncated[event.item_id] = event.audio_end_ms
+        keep_latest(self._truncated, _REMEMBERED)
+        self._settle(item.response)
+
+    def _silent(self, response_id: str) -> None:
+        core = self._core
+        if self.sounding in ("", response_id):
+            self.sounding = ""
+            if core.speech.speaking:
+                core.speech.speaking = False
+                core.news.append(SpeakingStopped(core.now))
+
+    def _heard_out(self, response: Response) -> None:
+        speech = self._core.speech
+        for item in list(response.items.values()):
+            if item.type == "message" and item.verdict is None and item.audio_parts and not response.dead:
+                item.told = "server"
+                speech.await_text(item)
+                speech.check_ended(item)
+
+    # -- interruptions -----------------------------------------------------------------------------------------------------------
+
+    def interrupt(self, cause: Cause, responses: list[Response]) -> None:
+        """Silence the server, unless its own turn detection does."""
+        core = self._core
+        itself = cause == "server" and core.acknowledged.server_interrupts and core.capabilities.server_cancels
+        for response in responses:
+            self._cut(response, cause)
+            if not itself and not response.done:
+                core.interruption.cancel(response)
+        if not itself and any(response.id == self.sounding or not response.done for response in responses):
+            event_id = core.requests.event_id()
+            wait = core.config.timeouts.edit_ms
+            core.send(ClearPlayout(event_id), lane="urgent", pending=Pending(event_id, "clear playout"), wait_ms=wait)
+        for response in responses:
+            self._settle(response)
+
+    def _cut(self, response: Response, cause: Cause) -> None:
+        core = self._core
+        response.dead = True
+        response.cut_at = core.now
+        response.cut_cause = cause
+        for item in response.items.values():
+            for part in item.parts.values():
+                part.cut()
+        core.playout.cut(response.id, [], core.now)
+        self._cuts[response.id] = response
+        core.timers.set_earlier("end of the server's playout", core.now + core.config.timeouts.edit_ms / 1000)
+
+    def response_done(self, response: Response) -> None:
+        """A response that was cut has ended: where nothing of it sounded, that is all there is to know."""
+        self._settle(response)
+
+    def end(self) -> None:
+        """The session is over: what was not settled is reckoned."""
+        if self._core.capabilities.playout == "server":
+            for response in list(self._core.responses.live.values()):
+                if response.id not in self._cuts and not response.cut_settled:
+                    self._cut(response, "program")
+                self._settle(response, overdue=True)
+
+    def _settle(self, response: Response, *, overdue: bool = False) -> None:
+        """Tell the verdicts once the server has said where it cut, or will not say any more."""
+        core = self._core
+        if response.id not in self._cuts:
+            return
+        began, cleared = self._began.get(response.id), self._cleared.get(response.id)
+        messages = [item for item in response.items.values() if item.type == "message" and item.verdict is None]
+        said = any(item.id in self._truncated for item in messages)
+        if not overdue and began is not None and not said:
+            if cleared is not None:
+                core.timers.set_earlier("end of the server's playout", cleared + _TRUNCATED_S)
+            return
+        if not overdue and began is None and not response.done:
+            return
+        del self._cuts[response.id]
+        response.cut_settled = True
+        until = cleared if cleared is not None else core.now
+        reckoned = None if began is None else int((until - began) * 1000)
+        partial, skipped = self._judge(messages, said=said, reckoned_ms=reckoned)
+        core.responses.retire(response)
+        if partial or skipped:
+            core.news.append(Interrupted(response.cut_cause or "server", partial, skipped, not said and bool(partial)))
+        core.creation.pump()
+
+    def _judge(self, messages: list[Item], *, said: bool, reckoned_ms: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        partial: list[str] = []
+        skipped: list[str] = []
+        past = False
+        for item in messages:
+            if not item.audio_parts:
+                self._core.speech.end(item, Verdict.TEXT if item.parts else Verdict.SKIPPED)
+                continue
+            heard_ms = self._truncated.pop(item.id, None)
+            if heard_ms is None and not said and not past:
+                heard_ms = reckoned_ms or 0
+            item.told = "server"
+            if heard_ms is None and not past:
+                verdict = Verdict.FULL
+            elif heard_ms:
+                item.remote_ms, item.heard_text = heard_ms, _spoken(item, heard_ms)
+                verdict, past = Verdict.PARTIAL, True
+                partial.append(item.id)
+            else:
+                verdict, past = Verdict.SKIPPED, True
+                skipped.append(item.id)
+            self._core.speech.end(item, verdict)
+        return tuple(partial), tuple(skipped)
+
+    # -- what never comes --------------------------------------------------------------------------------------------------------
+
+    def _watch(self, response: Response) -> None:
+        self._core.timers.set_earlier("end of the server's playout", self._due(response))
+
+    def _due(self, response: Response) -> float:
+        """When all of it must have sounded."""
+        text = sum(len(item.full_text) for item in response.items.values())
+        return max(response.quiet_since, self._began.get(response.id, response.quiet_since)) + _PATIENCE_S + text / _CHARS_PER_S
+
+    def overdue(self) -> None:
+        """The server did not say what became of its sound: what was cut is reckoned, what was not is taken as heard."""
+        core = self._core
+        for response in list(self._cuts.values()):
+            cleared = self._cleared.get(response.id)
+            due = (response.cut_at or core.now) + core.config.timeouts.edit_ms / 1000
+            due = due if cleared is None else min(due, cleared + _TRUNCATED_S)
+            if core.now >= due:
+                self._settle(response, overdue=True)
+            else:
+                core.timers.set_earlier("end of the server's playout", due)
+        for response in list(core.responses.live.values()):
+            waits = any(item.type == "message" and item.verdict is None for item in response.items.values())
+            if response.dead or not response.done or not waits:
+                continue
+            if core.now >= self._due(response):
+                core.lifecycle.warn("the server did not say that its audio ended; it is taken as heard", "", response.id)
+                self._silent(response.id)
+                self._heard_out(response)
+            else:
+                self._watch(response)
+
+
+def _spoken(item: Item, heard_ms: int) -> str:
+    """The words that ordinary speech says in this time, the one in progress included."""
+    text = "".join(part.text_at_cut for _, part in sorted(item.parts.items()))
+    end = heard_ms * _CHARS_PER_S // 1000
+    if end >= len(text):
+        return text
+    following = text.find(" ", end)
+    return text if following < 0 else text[:following]

@@ -1,0 +1,168 @@
+"""Calls: the server sounds the audio on a line of its own, and its events are the clock (DESIGN 5, facts 4.15)."""
+
+from typing import Any
+
+import pytest
+from helpers.scene import Scene, configured, sent, told
+from helpers.wire import (
+    audio,
+    cancelled,
+    created,
+    done,
+    opened,
+    session_created,
+    session_updated,
+    speech_started,
+    text_message,
+    transcript,
+    truncated,
+)
+
+from rtcore import (
+    Flush,
+    Interrupted,
+    MessageEnded,
+    MessageStarted,
+    Play,
+    ProtocolWarning,
+    SpeakingStarted,
+    SpeakingStopped,
+    Verdict,
+)
+from rtcore.config import Connection
+
+
+def on_a_call() -> Scene:
+    scene = Scene(configured(connection=Connection(api_key="sk-1", call_id="rtc_1")))
+    scene.open()
+    scene.connected()
+    scene.server(session_created(), session_updated())
+    return scene
+
+
+def buffer(kind: str, r: str = "r1") -> list[dict[str, Any]]:
+    return [{"type": f"output_audio_buffer.{kind}", "event_id": "event_b", "response_id": r}]
+
+
+def spoken(item: str, text: str, index: int = 0, r: str = "r1") -> list[dict[str, Any]]:
+    """A message as a side channel shows it: words, and no audio."""
+    where = {"response_id": r, "item_id": item, "output_index": index, "content_index": 0}
+    parts = [{"type": "output_audio", "transcript": text}]
+    body = {"id": item, "type": "message", "role": "assistant", "status": "completed", "content": parts}
+    return [
+        *opened(item, r=r, index=index),
+        *transcript(item, text, r=r),
+        {"type": "response.output_audio.done", **where},
+        {"type": "response.output_audio_transcript.done", **where, "transcript": text},
+        {"type": "response.content_part.done", **where, "part": {"type": "audio", "transcript": text}},
+        {"type": "conversation.item.done", "item": body, "previous_item_id": None},
+        {"type": "response.output_item.done", "response_id": r, "output_index": index, "item": body},
+    ]
+
+
+def ends(scene: Scene) -> list[tuple[str, Verdict, int, str, str]]:
+    return [(end.item_id, end.verdict, end.heard_ms, end.text, end.told) for end in told(scene.log, MessageEnded)]
+
+
+def edits(scene: Scene) -> list[str]:
+    return [event["type"] for event in sent(scene.log) if event["type"] != "session.update"]
+
+
+def test_what_the_server_played_to_its_end_was_heard() -> None:  # DESIGN 5
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "Part one."), buffer("started"), spoken("m2", "Part two.", 1), done("r1"))
+    assert ends(scene) == []
+    assert (len(told(scene.log, SpeakingStarted)), len(told(scene.log, MessageStarted)), scene.session.speaking) == (1, 1, True)
+    scene.at(4.0).server(buffer("stopped"))
+    assert [(item, verdict, text, how) for item, verdict, _, text, how in ends(scene)] == [
+        ("m1", Verdict.FULL, "Part one.", "server"),
+        ("m2", Verdict.FULL, "Part two.", "server"),
+    ]
+    assert (len(told(scene.log, SpeakingStopped)), scene.session.speaking, edits(scene)) == (1, False, [])
+
+
+def test_audio_that_comes_all_the_same_is_not_sounded_here() -> None:  # DESIGN 5
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"), buffer("started"), audio("m1", 500))
+    assert not any(isinstance(effect, Play) for effect in scene.log)
+
+
+def test_the_server_cuts_by_itself_and_says_where() -> None:  # DESIGN 5, facts 4.15
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "Part one."), buffer("started"), spoken("m2", "aaaa bbbb cccc dddd", 1))
+    scene.at(2.0).server(speech_started("u1"), buffer("cleared"), cancelled("r1"))
+    assert ends(scene) == []
+    scene.server(truncated("m2", 500))
+    assert ends(scene) == [("m1", Verdict.FULL, 0, "Part one.", "server"), ("m2", Verdict.PARTIAL, 500, "aaaa bbbb", "server")]
+    [cut] = told(scene.log, Interrupted)
+    assert (cut.cause, cut.partial, cut.skipped, cut.estimated) == ("server", ("m2",), (), False)
+    assert edits(scene) == []
+    assert not any(isinstance(effect, Flush) for effect in scene.log)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["truncated first", "cleared first"])
+def test_the_order_in_which_the_server_says_it_does_not_matter(before: bool) -> None:
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb cccc"), buffer("started"), speech_started("u1"))
+    news = [truncated("m1", 400), buffer("cleared")] if before else [buffer("cleared"), truncated("m1", 400)]
+    scene.server(*news, cancelled("r1"))
+    assert ends(scene) == [("m1", Verdict.PARTIAL, 400, "aaaa bbbb", "server")]
+
+
+def test_an_interruption_of_ours_clears_the_server_s_audio() -> None:  # DESIGN 5
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"), transcript("m1", "aaaa bbbb cccc"), buffer("started"))
+    scene.at(0.5).interrupt()
+    assert edits(scene) == ["response.cancel", "output_audio_buffer.clear"]
+    scene.server(buffer("cleared"), cancelled("r1", by="client_cancelled"), truncated("m1", 400))
+    assert ends(scene) == [("m1", Verdict.PARTIAL, 400, "aaaa bbbb", "server")]
+    assert [cut.cause for cut in told(scene.log, Interrupted)] == ["program"]
+    assert edits(scene) == ["response.cancel", "output_audio_buffer.clear"]
+
+
+def test_what_was_generated_to_its_end_is_only_cleared() -> None:
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb"), buffer("started"), done("r1"))
+    scene.at(0.5).interrupt()
+    assert edits(scene) == ["output_audio_buffer.clear"]
+
+
+def test_where_the_server_does_not_say_how_much_the_time_stands_for_it() -> None:
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb cccc dddd"), buffer("started"))
+    scene.at(0.6).server(speech_started("u1"), buffer("cleared"), cancelled("r1"))
+    assert ends(scene) == []
+    scene.at(1.2).tick()
+    assert ends(scene) == [("m1", Verdict.PARTIAL, 600, "aaaa bbbb", "server")]
+    assert [cut.estimated for cut in told(scene.log, Interrupted)] == [True]
+
+
+def test_what_was_cut_before_it_sounded_was_not_heard() -> None:
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"), transcript("m1", "Once"), speech_started("u1"), cancelled("r1"))
+    assert ends(scene) == [("m1", Verdict.SKIPPED, 0, "", "server")]
+    assert edits(scene) == []
+
+
+def test_a_text_message_ends_as_anywhere() -> None:
+    scene = on_a_call()
+    scene.server(created("r1"), text_message("m1", "Seen."), done("r1"))
+    assert [(end.verdict, end.told) for end in told(scene.log, MessageEnded)] == [(Verdict.TEXT, "nothing")]
+
+
+def test_a_server_that_never_says_that_it_stopped_holds_up_nothing_for_ever() -> None:  # F078, invariant 12
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "Hello."), buffer("started"), done("r1"))
+    due = scene.session.deadline
+    assert due is not None
+    while scene.session.deadline is not None and not ends(scene):
+        scene.at(scene.session.deadline.at).tick()
+    assert [verdict for _, verdict, *_ in ends(scene)] == [Verdict.FULL]
+    assert len(told(scene.log, ProtocolWarning)) == 1
+
+
+def test_a_session_that_ends_reckons_what_was_heard() -> None:  # F162
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb cccc dddd"), buffer("started"))
+    scene.at(0.5).close()
+    assert ends(scene) == [("m1", Verdict.PARTIAL, 500, "aaaa bbbb", "server")]

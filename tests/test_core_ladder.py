@@ -1,0 +1,145 @@
+"""Servers that cannot truncate: what they are told instead, and what the verdict says of it (DESIGN 5)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from helpers.scene import Scene, configured, sent, told
+from helpers.wire import (
+    audio,
+    created,
+    deleted,
+    done,
+    message,
+    opened,
+    session_created,
+    session_updated,
+    transcript,
+    turn,
+    user_item,
+)
+
+from rtcore import LocalProtocolError, MessageEnded, Verdict
+from rtcore.config import Connection
+from rtcore.dialects import dialect
+
+URLS = {"inworld": "wss://api.inworld.ai/api/v1/realtime/session?key=k"}
+
+
+def connected(name: str, **session: Any) -> Scene:
+    """A session in this dialect, acknowledged in GA's shape, which is understood in all."""
+    scene = Scene(configured(connection=Connection(dialect=name, url=URLS.get(name), api_key="sk-1"), **session))
+    scene.open()
+    scene.connected()
+    for event in session_created() + session_updated():
+        form = dialect(name).capabilities.input_formats[0]
+        event["session"].setdefault("audio", {}).setdefault("input", {})["format"] = {"type": form.type, "rate": form.rate}
+        scene.server([event])
+    assert scene.session.state == "ready"
+    return scene
+
+
+def cut_in_two_of_three(scene: Scene) -> list[dict[str, Any]]:
+    """Three messages of 500 ms; the user interrupts 250 ms into the second. Gives what the server was told."""
+    scene.server(created("r1"), user_item("u0"))
+    story = message("m1", 500, "Part one.", previous="u0") + message("m2", 500, "aaaa bbbb", index=1, previous="m1")
+    scene.server(story, message("m3", 500, "Part three.", index=2, previous="m2"), done("r1"))
+    scene.at(0.75).played(1, 750)
+    before = len(scene.log)
+    scene.barge_in(750)
+    return sent(scene.log[before:])
+
+
+def ends(scene: Scene) -> list[tuple[str, Verdict, str]]:
+    return [(end.item_id, end.verdict, end.told) for end in told(scene.log, MessageEnded)]
+
+
+FULL = ("m1", Verdict.FULL, "nothing")
+
+
+def test_a_server_that_truncates_is_told_by_a_truncate() -> None:  # S04, DESIGN 5
+    scene = connected("xai")
+    edits = cut_in_two_of_three(scene)
+    assert [edit["type"] for edit in edits] == ["conversation.item.truncate", "conversation.item.delete"]
+    assert ends(scene) == [FULL, ("m2", Verdict.PARTIAL, "truncate"), ("m3", Verdict.SKIPPED, "delete")]
+
+
+def test_one_that_only_deletes_gets_the_heard_words_in_the_place_of_the_message() -> None:  # DESIGN 5
+    scene = connected("glm")
+    edits = cut_in_two_of_three(scene)
+    [gone, heard, skipped] = edits
+    assert (gone["type"], gone["item_id"]) == ("conversation.item.delete", "m2")
+    assert (heard["type"], heard["previous_item_id"]) == ("conversation.item.create", "m1")
+    assert heard["item"]["content"] == [{"type": "text", "text": "aaaa"}]
+    assert (skipped["type"], skipped["item_id"]) == ("conversation.item.delete", "m3")
+    assert ends(scene) == [FULL, ("m2", Verdict.PARTIAL, "rewrite"), ("m3", Verdict.SKIPPED, "delete")]
+    new = heard["item"]["id"]
+    scene.server(deleted("m2"), deleted("m3"))
+    item = {"id": new, "type": "message", "role": "assistant", "status": "completed", "content": heard["item"]["content"]}
+    scene.server([{"type": "conversation.item.created", "previous_item_id": "m1", "item": item}])
+    assert [(item.id, item.text) for item in scene.session.history] == [("u0", ""), ("m1", "Part one."), (new, "aaaa")]
+
+
+def test_nothing_is_created_before_the_heard_words_are_in_their_place() -> None:  # DESIGN 3: edits come before creations
+    scene = connected("glm")
+    edits = cut_in_two_of_three(scene)
+    before = len(scene.log)
+    scene.respond()
+    assert sent(scene.log[before:]) == []
+    scene.server(deleted("m2"), deleted("m3"))
+    assert sent(scene.log[before:]) == []
+    item = {**edits[1]["item"], "status": "completed"}
+    scene.server([{"type": "conversation.item.created", "previous_item_id": "m1", "item": item}])
+    assert [event["type"] for event in sent(scene.log[before:])] == ["response.create"]
+
+
+def test_one_that_takes_neither_gets_a_note_of_what_was_heard() -> None:  # DESIGN 5
+    scene = connected("inworld")
+    edits = cut_in_two_of_three(scene)
+    assert [(edit["type"], edit["item"]["role"]) for edit in edits] == [("conversation.item.create", "system")] * 2
+    notes = [edit["item"]["content"][0]["text"] for edit in edits]
+    assert notes == [
+        'The user interrupted your message that begins "aaaa bbbb" and heard only: "aaaa".',
+        'The user interrupted your message that begins "Part three." and heard nothing of it.',
+    ]
+    assert ends(scene) == [FULL, ("m2", Verdict.PARTIAL, "note"), ("m3", Verdict.SKIPPED, "note")]
+
+
+def test_one_that_takes_no_items_leaves_it_to_the_history_here() -> None:  # DESIGN 5
+    scene = connected("qwen")
+    assert cut_in_two_of_three(scene) == []
+    assert ends(scene) == [FULL, ("m2", Verdict.PARTIAL, "record"), ("m3", Verdict.SKIPPED, "record")]
+    heard = {item.id: item.text for item in scene.session.history}
+    assert (heard["m2"], heard["m3"]) == ("aaaa", "")
+
+
+def test_what_a_server_cannot_do_is_the_callers_mistake() -> None:
+    scene = connected("qwen")
+    commands: list[Callable[[], object]] = [
+        lambda: scene.session.send_text("Hello.", now=scene.now),
+        lambda: scene.session.create_item({"type": "message", "role": "user", "content": []}, now=scene.now),
+        lambda: scene.session.tool_result("c1", "x", now=scene.now),
+        lambda: scene.session.respond({"conversation": "none"}, now=scene.now),
+    ]
+    for command in commands:
+        with pytest.raises(LocalProtocolError, match=r"servers of the qwen dialect cannot; Session\.capabilities says"):
+            command()
+
+
+def test_a_response_is_known_to_be_ours_without_metadata() -> None:
+    scene = connected("qwen")
+    [event] = sent(scene.respond())
+    assert event == {"type": "response.create", "response": {}}
+    scene.server(created("r1", metadata=None), opened("m1"), transcript("m1", "Hi."), audio("m1", 100))
+    assert scene.session._core.responses.live["r1"].request == scene.request
+
+
+def test_a_turn_goes_on_after_a_note() -> None:  # S01
+    scene = connected("inworld")
+    notes = [edit["item"] for edit in cut_in_two_of_three(scene)]
+    for previous, note in zip(("m3", notes[0]["id"]), notes, strict=True):
+        scene.server([{"type": "conversation.item.added", "previous_item_id": previous, "item": note}])
+    scene.server(turn("u1", previous=notes[1]["id"]), created("r2"))
+    scene.server(message("m4", 200, "Yes?", r="r2", previous="u1"), done("r2"))
+    scene.at(1.5).played(2, 200)
+    assert ends(scene)[-1] == ("m4", Verdict.FULL, "nothing")
