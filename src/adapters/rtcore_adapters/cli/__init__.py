@@ -15,6 +15,7 @@ COMMANDS = {
     "fuzz": "interruptions by the thousand, in virtual time, against the invariants",
     "replay": "a recorded session, run again bit for bit; its timeline, other policies, smaller failures",
     "serve": "the strict simulated server on a local websocket",
+    "talk": "talk to a model from the terminal: microphone, files or typing, on any runtime",
 }
 """Command, and module of this package, to what it is."""
 

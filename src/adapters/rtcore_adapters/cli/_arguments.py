@@ -26,12 +26,21 @@ def world(text: str) -> int:
 
 def minutes(text: str) -> float:
     """A time in minutes, above zero, at most a year."""
+    return _time(text, "minutes", _YEAR)
+
+
+def seconds(text: str) -> float:
+    """A time in seconds, above zero, at most a year."""
+    return _time(text, "seconds", 60 * _YEAR)
+
+
+def _time(text: str, unit: str, most: int) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value <= _YEAR:
-        raise argparse.ArgumentTypeError(f"{_short(text)} is not a number of minutes above 0 (at most {_YEAR})")
+    if not 0 < value <= most:
+        raise argparse.ArgumentTypeError(f"{_short(text)} is not a number of {unit} above 0 (at most {most})")
     return value
 
 
