@@ -28,7 +28,8 @@ URLS = {"inworld": "wss://api.inworld.ai/api/v1/realtime/session?key=k"}
 
 def connected(name: str, **session: Any) -> Scene:
     """A session in this dialect, acknowledged in GA's shape, which is understood in all."""
-    scene = Scene(configured(connection=Connection(dialect=name, url=URLS.get(name), api_key="sk-1"), **session))
+    connection = Connection.model_validate({"dialect": name, "url": URLS.get(name), "api_key": "sk-1"})
+    scene = Scene(configured(connection=connection, **session))
     scene.open()
     scene.connected()
     for event in session_created() + session_updated():
