@@ -11,8 +11,11 @@ together, none of it.
 
 The clients: rtcore on each of its runtimes; ``livekit-agents``' bare realtime session, ``openai-agents``' realtime session and
 the ``openai`` package's realtime connection; and the floor, ``picows`` (a websocket client in C) with a bare msgspec decode.
-Rounds take turns (A B C A B C), the best and the median count. To reach: the best of the other three needs 5 (20 ms) and 4 times
-(200 ms) of what rtcore needs on asyncio, and rtcore at most 1.6 times of what the floor needs.
+Rounds take turns (A B C A B C), the best and the median count. A round in which other programs used more than a twentieth of the
+client's core counts only where there is no other (then the line is VOID).
+
+To reach: the best of the other three needs 5 times (20 ms) and 4 times (200 ms) of what rtcore needs on asyncio, and rtcore at
+most 1.6 times of what the floor needs.
 
 rtcore's speaker in it is the cheapest that is honest: it counts, and reports every sample heard at once, which is one report for
 each audio delta. Nobody else does that work here, because none of the others asks for it.
@@ -37,6 +40,7 @@ from selectors import EVENT_READ, DefaultSelector
 from statistics import median
 from typing import Any, NamedTuple
 
+from machine import DISTURBED, Watch, cores, has
 from scripted import PCM_BYTES_PER_MS, Turn, accepted, client_frames, frame, session_event
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
@@ -130,6 +134,13 @@ class Figure(NamedTuple):
     fault: str
     versions: dict[str, str]
     max_rss: int
+    others: float | None
+    """Share of the core that others used meanwhile; None where it is not known."""
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether it says more about the others."""
+        return self.others is not None and self.others > DISTURBED
 
 
 class Run:
@@ -143,6 +154,7 @@ class Run:
         url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}/v1/realtime?model=gpt-realtime"
         command = [part for each in command for part in ((url, *load.arguments) if each == "URL" else (each,))]
         self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        self._watch = Watch(None if cores is None else cores[1])
         if cores is not None:
             os.sched_setaffinity(self._child.pid, {cores[1]})
         self._socket = socket.socket()
@@ -162,11 +174,14 @@ class Run:
             fault = str(error)
             found = self._stopped()
         finally:
-            self._socket.close()
-            self._listener.close()
-            self._child.kill()
-            self._child.communicate()
-        return self._judged(found, fault)
+            self._end()
+        return self._judged(found, fault, self._watch.others(found.get("whole_cpu", 0.0)))
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._listener.close()
+        self._child.kill()
+        self._child.communicate()
 
     def _accept(self) -> None:
         self._listener.settimeout(0.1)
@@ -237,29 +252,16 @@ class Run:
             return {}
         return next((json.loads(line) for line in said.splitlines() if line.startswith("{")), {})
 
-    def _judged(self, found: dict[str, Any], fault: str) -> Figure:
+    def _judged(self, found: dict[str, Any], fault: str, others: float | None) -> Figure:
         if not found:
-            return Figure(float("nan"), fault, {}, 0)
+            return Figure(float("nan"), fault, {}, 0, None)
         audio, text = sum(self._load.audio), sum(self._load.text)
         if (found["audio"], found["text"]) != (audio, text):
             fault = f"was given {found['audio'] / audio:.1%} of the audio and {found['text'] / text:.1%} of the text ({fault})"
         elif found["digests"] != [digest.hexdigest() for digest in self._load.digests]:
             fault = "was given something else than was sent"
         us = float("nan") if fault else found["cpu"] / self._load.pairs * 1e6
-        return Figure(us, fault, found["versions"], found["max_rss"])
-
-
-def cores() -> tuple[int, int] | None:
-    """The driver's core and the clients'; None where processes cannot be bound or there is only one."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    mine = sorted(os.sched_getaffinity(0))
-    return (mine[0], mine[-1]) if len(mine) > 1 else None
-
-
-def has(python: str, module: str) -> bool:
-    """Whether that interpreter can import it."""
-    return subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
+        return Figure(us, fault, found["versions"], found["max_rss"], others)
 
 
 def report(figures: dict[tuple[str, Case], list[Figure]], clients: Sequence[Client], cases: Sequence[Case]) -> bool:
@@ -267,20 +269,24 @@ def report(figures: dict[tuple[str, Case], list[Figure]], clients: Sequence[Clie
     best: dict[tuple[str, Case], float] = {}
     whole = True
     for case in cases:
-        print(f"\n{f'{case}: microseconds per pair':40}{'best':>9}{'median':>9}{'to rtcore':>11}{'to floor':>10}")
+        print(
+            f"\n{f'{case}: microseconds per pair':40}{'best':>9}{'median':>9}{'to rtcore':>11}{'to floor':>10}{'disturbed':>11}"
+        )
         for client in clients:
             taken = figures[client.name, case]
             if fault := next((each.fault for each in taken if each.fault), ""):
                 whole = False
                 print(f"{client.name:40}{fault}")
                 continue
-            best[client.name, case] = min(each.us for each in taken)
+            best[client.name, case] = min(each.us for each in _quiet(taken))
         for client in clients:
             if (us := best.get((client.name, case))) is None:
                 continue
             ratios = [us / best[to, case] if (to, case) in best else float("nan") for to in (OWN, FLOOR)]
-            middle = median(each.us for each in figures[client.name, case])
-            print(f"{client.name:40}{us:9.1f}{middle:9.1f}{ratios[0]:11.2f}{ratios[1]:10.2f}")
+            taken = figures[client.name, case]
+            middle, disturbed = median(each.us for each in _quiet(taken)), sum(each.disturbed for each in taken)
+            line = f"{client.name:40}{us:9.1f}{middle:9.1f}{ratios[0]:11.2f}{ratios[1]:10.2f}{disturbed:8} of {len(taken)}"
+            print(line + ("  VOID" if disturbed == len(taken) else ""))
     print()
     for case in cases:
         others = {name: best[name, case] for name, _, _, _, kind, _ in clients if kind == "other" and (name, case) in best}
@@ -292,6 +298,11 @@ def report(figures: dict[tuple[str, Case], list[Figure]], clients: Sequence[Clie
             times = best[OWN, case] / best[FLOOR, case]
             print(f"{case!s:16}rtcore needs {times:.2f} times of the floor's: {FLOOR_AIM:g} {_verdict(times <= FLOOR_AIM)}")
     return whole
+
+
+def _quiet(taken: Sequence[Figure]) -> Sequence[Figure]:
+    """The rounds that count: those that nobody disturbed, or all where all were disturbed."""
+    return [each for each in taken if not each.disturbed] or taken
 
 
 def _verdict(reached: bool) -> str:

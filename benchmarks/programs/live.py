@@ -111,6 +111,7 @@ class Live:
             "ended": self._ended,
             "collected_ms": self._collected * 1000,
             "core": cpu / spent,
+            "spent": spent,
             "cpu_ms": cpu * 1000 / (spent * self.number),
             "kib": None if after is None or self._before is None else (after - self._before) / self.number,
         }

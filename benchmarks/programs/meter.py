@@ -70,6 +70,7 @@ class Meter:
         found = {
             "cpu": cpu,
             "wall": wall,
+            "whole_cpu": process_time(),
             "audio": self._audio,
             "text": self._text,
             "digests": [digest.hexdigest() for digest in self._digests],
