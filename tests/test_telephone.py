@@ -4,19 +4,23 @@ The telephone line and the remote player play by themselves, a network away; wha
 """
 
 import asyncio
+import json
+import queue
+import threading
 from typing import Any
 
 import pytest
 from helpers.player import LivePlayer
 from helpers.telephone import LiveLine
-from loopback import VOICES, clean_run, config, served, until
+from loopback import VOICES, clean_run, config, served, served_in_a_thread, until
 
 from rtcore import PCMU, Interrupted, MessageEnded, SpeakingStarted, SpeakingStopped, Verdict
 from rtcore.config import AudioInput, AudioOptions, AudioOutput, Pcmu, SessionOptions
 from rtcore.sim.server import Rules, Server, ServerOptions, spoken
 from rtcore_adapters.asyncio import Conversation, connect
-from rtcore_adapters.audio import MarksSpeaker, NullSpeaker, PushMicrophone
+from rtcore_adapters.audio import MarksSpeaker, NullSpeaker, PushMicrophone, RemoteSpeaker
 from rtcore_adapters.audio._g711 import encode, resampled
+from rtcore_adapters.threads import connect as connect_in_threads
 
 RULES = Rules(error_event_id="always")
 TELEPHONE = SessionOptions(audio=AudioOptions(input=AudioInput(format=Pcmu()), output=AudioOutput(format=Pcmu())))
@@ -293,3 +297,43 @@ def test_a_conversation_in_text_takes_no_time() -> None:
             assert servers[0].refusals == []
 
     clean_run(main())
+
+
+# -- a player on a thread of its own ----------------------------------------------------------------------------------------
+
+
+def test_a_player_on_another_thread_moves_a_conversation_of_threads() -> None:  # F158
+    """Its messages come on its own thread and are taken on the conversation's. On the real clock: nothing here takes any time."""
+    told: queue.Queue[str | bytes | None] = queue.Queue()
+    threads: set[int] = set()
+
+    def play() -> None:
+        heard: dict[int, int] = {}
+        while (message := told.get()) is not None:
+            if isinstance(message, bytes):
+                generation = int.from_bytes(message[4:8], "little")
+                heard[generation] = heard.get(generation, 0) + (len(message) - 12) // 2
+                report = {"type": "played", "generation": generation, "samples": heard[generation]}
+                speaker.received(json.dumps(report))
+
+    class Watched(RemoteSpeaker):
+        def tick(self, *, now: float) -> None:
+            threads.add(threading.get_ident())
+            super().tick(now=now)
+
+    speaker = Watched(told.put)
+    player = threading.Thread(target=play)
+    player.start()
+    try:
+        with (
+            served_in_a_thread(options=ServerOptions(script=(spoken(200),), rules=RULES)) as url,
+            connect_in_threads(config(url), speaker=speaker) as conversation,
+        ):
+            conversation.send_text("Hello.")
+            while not isinstance(notice := conversation.next_notice(timeout_s=5), MessageEnded):
+                assert notice is not None
+        assert (notice.verdict, notice.heard_ms) == (Verdict.FULL, 200)
+    finally:
+        told.put(None)
+        player.join(5)
+    assert len(threads) == 1 and player.ident not in threads
