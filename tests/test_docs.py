@@ -101,7 +101,7 @@ def _run(block: Block, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(asyncio, "run", lambda main: run(_beside_a_server(main, options, monkeypatch)))
     names: dict[str, Any] = {"__name__": "__main__"}
     with ExitStack() as stack:
-        if "import trio" in block.body or "rtcore_adapters.threads" in block.body:
+        if any(word in block.body for word in ("import trio", "rtcore_adapters.threads", "selectors_adapter")):
             # These run on the real clock, beside a server in a thread.
             monkeypatch.setenv("RTCORE_URL", stack.enter_context(served_in_a_thread(**_server(options))))
         exec(compile(block.body, block.name, "exec"), names)

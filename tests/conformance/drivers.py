@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-from conformance.jumping import run_asyncio, run_trio
+from examples.selectors_adapter import Conversation
+
+from conformance.jumping import Jumper, run_asyncio, run_trio
 from conformance.player import Player
 from conformance.plays import Outcome
 from conformance.real import Conductor
@@ -66,6 +68,25 @@ class TrioDriver(Driver):
         return player.finish()
 
 
+class ExampleDriver(Driver):
+    """``examples/selectors_adapter.py``, whose loop is this one."""
+
+    name, virtual = "selectors", True
+
+    def play(self, player: Player) -> Outcome:
+        jumper = Jumper(player)
+        conversation = Conversation(player.config, **_options(player), dial=player.dial, time=lambda: jumper.now)
+        player.conversation = conversation
+        with conversation:
+            while not conversation.over:
+                if not conversation.carry(0):
+                    jumper.idle(conversation.due)
+                    if conversation.due is not None and conversation.due <= jumper.fired:
+                        conversation.engine.wake()
+                player.outcome.notices += iter(conversation.engine.take, None)
+        return player.finish()
+
+
 class ThreadsDriver(Driver):
     """``rtcore_adapters.threads`` on the real clock."""
 
@@ -84,7 +105,9 @@ class ThreadsDriver(Driver):
         return player.finish()
 
 
-VIRTUAL: tuple[Driver, ...] = (AsyncioDriver(), TrioDriver())
+SHIPPED: tuple[Driver, ...] = (AsyncioDriver(), TrioDriver())
+"""Adapters whose time can be virtual."""
+VIRTUAL: tuple[Driver, ...] = (*SHIPPED, ExampleDriver())
 """Those whose time is virtual."""
 REAL: tuple[Driver, ...] = (ThreadsDriver(),)
 """Those on the real clock."""
