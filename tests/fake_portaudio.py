@@ -101,6 +101,7 @@ class FakeHost:
         self.rescans: list[float] = []
         self.jitter: Callable[[], float] = lambda: 0.0
         self.spoken = 0
+        self.quiet = False  # nobody speaks
 
     @property
     def stream(self) -> FakeStream:
@@ -125,6 +126,8 @@ class FakeHost:
 
     def says(self, samples: int) -> bytearray:
         """What a microphone hears: a count, so that nothing can be lost or doubled unseen."""
+        if self.quiet:
+            return bytearray(2 * samples)
         values = [(self.spoken + n) % 30_000 + 1 for n in range(samples)]
         self.spoken += samples
         return bytearray(b"".join(value.to_bytes(2, "little", signed=True) for value in values))

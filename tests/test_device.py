@@ -3,6 +3,7 @@
 ``tests/device`` runs the same code against PortAudio (``make device``).
 """
 
+import asyncio
 import struct
 import sys
 from array import array
@@ -16,8 +17,23 @@ import pytest
 from fake_portaudio import EPOCH, FakeHost, FakeStream, loudspeaker, microphone
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loopback import VOICES, config, served, until
+from virtual_loop import run
 
-from rtcore import PCM16_24K, PCMA, PCMU, AudioFormat, Clock
+from rtcore import (
+    PCM16_24K,
+    PCMA,
+    PCMU,
+    AudioFormat,
+    Clock,
+    Interrupted,
+    MessageEnded,
+    SpeakingStarted,
+    SpeakingStopped,
+    Verdict,
+)
+from rtcore.sim.server import ServerOptions, spoken
+from rtcore_adapters.asyncio import connect
 from rtcore_adapters.audio._device_microphone import DeviceMicrophone
 from rtcore_adapters.audio._device_speaker import DeviceSpeaker, SpeakerCounts
 from rtcore_adapters.audio._g711 import decode, encode
@@ -946,3 +962,83 @@ def test_the_fake_is_a_sound_system() -> None:
     host: Host = FakeHost()
     stream: Stream = FakeStream(FakeHost(), "output", loudspeaker(), 24_000, 1, BLOCK, lambda data, frames, at, xrun: None)
     assert host.devices() and stream.failure is None
+
+
+# -- a conversation ----------------------------------------------------------------------------------------------------------
+
+
+async def beside(host: FakeHost) -> None:
+    """The devices run in the loop's time, which is virtual."""
+    loop = asyncio.get_running_loop()
+    while True:
+        host.advance(loop.time())
+        await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize(("rate", "latency"), [(24_000, 0.03), (24_000, 0.25), (48_000, 0.03)])
+def test_a_conversation_is_cut_where_the_device_fell_silent(rate: int, latency: float) -> None:  # B01, B04, C01
+    async def main() -> None:
+        host = FakeHost(loudspeaker(rate=rate), microphone(), latency=latency, now=asyncio.get_running_loop().time())
+        host.quiet = True
+        running = asyncio.create_task(beside(host))
+        speaker, mic = DeviceSpeaker(host, spawn=at_once), DeviceMicrophone(host, spawn=at_once)
+        options = ServerOptions(script=(spoken(3000, 2000), spoken(1000)))
+        async with served(options, voices=VOICES) as (url, servers):
+            async with connect(config(url, interruption="cut"), speaker=speaker, microphone=mic) as conversation:
+                conversation.send_text("Tell me a story with two parts.")
+                await until(conversation, SpeakingStarted)
+                await asyncio.sleep(0.777)
+                conversation.interrupt()
+                cut = await until(conversation, Interrupted)
+                assert not cut.estimated and len(cut.partial) == 1
+                await conversation.send_text("And now something else.")
+                told = servers[0].items[cut.partial[0]].parts[0].truncated_ms
+                await until(conversation, SpeakingStopped)
+            audio = servers[0].items[cut.partial[0]].audio
+            assert told is not None and 700 <= told <= 850 + 1000 * latency  # what the device had taken still sounds
+            assert servers[0].refusals == [] and mic.position > 0
+        running.cancel()
+        output = next(stream for stream in host.streams if stream.kind == "output")
+        if rate == 24_000:
+            signal = output.signal()
+            start = signal.index(audio[:4800])
+            same = next(n for n in range(0, len(audio), 2) if signal[start + n : start + n + 2] != audio[n : n + 2]) // 2
+            silent = (
+                len(audio[: 2 * same].rstrip(b"\0")) // 2
+            )  # where the audio is silent itself, nobody can say where it was cut
+            assert silent * 1000 // 24_000 <= told <= same * 1000 // 24_000
+        assert speaker.counts.starved == speaker.counts.lost == 0
+        assert all(stream.closed for stream in host.streams)
+
+    run(main())
+
+
+def test_a_conversation_goes_on_when_the_device_is_back() -> None:  # F100
+    async def main() -> None:
+        host = FakeHost(now=asyncio.get_running_loop().time())
+        running = asyncio.create_task(beside(host))
+        speaker = DeviceSpeaker(host, spawn=at_once)
+        async with served(ServerOptions(script=(spoken(9000), spoken(1000))), voices=VOICES) as (url, servers):
+            async with connect(config(url), speaker=speaker) as conversation:
+                conversation.send_text("Tell me everything.")
+                await until(conversation, SpeakingStarted)
+                await asyncio.sleep(1.0)
+                host.stream.lose("ends")
+                cut = await until(conversation, Interrupted)
+                audio, signal = servers[0].items[cut.partial[0]].audio, host.streams[0].signal()
+                sounded = len(signal) - signal.index(audio[:4800])
+                told = servers[0].items[cut.partial[0]].parts[0].truncated_ms
+                while told is None:
+                    await asyncio.sleep(0.01)
+                    told = servers[0].items[cut.partial[0]].parts[0].truncated_ms
+                assert sounded / 48 - 60 <= told <= sounded / 48
+                conversation.send_text("Are you there?")
+                ended = await until(conversation, MessageEnded)
+                while ended.item_id == cut.partial[0]:
+                    ended = await until(conversation, MessageEnded)
+                assert ended.verdict is Verdict.FULL
+            assert servers[0].refusals == []
+        running.cancel()
+        assert speaker.counts.lost == 1 and len(host.streams) == 2
+
+    run(main())
