@@ -4,8 +4,14 @@ A device takes a block at a time and sounds it ``latency`` later, at its own rat
 it began ``EPOCH`` earlier.
 """
 
+import asyncio
+import sys
 from collections.abc import Callable, Sequence
-from typing import Literal
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Literal
+
+import pytest
 
 from rtcore_adapters.audio._host import Callback, Device, DeviceError, Kind, Unsuited
 
@@ -50,6 +56,7 @@ class FakeStream:
         return self.began + (self.calls + 1) * self.frames / self.rate
 
     def start(self) -> None:
+        self.host.begin()
         self.began = self.host.now
 
     def close(self) -> None:
@@ -124,6 +131,9 @@ class FakeHost:
         self.streams.append(FakeStream(self, kind, device, rate, channels, frames, callback))
         return self.stream
 
+    def begin(self) -> None:
+        """A stream starts."""
+
     def says(self, samples: int) -> bytearray:
         """What a microphone hears: a count, so that nothing can be lost or doubled unseen."""
         if self.quiet:
@@ -138,3 +148,40 @@ class FakeHost:
             self.now = max(self.now, due)
             next(stream for stream in self.streams if stream.due == due).call()
         self.now = max(self.now, until)
+
+
+class LoopHost(FakeHost):
+    """Its devices run by themselves, in the time of the running loop."""
+
+    def __init__(self, *devices: Device, latency: float = 0.03) -> None:
+        super().__init__(*devices, latency=latency)
+        self.running = False
+
+    def begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time()
+        if not self.running:
+            self.running = True
+            self._run(loop)
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.advance(loop.time())
+        if all(stream.closed for stream in self.streams) and self.streams:
+            self.running = False
+        else:
+            loop.call_later(0.002, self._run, loop)
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *devices: Device) -> LoopHost:
+    """``rtcore_adapters.audio.device`` with this sound system, whatever is installed. Nobody speaks into its microphones."""
+    host = LoopHost(*devices)
+    host.quiet = True
+    portaudio: Any = ModuleType("rtcore_adapters.audio._portaudio")
+    portaudio.PortAudio = lambda: host
+    monkeypatch.setitem(sys.modules, portaudio.__name__, portaudio)
+    name = "rtcore_adapters.audio.device"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    module = import_module(name)
+    del sys.modules[name]
+    monkeypatch.setitem(sys.modules, name, module)
+    return host

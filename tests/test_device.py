@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 import pytest
-from fake_portaudio import EPOCH, FakeHost, FakeStream, loudspeaker, microphone
+from fake_portaudio import EPOCH, FakeHost, FakeStream, LoopHost, loudspeaker, microphone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import VOICES, config, served, until
@@ -967,20 +967,11 @@ def test_the_fake_is_a_sound_system() -> None:
 # -- a conversation ----------------------------------------------------------------------------------------------------------
 
 
-async def beside(host: FakeHost) -> None:
-    """The devices run in the loop's time, which is virtual."""
-    loop = asyncio.get_running_loop()
-    while True:
-        host.advance(loop.time())
-        await asyncio.sleep(0.002)
-
-
 @pytest.mark.parametrize(("rate", "latency"), [(24_000, 0.03), (24_000, 0.25), (48_000, 0.03)])
 def test_a_conversation_is_cut_where_the_device_fell_silent(rate: int, latency: float) -> None:  # B01, B04, C01
     async def main() -> None:
-        host = FakeHost(loudspeaker(rate=rate), microphone(), latency=latency, now=asyncio.get_running_loop().time())
+        host = LoopHost(loudspeaker(rate=rate), microphone(), latency=latency)
         host.quiet = True
-        running = asyncio.create_task(beside(host))
         speaker, mic = DeviceSpeaker(host, spawn=at_once), DeviceMicrophone(host, spawn=at_once)
         options = ServerOptions(script=(spoken(3000, 2000), spoken(1000)))
         async with served(options, voices=VOICES) as (url, servers):
@@ -997,7 +988,6 @@ def test_a_conversation_is_cut_where_the_device_fell_silent(rate: int, latency: 
             audio = servers[0].items[cut.partial[0]].audio
             assert told is not None and 700 <= told <= 850 + 1000 * latency  # what the device had taken still sounds
             assert servers[0].refusals == [] and mic.position > 0
-        running.cancel()
         output = next(stream for stream in host.streams if stream.kind == "output")
         if rate == 24_000:
             signal = output.signal()
@@ -1015,8 +1005,7 @@ def test_a_conversation_is_cut_where_the_device_fell_silent(rate: int, latency: 
 
 def test_a_conversation_goes_on_when_the_device_is_back() -> None:  # F100
     async def main() -> None:
-        host = FakeHost(now=asyncio.get_running_loop().time())
-        running = asyncio.create_task(beside(host))
+        host = LoopHost()
         speaker = DeviceSpeaker(host, spawn=at_once)
         async with served(ServerOptions(script=(spoken(9000), spoken(1000))), voices=VOICES) as (url, servers):
             async with connect(config(url), speaker=speaker) as conversation:
@@ -1038,7 +1027,6 @@ def test_a_conversation_goes_on_when_the_device_is_back() -> None:  # F100
                     ended = await until(conversation, MessageEnded)
                 assert ended.verdict is Verdict.FULL
             assert servers[0].refusals == []
-        running.cancel()
         assert speaker.counts.lost == 1 and len(host.streams) == 2
 
     run(main())

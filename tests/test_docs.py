@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+import fake_portaudio
 import pytest
+from fake_portaudio import loudspeaker, microphone
 from loopback import served, served_in_a_thread
+from msgspec import structs
 from virtual_loop import run
 
 from rtcore import Config, MessageEnded, MessageStarted, Verdict
@@ -66,6 +69,15 @@ def _named(found: list[Block]) -> list[Any]:
 SESSIONS = list(blocks("pycon"))
 PROGRAMS = list(blocks("python"))
 KINDS = {"python", "python tls", "pycon", "output", "trace", "console", "text", ""}
+
+
+@pytest.fixture(autouse=True)
+def sound_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pages say of sound devices is run on a sound system in virtual time."""
+    speakers = loudspeaker("Speakers", 0, rate=48_000, channels=2)
+    headset = loudspeaker("USB Headset", 1, channels=2, default=False)
+    devices = [structs.replace(device, host="ALSA") for device in (speakers, headset, microphone("Webcam", 2))]
+    fake_portaudio.install(monkeypatch, *devices)
 
 
 # -- blocks that are run ---------------------------------------------------------------------------------------------------------
