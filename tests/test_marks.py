@@ -206,7 +206,14 @@ def test_a_line_that_never_answers_is_remembered_within_bounds() -> None:
     rig.play(1, 0, 30 * 8000)
     rig.until(30.0)
     assert rig.speaker.forgotten_marks > 200
-    assert len(rig.speaker._marks) <= 64
+    assert len(rig.speaker._marks) <= 64 + 10
+
+
+def test_a_long_lead_has_all_its_marks() -> None:
+    rig = opened(ahead_ms=60_000, mark_ms=20)
+    rig.play(1, 0, 60 * 8000)
+    rig.until(1.0)
+    assert [told.samples for told in rig.reports("played", 1)] == [FRAME * n for n in range(1, 51)]
 
 
 # -- the line's other ways --------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ FRAME_MS = 20
 """A frame of telephone audio. Lines stumble over parts of one (F160)."""
 _FRAME_S = FRAME_MS / 1000
 _HAIR = 1e-6  # seconds: sums of floats may fall just short of the instant they mean
-_MARKS = 64  # outstanding at most; a line that never answers makes older ones be forgotten
+_MARKS = 64  # outstanding beyond those that the lead needs; a line that never answers makes older ones be forgotten
 _AHEAD_MS, _AHEAD_UNCLEARED_MS = 1000, 200
 
 
@@ -113,6 +113,7 @@ class MarksSpeaker:
         self._frame_bytes = self._frame * format.sample_width
         self._mark_frames = -(-mark_ms // FRAME_MS)
         self._mark_s = self._mark_frames * _FRAME_S
+        self._most_marks = _MARKS + ahead_ms // (self._mark_frames * FRAME_MS)
         self._ahead_s = ahead_ms / 1000
         self._round_trip_s = round_trip_ms / 1000
         behind = self._mark_frames * FRAME_MS + round_trip_ms
@@ -332,7 +333,7 @@ class MarksSpeaker:
         self._marked_at = self._now
         mark = _Mark(f"rtcore-{self._names}", generation, samples, self._sent, settles)
         self._marks.append(mark)
-        if len(self._marks) > _MARKS:
+        if len(self._marks) > self._most_marks:
             self._marks.popleft()
             self.forgotten_marks += 1
         self._mark(mark.name)
