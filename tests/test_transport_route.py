@@ -4,7 +4,9 @@ import pytest
 from far_end import Authority
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from websockets.exceptions import InvalidProxy
 
+from rtcore_adapters import _route
 from rtcore_adapters._layers import Stack
 from rtcore_adapters._route import Route, route
 from rtcore_adapters._socks import SocksTunnel
@@ -159,6 +161,18 @@ def test_a_bad_proxy_url_is_named_by_its_part_and_never_quoted(monkeypatch: pyte
         monkeypatch.setenv("https_proxy", url)
         with pytest.raises(ValueError, match=r"^the proxy of the environment: "):
             route(HOST, PORT, True)
+
+
+def test_what_the_library_says_of_a_url_is_never_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its errors hold the URL; should it refuse one that passes here, ours does not."""
+
+    def refuses(url: str) -> None:
+        raise InvalidProxy(url, "no")
+
+    monkeypatch.setattr(_route, "parse_proxy", refuses)
+    with pytest.raises(ValueError, match=r"^proxy: the URL cannot be read$") as caught:
+        route(HOST, PORT, True, proxy=f"http://me:{SECRET}@p.example")
+    assert SECRET not in _told(caught.value)
 
 
 def _told(error: BaseException | None) -> str:

@@ -319,6 +319,40 @@ class _CountedReads:
         return self._real.pending()
 
 
+class _Writes:
+    """OpenSSL whose ``write`` raises what it is told to, as in the middle of another handshake."""
+
+    def __init__(self, real: ssl.SSLObject, *errors: ssl.SSLError) -> None:
+        self._real = real
+        self._errors = list(errors)
+        self.read, self.pending = real.read, real.pending
+
+    def write(self, data: bytes) -> int:
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._real.write(data)
+
+
+def test_what_cannot_be_written_in_a_new_handshake_waits_for_its_end(authority: Authority) -> None:
+    tls, peer = opened(authority)
+    tls._object = _Writes(tls._object, ssl.SSLWantReadError())  # type: ignore[assignment]
+    tls.send(b"one ")
+    assert tls.outgoing() == b""
+    assert tls.receive(peer.say(b"x")) == b"x"
+    tls.send(b"two")
+    peer.talk(tls.outgoing())
+    assert (peer.heard, tls.fault) == (b"one two", None)
+
+
+def test_a_write_that_fails_is_a_fault(authority: Authority) -> None:
+    tls, _ = opened(authority)
+    tls._object = _Writes(tls._object, ssl.SSLError(1, "bad length"))  # type: ignore[assignment]
+    tls.send(b"x")
+    assert tls.fault is not None
+    assert tls.fault.error == f"TLS with {WHERE} failed: bad length"
+    assert tls.ended
+
+
 # -- what is the program's mistake --------------------------------------------------------------------------------------------
 
 

@@ -70,7 +70,7 @@ class Tls:
         self._where = where
         self._no_tls = no_tls
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._kept: deque[bytes | memoryview] = deque()
+        self._kept: deque[bytes] = deque()
         self._heard = False
         self._silent = False
         self.established = False
@@ -106,6 +106,8 @@ class Tls:
         if not self.established and not self._shaken():
             return b""
         plain = self._read()
+        if self._kept:
+            self._write()
         if not data:
             self.ended = True
         return plain
@@ -173,14 +175,10 @@ class Tls:
     def _write(self) -> None:
         try:
             while self._kept:
-                data = self._kept[0]
-                size = self._object.write(data)
-                if size < len(data):
-                    self._kept[0] = memoryview(data)[size:]
-                else:
-                    self._kept.popleft()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass
+                self._object.write(self._kept[0])  # whole, or it raises: OpenSSL writes a part only where it is told to
+                self._kept.popleft()
+        except ssl.SSLWantReadError:
+            pass  # TLS 1.2 lets a server begin another handshake: the rest goes when it is over
         except ssl.SSLError as error:
             self._broken(error)
 
