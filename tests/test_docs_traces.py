@@ -8,7 +8,7 @@ import base64
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from rtcore import (
     ClockFault,
     Config,
     ContextStale,
+    Disconnection,
     Drain,
     Effect,
     Flush,
     Interrupted,
     Issued,
+    LocalProtocolError,
     MessageEnded,
     MicrophoneDropped,
     Notice,
@@ -41,12 +43,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TRACE = re.compile(r"(?<=^```trace\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
-_INPUT = re.compile(r"(?P<at>\d+\.\d+) +(?P<who>server|clock|program|time) +(?P<what>.+)")
+_INPUT = re.compile(r"(?P<at>\d+\.\d+) +(?P<who>server|clock|program|time|line|voice) +(?P<what>.+)")
 _EVENT = re.compile(
     r"(?P<type>[a-z_.]+)(?: (?P<id>[a-z]\w*)(?:\[(?P<part>\d+)\])?)?(?:, (?P<ms>\d+) ms)?(?:, '(?P<text>.*)')?"
     r"(?:, (?P<word>\w+)(?: (?P<reason>\w+))?)?"
 )
 _CALL = re.compile(r"(?P<name>\w+)\((?P<arguments>.*)\)")
+_SILENCE = re.compile(r'"(A{40,})"')
 _INDENT = " " * 8
 _TOLD: tuple[type[Notice], ...] = (
     ClockFault,
@@ -67,10 +70,10 @@ _FIELDS: dict[type[Notice], tuple[str, ...]] = {
 class Replay:
     """One example: a session that is ready at 0.0 s, and what it answers to each line."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
+    def __init__(self, given: dict[str, Any], session: Callable[..., Session] = Session) -> None:
         options = {name: value for name, value in given.items() if name != "clock"}
         self.config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}, **options})
-        self.session = Session(self.config, clock=Clock(**given.get("clock", {})))
+        self.session = session(self.config, clock=Clock(**given.get("clock", {})))
         self._response = ""
         self._owner: dict[str, str] = {}
         self._last_item: str | None = None
@@ -90,7 +93,13 @@ class Replay:
             assert f"{deadline.at:.3f}" == f"{at:.3f}", f"{at} is written, the deadline is {deadline}"
             return self.session.tick(now=deadline.at)
         if who == "server":
-            return self.session.receive(1, _json(self._event(what)), now=at)
+            event = json.loads(what) if what.startswith("{") else self._event(what)
+            return self.session.receive(1, _json(event), now=at)
+        if who == "line":
+            code, _, reason = what.removeprefix("closed ").partition(", ")
+            return self.session.disconnected(1, Disconnection(close_code=int(code), reason=reason.strip("'")), now=at)
+        if who == "voice":
+            return self.session.append_audio(bytes(48 * int(what.removesuffix(" ms"))), now=at)
         call = _CALL.fullmatch(what)
         assert call is not None, f"{what!r} is no call"
         arguments = json.loads(f"[{call['arguments']}]")
@@ -157,7 +166,7 @@ def shown(effects: list[Effect]) -> list[str]:
             case Flush(generation) | Pause(generation) | Resume(generation) | Drain(generation):
                 lines.append(f"{type(effect).__name__}({generation})")
             case Send(_, payload):
-                lines.append(f"> {payload.decode()}")
+                lines.append("> " + _SILENCE.sub(lambda sound: f'"{len(sound[1]) // 64} ms of silence"', payload.decode()))
             case Notice() if isinstance(effect, _TOLD):
                 lines.append(_notice(effect))
             case _:
@@ -176,7 +185,7 @@ def _word(value: object) -> str:
     return str(getattr(value, "name", None) or repr(value))
 
 
-def replayed(block: str) -> str:
+def replayed(block: str, session: Callable[..., Session] = Session) -> str:
     """The block with the answers that the session really gives."""
     lines: list[str] = []
     replay: Replay | None = None
@@ -188,11 +197,14 @@ def replayed(block: str) -> str:
         if line.startswith("given "):
             given = json.loads(line.removeprefix("given "))
         elif line and not line.startswith("#"):
-            replay = replay or Replay(given)
+            replay = replay or Replay(given, session)
             found = _INPUT.fullmatch(line)
             assert found is not None, f"{line!r} is not understood"
-            effects = replay.feed(float(found["at"]), found["who"], found["what"])
-            lines += [_INDENT + answer for answer in shown(effects)]
+            try:
+                answers = shown(replay.feed(float(found["at"]), found["who"], found["what"]))
+            except LocalProtocolError as error:
+                answers = [f"LocalProtocolError: {error}"]
+            lines += [_INDENT + answer for answer in answers]
     return "".join(f"{line}\n" for line in lines)
 
 
