@@ -70,10 +70,10 @@ _FIELDS: dict[type[Notice], tuple[str, ...]] = {
 class Replay:
     """One example: a session that is ready at 0.0 s, and what it answers to each line."""
 
-    def __init__(self, given: dict[str, Any], session: Callable[..., Session] = Session) -> None:
+    def __init__(self, given: dict[str, Any], make: Callable[..., Session] = Session) -> None:
         options = {name: value for name, value in given.items() if name != "clock"}
         self.config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}, **options})
-        self.session = session(self.config, clock=Clock(**given.get("clock", {})))
+        self.session = make(self.config, clock=Clock(**given.get("clock", {})))
         self._response = ""
         self._owner: dict[str, str] = {}
         self._last_item: str | None = None
