@@ -339,7 +339,7 @@ def _cycle() -> object:
 def test_whatever_a_tool_does_its_call_is_answered_and_the_model_goes_on(  # C26
     gives: object, answer: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL + 1, "rtcore.asyncio")  # pytest-xdist cannot carry half a pair to its parent
+    caplog.set_level(logging.CRITICAL + 1, "rtcore.tools")  # pytest-xdist cannot carry half a pair to its parent
 
     async def weather() -> object:
         if isinstance(gives, BaseException):

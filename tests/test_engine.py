@@ -97,7 +97,8 @@ class Host:
         self.server.send_response(self.server.accept(request))
         self.engine.received(self.line, b"".join(self.server.data_to_send()))
         self.says(
-            {"type": "session.created", "session": {"id": "sess_1"}}, {"type": "session.updated", "session": {"id": "sess_1"}}
+            {"type": "session.created", "session": {"id": "sess_1", "type": "realtime"}},
+            {"type": "session.updated", "session": {"id": "sess_1", "type": "realtime"}},
         )
         assert self.engine.is_ready()
         return self
