@@ -260,6 +260,8 @@ class Run:
             fault = f"was given {found['audio'] / audio:.1%} of the audio and {found['text'] / text:.1%} of the text ({fault})"
         elif found["digests"] != [digest.hexdigest() for digest in self._load.digests]:
             fault = "was given something else than was sent"
+        else:
+            fault = ""  # it had everything, and hung up before what stands behind the last delta
         us = float("nan") if fault else found["cpu"] / self._load.pairs * 1e6
         return Figure(us, fault, found["versions"], found["max_rss"], others)
 
