@@ -187,7 +187,7 @@ def test_speech_that_is_cut_was_heard_for_exactly_as_many_samples_as_are_reporte
             assert len(room.answers(1)) == 1 and answered < room.speaker.capabilities.flush_latency_ms / 1000
             late = room.recordings[0].last_sound_at - room.answers(1)[0][0]
             line = f"latency {latency} ({room.speaker.latency_ms:.0f} ms): reported {samples}, recorded {len(heard)} samples"
-            line = f"{line}; answered after {1000 * answered:.0f} ms, the last sound {1000 * late:.0f} ms later"
+            line = f"{line}; answered after {1000 * answered:.0f} ms, the last sound {-1000 * late:.0f} ms before"
             # The recorder has a latency of its own, 10 ms and more.
             return heard == words[:samples] and late < 0.05, line
 
@@ -323,7 +323,8 @@ def test_a_microphone_hears_every_sample(pulse: Pulse, device: ModuleType) -> No
     def made() -> tuple[bool, str]:
         sink, microphone = Sink(), device.DeviceMicrophone("ear", rate=RATE)
         microphone.open(sink, now=time.monotonic())
-        listen(microphone, 0.7)
+        listen(microphone, 3.0, until=lambda: bool(sink.frames))
+        listen(microphone, 0.5)
         player = pulse.play("booth", words.tobytes())
         listen(microphone, 2.5)
         assert player.wait(5) == 0

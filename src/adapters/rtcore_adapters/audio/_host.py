@@ -59,8 +59,8 @@ class Device(Struct, frozen=True):
 
 
 class Callback(Protocol):
-    """Called in the device's thread: data to fill or to take, frames, when the first of them sounds or was heard (seconds of
-    ``Stream.time``), and whether the device had run dry or over before."""
+    """Called in the device's thread: data to fill or to take, frames, when the first of them sounds (seconds of ``Stream.time``;
+    nobody asks when a microphone's were heard), and whether the device had run dry or over before."""
 
     def __call__(self, data: memoryview, frames: int, at: float, xrun: bool, /) -> None: ...
 

@@ -5,9 +5,11 @@ fixed when the library is initialised; to see what was plugged in since, it has 
 that is only done while none is open.
 """
 
+import logging
 import time
-from collections.abc import Sequence
-from threading import Lock
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock, Thread
 from typing import Any
 
 try:
@@ -26,8 +28,22 @@ from rtcore_adapters.audio._host import Callback, Device, DeviceError, Kind, Uns
 
 _UNSUITED = (-9998, -9997, -9994)  # PaErrorCode: invalid channel count, invalid sample rate, sample format not supported
 
+_PATIENCE_S = 3.0  # with a driver that hangs
+_ODD_S = 2.0  # a stamp that is farther from the stream's clock than its latency and this is none
+
+_log = logging.getLogger("rtcore.devices")
 _lock = Lock()
 _open: set["_Stream"] = set()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    if not _lock.acquire(timeout=_PATIENCE_S):
+        raise DeviceError("the sound system hangs: it has not opened or closed a device for seconds")
+    try:
+        yield
+    finally:
+        _lock.release()
 
 
 class _Stream:
@@ -40,7 +56,6 @@ class _Stream:
         self._output = kind == "output"
         self._error: BaseException | None = None
         self._started = False
-        self._stamped = True
         make = sounddevice.RawOutputStream if self._output else sounddevice.RawInputStream
         self._stream: Any = make(
             samplerate=rate,
@@ -57,7 +72,7 @@ class _Stream:
     @property
     def time(self) -> float:
         try:
-            return float(self._stream.time) if self._stamped else time.monotonic()
+            return float(self._stream.time)
         except sounddevice.PortAudioError:  # the stream is gone, or its sound system has no clock
             return time.monotonic()
 
@@ -71,7 +86,7 @@ class _Stream:
             return str(error)
 
     def start(self) -> None:
-        with _lock:
+        with _alone():
             try:
                 self._stream.start()
             except sounddevice.PortAudioError as error:
@@ -79,6 +94,13 @@ class _Stream:
         self._started = True
 
     def close(self) -> None:
+        closing = Thread(target=self._close, name="rtcore device", daemon=True)
+        closing.start()
+        closing.join(_PATIENCE_S)
+        if closing.is_alive():
+            _log.warning("a sound device takes long to close; nobody waits for it")
+
+    def _close(self) -> None:
         with _lock:
             _open.discard(self)
             if not self._stream.closed:
@@ -89,11 +111,11 @@ class _Stream:
     def _called(self, data: Any, frames: int, stamps: Any, status: Any) -> None:
         """In the device's thread. An exception here would end the stream with a trace on stderr."""
         try:
-            at = stamps.outputBufferDacTime if self._output else stamps.inputBufferAdcTime
-            if at <= 0:  # some sound systems give no stamps: its latency from now on is the best guess
-                if self._stamped and stamps.currentTime <= 0:
-                    self._stamped = False
-                at = self.time + (self.latency if self._output else -self.latency)
+            at, now = 0.0, self.time
+            if self._output:
+                at = stamps.outputBufferDacTime
+                if not -_ODD_S <= at - now <= self.latency + _ODD_S:
+                    at = now + self.latency  # some sound systems give no stamps, or of another clock: this is the best guess
             xrun = status.output_underflow if self._output else status.input_overflow
             self._callback(memoryview(data), frames, at, bool(xrun))
         except BaseException as error:
@@ -107,12 +129,12 @@ class PortAudio:
 
     def devices(self) -> Sequence[Device]:
         """What is there, as it was last looked at."""
-        with _lock:
+        with _alone():
             return _devices()
 
     def rescan(self) -> Sequence[Device]:
         """Look again, unless a stream is open."""
-        with _lock:
+        with _alone():
             if not _open:
                 # PortAudio has no other way to see what has changed, and sounddevice no public name for it.
                 sounddevice._terminate()
@@ -123,7 +145,7 @@ class PortAudio:
         self, kind: Kind, device: Device, *, rate: int, channels: int, frames: int, latency: float, callback: Callback
     ) -> _Stream:
         """An open stream that was not started yet."""
-        with _lock:
+        with _alone():
             try:
                 stream = _Stream(kind, device, rate, channels, frames, latency, callback)
             except (sounddevice.PortAudioError, ValueError) as error:
