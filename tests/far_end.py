@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 USER, PASSWORD = "anna", "s3cret/pass"
@@ -164,7 +165,7 @@ class Server:
                 self._protocol.send_text(
                     b'{"type":"session.created","event_id":"e0","session":{"id":"sess_1","type":"realtime"}}'
                 )
-            elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+            elif isinstance(event, Frame) and event.opcode is Opcode.TEXT and self._protocol.state is State.OPEN:
                 self._protocol.send_text(self._answer(bytes(event.data)))
         data = b"".join(self._protocol.data_to_send())
         self.over = self._protocol.close_expected()

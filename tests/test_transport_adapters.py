@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from rtcore_adapters import asyncio as on_asyncio
 from rtcore_adapters import threads as on_threads
 from rtcore_adapters import trio as on_trio
 from rtcore_adapters._failures import ConnectionFailed
+from rtcore_adapters._link import LinkTimes
 
 
 def by_asyncio(url: str, **options: Any) -> list[Notice]:
@@ -175,3 +178,88 @@ def test_a_proxy_url_that_is_wrong_is_named_without_its_password(run: Run) -> No
     for _ in range(10):
         failed = told(run, "wss://voice.example/v1/realtime", proxy=f"http://{LOGIN}@127.0.0.1:99999")
         assert "proxy: the port must be a number from 1 to 65535" in str(failed)
+
+
+# -- given up on the way ----------------------------------------------------------------------------------------------------
+
+
+class Tripwire:
+    """A peer that pulls when it hears something for the ``point``-th time, and goes on."""
+
+    def __init__(self, peer: Peer, point: int, pull: Callable[[], object]) -> None:
+        self._peer, self._left, self._pull = peer, point, pull
+
+    @property
+    def over(self) -> bool:
+        return self._peer.over
+
+    def talk(self, data: bytes) -> bytes:
+        self._left -= 1
+        if self._left == 0:
+            with suppress(RuntimeError):  # the run is over
+                self._pull()
+        return self._peer.talk(data)
+
+
+Armed = dict[str, Any]
+"""The point of the next connection, and what pulls its tripwire."""
+
+
+async def _asyncio_cancelled(armed: Armed, url: str, **options: Any) -> int:
+    ready = 0
+
+    async def connected() -> None:
+        nonlocal ready
+        async with on_asyncio.connect(config(url), **options):
+            ready += 1
+            task.cancel()
+            await asyncio.sleep(0)
+
+    for number in range(100):
+        task = asyncio.create_task(connected())
+        armed.update(point=number % 7, pull=partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel))
+        await asyncio.wait([task])
+        assert task.cancelled()
+    return ready
+
+
+async def _trio_cancelled(armed: Armed, url: str, **options: Any) -> int:
+    ready = 0
+    for number in range(100):
+        with trio.CancelScope() as scope:
+            armed.update(point=number % 7, pull=partial(trio.lowlevel.current_trio_token().run_sync_soon, scope.cancel))
+            async with on_trio.connect(config(url), **options):
+                ready += 1
+                scope.cancel()
+                await trio.lowlevel.checkpoint()
+        assert scope.cancelled_caught
+    return ready
+
+
+@pytest.mark.parametrize("runtime", ["asyncio", "trio"])
+def test_a_hundred_connects_cancelled_on_the_way_leave_nothing(runtime: str, authority: Authority) -> None:
+    """Between any two steps of TLS to the proxy, CONNECT, TLS to the server, websocket and session (issue 4)."""
+    context, armed, make = authority.client_context(), Armed(), peers("https", authority)
+    with on_a_port(lambda: Tripwire(make(), **armed)) as port:
+        options = {"ssl": context, "proxy": f"https://{LOGIN}@127.0.0.1:{port}", "proxy_ssl": context}
+        url = f"wss://localhost:{port}/v1/realtime"
+        if runtime == "asyncio":
+            ready = asyncio.run(_asyncio_cancelled(armed, url, **options))
+        else:
+            ready = trio.run(partial(_trio_cancelled, armed, url, **options))
+    assert 14 <= ready < 100  # those whose tripwire lies behind the session's beginning
+
+
+def test_connects_of_threads_that_are_given_up_on_the_way_leave_nothing(authority: Authority) -> None:
+    """Nothing cancels a thread: its connect is given up by its own time-out, at twenty points."""
+    context = authority.client_context()
+    with on_a_port(peers("https", authority)) as port:
+        for point in range(20):
+            through = f"https://{LOGIN}@127.0.0.1:{port}"
+            times = LinkTimes(open_s=point * 0.001)
+            try:
+                with on_threads.connect(config(f"wss://localhost:{port}/v1/realtime"), ssl=context, proxy=through,
+                                        proxy_ssl=context, times=times) as conversation:  # fmt: skip
+                    assert conversation.state == "ready"
+            except ConnectionFailed as failed:
+                assert " in 0" in str(failed)
