@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The clients that are judged want another websockets than rtcore, so they live apart.
 CLIENTS := .venv-clients
+# The peers of `make interop` that are servers, each with what it wants.
+SPEECH := .venv-speech
+FAKEAI := .venv-fakeai
 N ?= 1000000
+NODE_FITS := node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 # Use it as it is given (make PYTHON=/opt/python3.13/bin/python3 test), else the first that fits.
@@ -12,7 +16,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz mutants behaviours soak device audit cluster corpus bench bench-clients bench-live clean
+.PHONY: help demo test lint fuzz mutants behaviours soak device audit interop cluster corpus bench bench-clients bench-live clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +52,10 @@ device: $(VENV)/device.stamp  ## play, cut, record, lose and find a real sound d
 audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and livekit-agents
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP -n 2 examples/audit
 
+interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote
+	CLIENTS_PYTHON=$(CLIENTS)/bin/python SPEECH_PYTHON=$(SPEECH)/bin/python FAKEAI_PYTHON=$(FAKEAI)/bin/python \
+		$(BIN)/python -m pytest -q -rP -n 4 interop
+
 cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two workers, one of which is killed
 	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py
 
@@ -65,7 +73,7 @@ bench-live: $(VENV)/test.stamp  ## how many live conversations one process holds
 	$(BIN)/python benchmarks/conversations.py
 
 clean:  ## remove what was set up, built and written
-	rm -rf $(VENV) $(CLIENTS) build dist report.html heard.wav fuzz.json fuzz.html .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(SPEECH) $(FAKEAI) interop/node_modules build dist report.html heard.wav fuzz.json fuzz.html .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -88,6 +96,27 @@ $(CLIENTS)/bench.stamp: benchmarks/requirements.txt $(CLIENTS)/stamp
 $(VENV)/device.stamp: $(VENV)/test.stamp tests/device/install.sh
 	sh tests/device/install.sh
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,audio]'
+	@touch $@
+
+$(CLIENTS)/interop.stamp: interop/requirements-clients.txt $(CLIENTS)/stamp
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement interop/requirements-clients.txt
+	@touch $@
+
+# speech-to-speech asks for gigabytes of models' libraries, of which its server imports none.
+$(SPEECH)/stamp: interop/requirements-speech.txt | $(BIN)/python
+	$(BIN)/python -m venv $(SPEECH)
+	$(SPEECH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement interop/requirements-speech.txt
+	@touch $@
+
+$(FAKEAI)/stamp: interop/requirements-fakeai.txt | $(BIN)/python
+	$(BIN)/python -m venv $(FAKEAI)
+	$(FAKEAI)/bin/python -m pip install --quiet --disable-pip-version-check --requirement interop/requirements-fakeai.txt
+	@touch $@
+
+interop/node_modules/stamp: interop/package.json interop/package-lock.json
+	@$(NODE_FITS) || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet nodejs npm >/dev/null; $(NODE_FITS); } || \
+		{ echo "make interop needs Node 20 or newer, with npm, for the peers that are written in JavaScript: install it." >&2; exit 1; }
+	npm ci --prefix interop --no-audit --no-fund --silent
 	@touch $@
 
 $(VENV)/cluster.stamp: $(VENV)/test.stamp

@@ -1,0 +1,115 @@
+"""``livekit-plugins-openai``' realtime model in an ``AgentSession`` without a room: it interrupts, truncates and calls by itself.
+
+With an ``api-version`` in the URL it is the model's Azure mode, which speaks the preview's names.
+"""
+
+import asyncio
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from livekit import rtc
+from livekit.agents import Agent, AgentSession, function_tool
+from livekit.agents.voice.io import AudioInput
+from livekit.plugins.openai.realtime import RealtimeModel
+from openai.types.beta.realtime.session import TurnDetection
+from stage import FRAME, KEY, RATE, URL, WEATHER, Microphone, heard, perform, tell, watch
+
+# The audio output is that of the client under audit, which has the name of this file.
+_AUDITED = Path(os.environ["RTCORE_AUDIT"]) / "livekit_client.py"
+_spec = importlib.util.spec_from_file_location("audited", _AUDITED)
+assert _spec is not None and _spec.loader is not None
+_audited = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_audited)
+
+
+class Output(_audited.Output):  # type: ignore[misc, name-defined]
+    """What sounds is told."""
+
+    def _heard(self, pcm: bytes, tag: object) -> None:
+        super()._heard(pcm, tag)
+        heard(pcm)
+
+
+class Assistant(Agent):
+    """One tool."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="Answer briefly.")
+
+    @function_tool
+    async def weather(self, place: str = "") -> str:
+        """The weather at a place."""
+        tell(called={"place": place})
+        return WEATHER
+
+
+class Ear(AudioInput):
+    """The person's microphone."""
+
+    def __init__(self) -> None:
+        super().__init__(label="microphone")
+        self.frames: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        return rtc.AudioFrame(await self.frames.get(), RATE, 1, FRAME)
+
+
+def model() -> RealtimeModel:
+    """The realtime model for the URL's dialect."""
+    url = urlsplit(URL)
+    query = parse_qs(url.query)
+    detection = TurnDetection(type="server_vad", interrupt_response=True, create_response=True)
+    if "api-version" not in query:
+        return RealtimeModel(base_url=f"http://{url.netloc}/v1", api_key=KEY, turn_detection=detection)
+    return RealtimeModel.with_azure(
+        azure_deployment=query["deployment"][0],
+        base_url=f"http://{url.netloc}/openai",
+        api_version=query["api-version"][0],
+        api_key=KEY,
+        turn_detection=detection,
+        # The plugin's default, marin, is none of the voices that the preview's types know (docs/interop.md).
+        voice="alloy",
+    )
+
+
+async def main() -> None:
+    """Talk until the test is over."""
+    watch("livekit")
+    microphone, output, ear = Microphone(), Output(), Ear()
+    realtime = model()
+    make = realtime.session
+
+    def session(*arguments: Any, **named: Any) -> Any:
+        made = make(*arguments, **named)
+
+        def got(event: dict[str, Any]) -> None:
+            tell(got=event["type"])
+            if event["type"] == "session.updated":
+                tell(ready=True)
+
+        made.on("openai_server_event_received", got)
+        return made
+
+    realtime.session = session  # type: ignore[method-assign]
+    talking = AgentSession(llm=realtime)
+    talking.output.audio = output
+    talking.input.audio = ear
+    talking.on("error", lambda event: tell(problem=repr(event.error)))
+    over = asyncio.Event()
+    talking.on("close", lambda event: over.set())
+    await talking.start(Assistant(), record=False)
+
+    async def wait() -> None:
+        await over.wait()
+
+    try:
+        await perform(wait(), microphone.run(ear.frames.put), output.speaker.run(), microphone=microphone)
+    finally:
+        await talking.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
