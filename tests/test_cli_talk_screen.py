@@ -103,6 +103,11 @@ def test_what_sounds_to_its_end_says_how_long_and_an_answer_nobody_waited_for_ha
     ]
 
 
+def test_a_server_that_cannot_be_told_is_a_warning() -> None:
+    cut = MessageEnded("r1", "m1", Verdict.PARTIAL, 500, 900, "Once", "Once upon", 0.0, 0.5, told="record")
+    assert [line.who for line in Screen(began=0.0).notice(cut, now=1.0)] == ["model", "warning"]
+
+
 def test_an_estimate_is_called_one_and_a_cut_without_words_has_none() -> None:  # B29
     [line] = Screen(began=0.0).notice(ended_message(Verdict.PARTIAL, "", "", heard=500, received=900, estimated=True), now=1.0)
     assert (line.text, line.unheard) == ("cut after about 0.5 s of 0.9 s; not heard:", "(no words)")

@@ -73,9 +73,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     spoken_into, heard_with = sound.add_mutually_exclusive_group(), sound.add_mutually_exclusive_group()
     spoken_into.add_argument("--input", metavar="WAV", help="speak this file instead of a microphone")
     spoken_into.add_argument("--no-microphone", action="store_true", help="only type")
+    spoken_into.add_argument("--microphone", metavar="DEVICE", help="the microphone, by number or a part of its name")
     heard_with.add_argument("--output", metavar="WAV", help="write what would be heard instead of a loudspeaker")
     heard_with.add_argument("--no-speaker", action="store_true", help="let the sound pass unheard, at the speed of speech")
-    sound.add_argument("--device", help="the sound device: its number, or a part of its name (default: the computer's)")
+    heard_with.add_argument("--speaker", metavar="DEVICE", help="the loudspeaker, by number or a part of its name")
+    sound.add_argument("--device", help="both, where it is one device (default: the computer's)")
     option("--record", metavar="FILE", help="record the conversation for rtcore replay, without voices and words")
     option("--seconds", type=seconds, metavar="N", help="end after so long (default: when you say so, or all has been said)")
 
@@ -117,8 +119,10 @@ def _talk(options: argparse.Namespace) -> int:
     if choice.connection is None:
         _check(simulated)
     driver = _driver(options.runtime)
-    heard_with, heard_words = speaker(output=options.output, silent=options.no_speaker, device=options.device)
-    spoken_into, spoken_words = microphone(input=options.input, silent=options.no_microphone, device=options.device)
+    heard_with, heard_words = speaker(output=options.output, silent=options.no_speaker, device=options.speaker or options.device)
+    spoken_into, spoken_words = microphone(
+        input=options.input, silent=options.no_microphone, device=options.microphone or options.device
+    )
     live = is_live(sys.stdout, os.environ)
     at_keyboard = sys.stdin is not None and sys.stdin.isatty()
     says = spoken_into if isinstance(spoken_into, WavMicrophone) else None

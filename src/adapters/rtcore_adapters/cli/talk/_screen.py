@@ -258,6 +258,8 @@ class Screen:
                 self._add("model", "not heard at all:", _quoted(rest) if rest.strip() else "(no words)")
             case Verdict.TEXT:
                 self._add("model", f"writes {_quoted(text)}")
+        if notice.told == "record":
+            self._warn("this server cannot be told what was not heard: its next answer may build on it")
 
     @_show.register
     def _(self, notice: Interrupted) -> None:
