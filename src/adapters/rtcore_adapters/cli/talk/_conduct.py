@@ -51,13 +51,13 @@ class Talk:
         self._typed = ""  # a line that has no end yet, where the keys do not come one by one
         self._silent = self._ending = False
         self._drawn, self._drawn_text = 0.0, ""
-        self._began = 0.0
+        self._began = self._spoke = 0.0
         self._screen = Screen(began=0.0)
         self._conversation: Commands[Any] | None = None
 
     def begin(self, conversation: Commands[Any], *, now: float) -> None:
         """The conversation is open."""
-        self._conversation, self._began = conversation, now
+        self._conversation, self._began, self._spoke = conversation, now, now
         self._screen = Screen(began=now)
 
     def take(self, given: Input, *, now: float) -> None:
@@ -125,10 +125,12 @@ class Talk:
         rules, screen = self._rules, self._screen
         if rules.seconds is not None and now - self._began >= rules.seconds:
             return True
-        if rules.listens or screen.paused or (self._says is not None and self._says.speaking):
+        if self._says is not None and self._says.speaking:
+            self._spoke = now
+        if rules.listens or screen.paused:
             return False
         nobody_types = self._silent or (rules.waits_for_keys and self._says is not None and not self._editor.text)
-        return nobody_types and now - screen.changed >= QUIET_S and not screen.busy(now=now)
+        return nobody_types and now - max(screen.changed, self._spoke) >= QUIET_S and not screen.busy(now=now)
 
     def _show(self, conversation: Commands[Any], lines: list[Line], now: float) -> None:
         terminal, screen = self._terminal, self._screen
