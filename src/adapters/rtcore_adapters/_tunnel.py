@@ -96,7 +96,6 @@ class HttpTunnel(Tunnel):
     def __init__(self, proxy: Proxy, host: str, port: int, *, secure: bool) -> None:
         super().__init__(f"the proxy {bracketed(proxy.host)}:{proxy.port}")
         self._target = f"{bracketed(host)}:{port}"
-        self._scheme = proxy.scheme
         self._with_user = proxy.username is not None
         self._secrets = _secrets(proxy)
         self._out.append(prepare_connect_request(proxy, WebSocketURI(secure, host, port, "", ""), "rtcore"))
