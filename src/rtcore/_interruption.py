@@ -281,7 +281,7 @@ class Interruption:
         if self.unwant(item, response):
             return "delete"
         able = self._core.capabilities
-        if response.out_of_band or item.delete_sent or item.deleted or able.delete:
+        if response.out_of_band or item.delete_sent or item.deleted or able.delete or _was_read(item):
             return "nothing"
         return "note" if able.create else "record"
 
@@ -386,7 +386,7 @@ class Interruption:
 
     def unwant(self, item: Item, response: Response) -> bool:
         """Have an item deleted that nobody heard or read (DESIGN 3). Gives whether it will be."""
-        shown = any(part.kind == "text" and part.text_at_cut for part in item.parts.values())
+        shown = _was_read(item)
         if response.out_of_band or shown or item.delete_sent or item.deleted or not self._core.capabilities.delete:
             return False
         if self._core.capabilities.playout == "server":
@@ -437,6 +437,11 @@ class Interruption:
         )
         if item.told == "rewrite":
             self._rewrite(item, behind)
+
+
+def _was_read(item: Item) -> bool:
+    """Whether text of it was there to be read before it was cut."""
+    return any(part.kind == "text" and part.text_at_cut for part in item.parts.values())
 
 
 def _is_text(item: Item) -> bool:

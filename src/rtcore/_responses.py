@@ -289,7 +289,8 @@ class Responses:
                 if part.segment is not None:
                     part.segment.complete = True
         core.playout.response_done(response.id, core.now, core.sound)
-        core.news.append(ResponseEnded(response.id, status, reason, error, body.usage if isinstance(body.usage, dict) else None))
+        usage = body.usage if isinstance(body.usage, dict) else event.usage
+        core.news.append(ResponseEnded(response.id, status, reason, error, usage if isinstance(usage, dict) else None))
         for item in list(response.items.values()):
             self._core.speech.check_ended(item)
         core.interruption.response_done(response)

@@ -138,6 +138,8 @@ class Session:
             event_type = decode_type.decode(payload).type
         except (msgspec.MsgspecError, ValueError, RecursionError):
             event_type = ""
+        if event_type in core.dialect.ignored:
+            return
         if event_type and event_type not in KNOWN_TYPES:
             core.counters.unknown_events += 1
             core.news.append(UnknownEvent(event_type, bytes(payload)))

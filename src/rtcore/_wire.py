@@ -190,6 +190,8 @@ class ResponseCreated(Event, tag="response.created"):
 
 class ResponseDone(Event, tag="response.done"):
     response: ResponseBody
+    usage: Any = None
+    """Where a vendor says it beside the response (facts 14)."""
 
 
 class OutputItemAdded(Event, tag="response.output_item.added"):

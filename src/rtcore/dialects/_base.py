@@ -109,6 +109,8 @@ class Dialect(Struct, frozen=True):
     """How far the table was tried: only written from facts, against the simulated server, or against software of others."""
     source: str
     """Where its facts stand, and how sure they are."""
+    ignored: frozenset[str] = frozenset()
+    """Its own events that mean nothing to a conversation, such as heartbeats; any other unknown one is an ``UnknownEvent``."""
     model_in_session: bool = False
     """Whether the model is named in ``session.update``."""
     quirks: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from rtcore._clock import Clock
 from rtcore._items import HistoryItem
 from rtcore._notices import MessageEnded, Verdict
+from rtcore.dialects import Capabilities
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_text import TextAudit
 from rtcore.sim._ledger import ROUNDING, Cut, Edit, ItemRecord, Ledger, ResponseRecord, Snapshot, Truncate
@@ -23,6 +24,9 @@ _UNANNOUNCED_DONE = 1_000 * MILLISECOND
 """An unheard item may be deleted so long after the cut, even if its response is not done (DESIGN section 3)."""
 _PRESUMED = 10_000 * MILLISECOND
 """A response that was cut is taken as done so long after the last of it, where its end does not come (``timeouts.create_ms``)."""
+
+
+_ABLE = Capabilities()
 
 
 class Expected(NamedTuple):
@@ -50,8 +54,10 @@ class EditAudit:
         bound_ms: int,
         lies: bool,
         losses: Sequence[Loss] = (),
+        able: Capabilities = _ABLE,
     ) -> None:
-        """``losses``: of a device that may fall silent, every time that it was lost."""
+        """``losses``: of a device that may fall silent, every time that it was lost. ``able``: what the server can do."""
+        self._able = able
         self._ledger = ledger
         self._truth = truth
         self._own_index = own_index
@@ -75,7 +81,8 @@ class EditAudit:
         if type(ms) is not int or ms <= 0 or type(index) is not int:
             ledger.fail(4, f"{told}: audio_end_ms must be an integer above 0")
             return
-        ledger.edits.append(Edit("truncate", message.item_id or "", message.event_id, ledger.now))
+        if self._able.truncate_acknowledged:
+            ledger.edits.append(Edit("truncate", message.item_id or "", message.event_id, ledger.now))
         if item is None:
             ledger.fail(4, f"{told}: no such item has reached the client")
             return
@@ -153,6 +160,8 @@ class EditAudit:
         if item.type == "function_call":
             if item.called:
                 ledger.fail(10, f"{told}: a function call that the program was given was deleted")
+        elif self._able.heard == "rewrite":
+            pass  # the words that were heard take its place
         elif not item.guessed and any(ledger.ms(_heard(segment)) for segment in item.segments):
             ledger.fail(5, f"{told}: {max(ledger.ms(_heard(s)) for s in item.segments)} ms of it were heard")
         elif item.shown_text:
@@ -315,6 +324,9 @@ class EditAudit:
         ledger = self._ledger
         if item.type != "message" or item.response.out_of_band:
             return
+        if self._able.heard != "truncate":
+            self._check_ladder(item)
+            return
         if item.guessed and item.ended is not None:
             self._check_estimated(item, item.ended)
             return
@@ -337,6 +349,32 @@ class EditAudit:
             if item.deletes:
                 ledger.fail(5, f"{item.id} needed no edit ({heard} heard) and was deleted")
 
+    def _check_ladder(self, item: ItemRecord) -> None:
+        """A server that cannot truncate: it is told by what it can, and the verdict says which (DESIGN section 5)."""
+        ledger, able, ended = self._ledger, self._able, item.ended
+        expected = self.expected(item)
+        if ended is None or item.guessed or expected.edit == "either":
+            return
+        if item.truncates:
+            ledger.fail(5, f"{item.id} was truncated, which the server cannot do")
+        owed = expected.edit
+        if owed != "nothing" and item.shown_text:
+            return
+        if owed == "truncate":
+            self._must_be(item, ended, able.heard, deleted=able.heard == "rewrite")
+        elif owed == "delete" and able.delete:
+            self._must_be(item, ended, "delete", deleted=item.announced and not item.deleted)
+        elif owed == "delete":
+            self._must_be(item, ended, "note" if able.create else "record", deleted=False)
+        else:
+            self._must_be(item, ended, "nothing", deleted=False)
+
+    def _must_be(self, item: ItemRecord, ended: MessageEnded, told: str, *, deleted: bool) -> None:
+        if ended.told != told:
+            self._ledger.fail(5, f"{item.id}: the server was told by {ended.told}, not by {told}")
+        if bool(item.deletes) != deleted and not item.deleted:
+            self._ledger.fail(5, f"{item.id} was {'not ' if deleted else ''}deleted")
+
     def _check_estimated(self, item: ItemRecord, ended: MessageEnded) -> None:
         """Against the core's own estimate, because the clock said nothing."""
         ledger = self._ledger
@@ -354,6 +392,8 @@ class EditAudit:
     def unheard_left(self, item: ItemRecord) -> bool:
         """Whether the server still holds audio of this item that nobody heard and that the design does not leave there."""
         truth = self._truth.get(item.id)
+        if self._able.heard in ("note", "record") or (item.ended is not None and item.ended.told == "note"):
+            return False
         if truth is None or truth.deleted or item.guessed or item.response.out_of_band or not item.announced:
             return False
         expected = self.expected(item)

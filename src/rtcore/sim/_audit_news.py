@@ -64,7 +64,7 @@ class NewsAudit:
         self._ended = None
         if message.type == "response.done" and message.response is not None:
             body = message.response
-            details = body.status_details if isinstance(body.status_details, dict) else {}
+            details = body.status_details if isinstance(body.status_details, dict) else {"reason": body.status_details}
             self._ended = body.id, body.status or "completed", details.get("reason"), "error" in details
             return
         reads = _READS.get(message.type)

@@ -80,7 +80,7 @@ class ServerSeen(Struct, gc=False):
         if body is None or body.status != "cancelled":
             return None
         details = body.status_details
-        reason = details.get("reason") if isinstance(details, dict) else None
+        reason = details.get("reason") if isinstance(details, dict) else details
         return reason if isinstance(reason, str) else ""
 
 

@@ -132,7 +132,8 @@ def truncate(state: State, event: Json) -> Fault | None:
     part.kept_bytes = part.format.samples(wanted_ms) * part.format.sample_width
     # From here on the server holds exactly what the truncate said.
     part.short_samples = 0
-    state.emit("conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=wanted_ms)
+    if state.wire.manner.truncate_answered:
+        state.emit("conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=wanted_ms)
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_dialects import DialectName
 
 Range = tuple[int, int]
 """Lowest and highest value, both included."""
@@ -246,7 +247,7 @@ class ServerOptions(Struct, frozen=True):
     (``_server_noise``): ``duplicate_per_mille``, ``unknown_per_mille``, ``malformed_per_mille``.
     """
 
-    dialect: Literal["openai", "azure-preview"] = "openai"
+    dialect: DialectName = "openai"
     model: str = "gpt-realtime"
     script: tuple[ResponsePlan, ...] = ()
     rules: Rules | None = None

@@ -1,4 +1,4 @@
-"""What a client may say: every client event of both dialects as a table.
+"""What a client may say: every client event of GA and of the beta as a table; ``_server_events`` has those of the others.
 
 The tables are written from the protocol facts (``events.json``, client events and their objects; ``protocol.md`` sections 2,
 5, 6) and from nothing in the core, so that a mistake in the core's own tables is found here.
@@ -13,12 +13,9 @@ from rtcore.sim._server_checks import (
     anything,
     either,
     flag,
-    invalid_value,
-    kind_of,
     listing,
     mapping,
     maybe,
-    missing,
     number,
     one_of,
     pairs,
@@ -26,7 +23,6 @@ from rtcore.sim._server_checks import (
     tagged,
     text,
     whole,
-    wrong,
 )
 
 # -- parts that both dialects share -----------------------------------------------------------------------------------------
@@ -34,11 +30,11 @@ from rtcore.sim._server_checks import (
 _ID = text(32, minimum=1)
 _STATUS = one_of("completed", "incomplete", "in_progress")
 _OBJECT = one_of("realtime.item")
-_TOKENS = either(one_of("inf"), whole(1, 4096))
-_FUNCTION = shape(
+TOKENS = either(one_of("inf"), whole(1, 4096))
+FUNCTION = shape(
     {"type": one_of("function"), "name": text(64, minimum=1), "description": text(), "parameters": mapping}, "type", "name"
 )
-_TRANSCRIPTION_GA = shape(
+TRANSCRIPTION_GA = shape(
     {
         "model": text(),
         "language": text(),
@@ -48,9 +44,9 @@ _TRANSCRIPTION_GA = shape(
         "languages": listing(text()),
     }
 )
-_TRANSCRIPTION_PREVIEW = shape({"model": text(), "language": text(), "prompt": text()})
+TRANSCRIPTION_PREVIEW = shape({"model": text(), "language": text(), "prompt": text()})
 _TRACING = either(one_of("auto"), shape({"group_id": text(), "metadata": mapping, "workflow_name": text()}))
-_VAD = {
+VAD = {
     "type": anything,
     "threshold": number(0, 1),
     "prefix_padding_ms": whole(0),
@@ -58,7 +54,7 @@ _VAD = {
     "create_response": flag,
     "interrupt_response": flag,
 }
-_SEMANTIC = {
+SEMANTIC = {
     "type": anything,
     "eagerness": one_of("low", "medium", "high", "auto"),
     "create_response": flag,
@@ -68,20 +64,20 @@ _ITEM = {"id": _ID, "type": anything, "object": _OBJECT, "status": _STATUS}
 _MCP_ITEM = {"id": _ID, "type": anything}
 
 
-def _event(fields: Mapping[str, Check], *required: str) -> Check:
+def event_of(fields: Mapping[str, Check], *required: str) -> Check:
     return shape({"type": anything, "event_id": maybe(text(512)), **fields}, *required)
 
 
 _COMMON: dict[str, Check] = {
-    "input_audio_buffer.append": _event({"audio": text(15 << 20)}, "audio"),
-    "input_audio_buffer.commit": _event({}),
-    "input_audio_buffer.clear": _event({}),
-    "conversation.item.retrieve": _event({"item_id": text()}, "item_id"),
-    "conversation.item.delete": _event({"item_id": text()}, "item_id"),
-    "conversation.item.truncate": _event(
+    "input_audio_buffer.append": event_of({"audio": text(15 << 20)}, "audio"),
+    "input_audio_buffer.commit": event_of({}),
+    "input_audio_buffer.clear": event_of({}),
+    "conversation.item.retrieve": event_of({"item_id": text()}, "item_id"),
+    "conversation.item.delete": event_of({"item_id": text()}, "item_id"),
+    "conversation.item.truncate": event_of(
         {"item_id": text(), "content_index": whole(0), "audio_end_ms": whole(0)}, "item_id", "content_index", "audio_end_ms"
     ),
-    "response.cancel": _event({"response_id": maybe(text())}),
+    "response.cancel": event_of({"response_id": maybe(text())}),
 }
 
 
@@ -98,7 +94,7 @@ _FORMAT_GA = tagged(
 )
 _VOICE_GA = either(one_of(*_VOICES_GA), shape({"id": text(minimum=1)}, "id"))
 _PROMPT = shape({"id": text(minimum=1), "version": maybe(text()), "variables": maybe(mapping)}, "id")
-_REASONING = shape({"effort": one_of("minimal", "low", "medium", "high", "xhigh")})
+REASONING = shape({"effort": one_of("minimal", "low", "medium", "high", "xhigh")})
 _FILTER = shape({"read_only": flag, "tool_names": listing(text())})
 _MCP = shape(
     {
@@ -117,8 +113,8 @@ _MCP = shape(
     },
     "server_label",
 )
-_TOOLS_GA = listing(tagged("type", {"function": _FUNCTION, "mcp": _MCP}, default="function"))
-_CHOICE_GA = either(
+TOOLS_GA = listing(tagged("type", {"function": FUNCTION, "mcp": _MCP}, default="function"))
+CHOICE_GA = either(
     one_of("none", "auto", "required"),
     tagged(
         "type",
@@ -130,7 +126,7 @@ _CHOICE_GA = either(
 )
 
 
-def _modalities_ga(value: Any, path: str) -> Fault | None:
+def modalities_ga(value: Any, path: str) -> Fault | None:
     """["audio"] or ["text"], never both (protocol facts, 2.6)."""
     if fault := listing(one_of("text", "audio"))(value, path):
         return fault
@@ -145,14 +141,14 @@ _SESSION_GA = shape(
         "type": one_of("realtime"),
         "model": text(),
         "instructions": text(),
-        "output_modalities": _modalities_ga,
-        "max_output_tokens": _TOKENS,
+        "output_modalities": modalities_ga,
+        "max_output_tokens": TOKENS,
         "include": maybe(listing(one_of("item.input_audio_transcription.logprobs"))),
         "parallel_tool_calls": flag,
         "prompt": maybe(_PROMPT),
-        "reasoning": _REASONING,
-        "tool_choice": _CHOICE_GA,
-        "tools": _TOOLS_GA,
+        "reasoning": REASONING,
+        "tool_choice": CHOICE_GA,
+        "tools": TOOLS_GA,
         "tracing": maybe(_TRACING),
         "truncation": either(
             one_of("auto", "disabled"),
@@ -178,13 +174,13 @@ _SESSION_GA = shape(
                         "noise_reduction": maybe(
                             shape({"type": one_of("near_field", "far_field"), "strength": number(0, 1)}, "type")
                         ),
-                        "transcription": maybe(_TRANSCRIPTION_GA),
+                        "transcription": maybe(TRANSCRIPTION_GA),
                         "turn_detection": maybe(
                             tagged(
                                 "type",
                                 {
-                                    "server_vad": shape({**_VAD, "idle_timeout_ms": maybe(whole(5_000, 30_000))}),
-                                    "semantic_vad": shape(_SEMANTIC),
+                                    "server_vad": shape({**VAD, "idle_timeout_ms": maybe(whole(5_000, 30_000))}),
+                                    "semantic_vad": shape(SEMANTIC),
                                 },
                             )
                         ),
@@ -216,7 +212,7 @@ def _message(part: Check, **more: Check) -> Check:
 
 
 _CALL = shape({**_ITEM, "call_id": _ID, "name": text(minimum=1), "arguments": text()}, "name", "arguments")
-_ITEMS_GA = {
+ITEMS_GA = {
     "message": tagged(
         "role",
         {
@@ -255,28 +251,28 @@ _ITEMS_GA = {
         "arguments",
     ),
 }
-_REFERENCE = shape({"type": anything, "id": text(minimum=1)}, "id")
+REFERENCE = shape({"type": anything, "id": text(minimum=1)}, "id")
 _RESPONSE_GA = shape(
     {
         "audio": shape({"output": shape({"format": _FORMAT_GA, "voice": _VOICE_GA})}),
         "conversation": one_of("auto", "none"),
-        "input": listing(tagged("type", {**_ITEMS_GA, "item_reference": _REFERENCE})),
+        "input": listing(tagged("type", {**ITEMS_GA, "item_reference": REFERENCE})),
         "instructions": maybe(text()),  # null, as livekit-agents sends it, is none
-        "max_output_tokens": _TOKENS,
+        "max_output_tokens": TOKENS,
         "metadata": maybe(pairs),
-        "output_modalities": _modalities_ga,
+        "output_modalities": modalities_ga,
         "parallel_tool_calls": flag,
         "prompt": maybe(_PROMPT),
-        "reasoning": _REASONING,
-        "tool_choice": _CHOICE_GA,
-        "tools": _TOOLS_GA,
+        "reasoning": REASONING,
+        "tool_choice": CHOICE_GA,
+        "tools": TOOLS_GA,
     }
 )
-_GA: dict[str, Check] = {
+GA: dict[str, Check] = {
     **_COMMON,
-    "session.update": _event({"session": _SESSION_GA}, "session"),
-    "conversation.item.create": _event({"item": tagged("type", _ITEMS_GA), "previous_item_id": maybe(text(minimum=1))}, "item"),
-    "response.create": _event({"response": maybe(_RESPONSE_GA)}),
+    "session.update": event_of({"session": _SESSION_GA}, "session"),
+    "conversation.item.create": event_of({"item": tagged("type", ITEMS_GA), "previous_item_id": maybe(text(minimum=1))}, "item"),
+    "response.create": event_of({"response": maybe(_RESPONSE_GA)}),
 }
 
 
@@ -286,7 +282,7 @@ _VOICES_PREVIEW = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer",
 _FORMAT_PREVIEW = one_of("pcm16", "g711_ulaw", "g711_alaw")
 
 
-def _modalities_preview(value: Any, path: str) -> Fault | None:
+def modalities_preview(value: Any, path: str) -> Fault | None:
     """["text"] or ["audio", "text"]; ["audio"] alone is refused (protocol facts, 2.6)."""
     if fault := listing(one_of("text", "audio"))(value, path):
         return fault
@@ -296,24 +292,24 @@ def _modalities_preview(value: Any, path: str) -> Fault | None:
     return Fault("invalid_value", path, message)
 
 
-_TOOLS_PREVIEW = listing(_FUNCTION)
-_CHOICE_PREVIEW = either(text(minimum=1), shape({"type": one_of("function"), "name": text(minimum=1)}, "type", "name"))
+TOOLS_PREVIEW = listing(FUNCTION)
+CHOICE_PREVIEW = either(text(minimum=1), shape({"type": one_of("function"), "name": text(minimum=1)}, "type", "name"))
 _SESSION_PREVIEW = shape(
     {
         "model": text(),
-        "modalities": _modalities_preview,
+        "modalities": modalities_preview,
         "instructions": text(),
         "voice": one_of(*_VOICES_PREVIEW),
         "speed": number(0.25, 1.5),
         "input_audio_format": _FORMAT_PREVIEW,
         "output_audio_format": _FORMAT_PREVIEW,
-        "input_audio_transcription": maybe(_TRANSCRIPTION_PREVIEW),
+        "input_audio_transcription": maybe(TRANSCRIPTION_PREVIEW),
         "input_audio_noise_reduction": maybe(shape({"type": one_of("near_field", "far_field")}, "type")),
-        "turn_detection": maybe(tagged("type", {"server_vad": shape(_VAD), "semantic_vad": shape(_SEMANTIC)})),
-        "tools": _TOOLS_PREVIEW,
-        "tool_choice": _CHOICE_PREVIEW,
+        "turn_detection": maybe(tagged("type", {"server_vad": shape(VAD), "semantic_vad": shape(SEMANTIC)})),
+        "tools": TOOLS_PREVIEW,
+        "tool_choice": CHOICE_PREVIEW,
         "temperature": number(0.6, 1.2),
-        "max_response_output_tokens": _TOKENS,
+        "max_response_output_tokens": TOKENS,
         "tracing": maybe(_TRACING),
         "client_secret": mapping,
     }
@@ -325,7 +321,7 @@ _USER_PREVIEW = tagged(
         "input_audio": shape({**_PART, "audio": text(15 << 20), "transcript": maybe(text())}, "audio"),
     },
 )
-_ITEMS_PREVIEW = {
+ITEMS_PREVIEW = {
     "message": tagged(
         "role",
         {
@@ -339,59 +335,24 @@ _ITEMS_PREVIEW = {
 }
 _RESPONSE_PREVIEW = shape(
     {
-        "modalities": _modalities_preview,
+        "modalities": modalities_preview,
         "instructions": maybe(text()),
         "voice": one_of(*_VOICES_PREVIEW),
         "output_audio_format": _FORMAT_PREVIEW,
-        "tools": _TOOLS_PREVIEW,
-        "tool_choice": _CHOICE_PREVIEW,
+        "tools": TOOLS_PREVIEW,
+        "tool_choice": CHOICE_PREVIEW,
         "temperature": number(0.6, 1.2),
-        "max_response_output_tokens": _TOKENS,
+        "max_response_output_tokens": TOKENS,
         "conversation": one_of("auto", "none"),
         "metadata": maybe(pairs),
-        "input": listing(tagged("type", {**_ITEMS_PREVIEW, "item_reference": _REFERENCE})),
+        "input": listing(tagged("type", {**ITEMS_PREVIEW, "item_reference": REFERENCE})),
     }
 )
-_PREVIEW: dict[str, Check] = {
+PREVIEW: dict[str, Check] = {
     **_COMMON,
-    "session.update": _event({"session": _SESSION_PREVIEW}, "session"),
-    "conversation.item.create": _event(
-        {"item": tagged("type", _ITEMS_PREVIEW), "previous_item_id": maybe(text(minimum=1))}, "item"
+    "session.update": event_of({"session": _SESSION_PREVIEW}, "session"),
+    "conversation.item.create": event_of(
+        {"item": tagged("type", ITEMS_PREVIEW), "previous_item_id": maybe(text(minimum=1))}, "item"
     ),
-    "response.create": _event({"response": maybe(_RESPONSE_PREVIEW)}),
+    "response.create": event_of({"response": maybe(_RESPONSE_PREVIEW)}),
 }
-
-_EVENTS: dict[str, dict[str, Check]] = {"openai": _GA, "azure-preview": _PREVIEW}
-
-KNOWN_TYPES = (
-    "session.update",
-    "session.close",
-    "transcription_session.update",
-    "input_audio_buffer.append",
-    "input_audio_buffer.commit",
-    "input_audio_buffer.clear",
-    "conversation.item.create",
-    "conversation.item.truncate",
-    "conversation.item.delete",
-    "conversation.item.retrieve",
-    "response.create",
-    "response.cancel",
-)
-"""What the server names when it refuses an unknown type; ``output_audio_buffer.clear`` is not among them (6.4)."""
-
-
-def check_event(dialect: str, event: Any) -> Fault | None:
-    """The first thing wrong with a decoded client event by itself, without regard to the conversation."""
-    if not isinstance(event, dict):
-        return Fault("invalid_json", None, f"Invalid event: expected a JSON object, but got {kind_of(event)} instead.")
-    if "type" not in event:
-        return missing("type")
-    kind = event["type"]
-    if not isinstance(kind, str):
-        return wrong("type", "a string", kind)
-    check = _EVENTS[dialect].get(kind)
-    if check is None:
-        if kind in KNOWN_TYPES:
-            return Fault("invalid_value", "type", f"The event type '{kind}' is not supported in a realtime session.")
-        return invalid_value("type", kind, KNOWN_TYPES)
-    return check(event, "")

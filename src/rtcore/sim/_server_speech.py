@@ -63,7 +63,7 @@ class Bank:
         self.voices = tuple(voices)
         self.pcm = b"".join(voice.pcm for voice in voices)
         self.samples = len(self.pcm) // 2
-        self._tracks: dict[str, Track] = {}
+        self._tracks: dict[AudioFormat, Track] = {}
         self._names: dict[str, int] = {}
         # Parallel lists, by the word's first sample: where it begins, where its sound ends, and its piece of the text.
         self._begins: list[int] = []
@@ -87,10 +87,13 @@ class Bank:
 
     def track(self, form: AudioFormat) -> Track:
         """The joined voices in ``form``."""
-        track = self._tracks.get(form.type)
+        track = self._tracks.get(form)
         if track is None:
-            data = self.pcm if form.type == "audio/pcm" else _compand(self.pcm, codes(form.type))
-            track = self._tracks[form.type] = Track(form, data, (_base64(data), _base64(data[1:]), _base64(data[2:])))
+            if form.type != "audio/pcm":
+                data = _compand(self.pcm, codes(form.type))
+            else:
+                data = self.pcm if form == PCM16_24K else _resampled(self.pcm, form.rate)
+            track = self._tracks[form] = Track(form, data, (_base64(data), _base64(data[1:]), _base64(data[2:])))
         return track
 
     def start_of(self, voice: str) -> int:
@@ -109,20 +112,19 @@ class Bank:
         """A slice of ``samples`` samples of ``form`` that begins audibly and unlike every slice in ``used``, or as near to the
         beginning of ``voice`` as that allows. It is at most as long as the voices together."""
         track = self.track(form)
-        ratio = PCM16_24K.rate // form.rate
-        room = max(0, self.samples - samples * ratio)
+        room = max(0, self.samples - _at_24k(samples, form))
         if voice is None:
-            at = self._draw(track, ratio, room, rng, used)
+            at = self._draw(track, room, rng, used)
         else:
-            at = self._probe(track, ratio, min(self.start_of(voice), room), room, used, GRID)
-        used.add(self._key(track, ratio, at))
+            at = self._probe(track, min(self.start_of(voice), room), room, used, GRID)
+        used.add(self._key(track, at))
         width = form.sample_width
-        start = at // ratio * width
+        start = _from_24k(at, form) * width
         end = min(start + samples * width, len(track.data))
-        text, words = self._words(at, (end - start) // width * ratio)
+        text, words = self._words(at, _at_24k((end - start) // width, form))
         return Take(track, start, end, text, words)
 
-    def _draw(self, track: Track, ratio: int, room: int, rng: Rng, used: set[bytes]) -> int:
+    def _draw(self, track: Track, room: int, rng: Rng, used: set[bytes]) -> int:
         at = 0
         for _ in range(16):
             at = rng.below(room // GRID + 1) * GRID
@@ -130,26 +132,26 @@ class Bank:
             # Prefer to begin with a word, as people do.
             onset = -(-self._begins[word] // GRID) * GRID if word < len(self._begins) else room + 1
             for candidate in (onset, at):
-                if candidate <= room and self._fresh(track, ratio, candidate, used):
+                if candidate <= room and self._fresh(track, candidate, used):
                     return candidate
-        return self._probe(track, ratio, at, room, used, _FINE)
+        return self._probe(track, at, room, used, _FINE)
 
-    def _probe(self, track: Track, ratio: int, start: int, room: int, used: set[bytes], step: int) -> int:
+    def _probe(self, track: Track, start: int, room: int, used: set[bytes], step: int) -> int:
         start = start // _FINE * _FINE
         for at in chain(range(start, room + 1, step), range(0, room + 1, _FINE)):
-            if self._fresh(track, ratio, at, used):
+            if self._fresh(track, at, used):
                 return at
         # Every audible start has been used, some ten thousand items later: begin again.
         used.clear()
         return start
 
-    def _fresh(self, track: Track, ratio: int, at: int, used: set[bytes]) -> bool:
+    def _fresh(self, track: Track, at: int, used: set[bytes]) -> bool:
         distances: bytes = self.pcm[at * 2 + 1 : (at + KEY_SAMPLES) * 2 : 2].translate(_DISTANCE)
-        return max(distances, default=0) >= _AUDIBLE and self._key(track, ratio, at) not in used
+        return max(distances, default=0) >= _AUDIBLE and self._key(track, at) not in used
 
-    def _key(self, track: Track, ratio: int, at: int) -> bytes:
-        width = track.format.sample_width
-        return track.data[at // ratio * width : (at // ratio + KEY_SAMPLES) * width]
+    def _key(self, track: Track, at: int) -> bytes:
+        width, first = track.format.sample_width, _from_24k(at, track.format)
+        return track.data[first * width : (first + KEY_SAMPLES) * width]
 
     def _words(self, at: int, length: int) -> tuple[str, tuple[Word, ...]]:
         first = bisect_right(self._ends, at)
@@ -165,6 +167,27 @@ class Bank:
             words.append(Word(self._texts[index], len(text), begin, sound_end, end))
             text += self._pieces[index]
         return text.rstrip(), tuple(words)
+
+
+def _at_24k(samples: int, form: AudioFormat) -> int:
+    """So many samples at 24 kHz last as long."""
+    return samples * PCM16_24K.rate // form.rate
+
+
+def _from_24k(samples: int, form: AudioFormat) -> int:
+    return samples * form.rate // PCM16_24K.rate
+
+
+def _resampled(pcm: bytes, rate: int) -> bytes:
+    """24 kHz to another rate, by straight lines between the samples: a simulated voice has no need of more."""
+    samples = struct.unpack(f"<{len(pcm) // 2}h", pcm)
+    last = len(samples) - 1
+    made = []
+    for index in range(len(samples) * rate // PCM16_24K.rate):
+        at, part = divmod(index * PCM16_24K.rate, rate)
+        following = samples[at + 1] if at < last else samples[at]
+        made.append(samples[at] + (following - samples[at]) * part // rate)
+    return struct.pack(f"<{len(made)}h", *made)
 
 
 def _base64(data: bytes) -> bytes:

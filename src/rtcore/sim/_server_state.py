@@ -248,7 +248,8 @@ class State:
         return item.id not in self.unannounced and self._tell_done(item)
 
     def _tell_done(self, item: ServerItem) -> bool:
-        if item.out_of_band or item.deleted or self.wire.preview:
+        whose = self.wire.manner.item_done
+        if item.out_of_band or item.deleted or whose == "none" or (whose == "user" and item.role != "user"):
             return False
         if item.origin == "response" and not self.rules.item_done:
             return False

@@ -88,6 +88,8 @@ class Telling:
             "usage": usage,
             "metadata": response.metadata,
         }
+        if not state.wire.manner.metadata:
+            del shape["metadata"]
         return state.wire.response(shape, session=state.session)
 
     def open(self, out: Output) -> None:
@@ -178,6 +180,9 @@ class Telling:
         if self._silent(out):
             return
         more = {"content": shown} if self._state.rules.part_content and not self._state.wire.preview else {}
+        if kind == "response.content_part.done" and self._state.wire.manner.bare:
+            self._state.emit(kind, **out.strands[part.index].ids)
+            return
         self._state.emit(kind, **out.strands[part.index].ids, part=shown, **more)
 
     def _output(self, out: Output) -> Json:
@@ -251,7 +256,7 @@ class Telling:
         if delta and not self._silent(out):
             self._state.emit(
                 "response.function_call_arguments.delta",
-                **self._output(out),
+                **({"response_id": self._response.id} if self._state.wire.manner.bare else self._output(out)),
                 item_id=out.item.id,
                 call_id=out.item.call_id,
                 delta=delta,
@@ -361,7 +366,14 @@ class Telling:
         listed = [out.item for out in self.outputs if out.item is not None and not self._silent(out)]
         if status == "cancelled" and state.rules.cancelled_output == "empty":
             listed = []
-        state.emit("response.done", response=self._shape([state.shape(item) for item in listed], details, self._usage(status)))
+        usage = self._usage(status)
+        if state.wire.manner.bare:
+            # Usage on top, and the reason as a bare string (facts 14).
+            told_details: Any = details["reason"] if details is not None and "reason" in details else details
+            shape = self._shape([state.shape(item) for item in listed], None, None)
+            state.emit("response.done", response={**shape, "status_details": told_details}, usage=usage)
+        else:
+            state.emit("response.done", response=self._shape([state.shape(item) for item in listed], details, usage))
         self._count_end(status, detail)
         if state.rules.rate_limits == "after_done":
             self._rate_limits()

@@ -36,6 +36,7 @@ from rtcore._notices import (
     SpeakingStopped,
     ToolCalled,
 )
+from rtcore.dialects import Capabilities
 from rtcore.sim._audit_arrivals import Arrivals, Truth
 from rtcore.sim._audit_asking import ASKING, AskingAudit
 from rtcore.sim._audit_clock import ClockAudit
@@ -73,6 +74,7 @@ _SILENT = 10_000 * MILLISECOND
 """How long nothing may be heard of a response before the core takes it as done (``timeouts.create_ms``)."""
 _SAMPLED = 16
 """Every so many steps the session's counts and deadline are looked at, whatever is going on."""
+_ABLE = Capabilities()
 _ANSWER_SLACK = 150 * MILLISECOND
 """How long the core waits for a flush's answer beyond the declared latency (DESIGN section 3)."""
 _REFERRED_PER_MILLE = 125
@@ -106,7 +108,7 @@ class Auditor:
         seed: int,
         audio: AudioFormat,
         server_interrupts: bool,
-        own_index: bool = True,
+        able: Capabilities = _ABLE,
         ignores: bool = False,
         creates: bool = False,
         answers: bool = True,
@@ -116,13 +118,15 @@ class Auditor:
         batch_ms: int = 40,
         clock: Clock,
     ) -> None:
-        """``ignores``: the session's policy is that speech interrupts nothing (``config.interruption == "ignore"``).
+        """``able``: what the server can do.
+        ``ignores``: the session's policy is that speech interrupts nothing (``config.interruption == "ignore"``).
         ``creates``: the server answers turns by itself; ``answers``: the core answers what the server does not
         (``config.answer_turns``). ``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
         ``lead_ms``: how much is handed over ahead of what was heard (``config.playout.lead_ms``).
         ``batch_ms``: how much microphone audio goes into one message (``config.microphone.batch_ms``).
         ``loses``: the device may vanish.
         """
+        own_index = able.truncate_content_index == "own"
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
         self.ledger = ledger = Ledger(seed, audio, allowance)
@@ -149,6 +153,7 @@ class Auditor:
             bound_ms=bound,
             lies=lies,
             losses=speaker.losses if speaker.options.silent_per_mille else (),
+            able=able,
         )
         self.line.owed_delete = self.edits.owed_delete
         self.cuts = CutAudit(

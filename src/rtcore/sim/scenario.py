@@ -23,7 +23,9 @@ from rtcore.sim.network import NetworkOptions
 from rtcore.sim.server import ServerOptions
 from rtcore.sim.speaker import SpeakerOptions
 
-_FORMATS: dict[str, AudioFormat] = {"audio/pcm": PCM16_24K, "audio/pcmu": PCMU, "audio/pcma": PCMA}
+_FORMATS: dict[str, AudioFormat] = {"audio/pcmu": PCMU, "audio/pcma": PCMA}
+_USUAL = PCM16_24K.rate
+_URLS = {"inworld": "ws://localhost/api/v1/realtime/session?key=world"}
 
 TOOLS: tuple[dict[str, Any], ...] = (
     {
@@ -52,6 +54,8 @@ class Scenario(Struct, frozen=True):
     interruption: Literal["cut", "ignore"] = "cut"
     """What speech of the user does to speech of the model, by the core's policy."""
     output: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
+    rate: int = 24_000
+    """Samples per second of the model's PCM; G.711 has its own."""
     lead_ms: int | None = None
     tools: bool = True
     tool_ms: tuple[int, int] = (20, 1500)
@@ -101,7 +105,7 @@ class Scenario(Struct, frozen=True):
     @property
     def audio(self) -> AudioFormat:
         """The format of the model's audio."""
-        return _FORMATS[self.output]
+        return AudioFormat("audio/pcm", self.rate) if self.output == "audio/pcm" else _FORMATS[self.output]
 
     @property
     def detects(self) -> bool:
@@ -121,7 +125,7 @@ class Scenario(Struct, frozen=True):
         session: dict[str, Any] = {
             "audio": {
                 "input": {"turn_detection": detection, "transcription": {"model": "whisper-1"}},
-                "output": {"format": {"type": self.output}},
+                "output": {"format": {"type": self.output} if self.rate == _USUAL else {"type": self.output, "rate": self.rate}},
             }
         }
         if detection == {"type": "server_vad"}:
@@ -131,7 +135,12 @@ class Scenario(Struct, frozen=True):
         if self.tools:
             session["tools"] = list(TOOLS)
         server = self.server
-        connection = {"dialect": server.dialect, "url": "ws://localhost/openai", "api_key": "none", "model": server.model}
+        connection = {
+            "dialect": server.dialect,
+            "url": _URLS.get(server.dialect, "ws://localhost/openai"),
+            "api_key": "none",
+            "model": server.model,
+        }
         options = {
             "connection": connection,
             "session": session,

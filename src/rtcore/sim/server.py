@@ -22,6 +22,7 @@ from rtcore.sim import _server_edits as edits
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_draws import calm_options
+from rtcore.sim._server_events import check_event
 from rtcore.sim._server_flow import Flow
 from rtcore.sim._server_plan import CallPlan as CallPlan
 from rtcore.sim._server_plan import MessagePlan as MessagePlan
@@ -32,7 +33,6 @@ from rtcore.sim._server_plan import ServerOptions as ServerOptions
 from rtcore.sim._server_plan import Stall as Stall
 from rtcore.sim._server_plan import draw_rules
 from rtcore.sim._server_plan import spoken as spoken
-from rtcore.sim._server_schema import check_event
 from rtcore.sim._server_speech import Bank, bank
 from rtcore.sim._server_state import State
 from rtcore.sim._server_truth import LogEntry as LogEntry
@@ -97,6 +97,9 @@ class Server:
         state.session_event("session.created")
         if state.wire.preview:
             state.saw("preview dialect")
+        if state.wire.manner.greets:
+            state.emit(state.wire.manner.greets, timestamp=0)
+        if state.wire.manner.says_conversation:
             state.emit("conversation.created", conversation={"id": state.conversation_id, "object": "realtime.conversation"})
         return self._taken()
 

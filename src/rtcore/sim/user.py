@@ -199,7 +199,7 @@ class User:
     def _speak_up(self) -> None:
         """A turn of the user that is meant as no interruption (it may be one all the same)."""
         world, rng = self._world, self._rng
-        if rng.chance(200):
+        if rng.chance(200) and world.session.capabilities.create:
             self._await_answer()
             world.send_text(rng.choice(_TEXTS), interrupt=rng.chance(500))
             self._turn_over(rng)
@@ -356,12 +356,12 @@ class User:
         one = world.begin_interruption(kind)
         if kind not in _EXPECTS_NOTHING:
             self._open.append(one)
-        if kind == "typed text":
+        if kind == "typed text" and world.session.capabilities.create:
             self._await_answer()
             world.send_text(rng.choice(_TEXTS), interrupt=True)
             self._turn_over(rng)
             return
-        if kind in ("interrupt() by the program", "interrupt() before the response"):
+        if kind in ("interrupt() by the program", "interrupt() before the response", "typed text"):
             world.interrupt()
             self._after(rng.between(0, 300), self._speak_up)
             return
@@ -412,7 +412,7 @@ class User:
         if how == 0 and world.scenario.detects and not world.scenario.microphone:
             world.user_speech("stopped")
             world.user_speech("started")
-        elif how == 1:
+        elif how == 1 and world.session.capabilities.create:
             world.send_text(rng.choice(_TEXTS), interrupt=True)
         else:
             world.interrupt()

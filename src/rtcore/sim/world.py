@@ -111,7 +111,7 @@ class World:
             stall_ms=config.playout.stall_ms,
             lead_ms=config.playout.lead_ms,
             batch_ms=config.microphone.batch_ms,
-            own_index=self.session.capabilities.truncate_content_index == "own",
+            able=self.session.capabilities,
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
