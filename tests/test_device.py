@@ -600,6 +600,46 @@ def test_a_device_that_cannot_be_opened_leaves_the_present_one() -> None:
     assert room.heard() == speech(24_000) and room.speaker.device.name == "Speakers"
 
 
+def test_one_change_waits_for_the_one_before_and_no_device_stays_open() -> None:
+    devices = [loudspeaker(), loudspeaker("Headset", 1, default=False), loudspeaker("Screen", 2, default=False)]
+    room = Room(FakeHost(*devices, latency=0.2))
+    room.play(speech(24_000))
+    room.run(0.3)
+    room.speaker.switch("Headset")
+    room.run(0.05)
+    room.speaker.switch("Screen")
+    room.run(2.0)
+    assert room.heard() == speech(24_000) and room.speaker.device.name == "Screen"
+    assert [(stream.device.name, stream.closed) for stream in room.host.streams] == [
+        ("Speakers", True),
+        ("Headset", True),
+        ("Screen", False),
+    ]
+
+
+def test_a_change_that_failed_leaves_the_default_to_take_over() -> None:
+    room = Room(FakeHost(loudspeaker(), loudspeaker("Broken", 1, rate=96_000, default=False)))
+    room.host.refused = {(rate, 1) for rate in (96_000, 48_000, 44_100)}
+    room.speaker.switch("Broken")
+    room.run(1.0)
+    room.host.list = [loudspeaker("Other", 3)]
+    room.host.stream.lose("ends")
+    room.run(1.0)
+    assert room.told == [("device", "lost", 0), ("device", "ready", 0)] and room.speaker.device.name == "Other"
+
+
+def test_a_device_that_is_lost_while_it_is_changed_gives_way_to_the_other() -> None:
+    room = Room(FakeHost(loudspeaker(), loudspeaker("Headset", 1, default=False), latency=0.2))
+    room.play(speech(24_000))
+    room.run(0.3)
+    room.speaker.switch("Headset")
+    room.run(0.05)
+    room.host.streams[0].lose("ends")
+    room.run(0.5)
+    assert room.told[-2:] == [("device", "lost", 0), ("device", "ready", 0)] and room.speaker.device.name == "Headset"
+    assert room.host.streams[0].closed and not room.host.streams[1].closed
+
+
 def test_a_flush_while_the_device_is_changed_is_answered_with_what_sounded() -> None:
     room = Room(FakeHost(loudspeaker(), loudspeaker("Headset", 1, default=False), latency=0.2))
     room.play(speech(24_000))

@@ -263,6 +263,7 @@ class DeviceSpeaker:
         self._lost += 1
         self._blocks.clear()
         self._moving = None
+        self._dry = True  # nothing is missing that the device took with it
         self._sounding.lose()
         self._report()
         assert self._reports is not None

@@ -94,7 +94,8 @@ class Watch(Generic[R]):
         self._host, self._kind, self._connect, self._spawn = host, kind, connect, spawn
         self._named = wanted is not None
         self._attempt: _Attempt[R] | None = None
-        self._target: Device | None = None  # what a switch wants
+        self._target: tuple[Device, bool] | None = None  # what a switch wants, and whether somebody named it
+        self._naming = self._named  # of what is being opened
         self._retry_at = 0.0
         self._pause = _FIRST_S
         self._checked = self._opened = 0.0
@@ -116,8 +117,7 @@ class Watch(Generic[R]):
 
     def switch(self, wanted: int | str | None) -> None:
         """Another device, please: it is opened by the next ticks, and ``offered``. ``DeviceError`` where there is no such one."""
-        self._target = choose(self._host.devices(), wanted, self._kind)
-        self._named = wanted is not None
+        self._target = (choose(self._host.devices(), wanted, self._kind), wanted is not None)
 
     def tick(self, *, now: float) -> Literal["lost", "ready"] | None:
         """Look after the stream. "lost": ``line`` is None from here on; "ready": there is one again."""
@@ -129,6 +129,7 @@ class Watch(Generic[R]):
             return "lost"
         if self._attempt is not None and self._attempt.line is not None:
             line, self._attempt = self._attempt.line, None
+            self._named = self._naming
             if self.line is not None:
                 self.offered = line
                 return None
@@ -195,15 +196,19 @@ class Watch(Generic[R]):
         elif self._attempt is not None:
             self._spawn(stream.close)  # a switch was under way: what it opens takes the place
         else:
+            self._naming = self._named
             self._begin(lambda: self._instead_of(stream))
 
     def _try(self, now: float) -> None:
-        if (target := self._target) is not None:
-            self._target = None
+        if self.offered is not None:
+            return  # one change at a time
+        if self._target is not None:
+            (target, self._naming), self._target = self._target, None
             if self.line is None:
-                self.last = target
+                self.last, self._named = target, self._naming
             self._begin(lambda: self._connect(target))
         elif self.line is None and now >= self._retry_at:
+            self._naming = self._named
             self._begin(self._again)
 
     def _begin(self, work: Callable[[], Line[R]]) -> None:
