@@ -186,6 +186,16 @@ def test_what_the_library_logs_is_a_line_and_no_dirt_on_the_terminal(capsys: pyt
     assert printed == "    1.0  warning  the tool look_up failed\n" and capsys.readouterr().err == ""
 
 
+def test_what_a_library_writes_to_standard_error_is_a_line_too(capfd: pytest.CaptureFixture[str]) -> None:
+    posted: list[object] = []
+    with listening(posted.append, keys=False, errors=True):
+        os.write(2, b"ALSA lib pcm.c: underrun occ\xc3")
+        os.write(2, b"\xbcrred\n\nhalf a line")
+    os.write(2, b"after")
+    assert posted == [Silent(), Logged("ALSA lib pcm.c: underrun occürred"), Logged("half a line")]
+    assert capfd.readouterr().err == "after"
+
+
 # -- the server ---------------------------------------------------------------------------------------------------------------
 
 AZURE = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "https://name.openai.azure.com"}
@@ -449,7 +459,7 @@ def test_on_a_terminal_the_status_follows_and_the_terminal_is_given_back() -> No
         seen = seen.partition(words.encode())[2]
 
     try:
-        with program("--say", "2000", "--say", "300", stdin=terminal, stdout=terminal) as running:
+        with program("--say", "2000", "--say", "300", stdin=terminal, stdout=terminal, stderr=terminal) as running:
             until("rtcore talk: type and press Enter")
             until("listening")
             os.write(controller, b"Hello")

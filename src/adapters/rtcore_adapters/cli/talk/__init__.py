@@ -144,7 +144,7 @@ def _talk(options: argparse.Namespace) -> int:
         driver(
             Config(connection=connection, session=_session(options)),
             talk,
-            partial(listening, keys=live and at_keyboard),
+            partial(listening, keys=live and at_keyboard, errors=live and sys.stderr is not None and sys.stderr.isatty()),
             speaker=heard_with,
             microphone=spoken_into,
             tools=[current_time],

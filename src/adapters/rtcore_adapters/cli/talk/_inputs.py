@@ -4,17 +4,18 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 
 from msgspec import Struct
 
 from rtcore_adapters.cli.talk._editor import End, Wish
+from rtcore_adapters.cli.talk._errors import standard_error
 from rtcore_adapters.cli.talk._keyboard import keyboard
 
 
 class Logged(Struct, frozen=True):
-    """Something that rtcore logged: on a terminal it would tear the status apart."""
+    """Something that was logged, or written to standard error: on a terminal it would tear the status apart."""
 
     text: str
 
@@ -27,9 +28,11 @@ Listening = Callable[[Post], AbstractContextManager[None]]
 
 
 @contextmanager
-def listening(post: Post, *, keys: bool) -> Iterator[None]:
-    """Standard input, signals and the log. ``keys``: the terminal gives each key at once."""
-    with _logged(post), _ended_by_signals(post), keyboard(post, keys=keys):
+def listening(post: Post, *, keys: bool, errors: bool = False) -> Iterator[None]:
+    """Standard input, signals and the log. ``keys``: the terminal gives each key at once; ``errors``: standard error is logged,
+    too, because it would go where the status is."""
+    told = standard_error(lambda line: post(Logged(line))) if errors else nullcontext()
+    with told, _logged(post), _ended_by_signals(post), keyboard(post, keys=keys):
         yield
 
 
