@@ -51,7 +51,7 @@ class Host:
             microphone=options.pop("microphone", None),
             tools=tools,
             times=None,
-            ways=Ways(proxy=None),
+            ways=options.pop("ways", Ways(proxy=None)),
             seed=1,
             **options,
         )
@@ -383,6 +383,13 @@ def test_a_microphone_of_another_format_is_named() -> None:
     host = Host(microphone=SilentMicrophone(format=PCMU))
     with pytest.raises(ValueError, match=r"set audio\.input\.format, or give the microphone this format"):
         host.opened()
+
+
+@pytest.mark.parametrize("proxy", ["ftp://proxy:21", "http://user@proxy:1", "http://:secret@:3128"])
+def test_a_proxy_that_cannot_be_used_is_said_before_anything_is_dialled(proxy: str) -> None:
+    with pytest.raises(ValueError, match="proxy: ") as caught:
+        Host(ways=Ways(proxy=proxy))
+    assert "secret" not in str(caught.value)
 
 
 def test_the_speakers_capabilities_are_the_sessions() -> None:

@@ -40,7 +40,7 @@ from rtcore import (
 )
 from rtcore_adapters._devices import Devices
 from rtcore_adapters._failures import ConnectionFailed
-from rtcore_adapters._line import Line, Ways
+from rtcore_adapters._line import Line, Ways, check
 from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused, disconnection
 from rtcore_adapters._mailbox import Mailbox
 from rtcore_adapters._outbox import audio_ms
@@ -112,6 +112,7 @@ class Engine(Generic[R]):
         session: Callable[..., Session] = Session,
         mailbox: Mailbox | None = None,
     ) -> None:
+        check(ways)
         speaker = speaker or VirtualSpeaker(record=False)
         self._tools, config = own(tools, config)
         self.session = session(config, clock=speaker.capabilities, seed=secrets.randbits(63) if seed is None else seed)

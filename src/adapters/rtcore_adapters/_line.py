@@ -27,6 +27,11 @@ class Ways(Struct, frozen=True, kw_only=True):
     proxy_ssl: SSLContext | None = None
 
 
+def check(ways: Ways) -> None:
+    """Raise ``ValueError`` for a proxy's URL or a context that cannot be used, before anything is dialled."""
+    route("server.invalid", 80, ways.ssl is not None, ssl=ways.ssl, proxy=ways.proxy, proxy_ssl=ways.proxy_ssl)
+
+
 class Line:
     """A link, the layers below it, and its outbox. ``number`` is the core's for this connection.
 

@@ -80,18 +80,18 @@ async def connect(
     """Open a session and give it once the server has acknowledged it.
 
     Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
-    appends. ``tools`` answer function calls: typed functions in a list define themselves (``rtcore_adapters.tools``), those in a
-    mapping are defined elsewhere; a call of any other name is left to the program (``ToolCalled``).
-    ``ssl`` replaces the default context, which verifies the server; ``proxy`` is a URL, None for none, or True for what the
-    environment says, and ``proxy_ssl`` verifies one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed``
-    fixes the ids (default: drawn). ``record`` names a file that ``rtcore replay`` runs again: it holds what the session was
-    given and when, without credentials, and, unless a ``Record`` says otherwise, without voices and words. It is whole when
-    the block has been left, and nothing that happens to it disturbs the conversation. ``dial`` opens the socket to a host and
-    a port in another way than this machine's: through a tunnel, a unix socket, a test.
+    appends. ``tools`` answer function calls: typed functions in a list define themselves (``rtcore_adapters.tools``), those
+    in a mapping are defined elsewhere; a call of any other name is left to the program (``ToolCalled``). ``ssl`` replaces the
+    default context, which verifies the server; ``proxy`` is a URL, None for none, or True for what the environment says, and
+    ``proxy_ssl`` verifies one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed`` fixes the ids
+    (default: drawn). ``record`` names a file that ``rtcore replay`` runs again: it holds what the session was given and when,
+    without credentials, and, unless a ``Record`` says otherwise, without voices and words. It is whole when the block has
+    been left, and nothing that happens to it disturbs the conversation. ``dial`` opens the socket to a host and a port in
+    another way than this machine's: through a tunnel, a unix socket, a test.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
-    ``ValueError`` where the microphone's format is not the session's, and ``OSError`` where the recording's file cannot be
-    opened or, at the end, was not written whole.
+    ``ValueError`` where the microphone's format is not the session's or a proxy's URL cannot be used, and ``OSError`` where
+    the recording's file cannot be opened or, at the end, was not written whole.
     """
     with ExitStack() as stack:
         session = Session if record is None else stack.enter_context(recorder(record)).session

@@ -97,19 +97,20 @@ def connect(
     """Open a session and give it once the server has acknowledged it.
 
     Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
-    appends. Both are used by the conversation's thread alone. ``tools`` are plain functions that answer function calls:
-    typed ones in a list define themselves (``rtcore_adapters.tools``), those in a mapping are defined elsewhere; a call of
-    any other name is left to the program (``ToolCalled``). ``ssl`` replaces the default context, which
-    verifies the server; ``proxy`` is a URL, None for none, or True for what the environment says, and ``proxy_ssl`` verifies
-    one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed`` fixes the ids (default: drawn). ``record``
-    names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to a host and a port in another
-    way than this machine's: through a tunnel, a unix socket, a test.
+    appends. Both are used by the conversation's thread alone. ``tools`` are plain functions that answer function calls: typed
+    ones in a list define themselves (``rtcore_adapters.tools``), those in a mapping are defined elsewhere; a call of any
+    other name is left to the program (``ToolCalled``). ``ssl`` replaces the default context, which verifies the server;
+    ``proxy`` is a URL, None for none, or True for what the environment says, and ``proxy_ssl`` verifies one that is reached
+    by TLS. ``times`` are the websocket's time-outs, ``seed`` fixes the ids (default: drawn). ``record`` names a file that
+    ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to a host and a port in another way than this
+    machine's: through a tunnel, a unix socket, a test.
 
     Ctrl-C in the block hangs up in order, for which the server has ``LinkTimes.close_s``; a second one drops the line.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
-    ``TypeError`` for a tool that is a coroutine function, ``ValueError`` where the microphone's format is not the session's,
-    and ``OSError`` where the recording's file cannot be opened or, at the end, was not written whole.
+    ``TypeError`` for a tool that is a coroutine function, ``ValueError`` where the microphone's format is not the session's
+    or a proxy's URL cannot be used, and ``OSError`` where the recording's file cannot be opened or, at the end, was not
+    written whole.
     """
     for each in tools.values() if isinstance(tools, Mapping) else tools or ():
         if is_coroutine_tool(each):

@@ -28,6 +28,7 @@ class Pump:
     """An engine, made by ``build``, on a thread of its own."""
 
     def __init__(self, build: "Callable[[Pump], Engine[Request]]", *, dial: Dial) -> None:
+        self.engine = build(self)  # first: it refuses what cannot be used before there is something to close
         self._dial = dial
         self._wires: dict[int, Wire] = {}
         self._at: float | None = None
@@ -39,7 +40,6 @@ class Pump:
         self._stopping = False
         self._news = threading.Condition()
         self._failed: BaseException | None = None
-        self.engine = build(self)
         self._ear.setblocking(False)
         self._bell.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ, self._rung)

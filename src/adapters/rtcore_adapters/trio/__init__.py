@@ -85,20 +85,20 @@ async def connect(
     """Open a session and give it once the server has acknowledged it.
 
     Without ``speaker`` the sound passes at real speed, unheard; without ``microphone`` nothing is sent but what the program
-    appends. ``tools`` answer function calls: typed functions in a list define themselves (``rtcore_adapters.tools``), those in a
-    mapping are defined elsewhere; a call of any other name is left to the program (``ToolCalled``).
-    ``ssl`` replaces the default context, which verifies the server; ``proxy`` is a URL, None for none, or True for what the
-    environment says, and ``proxy_ssl`` verifies one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed``
-    fixes the ids (default: drawn). ``record`` names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens
-    the socket to a host and a port in another way than this machine's: through a tunnel, a unix socket, a test.
+    appends. ``tools`` answer function calls: typed functions in a list define themselves (``rtcore_adapters.tools``), those
+    in a mapping are defined elsewhere; a call of any other name is left to the program (``ToolCalled``). ``ssl`` replaces the
+    default context, which verifies the server; ``proxy`` is a URL, None for none, or True for what the environment says, and
+    ``proxy_ssl`` verifies one that is reached by TLS. ``times`` are the websocket's time-outs, ``seed`` fixes the ids
+    (default: drawn). ``record`` names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to
+    a host and a port in another way than this machine's: through a tunnel, a unix socket, a test.
 
     Its tasks live in a nursery of its own around the block, or in ``nursery``; where that is cancelled, the conversation ends
     in order. A cancelled block hangs up in order, too, for which the server has ``LinkTimes.close_s``. What the block raises
     comes out as it is, not in an exception group.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
-    ``ValueError`` where the microphone's format is not the session's, and ``OSError`` where the recording's file cannot be
-    opened or, at the end, was not written whole.
+    ``ValueError`` where the microphone's format is not the session's or a proxy's URL cannot be used, and ``OSError`` where
+    the recording's file cannot be opened or, at the end, was not written whole.
     """
     left: BaseException | None = None
     async with AsyncExitStack() as stack:
@@ -114,11 +114,11 @@ async def connect(
             seed=seed,
             session=session,
         )
+        pump = Pump(engine, dial=dial)
         if nursery is None:
             nursery = await stack.enter_async_context(trio.open_nursery())
-        pump = Pump(engine, nursery, dial=dial)
         try:
-            pump.engine.start()
+            pump.start(nursery)
             await pump.ready()
             yield Conversation(pump)
         except BaseException as error:  # raised behind the nursery, which would wrap it

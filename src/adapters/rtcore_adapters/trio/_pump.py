@@ -19,10 +19,9 @@ from rtcore_adapters.trio._wire import Dial, Wire
 
 
 class Pump:
-    """An engine, made by ``build``, whose tasks live in ``nursery``."""
+    """An engine, made by ``build``. Its tasks live in the nursery that ``start`` is given."""
 
-    def __init__(self, build: "Callable[[Pump], Engine[Request]]", nursery: trio.Nursery, *, dial: Dial | None) -> None:
-        self._nursery = nursery
+    def __init__(self, build: "Callable[[Pump], Engine[Request]]", *, dial: Dial | None) -> None:
         self._dial = dial
         self._token = trio.lowlevel.current_trio_token()
         self._clock = trio.lowlevel.current_clock()
@@ -33,9 +32,14 @@ class Pump:
         self._news = trio.Event()
         self._stopped = False
         self.engine = build(self)
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Begin to keep the time, then open the session."""
+        self._nursery = nursery
         self._spawn(self._keep_time)
         self._scopes.add(watch := trio.CancelScope())  # now, because ``stop`` may be faster than the task
         nursery.start_soon(self._end_with_the_nursery, watch, name="rtcore end")
+        self.engine.start()
 
     # -- what the engine asks -------------------------------------------------------------------------------------------------
 
