@@ -40,7 +40,7 @@ from selectors import EVENT_READ, DefaultSelector
 from statistics import median
 from typing import Any, NamedTuple
 
-from machine import DISTURBED, Watch, cores, has
+from machine import DISTURBED, Watch, cores, has, wait_for_quiet
 from scripted import PCM_BYTES_PER_MS, Turn, accepted, client_frames, frame, session_event
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
@@ -325,6 +325,9 @@ def main() -> int:
     parser.add_argument(
         "--patience", type=float, default=20.0, metavar="S", help="how long a client may give no sign (default: 20)"
     )
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="S", help="before each, for a quiet machine, at most (default: 0)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures there")
     options = parser.parse_args()
     if options.rounds < 1 or options.pairs < 1:
@@ -349,6 +352,7 @@ def main() -> int:
         for _ in range(options.rounds):
             for client in clients:
                 command = [pythons[client.name], str(PROGRAMS / client.program), "URL", *client.arguments]
+                wait_for_quiet(bound[1] if bound is not None else None, options.wait)
                 run = Run(command, load, apart=case.apart, cores=bound, patience_s=options.patience)
                 taken = run.figure()
                 figures.setdefault((client.name, case), []).append(taken)

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from time import monotonic
+from time import monotonic, sleep
 
 DISTURBED = 0.05
 """Share of the measured core that others may use before a figure counts as disturbed."""
@@ -46,3 +46,13 @@ class Watch:
             return None
         user, nice, system, steal = (int(line[at]) for at in (1, 2, 3, 8))
         return (user + nice + system + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_quiet(core: int | None, at_most_s: float) -> None:
+    """Come back once others have left the core alone for a second, or after ``at_most_s``."""
+    until = monotonic() + at_most_s
+    while monotonic() < until:
+        watch = Watch(core)
+        sleep(min(1.0, at_most_s))
+        if (watch.others(0.0) or 0.0) < DISTURBED / 2:
+            return
