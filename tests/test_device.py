@@ -266,9 +266,9 @@ def test_the_tail_of_the_resampler_is_flushed_on_flush() -> None:  # F032
     room.play(struct.pack("<h", 20_000) * 2400)
     room.run(0.5)
     room.flush()
+    loud = len(room.heard())
     room.speaker.drain(1, now=room.host.now)  # late, and of no effect
     room.run(0.1)
-    loud = len(room.heard())
     room.play(bytes(2 * 2400), 2)
     room.speaker.drain(2, now=room.host.now)
     room.run(1.0)
@@ -281,6 +281,8 @@ def test_a_call_that_is_under_way_when_the_flush_is_asked_for_is_counted() -> No
     room = Room()
     room.play(speech(24_000))
     room.run(0.1)
+    room.host.stream.stalled = True
+    room.run(0.1)  # what was taken before has sounded
     room.new()
     line = room.speaker._watch.line
     assert line is not None
@@ -304,6 +306,18 @@ def test_a_call_that_is_under_way_when_the_flush_is_asked_for_is_counted() -> No
     assert bytes(slow.data) == speech(BLOCK, taken)
     room.run(0.5)
     assert room.told[-1] == ("flushed", 1, taken + BLOCK)
+
+
+def test_a_flush_leaves_what_is_of_a_later_generation() -> None:  # another format opens the next without a flush
+    room = Room()
+    room.play(speech(2400))
+    room.play(speech(2400, 25_000), 2)
+    room.run(0.05)
+    room.flush()
+    room.run(1.0)
+    cut = room.count(1)
+    assert 0 < cut < 2400 and room.count(2) == 2400
+    assert room.heard() == speech(cut) + speech(2400, 25_000)
 
 
 def test_a_flush_in_answer_to_a_report_is_taken() -> None:
@@ -380,6 +394,9 @@ def test_running_dry_is_told_once_and_not_after_a_drain() -> None:  # F147
     room.run(1.0)
     assert [kind for kind, _, _ in room.new()] == ["played", "played"]
     assert room.speaker.counts == SpeakerCounts(underruns=1)
+    room.play(speech(480))  # and a drain is no word about what comes behind it
+    room.run(1.0)
+    assert room.new()[-1] == ("underrun", 1, 0)
 
 
 def test_a_gap_that_audio_came_too_late_for_is_an_underrun_although_more_waits_by_the_time_it_sounds() -> None:
@@ -465,9 +482,15 @@ def test_the_same_generation_goes_on_after_a_loss_without_what_waited() -> None:
     room.host.stream.lose("ends")
     room.run(2.0)
     assert room.told[-2:] == [("device", "lost", 0), ("device", "ready", 0)]
-    room.play(speech(240, 500), 1)
+    room.play(speech(4800), 1)
+    room.run(0.1)
+    room.host.stream.lose("ends")
+    room.run(2.0)
+    heard = room.count()
+    assert 480 < heard < 5280
+    room.play(speech(240), 1)
     room.run(1.0)
-    assert room.count() == 720
+    assert room.count() == heard + 240
 
 
 def test_a_device_that_was_named_is_waited_for_with_growing_pauses_and_no_other_is_taken() -> None:
@@ -879,6 +902,14 @@ def test_while_a_microphone_is_away_nothing_is_sent_and_what_was_missed_is_count
     assert ear.microphone.rate == 24_000
     away = 12 * 24_000 + said * 480 - len(ear.frames) * 480 - 4 * 24_000 + (4 * 24_000 - said * 480)
     assert abs(ear.microphone.skipped - (14 * 24_000 - len(ear.frames) * 480)) <= 960 and away > 0
+
+
+def test_what_a_resampler_holds_back_was_said_before_the_microphone_was_changed() -> None:
+    ear = Ear(FakeHost(microphone(rate=48_000), microphone("Headset", 11, default=False)))
+    ear.run(0.5)
+    ear.microphone.switch("headset")
+    ear.run(0.5)
+    assert ear.microphone.position >= 24_000 - 480 - BLOCK  # less than a frame, and a block that is being heard
 
 
 def test_a_microphone_is_changed_without_a_loss_of_what_was_said() -> None:
