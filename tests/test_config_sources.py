@@ -63,11 +63,11 @@ def test_text_that_is_none_is_named(read: Any, text: Any, words: str) -> None:
 
 @pytest.mark.parametrize("read", [from_toml, from_json])
 def test_an_unknown_option_is_named_with_the_known_ones(read: Any) -> None:
-    text = "volume = 3\n[session]\nspeed = 2" if read is from_toml else '{"volume": 3, "session": {"speed": 2}}'
+    text = "volume = 3\n[session]\npitch = 2" if read is from_toml else '{"volume": 3, "session": {"pitch": 2}}'
     with pytest.raises(ValidationError) as caught:
         read(text)
     assert "unknown option 'volume'; known are: connection" in str(caught.value)
-    assert "unknown option 'speed'; known are: instructions" in str(caught.value)
+    assert "unknown option 'pitch'; known are: instructions" in str(caught.value)
 
 
 # -- the environment ----------------------------------------------------------------------------------------------------------
@@ -179,3 +179,22 @@ def test_without_a_file_the_environment_is_all() -> None:
 def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"voice\.yaml: the name must end in \.toml or \.json"):
         load_config(tmp_path / "voice.yaml")
+
+
+# -- names that people look for -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"connection": {"base_url": "https://x"}}, "unknown option 'base_url': url is its name"),
+        ({"connection": {"azure_deployment": "x"}}, "unknown option 'azure_deployment': deployment is its name"),
+        ({"connection": {"timeout": 3}}, "unknown option 'timeout': the connection's time-outs are an adapter's"),
+        ({"session": {"voice": "marin"}}, "unknown option 'voice': audio.output.voice is its name since the GA protocol"),
+        ({"session": {"voices": "marin"}}, "unknown option 'voices'; known are: instructions"),
+    ],
+)
+def test_an_option_by_another_name_is_led_to_its_own(data: dict[str, Any], words: str) -> None:  # group J: names and shapes
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate(data)
+    assert words in str(caught.value)

@@ -31,6 +31,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
 from rtcore.dialects import audio_format, dialect_of, ga_format
@@ -54,6 +55,8 @@ class _Model(BaseModel, frozen=True):
 
     _secret: ClassVar[bool] = False
     """Whether values of this model are kept out of its errors."""
+    _elsewhere: ClassVar[Mapping[str, str]] = {}
+    """What to say of names that people look for here."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -80,6 +83,8 @@ class _Model(BaseModel, frozen=True):
 
     @classmethod
     def _unknown(cls, name: int | str) -> str:
+        if (known_as := cls._elsewhere.get(str(name))) is not None:
+            return f"unknown option {name!r}: {known_as}"
         return f"unknown option {name!r}; known are: {', '.join(cls.model_fields)}"
 
     def _nulls(self) -> list[InitErrorDetails]:
@@ -447,6 +452,7 @@ class SessionOptions(_Generation, frozen=True):
     """What the server is asked for, in the protocol's GA names (protocol facts 2). Only what is set is sent."""
 
     _nullable: ClassVar[frozenset[str]] = frozenset({"tracing", "prompt"})
+    _elsewhere: ClassVar[Mapping[str, str]] = _option_names.SESSION
 
     audio: AudioOptions | None = Field(default=None, description="Formats, turn detection, transcription, voice.")
     tracing: Literal["auto"] | Tracing | None = Field(
@@ -472,6 +478,7 @@ class ResponseOptions(_Generation, frozen=True):
     """What one response is asked for; each overrides the session's (protocol facts 5.1)."""
 
     _nullable: ClassVar[frozenset[str]] = frozenset({"prompt"})
+    _elsewhere: ClassVar[Mapping[str, str]] = _option_names.RESPONSE
 
     conversation: Literal["auto", "none"] | None = Field(
         default=None, description='"none": out of band, beside the conversation.'
@@ -525,6 +532,7 @@ class Connection(_Model, frozen=True):
     """Where to dial and with what credential. No error and no ``repr`` of it shows a credential."""
 
     _secret: ClassVar[bool] = True
+    _elsewhere: ClassVar[Mapping[str, str]] = _option_names.CONNECTION
 
     dialect: DialectName | None = Field(
         default=None,
