@@ -9,6 +9,7 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 
@@ -24,6 +25,9 @@ class FarEnd:
         """The handshake's request, once it has come."""
         self.messages: list[bytes] = []
         """What the client has sent, and nobody has taken yet."""
+        self.accepted = False
+        self.pings = 0
+        """How many the client has sent."""
         self.mute = False
         """It reads, but says no word: half-open."""
         self.deaf = False
@@ -38,13 +42,15 @@ class FarEnd:
     def accept(self) -> None:
         """Answer the handshake."""
         assert self.request is not None, "no request has come"
+        self.accepted = True
         self._protocol.send_response(self._protocol.accept(self.request))
         self._flush()
 
     def send(self, payload: bytes) -> None:
-        """A message in one frame."""
-        self._protocol.send_text(payload)
-        self._flush()
+        """A message in one frame; dropped where the line is closing."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_text(payload)
+            self._flush()
 
     def frames(self, payload: bytes, cuts: list[int]) -> bytes:
         """The bytes of a message in several frames, cut at these places, to be given to ``raw``."""
@@ -109,6 +115,8 @@ class FarEnd:
                     self.request = event
                 elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                     self.messages.append(bytes(event.data))
+                elif isinstance(event, Frame) and event.opcode is Opcode.PING:
+                    self.pings += 1
             self._flush()
         return moved
 

@@ -1,0 +1,348 @@
+"""A program for every runtime: one coroutine, to which a ``Talk`` hides whose idiom it is.
+
+On asyncio and trio it is awaited. For threads and the example its awaits come back at once, so that the coroutine runs straight
+through, in the program's own thread.
+"""
+
+import asyncio
+import gc
+import signal
+import socket
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import trio
+from examples.selectors_adapter import Conversation as OwnLoop
+from loopback import open_sockets
+
+from conformance.jumping import Jumper, run_asyncio, run_trio
+from conformance.server import ScriptedServer
+from rtcore import Config, Notice, SessionClosed
+from rtcore_adapters import asyncio as on_asyncio
+from rtcore_adapters import threads as on_threads
+from rtcore_adapters import trio as on_trio
+from rtcore_adapters.engine import Engine
+
+T = TypeVar("T")
+
+
+class Talk(ABC):
+    """A conversation that is ready, in any runtime."""
+
+    def __init__(self, conversation: Any) -> None:
+        self.conversation = conversation
+
+    @abstractmethod
+    async def notice(self) -> Notice | None:
+        """The next; None after the last."""
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass, and listen to nothing."""
+
+    async def until(self, kind: type[Notice]) -> Any:
+        """The next notice of a kind."""
+        while (notice := await self.notice()) is not None:
+            if isinstance(notice, kind):
+                return notice
+        raise AssertionError(f"the notices ended without {kind.__name__}")
+
+    async def rest(self) -> list[Notice]:
+        """All until the session is over."""
+        found: list[Notice] = []
+        while (notice := await self.notice()) is not None:
+            found.append(notice)
+        assert isinstance(found[-1], SessionClosed)
+        return found
+
+
+Program = Callable[[Talk], Coroutine[Any, Any, T]]
+
+
+class Runtime(ABC):
+    """Runs a program on one adapter, against a server on a stage, and sees that nothing is left behind."""
+
+    name: str
+    virtual = True
+    failures: tuple[type[Exception], ...]
+    """What ``connect`` raises where the session does not become ready."""
+
+    def run(self, program: Program[T], server: ScriptedServer, config: Config, *, patient: bool = True, **options: Any) -> T:
+        """What the program gives, or raises. ``patient``: virtual time waits for tools in threads."""
+        jumper = Jumper(server)
+        jumper.patient = patient
+        # Devices that the test holds hold their conversation, and so does a tool that still runs.
+        with nothing_left(server, conversations=not options):
+            try:
+                return self._run(program, server, config, jumper, options)
+            finally:
+                server.now = max(server.now, jumper.now)
+
+    def cancelled(self, server: ScriptedServer, config: Config, *, turns: int) -> str:
+        raise NotImplementedError(f"{self.name} cannot cancel")
+
+    @abstractmethod
+    def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T: ...
+
+
+class OnAsyncio(Runtime):
+    """``rtcore_adapters.asyncio``."""
+
+    name = "asyncio"
+    failures = (on_asyncio.ConnectionFailed,)
+
+    class _Talk(Talk):
+        async def notice(self) -> Notice | None:
+            try:
+                notice: Notice = await anext(self.conversation)
+            except StopAsyncIteration:
+                return None
+            return notice
+
+        async def sleep(self, seconds: float) -> None:
+            await asyncio.sleep(seconds)
+
+    def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T:
+        async def main() -> T:
+            async with on_asyncio.connect(config, dial=server.dial_soon, **options) as conversation:
+                return await program(self._Talk(conversation))
+
+        return run_asyncio(main, jumper=jumper)
+
+    def cancelled(self, server: ScriptedServer, config: Config, *, turns: int) -> str:
+        """Connect, and cancel it after so many turns of the loop: where that was."""
+        where = "before"
+
+        async def talk() -> None:
+            nonlocal where
+            async with on_asyncio.connect(config, dial=server.dial_soon) as conversation:
+                where = "in the block"
+                async for _ in conversation:
+                    pass
+
+        async def main() -> None:
+            task = asyncio.create_task(talk())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+                server.carry(0.0)
+                while server.next_at == 0.0:
+                    server.step(0.0)
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        with nothing_left(server):
+            run_asyncio(main, server)
+        return where
+
+
+class OnTrio(Runtime):
+    """``rtcore_adapters.trio``."""
+
+    name = "trio"
+    failures = (on_trio.ConnectionFailed,)
+
+    class _Talk(Talk):
+        async def notice(self) -> Notice | None:
+            try:
+                notice: Notice = await anext(self.conversation)
+            except StopAsyncIteration:
+                return None
+            return notice
+
+        async def sleep(self, seconds: float) -> None:
+            await trio.sleep(seconds)
+
+    def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T:
+        async def main() -> T:
+            async with on_trio.connect(config, dial=server.dial_soon, **options) as conversation:
+                return await program(self._Talk(conversation))
+
+        return run_trio(main, jumper=jumper)
+
+    def cancelled(self, server: ScriptedServer, config: Config, *, turns: int) -> str:
+        """Connect, and cancel it after so many turns of the loop: where that was."""
+        where = "before"
+
+        async def talk() -> None:
+            nonlocal where
+            async with on_trio.connect(config, dial=server.dial_soon) as conversation:
+                where = "in the block"
+                async for _ in conversation:
+                    pass
+
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(talk)
+                for _ in range(turns):
+                    await trio.lowlevel.checkpoint()
+                    server.carry(0.0)
+                    while server.next_at == 0.0:
+                        server.step(0.0)
+                nursery.cancel_scope.cancel()
+            assert nursery.cancel_scope.cancelled_caught
+
+        with nothing_left(server):
+            run_trio(main, server)
+        return where
+
+
+class OnThreads(Runtime):
+    """``rtcore_adapters.threads``, on the real clock; the server has a thread of its own."""
+
+    name, virtual = "threads", False
+    failures = (on_threads.ConnectionFailed,)
+
+    class _Talk(Talk):
+        async def notice(self) -> Notice | None:
+            notice: Notice | None = self.conversation.next_notice(20)
+            return notice
+
+        async def sleep(self, seconds: float) -> None:
+            time.sleep(seconds)
+
+    def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T:
+        with on_the_real_clock(server), on_threads.connect(config, dial=server.dial, **options) as conversation:
+            return straight(program(self._Talk(conversation)))
+
+    def interrupted(self, server: ScriptedServer, config: Config, *, after: float, **options: Any) -> str:
+        """Connect, and press Ctrl-C so many seconds after it has dialled: where that was."""
+        where = "before"
+
+        def press(number: int, frame: object) -> None:
+            raise KeyboardInterrupt
+
+        def dial(host: str, port: int) -> socket.socket:
+            signal.setitimer(signal.ITIMER_REAL, after)
+            return server.dial(host, port)
+
+        before = signal.signal(signal.SIGALRM, press)
+        try:
+            with nothing_left(server, conversations=False), on_the_real_clock(server):
+                try:
+                    with on_threads.connect(config, dial=dial, **options) as conversation:
+                        where = "in the block"
+                        for _ in conversation:
+                            pass
+                except KeyboardInterrupt:
+                    return where
+                raise AssertionError("nothing was raised")
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+
+class OnOwnLoop(Runtime):
+    """The example, ``examples/selectors_adapter.py``."""
+
+    name = "selectors"
+
+    class _Talk(Talk):
+        def __init__(self, conversation: OwnLoop, jumper: Jumper) -> None:
+            super().__init__(conversation)
+            self._jumper = jumper
+
+        async def notice(self) -> Notice | None:
+            while (notice := self.conversation.engine.take()) is None and not self.conversation.engine.over:
+                self.turn(None)
+            found: Notice | None = notice
+            return found
+
+        async def sleep(self, seconds: float) -> None:
+            until = self._jumper.now + seconds
+            while self._jumper.fired < until:
+                self.turn(until)
+
+        def turn(self, until: float | None) -> None:
+            conversation = self.conversation
+            if not conversation.carry(0):
+                due = conversation.due
+                self._jumper.idle(min((at for at in (until, due) if at is not None), default=None))
+                if due is not None and due <= self._jumper.fired:
+                    conversation.engine.wake()
+
+    def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T:
+        conversation = OwnLoop(config, dial=server.dial, time=lambda: jumper.now, **options)
+        talk = self._Talk(conversation, jumper)
+        try:
+            while not conversation.engine.is_ready():
+                talk.turn(None)
+            return straight(program(talk))
+        finally:
+            conversation.engine.close()
+            while conversation.engine.lines:
+                talk.turn(None)
+            conversation.engine.silence()
+
+    failures = (on_asyncio.ConnectionFailed,)
+
+
+RUNTIMES: tuple[Runtime, ...] = (OnAsyncio(), OnTrio(), OnThreads(), OnOwnLoop())
+
+
+def straight(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives that never has to wait."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError("it waits for a loop that is not there")
+
+
+@contextmanager
+def on_the_real_clock(server: ScriptedServer) -> Iterator[None]:
+    """A server that acts in a thread of its own, in real time."""
+    over = threading.Event()
+
+    def act() -> None:
+        began = time.monotonic()
+        while not over.is_set():
+            now = time.monotonic() - began
+            if server.carry(now):
+                continue
+            if server.next_at is not None and server.next_at <= now:
+                server.step(now)
+            else:
+                time.sleep(0.0005)
+
+    thread = threading.Thread(target=act, name="server")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        server.carry(server.now)
+
+
+@contextmanager
+def nothing_left(server: ScriptedServer, *, conversations: bool = True) -> Iterator[None]:
+    """No socket, no thread, nothing of the conversation, however the block is left; of tasks the loops complain themselves."""
+    sockets, threads = open_sockets(), set(threading.enumerate())
+    try:
+        yield
+    finally:
+        server.carry(server.now)
+        server.close()
+    for thread in set(threading.enumerate()) - threads:
+        if thread.name.startswith("rtcore dial"):
+            thread.join(5)
+    assert {thread.name for thread in set(threading.enumerate()) - threads if not thread.name.startswith("rtcore tool")} == set()
+    assert open_sockets() == sockets
+    if conversations:
+        assert engines() == 0
+
+
+def engines() -> int:
+    """How many conversations are held by anything."""
+    gc.collect()
+    return sum(isinstance(each, Engine) for each in gc.get_objects())
+
+
+__all__ = ["RUNTIMES", "Program", "Runtime", "Talk", "engines", "nothing_left", "on_the_real_clock", "straight"]
