@@ -4,6 +4,7 @@ Each decision has one owner (DESIGN section 4), a class in a module of its own t
 object. Effects gather in three lists, because their order is part of the contract: silence first, then the wire, then the news.
 """
 
+import re
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, unquote_plus
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from rtcore._tools import Tools
     from rtcore._turns import Turns
     from rtcore.config import Config
+
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)?")
 
 State = Literal["new", "connecting", "configuring", "ready", "closed"]
 
@@ -183,7 +186,8 @@ class Core:
         """Words of the server or the line without the credentials that they may repeat."""
         for secret in self._secrets:
             words = words.replace(secret, "***")
-        return words
+        # A token that an adapter puts in is not known here, but what such tokens look like is (RFC 7519).
+        return _TOKEN.sub("***", words) if self.config.connection.provided_token else words
 
     def send(
         self, event: ClientEvent, *, lane: Lane = "ordered", pending: Pending | None = None, wait_ms: int = 0, first: bool = False

@@ -44,6 +44,7 @@ from rtcore_adapters._line import Line, Ways, check
 from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused, disconnection
 from rtcore_adapters._mailbox import Mailbox
 from rtcore_adapters._outbox import audio_ms
+from rtcore_adapters._token import NO_CALL, TokenProvider, Tokens
 from rtcore_adapters._tools import NOT_JSON, Tool, Tools, failure, is_coroutine_tool, own, run_in_thread, started
 from rtcore_adapters.audio import Microphone, Speaker, VirtualSpeaker
 
@@ -111,9 +112,13 @@ class Engine(Generic[R]):
         seed: int | None,
         session: Callable[..., Session] = Session,
         mailbox: Mailbox | None = None,
+        token: TokenProvider | None = None,
     ) -> None:
         check(ways)
         speaker = speaker or VirtualSpeaker(record=False)
+        if token is not None:
+            provided = config.connection.model_copy(update={"provided_token": True})
+            config = config.model_copy(update={"connection": provided})
         self._tools, config = own(tools, config)
         self.session = session(config, clock=speaker.capabilities, seed=secrets.randbits(63) if seed is None else seed)
         self.mailbox = Mailbox() if mailbox is None else mailbox  # an empty one is false
@@ -128,6 +133,7 @@ class Engine(Generic[R]):
         self._microphone = microphone
         self._times = times or LinkTimes()
         self._ways = ways
+        self._tokens = Tokens(token, host, wait_s=self._times.open_s, came=self._dial, failed=self._no_token)
         self._requests: dict[int, R] = {}
         self._inputs: deque[Callable[[], list[Effect]]] = deque()
         self._acting = False
@@ -193,6 +199,7 @@ class Engine(Generic[R]):
                 self._note(LoopLagged(round(lag * 1000)))
         try:
             self._devices.tick(now=now)
+            self._tokens.tick(now=now)
             for line in list(self.lines.values()):
                 self._hear(line, line.tick(now=now))
             deadline = self.session.deadline
@@ -205,6 +212,9 @@ class Engine(Generic[R]):
     def _arm(self) -> None:
         """One timer, at the earliest of all deadlines."""
         due = self._devices.deadline
+        wanted = self._tokens.deadline
+        if wanted is not None and (due is None or wanted < due):
+            due = wanted
         for line in self.lines.values():
             deadline = line.deadline
             if deadline is not None and (due is None or deadline.at < due):
@@ -305,7 +315,14 @@ class Engine(Generic[R]):
             case Notice():
                 self._note(effect)
 
+    def _no_token(self, number: int, error: str) -> None:
+        self.feed(self.session.disconnected, number, Disconnection(error=error))
+
     def _dial(self, number: int, handshake: Handshake) -> None:
+        if handshake.wants_token:
+            self._tokens.fetch(number, handshake, now=self._host.time())
+            self._arm()
+            return
         try:
             line = self.lines[number] = Line(number, handshake, now=self._host.time(), times=self._times, ways=self._ways)
         except ValueError as error:
@@ -324,6 +341,7 @@ class Engine(Generic[R]):
                 self._call(self._tools[name], notice)
             case SessionClosed():
                 self.over, self._closed = True, notice
+                self._tokens.drop()
                 self._devices.stop_listening(now=self._host.time())
             case _:
                 pass
@@ -349,6 +367,8 @@ class Engine(Generic[R]):
 
     def answer(self, call: ToolCalled, output: object) -> None:
         """A tool has answered, or its failure is the answer."""
+        if call is NO_CALL:
+            return
         if isawaitable(output):
             self._host.run(output, call)
             return

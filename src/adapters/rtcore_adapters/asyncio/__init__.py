@@ -24,13 +24,25 @@ from rtcore_adapters._failures import ConnectionFailed, RequestFailed
 from rtcore_adapters._line import Ways
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._recording import Record, recorder
+from rtcore_adapters._token import TokenProvider
 from rtcore_adapters._tools import Tool, Tools
 from rtcore_adapters.asyncio._connect import Dial, open_socket
 from rtcore_adapters.asyncio._pump import Pump
 from rtcore_adapters.asyncio._request import Request
 from rtcore_adapters.audio import Microphone, Speaker
 
-__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "Tools", "connect"]
+__all__ = [
+    "ConnectionFailed",
+    "Conversation",
+    "LinkTimes",
+    "Record",
+    "Request",
+    "RequestFailed",
+    "TokenProvider",
+    "Tool",
+    "Tools",
+    "connect",
+]
 
 
 class Conversation(Commands[Request]):
@@ -69,6 +81,7 @@ async def connect(
     speaker: Speaker | None = None,
     microphone: Microphone | None = None,
     tools: Tools | None = None,
+    token: TokenProvider | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -89,6 +102,8 @@ async def connect(
     been left, and nothing that happens to it disturbs the conversation. ``dial`` opens the socket to a host and a port in
     another way than this machine's: through a tunnel, a unix socket, a test.
 
+    ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
+
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
     ``ValueError`` where the microphone's format is not the session's or a proxy's URL cannot be used, and ``OSError`` where
     the recording's file cannot be opened or, at the end, was not written whole.
@@ -101,6 +116,7 @@ async def connect(
             speaker=speaker,
             microphone=microphone,
             tools=tools,
+            token=token,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,

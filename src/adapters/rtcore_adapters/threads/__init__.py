@@ -27,6 +27,7 @@ from rtcore_adapters._line import Ways
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._mailbox import SharedMailbox
 from rtcore_adapters._recording import Record, recorder
+from rtcore_adapters._token import TokenProvider
 from rtcore_adapters._tools import Tool, Tools, is_coroutine_tool
 from rtcore_adapters.audio import Microphone, Speaker
 from rtcore_adapters.threads._dial import open_socket
@@ -34,7 +35,18 @@ from rtcore_adapters.threads._pump import Pump
 from rtcore_adapters.threads._request import Request
 from rtcore_adapters.threads._wire import Dial
 
-__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "Tools", "connect"]
+__all__ = [
+    "ConnectionFailed",
+    "Conversation",
+    "LinkTimes",
+    "Record",
+    "Request",
+    "RequestFailed",
+    "TokenProvider",
+    "Tool",
+    "Tools",
+    "connect",
+]
 
 _T = TypeVar("_T")
 
@@ -86,6 +98,7 @@ def connect(
     speaker: Speaker | None = None,
     microphone: Microphone | None = None,
     tools: Tools | None = None,
+    token: TokenProvider | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -105,18 +118,22 @@ def connect(
     ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to a host and a port in another way than this
     machine's: through a tunnel, a unix socket, a test.
 
+    ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
+
     Ctrl-C in the block hangs up in order, for which the server has ``LinkTimes.close_s``; a second one drops the line.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
-    ``TypeError`` for a tool that is a coroutine function, ``ValueError`` where the microphone's format is not the session's
-    or a proxy's URL cannot be used, and ``OSError`` where the recording's file cannot be opened or, at the end, was not
-    written whole.
+    ``TypeError`` for a tool or a token provider that is a coroutine function, ``ValueError`` where the microphone's format is
+    not the session's or a proxy's URL cannot be used, and ``OSError`` where the recording's file cannot be opened or, at the
+    end, was not written whole.
     """
     for each in tools.values() if isinstance(tools, Mapping) else tools or ():
         if is_coroutine_tool(each):
             raise TypeError(
                 f"the tool {each!r} is a coroutine function: give a plain one, or use rtcore_adapters.asyncio or .trio"
             )
+    if token is not None and is_coroutine_tool(token):
+        raise TypeError("token: is a coroutine function; give a plain one, or use rtcore_adapters.asyncio or .trio")
     with ExitStack() as stack:
         session = Session if record is None else stack.enter_context(recorder(record)).session
         engine = partial(
@@ -125,6 +142,7 @@ def connect(
             speaker=speaker,
             microphone=microphone,
             tools=tools,
+            token=token,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,

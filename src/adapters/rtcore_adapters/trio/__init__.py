@@ -27,13 +27,25 @@ from rtcore_adapters._failures import ConnectionFailed, RequestFailed
 from rtcore_adapters._line import Ways
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._recording import Record, recorder
+from rtcore_adapters._token import TokenProvider
 from rtcore_adapters._tools import Tool, Tools
 from rtcore_adapters.audio import Microphone, Speaker
 from rtcore_adapters.trio._pump import Pump
 from rtcore_adapters.trio._request import Request
 from rtcore_adapters.trio._wire import Dial
 
-__all__ = ["ConnectionFailed", "Conversation", "LinkTimes", "Record", "Request", "RequestFailed", "Tool", "Tools", "connect"]
+__all__ = [
+    "ConnectionFailed",
+    "Conversation",
+    "LinkTimes",
+    "Record",
+    "Request",
+    "RequestFailed",
+    "TokenProvider",
+    "Tool",
+    "Tools",
+    "connect",
+]
 
 
 class Conversation(Commands[Request]):
@@ -73,6 +85,7 @@ async def connect(
     speaker: Speaker | None = None,
     microphone: Microphone | None = None,
     tools: Tools | None = None,
+    token: TokenProvider | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -92,6 +105,8 @@ async def connect(
     (default: drawn). ``record`` names a file that ``rtcore replay`` runs again (see ``Record``). ``dial`` opens the socket to
     a host and a port in another way than this machine's: through a tunnel, a unix socket, a test.
 
+    ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
+
     Its tasks live in a nursery of its own around the block, or in ``nursery``; where that is cancelled, the conversation ends
     in order. A cancelled block hangs up in order, too, for which the server has ``LinkTimes.close_s``. What the block raises
     comes out as it is, not in an exception group.
@@ -109,6 +124,7 @@ async def connect(
             speaker=speaker,
             microphone=microphone,
             tools=tools,
+            token=token,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,

@@ -1,0 +1,162 @@
+"""What is asked of a server by HTTP: short-lived client secrets, and the control of WebRTC and SIP calls (protocol facts 1.1).
+
+Pure: each function gives a ``Request`` to send by any HTTP client (``rtcore_adapters.calls`` has small ones), and a reader of the
+answer. The addresses follow from the same ``Connection`` as the websocket's. No ``repr`` shows a key or a secret.
+"""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, quote
+
+import msgspec
+from msgspec import Struct
+
+from rtcore._effects import Handshake, place
+from rtcore._errors import LocalProtocolError
+from rtcore._notices import Problem
+from rtcore.dialects import OPENAI, dialect_of, problem
+from rtcore.dialects._address import split_url
+
+if TYPE_CHECKING:
+    from rtcore.config import Connection, SessionOptions
+
+_OF_CALLS = ("openai", "azure")
+_LIFE_S = (10, 7200)
+_REJECTIONS = range(400, 700)
+
+
+class Request(Struct, frozen=True):
+    """One HTTP request: method, absolute https URL, headers, and the JSON body (b"" for none). Its ``repr`` hides the headers."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        """Names without values, and the URL without its query."""
+        names = ", ".join(name for name, _ in self.headers)
+        return f"Request({self.method} {place(self.url)}, headers=[{names}], {len(self.body)} bytes)"
+
+    __str__ = __repr__
+
+
+class ClientSecret(Struct, frozen=True):
+    """A key for one client and a short time, such as a browser's: ``value`` goes where an API key does."""
+
+    value: str
+    expires_at: int
+    """Unix time, in seconds."""
+    session: dict[str, Any]
+    """The session that it opens, as the server settled it."""
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"ClientSecret(expires_at={self.expires_at})"
+
+    __str__ = __repr__
+
+
+def client_secret(connection: "Connection", session: "SessionOptions | None" = None, *, expires_s: int = 600) -> Request:
+    """Ask for a client secret that opens ``session`` for ``expires_s`` seconds (10 to 7200). Read the answer by ``read_secret``.
+
+    Raises ``LocalProtocolError`` for a time out of bounds and for a dialect that has no client secrets.
+    """
+    if not _LIFE_S[0] <= expires_s <= _LIFE_S[1]:
+        raise LocalProtocolError(f"expires_s: {expires_s} is not within {_LIFE_S[0]} to {_LIFE_S[1]} seconds")
+    shown = _rendered(connection, session)
+    shown.setdefault("model", connection.deployment or connection.model)
+    body = {"expires_after": {"anchor": "created_at", "seconds": expires_s}, "session": shown}
+    return _request(connection, "/client_secrets", body)
+
+
+def accept(connection: "Connection", call_id: str, session: "SessionOptions | None" = None) -> Request:
+    """Take an incoming SIP call, with this session. Join it by ``Connection(call_id=call_id)``."""
+    shown = _rendered(connection, session)
+    shown.setdefault("model", connection.deployment or connection.model)
+    return _request(connection, _call(call_id, "accept"), shown)
+
+
+def reject(connection: "Connection", call_id: str, *, status_code: int = 603) -> Request:
+    """Turn an incoming SIP call away, with a SIP status (603: declined; 486: busy)."""
+    if status_code not in _REJECTIONS:
+        raise LocalProtocolError(f"status_code: {status_code} is no SIP status of refusal; 603 declines, 486 is busy")
+    return _request(connection, _call(call_id, "reject"), {"status_code": status_code})
+
+
+def refer(connection: "Connection", call_id: str, target_uri: str) -> Request:
+    """Transfer a call to another address, ``tel:`` or ``sip:``."""
+    if not target_uri.startswith(("tel:", "sip:", "sips:")):
+        raise LocalProtocolError(f"target_uri: {target_uri!r} is no address to transfer to; write tel:+1555... or sip:...")
+    return _request(connection, _call(call_id, "refer"), {"target_uri": target_uri})
+
+
+def hang_up(connection: "Connection", call_id: str) -> Request:
+    """End a call, SIP or WebRTC."""
+    return _request(connection, _call(call_id, "hangup"), None)
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------------
+
+
+def read_answer(status: int, body: bytes) -> Problem | None:
+    """None where the request was granted (2xx), else what was wrong. Never raises."""
+    if 200 <= status < 300:
+        return None
+    try:
+        found = msgspec.json.decode(body)
+        error = found.get("error") if isinstance(found, dict) else None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        error = None
+    told = error if isinstance(error, dict) else {}
+    code, param = _text(told.get("code")), _text(told.get("param"))
+    message = _text(told.get("message")) or f"the server answered with HTTP status {status}"
+    return problem(code or f"http_{status}", message, param, _text(told.get("type")) or "")
+
+
+def read_secret(status: int, body: bytes) -> ClientSecret | Problem:
+    """The client secret in an answer, or what was wrong. Never raises."""
+    fault = read_answer(status, body)
+    if fault is not None:
+        return fault
+    try:
+        found = msgspec.json.decode(body, type=dict[str, Any])
+        # The beta put both under client_secret.
+        secret = found.get("client_secret") if isinstance(found.get("client_secret"), dict) else found
+        return msgspec.convert({"session": {}, **found, **(secret or {})}, ClientSecret)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return Problem("unreadable_answer", "the answer holds no client secret", False, "Check url: is it the server's?")
+
+
+# -- inside ------------------------------------------------------------------------------------------------------------------
+
+
+def _rendered(connection: "Connection", session: "SessionOptions | None") -> dict[str, Any]:
+    table = dialect_of(connection) or OPENAI
+    rendered: dict[str, Any] = table.render_session({} if session is None else session.wire())
+    return rendered
+
+
+def _call(call_id: str, what: str) -> str:
+    if not call_id:
+        raise LocalProtocolError("call_id: is empty; take it from the incoming call's event, or from Location")
+    return f"/calls/{quote(call_id, safe='')}/{what}"
+
+
+def _request(connection: "Connection", path: str, body: dict[str, Any] | None) -> Request:
+    table = dialect_of(connection) or OPENAI
+    if table.name not in _OF_CALLS:
+        raise LocalProtocolError(f"dialect: {table.name} has no client secrets and calls; {' and '.join(_OF_CALLS)} do")
+    handshake: Handshake = table.handshake(connection)
+    if handshake.subprotocols:
+        raise LocalProtocolError("authentication: 'subprotocol' is for websockets; HTTP wants the key in a header")
+    parts = split_url(handshake.url)
+    scheme = "https" if parts.scheme == "wss" else "http"
+    where = SplitResult(scheme, parts.netloc, f"{parts.path}{path}", "", "")
+    headers = handshake.headers
+    if body is not None:
+        headers += (("Content-Type", "application/json"),)
+    return Request("POST", where.geturl(), headers, b"" if body is None else msgspec.json.encode(body))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
