@@ -6,6 +6,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 import wave
@@ -433,3 +434,18 @@ def test_a_conversation_through_real_devices_is_interrupted_by_a_voice_from_a_fi
             hall.close()
 
     take(made)
+
+
+@pytest.mark.parametrize("runtime", ["asyncio", "trio", "threads"])
+def test_the_terminal_talks_through_real_devices_on_every_runtime(pulse: Pulse, device: ModuleType, runtime: str) -> None:
+    hall = pulse.record("hall")
+    command = [sys.executable, "-m", "rtcore_adapters.cli", "talk", "--simulated", "--runtime", runtime, "--say", "1200"]
+    command += ["--speaker", "hall", "--microphone", "ear", "--seconds", "6"]
+    talk = subprocess.run(command, input="Hello\n", capture_output=True, text=True, timeout=30, check=False)
+    hall.close()
+    assert talk.returncode == 0, talk.stderr
+    assert "(1.2 s)" in talk.stdout and "speaks" in talk.stdout
+    heard = len(hall.sounded())
+    # Silence within the words is not seen in the recording.
+    assert 0.6 * 1.2 * RATE < heard <= 1.2 * RATE
+    FIGURES.append(f"rtcore talk on {runtime}: 1.2 s told as heard, {heard} samples that are not silence recorded")
