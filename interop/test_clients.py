@@ -7,6 +7,7 @@ Turns are made by audio alone: the client's microphone reaches the server, whose
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from driving import AUDIT, Peer, running, theirs
@@ -16,15 +17,67 @@ from msgspec.structs import replace
 
 from rtcore.sim.server import CallPlan, ResponsePlan, Rules, Server, ServerOptions, spoken
 
-SCRIPT = (
-    spoken(1200),
-    ResponsePlan((CallPlan("weather", '{"place":"Rome"}'),)),
-    spoken(1000),
-    spoken(9000, 5000),
-    spoken(1100),
-)
 GREETING = spoken(800)
-SERVER = ServerOptions(rules=Rules(), log=True, transcription_failed_per_mille=0)
+CALL = ResponsePlan((CallPlan("weather", '{"place":"Rome"}'),))
+SERVER = ServerOptions(log=True, transcription_failed_per_mille=0)
+
+
+class Manner(Struct, frozen=True):
+    """How the server answers what the facts leave open, and how long the messages are of the answer that is interrupted.
+
+    ``cut`` is the number of the message that sounds when a second has been heard; ``least_ms`` of it at the cut.
+    """
+
+    name: str
+    rules: Rules
+    long: tuple[int, int]
+    cut: int
+    least_ms: int
+    interleaving: Literal["sequential", "late_close"] = "sequential"
+    closing: Literal["usual", "output first"] = "usual"
+    ragged: bool = False
+
+    def script(self, *, greets: bool) -> tuple[ResponsePlan, ...]:
+        """The conversation's responses."""
+        plans = (GREETING,) * greets + (spoken(1200), CALL, spoken(1000), spoken(*self.long, rate_percent=150), spoken(1100))
+        shape: dict[str, Any] = {
+            "interleaving": self.interleaving,
+            "closing": self.closing,
+            "ragged": self.ragged,
+            "burst": 1 + 2 * self.ragged,
+        }
+        return tuple(replace(plan, **shape) for plan in plans)
+
+
+USUAL = Manner("usual", Rules(), long=(9000, 5000), cut=0, least_ms=1000)
+ODD = Manner(
+    "odd",
+    Rules(
+        truncate_midway="keeps_later",
+        cascade="before_speech_started",
+        error_event_id="never",
+        codes="old",
+        unknown_item_text="not_found",
+        item_done=False,
+        done_predecessor=False,
+        rate_limits="at_start",
+        audio_done_first=False,
+        cascade_audio_done=False,
+        cancelled_output="empty",
+        whole_samples=False,
+        obfuscation=True,
+        part_content=True,
+        detection_echo="absent",
+        detection_merge=False,
+        cut_transcript="empty",
+    ),
+    long=(700, 9000),
+    cut=1,
+    least_ms=1,
+    interleaving="late_close",
+    closing="output first",
+    ragged=True,
+)
 
 
 class Client(Struct, frozen=True):
@@ -57,17 +110,18 @@ CLIENTS = (
 )
 
 
+@pytest.mark.parametrize("manner", [USUAL, ODD], ids=lambda manner: manner.name)
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_a_conversation_is_held(client: Client, tmp_path: Path) -> None:
-    asyncio.run(conversation(client, tmp_path / "errors.txt"))
+def test_a_conversation_is_held(client: Client, manner: Manner, tmp_path: Path) -> None:
+    asyncio.run(conversation(client, manner, tmp_path / "errors.txt"))
 
 
-async def conversation(client: Client, errors: Path) -> None:
+async def conversation(client: Client, manner: Manner, errors: Path) -> None:
     """Hold it, then look at both ends."""
     environment = {"RTCORE_AUDIT": str(AUDIT), "PYTHONPATH": str(AUDIT)}
     interpreter = "node" if client.program.endswith(".mjs") else theirs("CLIENTS_PYTHON")
-    script = (GREETING, *SCRIPT) if client.greets else SCRIPT
-    async with served(replace(SERVER, script=script)) as (url, servers):
+    options = replace(SERVER, rules=manner.rules, script=manner.script(greets=client.greets))
+    async with served(options) as (url, servers):
         environment["RTCORE_URL"] = url.removesuffix("/v1/realtime") + client.path
         async with running([interpreter, client.program], errors, **environment) as peer:
             await peer.until(lambda peer: peer.values("ready"), "the session is set up")
@@ -79,7 +133,7 @@ async def conversation(client: Client, errors: Path) -> None:
             await peer.until(lambda peer: sum(events.values()) <= len(peer.values("got")), "every event is taken")
             taken = Counter(current(kind) for kind in peer.values("got"))
     assert len(servers) == 1, "it had to connect again"
-    judge(client, peer, server)
+    judge(client, manner, peer, server)
     assert events - taken == Counter()
 
 
@@ -103,7 +157,7 @@ async def talk(peer: Peer, server: Server, *, before: int) -> None:
     await turn(5, 1100)
 
 
-def judge(client: Client, peer: Peer, server: Server) -> None:
+def judge(client: Client, manner: Manner, peer: Peer, server: Server) -> None:
     """What the server holds, and what the client's library complained of."""
     assert [refusal for refusal in server.refusals if refusal.code not in client.refused] == []
     assert [told for told in peer.values("problem") if not told.startswith(client.known)] == []
@@ -115,10 +169,10 @@ def judge(client: Client, peer: Peer, server: Server) -> None:
     assert "18 degrees" in output[0]
     # Cut at about what had been heard when the server found the person speaking; the judge of `make audit` is exact.
     assert (long.status, long.reason) == ("cancelled", "turn_detected")
-    cut = server.items[long.item_ids[0]].parts[0]
+    cut = server.items[long.item_ids[manner.cut]].parts[0]
     # The first truncate: pipecat sends a second one, at about 1 ms, where a delta comes after it (docs/interop.md).
     assert cut.truncations
-    assert 1000 <= cut.truncations[0].audio_end_ms < 9000
+    assert manner.least_ms <= cut.truncations[0].audio_end_ms < 9000
     assert peer.heard < (1200 + 1000 + 9000 + 1100) * 24
 
 
