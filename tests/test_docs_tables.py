@@ -142,6 +142,12 @@ def test_the_options_are_those_of_the_schema() -> None:
     assert page("configuration").partition(written["MARK"])[2] == "\n" + written["tables"]()
 
 
+def test_the_dialects_are_those_of_their_tables() -> None:
+    """docs/dialect_tables.py writes them; whoever changes a dialect runs it."""
+    written = runpy.run_path(str(DOCS / "dialect_tables.py"))
+    assert page("dialects").partition(written["MARK"])[2] == "\n" + written["tables"]()
+
+
 # -- errors ----------------------------------------------------------------------------------------------------------------------
 
 

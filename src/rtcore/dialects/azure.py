@@ -78,7 +78,7 @@ AZURE_PREVIEW = Dialect(
     ).handshake,
     address="wss://{resource}.openai.azure.com/openai/realtime?api-version={api_version}&deployment={deployment}",
     credential=_KEY,
-    verified="simulated",
+    verified="peer",
     source="facts 13: MS; the report that this project began with (SEED 000)",
     quirks=(
         "announces items by conversation.item.created alone",

@@ -66,7 +66,7 @@ OPENAI_BETA = Dialect(
     ).handshake,
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer and OpenAI-Beta: realtime=v1, or subprotocol",
-    verified="simulated",
+    verified="peer",
     source="facts 13, 1.4: SDK; OpenAI itself closes it with 4000 since 2026-05-12",
     quirks=(
         "announces items by conversation.item.created alone",

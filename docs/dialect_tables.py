@@ -1,0 +1,89 @@
+"""Writes the tables of docs/dialects.md from the dialects themselves: ``python docs/dialect_tables.py``. The tests compare."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rtcore import AudioFormat, Dialect
+from rtcore.dialects import DIALECTS
+
+PAGE = Path(__file__).with_name("dialects.md")
+MARK = "<!-- from here on written by docs/dialect_tables.py -->\n"
+
+_VERIFIED = {
+    "facts": "written from facts only",
+    "simulated": "against the simulated server",
+    "peer": "against software of others, and the simulated server",
+}
+_HEARD = {
+    "server": "it knows",
+    "truncate": "truncate",
+    "rewrite": "delete, and the heard words in its place",
+    "note": "a note to the model",
+    "record": "not at all: only the history here knows",
+}
+
+
+def tables() -> str:
+    """What all have in common side by side, then each with its address, credential, quirks and source."""
+    return "\n".join([*_capabilities(), "", *(line for table in DIALECTS.values() for line in _section(table))])
+
+
+def _capabilities() -> Iterable[str]:
+    yield "## What each can do"
+    yield ""
+    yield "| dialect | session | a cut is told by | unheard messages | turn detection | out of band | lasts | tried |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for table in DIALECTS.values():
+        able = table.capabilities
+        kinds = ", ".join(f"`{kind}`" for kind in able.turn_detection)
+        unheard = "deleted" if able.delete else "told by a note" if able.create else "left"
+        lasts = f"{able.session_s // 60} min" if able.session_s else "not known"
+        heard = _HEARD[able.heard] + ("" if able.truncate_acknowledged or not able.truncate else ", not acknowledged")
+        cells = [
+            f"[`{table.name}`](#{table.name})",
+            table.shape,
+            heard,
+            unheard,
+            kinds,
+            _yes(able.out_of_band),
+            lasts,
+            table.verified,
+        ]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+    yield "| dialect | from the microphone | from the model |"
+    yield "|---|---|---|"
+    for table in DIALECTS.values():
+        able = table.capabilities
+        yield f"| `{table.name}` | {_formats(able.input_formats)} | {_formats(able.output_formats)} |"
+
+
+def _section(table: Dialect) -> Iterable[str]:
+    yield f"## {table.name}"
+    yield ""
+    yield f"{table.title}. Tried: {_VERIFIED[table.verified]}. Source: {table.source}."
+    yield ""
+    yield f"- address: `{table.address}`"
+    yield f"- credential: {table.credential}"
+    if not table.capabilities.create:
+        yield "- takes no items: no `send_text`, `create_item` and `tool_result`"
+    if table.ignored:
+        yield f"- ignored: {', '.join(f'`{name}`' for name in sorted(table.ignored))}"
+    for quirk in table.quirks:
+        yield f"- {quirk}"
+    yield ""
+
+
+def _formats(formats: tuple[AudioFormat, ...]) -> str:
+    rates = [f"{form.rate / 1000:g}" for form in formats if form.type == "audio/pcm"]
+    names = {"audio/pcmu": "mu-law", "audio/pcma": "A-law"}
+    return ", ".join([f"PCM16 at {', '.join(rates)} kHz", *(names[form.type] for form in formats if form.type in names)])
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+if __name__ == "__main__":
+    written = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
+    PAGE.write_text(f"{written}{MARK}\n{tables()}", encoding="utf-8")
