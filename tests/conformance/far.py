@@ -13,11 +13,22 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 
+def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """A pair over the loopback interface, for loops that take no others."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        return near, listener.accept()[0]
+
+
 class FarEnd:
     """One connection, as the server sees it."""
 
-    def __init__(self) -> None:
-        self.near, self._socket = socket.socketpair()
+    def __init__(self, accepted: socket.socket | None = None, *, tcp: bool = False) -> None:
+        """Of a socket that was accepted; else of a new pair, whose other end is ``near``."""
+        if accepted is not None:
+            self._socket = accepted
+        else:
+            self.near, self._socket = _tcp_pair() if tcp else socket.socketpair()
         self._socket.setblocking(False)
         self._protocol = ServerProtocol(max_size=None)
         self._out = bytearray()

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from heapq import heappop, heappush
 from typing import Any
 
@@ -22,6 +23,8 @@ class ScriptedServer:
         self.lines: list[FarEnd] = []
         self.events: list[dict[str, Any]] = []
         """What the clients have sent, microphone audio aside."""
+        self.tcp = False
+        """Whether its socket pairs are of the internet."""
         self.now = 0.0
         self.answers: dict[str, Callable[[dict[str, Any]], None]] = {}
         """What to do when a client event of this type comes."""
@@ -29,6 +32,7 @@ class ScriptedServer:
         self._agenda: list[tuple[float, int, Callable[[], object]]] = []
         self._plan: list[tuple[float, Callable[[], object]]] = []
         self._accepted = 0
+        self._listener: socket.socket | None = None
 
     @property
     def line(self) -> FarEnd:
@@ -39,12 +43,19 @@ class ScriptedServer:
         """The near end of a new connection."""
         if self._refuses:
             raise ConnectionRefusedError
-        self.lines.append(FarEnd())
+        self.lines.append(FarEnd(tcp=self.tcp))
         return self.line.near
 
     async def dial_soon(self, host: str, port: int) -> socket.socket:
         """The same, for a runtime that awaits it."""
         return self.dial(host, port)
+
+    def listen(self) -> int:
+        """Take connections of other processes, too; gives the port."""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
+        port: int = self._listener.getsockname()[1]
+        return port
 
     def after(self, seconds: float, act: Callable[[], object]) -> None:
         """Do something so long after the session was acknowledged."""
@@ -58,6 +69,8 @@ class ScriptedServer:
         """Let go of everything."""
         for line in self.lines:
             line.hang_up()
+        if self._listener is not None:
+            self._listener.close()
 
     # -- as a stage -----------------------------------------------------------------------------------------------------------
 
@@ -77,6 +90,9 @@ class ScriptedServer:
     def carry(self, now: float) -> bool:
         self.now = now
         moved = False
+        if self._listener is not None:
+            with suppress(BlockingIOError):
+                self.lines.append(FarEnd(self._listener.accept()[0]))
         for line in self.lines:
             moved |= line.carry()
         for line in self.lines[self._accepted :]:

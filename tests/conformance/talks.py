@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 import trio
@@ -26,6 +27,11 @@ from rtcore_adapters import asyncio as on_asyncio
 from rtcore_adapters import threads as on_threads
 from rtcore_adapters import trio as on_trio
 from rtcore_adapters.engine import Engine
+
+try:
+    uvloop: Any = import_module("uvloop")
+except ImportError:  # there is none for Windows
+    uvloop = None
 
 T = TypeVar("T")
 
@@ -68,6 +74,8 @@ class Runtime(ABC):
 
     name: str
     virtual = True
+    leaps = True
+    """Whether a test can set its clock ahead."""
     failures: tuple[type[Exception], ...]
     """What ``connect`` raises where the session does not become ready."""
 
@@ -139,6 +147,21 @@ class OnAsyncio(Runtime):
         with nothing_left(server):
             run_asyncio(main, server)
         return where
+
+
+class OnUvloop(OnAsyncio):
+    """The same on uvloop, on the real clock and the loopback interface."""
+
+    name, virtual, leaps = "uvloop", False, False
+
+    def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T:
+        async def main() -> T:
+            async with on_asyncio.connect(config, dial=server.dial_soon, **options) as conversation:
+                return await program(self._Talk(conversation))
+
+        server.tcp = True
+        with on_the_real_clock(server), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main())
 
 
 class OnTrio(Runtime):
@@ -283,6 +306,8 @@ class OnOwnLoop(Runtime):
 
 
 RUNTIMES: tuple[Runtime, ...] = (OnAsyncio(), OnTrio(), OnThreads(), OnOwnLoop())
+if uvloop is not None:
+    RUNTIMES = (*RUNTIMES, OnUvloop())
 
 
 def straight(work: Coroutine[Any, Any, T]) -> T:

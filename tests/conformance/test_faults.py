@@ -316,7 +316,7 @@ def test_a_microphone_that_vanishes_does_not_either(runtime: Runtime) -> None:
 # -- time -----------------------------------------------------------------------------------------------------------------------
 
 
-@every
+@pytest.mark.parametrize("runtime", [each for each in RUNTIMES if each.leaps], ids=lambda runtime: runtime.name)
 def test_a_clock_that_leaps_an_hour_ahead_ends_nothing_that_is_alive(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that was suspended: what is due is done, late, and told; the line is asked once more before it is given up
     (F095)."""
