@@ -304,8 +304,23 @@ def test_a_call_that_is_under_way_when_the_flush_is_asked_for_is_counted() -> No
     slow = Slow()
     ring.fill(slow, BLOCK, room.host.now + EPOCH + 0.03, False)  # type: ignore[arg-type]  # it is written to, no more
     assert bytes(slow.data) == speech(BLOCK, taken)
+    room.host.stream.stalled = False
     room.run(0.5)
     assert room.told[-1] == ("flushed", 1, taken + BLOCK)
+
+
+def test_a_device_that_stands_still_has_not_sounded_what_it_took() -> None:  # invariant 7
+    room = Room(FakeHost(latency=0.05))
+    room.play(speech(24_000))
+    room.run(0.2)
+    room.host.stream.stalled = True
+    room.run(0.1)  # by their stamps, all blocks have sounded
+    room.flush()
+    room.run(0.1)
+    assert ("flushed", 1, 20 * BLOCK) not in room.told
+    room.host.stream.stalled = False
+    room.run(0.2)
+    assert room.told[-1] == ("flushed", 1, 20 * BLOCK)
 
 
 def test_a_flush_leaves_what_is_of_a_later_generation() -> None:  # another format opens the next without a flush

@@ -77,6 +77,7 @@ class DeviceSpeaker:
         self._blocks: deque[Block] = deque()  # those not yet sounded to their end
         self._taken = 0  # frames of the ring that the device took, or skipped, as far as the blocks say
         self._unnoted = 0
+        self._reached = 0  # the latest call of which something has sounded
         self._flushes: deque[tuple[int, int]] = deque()  # generation, and the calls that had begun when it was asked for
         self._refused = 0  # generations up to this one are flushed
         self._held: int | None = None
@@ -171,8 +172,10 @@ class DeviceSpeaker:
             ring.skip = self._sounding.boundary(generation, ring.written)
             self._hold(ring)  # behind ``skip``: see OutputRing.fill
             begun = ring.begun
-        self._flushes.append((generation, begun))
         self._listen(now)
+        if self._dry and line is not None and line.ring.done >= begun and not self._sounding.on_its_way(generation, self._taken):
+            begun = -1  # nothing of it sounds, and it is silent already
+        self._flushes.append((generation, begun))
         self._answer()
 
     def pause(self, generation: int, *, now: float) -> None:
@@ -244,9 +247,9 @@ class DeviceSpeaker:
         line = self._watch.line
         assert line is not None
         self._blocks.clear()
-        self._taken = self._unnoted = self._quiet_after = 0
+        self._taken = self._unnoted = self._quiet_after = self._reached = 0
         self._moving = None
-        self._flushes = deque((generation, 0) for generation, _ in self._flushes)
+        self._flushes = deque((generation, -1) for generation, _ in self._flushes)
         self._sounding.restart(line.stream.rate)
         self._hold(line.ring)
 
@@ -329,6 +332,8 @@ class DeviceSpeaker:
                 pcm = b"".join(bytes(piece) for _, piece in pieces)
                 quiet = block.sounded - before - len(pcm) // 2
                 self._tap(pcm + bytes(2 * quiet), rate, now + block.at + before / rate - clock)
+            if block.sounded:
+                self._reached = max(self._reached, block.call)
             if block.sounded < block.frames:
                 return
             self._blocks.popleft()
@@ -367,9 +372,11 @@ class DeviceSpeaker:
         """The flushes of which nothing is on its way any more."""
         while self._flushes and not self._closed:
             generation, begun = self._flushes[0]
-            if (line := self._watch.line) is not None:
-                if line.ring.done < begun:
-                    return  # a call was under way when it was asked for: what that took counts
+            if self._watch.line is not None:
+                # Not before the silence itself sounds, in the first block behind it, by a stamp of its own: where the device
+                # stood still, the stamps of the blocks before are worth nothing. A call that was under way then counts, too.
+                if self._reached <= begun:
+                    return
                 self._take_note(self._watch.line)
                 if self._sounding.on_its_way(generation, self._taken):
                     return

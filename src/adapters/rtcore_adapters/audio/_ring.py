@@ -28,6 +28,8 @@ class Block(Struct):
     start: int
     count: int
     held: bool
+    call: int = 0
+    """The number of the call, from 1."""
     sounded: int = 0
     starved: bool = False
 
@@ -67,6 +69,7 @@ class OutputRing:
         self._start = array("q", bytes(8 * _BLOCKS))
         self._count = array("q", bytes(8 * _BLOCKS))
         self._held = bytearray(_BLOCKS)
+        self._call = array("q", bytes(8 * _BLOCKS))
         self._recorded = 0  # blocks, in all
 
     # -- the device's thread ----------------------------------------------------------------------------------------------------
@@ -97,6 +100,7 @@ class OutputRing:
             self._start[place] = start
             self._count[place] = count
             self._held[place] = held
+            self._call[place] = self.begun
             self._recorded += 1
         self.read = start + count
         self.done += 1
@@ -136,7 +140,8 @@ class OutputRing:
         found = []
         for number in range(self._noted, done):
             at = number % _BLOCKS
-            found.append(Block(self._at[at], self._frames[at], self._start[at], self._count[at], bool(self._held[at])))
+            held = bool(self._held[at])
+            found.append(Block(self._at[at], self._frames[at], self._start[at], self._count[at], held, self._call[at]))
         self._noted = done
         return found
 
