@@ -144,7 +144,7 @@ def test_a_question_stands_before_its_answer_although_its_words_come_later() -> 
     effects = scene.at(3.0).server(user_transcript("u1", "Question?"))
     assert ([(i.id, i.role, i.text) for i in scene.session.history], told(effects, UserTranscript)) == (
         [("u1", "user", "Question?"), ("m1", "assistant", "Answer.")],
-        [UserTranscript("u1", 0, "Question?")],
+        [UserTranscript("u1", 0, "Question?", usage={"type": "duration", "seconds": 1})],
     )
 
 
@@ -157,8 +157,8 @@ def test_words_that_come_before_their_announcement_are_not_lost() -> None:  # C2
 def test_a_users_turn_is_told_in_three_steps() -> None:  # contract: notices of the user
     effects = ready().server(speech_started("u1"), turn("u1"))
     assert [e for e in effects if not isinstance(e, ItemAdded)] == [
-        UserSpeechStarted("u1"),
-        UserSpeechStopped("u1"),
+        UserSpeechStarted("u1", audio_start_ms=100),
+        UserSpeechStopped("u1", audio_end_ms=900),
         UserTurnCommitted("u1"),
     ]
 

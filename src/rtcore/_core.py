@@ -10,6 +10,7 @@ from urllib.parse import unquote, unquote_plus
 
 from msgspec import Struct
 
+from rtcore._accounts import Accounts
 from rtcore._clock import Clock
 from rtcore._effects import Effect, Lane, Send
 from rtcore._formats import AudioFormat
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rtcore._creation import Creation
     from rtcore._interruption import Interruption
     from rtcore._lifecycle import Lifecycle
+    from rtcore._mcp import Mcp
     from rtcore._remote import Remote
     from rtcore._responses import Responses
     from rtcore._speech import Speech
@@ -146,6 +148,7 @@ class Core:
     turns: "Turns"
     lifecycle: "Lifecycle"
     remote: "Remote"
+    mcp: "Mcp"
 
     def __init__(self, config: "Config", clock: Clock, seed: int) -> None:
         self.config = config
@@ -166,6 +169,7 @@ class Core:
         self.counters = Counters()
         self.requests = Requests(f"{seed & 0xFFFFFFFF:08x}", self.news, self.timers)
         self.history = History()
+        self.accounts = Accounts()
         self.session: dict[str, Any] = self.asked
         self.acknowledged = read_acknowledged(self.asked, self.asked, self.capabilities)
         self.playout = Playout(clock, self.acknowledged.output_format, config.playout.lead_ms)
@@ -190,7 +194,13 @@ class Core:
         return _TOKEN.sub("***", words) if self.config.connection.provided_token else words
 
     def send(
-        self, event: ClientEvent, *, lane: Lane = "ordered", pending: Pending | None = None, wait_ms: int = 0, first: bool = False
+        self,
+        event: ClientEvent | dict[str, Any],
+        *,
+        lane: Lane = "ordered",
+        pending: Pending | None = None,
+        wait_ms: int = 0,
+        first: bool = False,
     ) -> None:
         """Put a client event on the wire, or keep it until the session is acknowledged (F136).
 

@@ -135,6 +135,12 @@ class History:
                 name=item.name,
                 arguments=item.arguments,
                 output=item.output,
+                phase=item.phase,
+                server_label=item.server_label,
+                tools=item.tools,
+                error=item.error,
+                approval_request_id=item.approval_request_id,
+                approve=item.approve,
             )
             for item in self
         )

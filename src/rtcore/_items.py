@@ -5,7 +5,7 @@ Its texts stand in its parts, so that late transcripts find their place by item 
 """
 
 from collections import deque
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -163,12 +163,17 @@ class Item:
 
     __slots__ = (
         "announced",
+        "approval_request_id",
+        "approve",
         "arguments",
         "call_id",
         "delete_sent",
         "deleted",
         "dispatched",
         "done",
+        "ended_told",
+        "error",
+        "failed",
         "heard_ms",
         "heard_text",
         "id",
@@ -176,13 +181,16 @@ class Item:
         "name",
         "output",
         "parts",
+        "phase",
         "remote_ms",
         "response",
         "role",
+        "server_label",
         "started_told",
         "status",
         "text_due",
         "told",
+        "tools",
         "truncated",
         "type",
         "verdict",
@@ -197,6 +205,14 @@ class Item:
         self.name: str | None = None
         self.arguments: str | None = None
         self.output: str | None = None
+        self.phase: str | None = None
+        self.server_label: str | None = None
+        self.approval_request_id: str | None = None
+        self.approve: bool | None = None
+        self.error: dict[str, Any] | None = None
+        self.tools: tuple[dict[str, Any], ...] | None = None
+        self.failed = False
+        self.ended_told = False
         self.response = response
         self.parts: dict[int, Part] = {}
         self.announced = False
@@ -311,7 +327,8 @@ class HistoryItem(Struct, frozen=True):
     """One item of the conversation as the program sees it.
 
     ``text`` is what was heard (for the user and for texts: all of it), ``full_text`` what was generated. ``verdict`` is None
-    until the message ended, and for items that are not assistant messages.
+    until the message ended, and for items that are not assistant messages. ``phase`` is a message's (``commentary`` or
+    ``final_answer``); the last five are those of remote tools.
     """
 
     id: str
@@ -326,6 +343,12 @@ class HistoryItem(Struct, frozen=True):
     name: str | None = None
     arguments: str | None = None
     output: str | None = None
+    phase: str | None = None
+    server_label: str | None = None
+    tools: tuple[dict[str, Any], ...] | None = None
+    error: dict[str, Any] | None = None
+    approval_request_id: str | None = None
+    approve: bool | None = None
 
 
 class SegmentView(Struct, frozen=True):

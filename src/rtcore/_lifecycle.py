@@ -25,7 +25,8 @@ from rtcore._notices import (
 )
 from rtcore._requests import Pending
 from rtcore._verdicts import verdict_of
-from rtcore._wire import ErrorEvent, Event, RateLimits, SessionCreated, SessionUpdated, UpdateSession
+from rtcore._wire import ErrorEvent, RateLimits, SessionCreated, SessionUpdated, UpdateSession
+from rtcore._wire_other import Event
 from rtcore.dialects import Dialect, recognised
 
 _EARLY = 4096
@@ -336,4 +337,5 @@ _SAID = {
     "commit": "input_audio_buffer.commit",
     "clear": "input_audio_buffer.clear",
     "clear playout": "output_audio_buffer.clear",
+    "retrieve": "conversation.item.retrieve",
 }

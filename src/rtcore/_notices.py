@@ -115,6 +115,24 @@ class UnknownEvent(Notice, frozen=True):
     payload: bytes
 
 
+class UnknownFields(Notice, frozen=True):
+    """A known server event had fields that this version does not know; told where ``Config.tap`` asks for it.
+
+    ``fields`` are their paths, such as ``item.mood``; ``payload`` is the whole message.
+    """
+
+    event_type: str
+    fields: tuple[str, ...]
+    payload: bytes
+
+
+class RawEvent(Notice, frozen=True):
+    """One message as it went over the wire, where ``Config.tap`` is "all". Microphone audio and the model's are among them."""
+
+    direction: Literal["received", "sent"]
+    payload: bytes
+
+
 class RateLimitsUpdated(Notice, frozen=True):
     """The server's rate limits, as it sent them."""
 
@@ -125,17 +143,37 @@ class RateLimitsUpdated(Notice, frozen=True):
 
 
 class UserSpeechStarted(Notice, frozen=True):
-    """A person began to speak. ``item_id`` is the user item to be (None from a local detector)."""
+    """A person began to speak. ``item_id`` is the user item to be (None from a local detector).
+
+    ``audio_start_ms`` counts the audio written in the session, padding included; it is no time of day (facts 5.10).
+    """
 
     item_id: str | None
     source: Literal["server", "local"] = "server"
+    audio_start_ms: int | None = None
 
 
 class UserSpeechStopped(Notice, frozen=True):
-    """A person stopped speaking."""
+    """A person stopped speaking. ``audio_end_ms`` as ``audio_start_ms``."""
 
     item_id: str | None
     source: Literal["server", "local"] = "server"
+    audio_end_ms: int | None = None
+
+
+class IdleTimeout(Notice, frozen=True):
+    """Nobody spoke for ``idle_timeout_ms``: the server commits the silence as ``item_id`` and speaks up (facts 4.12)."""
+
+    item_id: str | None
+    audio_start_ms: int | None = None
+    audio_end_ms: int | None = None
+
+
+class DtmfReceived(Notice, frozen=True):
+    """The caller pressed a key of the telephone: 0 to 9, *, #, A to D. ``received_at`` is the server's time in unix seconds."""
+
+    key: str
+    received_at: float | None = None
 
 
 class UserTurnCommitted(Notice, frozen=True):
@@ -150,14 +188,35 @@ class UserTranscriptDelta(Notice, frozen=True):
     item_id: str
     content_index: int
     delta: str
+    logprobs: tuple[dict[str, Any], ...] = ()
 
 
 class UserTranscript(Notice, frozen=True):
-    """The user's transcript is complete; possibly empty."""
+    """The user's transcript is complete; possibly empty.
+
+    ``confidence`` is the geometric mean of the tokens' probabilities, from 0 to 1, where the session asked for ``logprobs`` by
+    ``include``. ``usage`` is what the transcription cost, apart from the response's (facts 10.2).
+    """
 
     item_id: str
     content_index: int
     text: str
+    confidence: float | None = None
+    logprobs: tuple[dict[str, Any], ...] = ()
+    languages: tuple[Any, ...] = ()
+    usage: dict[str, Any] | None = None
+
+
+class UserTranscriptSegment(Notice, frozen=True):
+    """A stretch of the user's words by one speaker, from ``start_s`` to ``end_s`` of the item's audio, in seconds."""
+
+    item_id: str
+    content_index: int
+    segment_id: str
+    text: str
+    speaker: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
 
 
 class UserTranscriptFailed(Notice, frozen=True):
@@ -241,11 +300,12 @@ class SpeakingStopped(Notice, frozen=True):
 
 
 class MessageStarted(Notice, frozen=True):
-    """The first sample of this message became audible (S01, F026)."""
+    """The first sample of this message became audible (S01, F026). ``phase`` as in ``MessageEnded``."""
 
     response_id: str
     item_id: str
     at: float
+    phase: str | None = None
 
 
 class MessageEnded(Notice, frozen=True):
@@ -253,7 +313,8 @@ class MessageEnded(Notice, frozen=True):
 
     ``heard_ms`` and ``received_ms`` are the sums over its audio parts; a full one may be short of the last sample (B02), and so
     of the last millisecond. ``started_at`` is None where nothing was heard.
-    ``estimated`` marks a verdict made without the clock's answer. ``told`` says how the server came to know.
+    ``estimated`` marks a verdict made without the clock's answer. ``told`` says how the server came to know. ``phase`` is
+    ``commentary`` or ``final_answer``, where the model says which it is (facts 11.2).
     """
 
     response_id: str
@@ -267,6 +328,7 @@ class MessageEnded(Notice, frozen=True):
     stopped_at: float
     estimated: bool = False
     told: Told = "nothing"
+    phase: str | None = None
 
 
 class Interrupted(Notice, frozen=True):
@@ -288,6 +350,46 @@ class ToolCalled(Notice, frozen=True):
     item_id: str
 
 
+class McpListing(Notice, frozen=True):
+    """The server asks a remote (MCP) server for its tools, or has asked: ``tools`` are those that it offers, once completed."""
+
+    item_id: str
+    server_label: str
+    state: Literal["in_progress", "completed", "failed"]
+    tools: tuple[dict[str, Any], ...] = ()
+
+
+class McpCalled(Notice, frozen=True):
+    """The model calls a remote tool. The server runs it; there is nothing to answer. ``arguments`` is JSON text."""
+
+    item_id: str
+    response_id: str
+    server_label: str
+    name: str
+    arguments: str
+
+
+class McpCallEnded(Notice, frozen=True):
+    """A remote tool was run, told once for each ``McpCalled``: its ``output``, or the ``problem``."""
+
+    item_id: str
+    response_id: str
+    server_label: str
+    name: str
+    output: str | None = None
+    problem: Problem | None = None
+
+
+class ApprovalRequested(Notice, frozen=True):
+    """The model wants to call a remote tool and may not by itself: answer once, by ``approve(approval_request_id, ...)``."""
+
+    approval_request_id: str
+    server_label: str
+    name: str
+    arguments: str
+    response_id: str
+
+
 class ContextStale(Notice, frozen=True):
     """The server created this response before our truncates or deletes were acknowledged; it may answer unheard words."""
 
@@ -304,6 +406,13 @@ class ItemAdded(Notice, frozen=True):
     item_type: str
     role: str | None
     previous_item_id: str | None
+
+
+class ItemRetrieved(Notice, frozen=True):
+    """The server's own copy of an item, as ``retrieve_item`` asked for it: GA shape not enforced, audio included."""
+
+    item_id: str
+    item: dict[str, Any]
 
 
 class ItemDeleted(Notice, frozen=True):

@@ -59,7 +59,7 @@ class Remote:
         first = next((item for item in response.items.values() if item.type == "message" and not item.started_told), None)
         if first is not None:
             first.started_told = True
-            core.news.append(MessageStarted(response.id, first.id, core.now))
+            core.news.append(MessageStarted(response.id, first.id, core.now, first.phase))
 
     def stopped(self, event: ServerPlayoutStopped) -> None:
         """The last sample has left the server: every message of the response was heard."""

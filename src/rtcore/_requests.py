@@ -14,7 +14,7 @@ from rtcore._errors import ErrorKind
 from rtcore._notices import Outcome, Problem, RequestEnded
 from rtcore._timers import Timers
 
-Kind = Literal["update", "item", "response", "delete", "truncate", "cancel", "commit", "clear", "clear playout"]
+Kind = Literal["update", "item", "response", "delete", "truncate", "cancel", "commit", "clear", "clear playout", "retrieve"]
 
 _KIND_OF_ERROR: dict[ErrorKind, Kind] = {
     ErrorKind.ACTIVE_RESPONSE: "response",
@@ -55,7 +55,7 @@ class Requests:
 
     def __init__(self, tag: str, news: list[Effect], timers: Timers) -> None:
         self._tag = tag
-        self._event_prefix = f"event_{tag}_"
+        self.event_prefix = f"event_{tag}_"
         self._news = news
         self._timers = timers
         self._events = 0
@@ -67,7 +67,7 @@ class Requests:
     def event_id(self) -> str:
         """A fresh event id, from the seeded counter."""
         self._events += 1
-        return f"{self._event_prefix}{self._events}"
+        return f"{self.event_prefix}{self._events}"
 
     def item_id(self) -> str:
         """A fresh item id of ours (at most 32 characters, facts 3.2)."""
@@ -150,7 +150,7 @@ class Requests:
     def take_for_error(self, event_id: str | None, kind: ErrorKind, item_id: str | None, param: str | None) -> Pending | None:
         """The client event that an error answers."""
         found = self.take(event_id)
-        if found is not None or (event_id or "").startswith(self._event_prefix):
+        if found is not None or (event_id or "").startswith(self.event_prefix):
             # An event of ours that waits no more: the error must not be laid to another.
             return found
         candidate = _KIND_OF_ERROR.get(kind) or _KIND_OF_PARAM.get((param or "").partition(".")[0])

@@ -15,6 +15,7 @@ from rtcore._items import Item, PartKind, Response, Segment
 from rtcore._notices import (
     ItemAdded,
     ItemDeleted,
+    ItemRetrieved,
     OutOfBandAudio,
     Problem,
     ResponseEnded,
@@ -31,6 +32,7 @@ from rtcore._wire import (
     ItemBody,
     ItemDeletedEvent,
     ItemDoneEvent,
+    ItemRetrievedEvent,
     OutputItemAdded,
     OutputItemDone,
     OutputTextDelta,
@@ -250,6 +252,9 @@ class Responses:
         body = event.response
         response = self.live.get(body.id)
         status, reason, error = _status(core, body)
+        usage = _usage(event)
+        if usage is not None and (body.id not in self._ended and (response is None or response.presumed or not response.done)):
+            core.accounts.response(usage)
         if response is not None and response.presumed and response.done:
             # One that ended by itself leaves the refusal of its cancel behind.
             self._outran += response.cancel_sent and (status != "cancelled" or reason == "turn_detected")
@@ -289,11 +294,11 @@ class Responses:
                 if part.segment is not None:
                     part.segment.complete = True
         core.playout.response_done(response.id, core.now, core.sound)
-        usage = body.usage if isinstance(body.usage, dict) else event.usage
-        core.news.append(ResponseEnded(response.id, status, reason, error, usage if isinstance(usage, dict) else None))
+        core.news.append(ResponseEnded(response.id, status, reason, error, usage))
         for item in list(response.items.values()):
             self._core.speech.check_ended(item)
         core.interruption.response_done(response)
+        core.mcp.response_done(response)
         core.tools.response_done(response)  # first: what is due to its calls and what is due to a turn is one answer (C15)
         core.creation.response_done(response, status, error)
         self._core.speech.after_playout()
@@ -434,6 +439,8 @@ class Responses:
         first = core.history.announce(item, place)
         self._fill(item, body)
         if first:
+            if item.role == "user":
+                core.accounts.turn(item.id)
             core.news.append(ItemAdded(item.id, item.type, item.role, place))
             core.interruption.announced(item)
 
@@ -447,6 +454,14 @@ class Responses:
         if item.response is not None:
             core.tools.item_done(item, item.response, event.item.status)
             self._core.speech.check_ended(item)
+
+    def item_retrieved(self, event: ItemRetrievedEvent) -> None:
+        """The server's own copy of an item, for the program that asked for it. The mirror goes by announcements alone."""
+        core = self._core
+        item_id = str(event.item.get("id") or "")
+        pending = core.requests.take_first("retrieve", item_id)
+        core.requests.end(pending.request if pending is not None else None, "done", item_id=item_id)
+        core.news.append(ItemRetrieved(item_id, event.item))
 
     def item_deleted(self, event: ItemDeletedEvent) -> None:
         """An item left the conversation. An empty id can only mean the one delete that is under way (F108)."""
@@ -518,7 +533,7 @@ class Responses:
         response.items[item_id] = self.items[item_id] = item
         return item
 
-    def _fill(self, item: Item, body: ItemBody) -> None:
+    def _fill(self, item: Item, body: ItemBody, *, done: bool = False) -> None:
         running = body.status == "in_progress"
         if not (running and item.done):
             # A status never goes back, whatever announcement comes late or twice (F115).
@@ -528,6 +543,10 @@ class Responses:
         item.arguments = body.arguments or item.arguments
         if isinstance(body.output, str):
             item.output = body.output
+        if isinstance(body.phase, str):
+            item.phase = body.phase
+        if item.type.startswith("mcp_"):
+            self._core.mcp.item_shown(item, body, done=done)
         for index, part in enumerate(body.content or ()):
             if part.type in _KIND or item.response is None:
                 known = item.part(index)
@@ -538,7 +557,7 @@ class Responses:
                     known.add_text(part.transcript or part.text or "")
 
     def _finish(self, item: Item, body: ItemBody) -> None:
-        self._fill(item, body)
+        self._fill(item, body, done=True)
         item.done = True
         for index, part in item.parts.items():
             if part.kind == "audio":
@@ -572,6 +591,11 @@ def _status(core: Core, body: ResponseBody) -> tuple[str, str | None, Problem | 
         message = core.scrub(_text(error.get("message")) or "")
         found = problem(_text(error.get("code")), message, None, _text(error.get("type")) or "")
     return status, reason if isinstance(reason, str) else None, found
+
+
+def _usage(event: ResponseDone) -> dict[str, Any] | None:
+    """Where the server put it: in the response, or on top (facts 14)."""
+    return next((usage for usage in (event.response.usage, event.usage) if isinstance(usage, dict) and usage), None)
 
 
 def _metadata(body: ResponseBody) -> dict[str, Any] | None:

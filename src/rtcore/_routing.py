@@ -22,7 +22,7 @@ from rtcore._wire import (
     ItemCreatedEvent,
     ItemDeletedEvent,
     ItemDoneEvent,
-    ItemRetrieved,
+    ItemRetrievedEvent,
     ItemTruncated,
     OutputItemAdded,
     OutputItemDone,
@@ -44,15 +44,36 @@ from rtcore._wire import (
     SessionUpdated,
     SpeechStarted,
     SpeechStopped,
-    TimeoutTriggered,
     TranscriptDelta,
     TranscriptDone,
     TranscriptionCompleted,
     TranscriptionDelta,
     TranscriptionFailed,
+    TranscriptionSessionCreated,
+    TranscriptionSessionUpdated,
+)
+from rtcore._wire_other import (
+    DtmfEvent,
+    McpArgumentsDelta,
+    McpArgumentsDone,
+    McpCallBegan,
+    McpCallDone,
+    McpCallFailed,
+    McpListingBegan,
+    McpListingDone,
+    McpListingFailed,
+    TimeoutTriggered,
+    TranscriptionSegment,
 )
 
-SETUP = (SessionCreated, SessionUpdated, ErrorEvent, RateLimits)
+SETUP = (
+    SessionCreated,
+    SessionUpdated,
+    TranscriptionSessionCreated,
+    TranscriptionSessionUpdated,
+    ErrorEvent,
+    RateLimits,
+)
 """Events that are handled before the session is acknowledged; any other waits."""
 
 TIMERS: dict[str, Callable[[Core], None]] = {
@@ -77,7 +98,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
 
 def handlers(core: Core) -> dict[type, Callable[[Any], None]]:
     """Which owner each event goes to."""
-    responses, turns, lifecycle = core.responses, core.turns, core.lifecycle
+    responses, turns, lifecycle, mcp = core.responses, core.turns, core.lifecycle, core.mcp
 
     def truncated(event: ItemTruncated) -> None:
         if core.requests.take_first("truncate", event.item_id) is None:
@@ -109,9 +130,10 @@ def handlers(core: Core) -> dict[type, Callable[[Any], None]]:
         ItemAddedEvent: responses.item_announced,
         ItemCreatedEvent: responses.item_announced,
         ItemDoneEvent: responses.item_done,
-        ItemRetrieved: nothing,
+        ItemRetrievedEvent: responses.item_retrieved,
         ConversationCreated: nothing,
-        TimeoutTriggered: nothing,
+        TimeoutTriggered: turns.idle,
+        DtmfEvent: turns.dtmf,
         ItemDeletedEvent: responses.item_deleted,
         ItemTruncated: truncated,
         ArgumentsDelta: nothing,
@@ -126,8 +148,19 @@ def handlers(core: Core) -> dict[type, Callable[[Any], None]]:
         TranscriptionDelta: turns.transcript_delta,
         TranscriptionCompleted: turns.transcript_completed,
         TranscriptionFailed: turns.transcript_failed,
+        TranscriptionSegment: turns.transcript_segment,
+        McpListingBegan: mcp.listing_began,
+        McpListingDone: mcp.listing_done,
+        McpListingFailed: mcp.listing_failed,
+        McpArgumentsDelta: nothing,
+        McpArgumentsDone: mcp.arguments_done,
+        McpCallBegan: mcp.call_changed,
+        McpCallDone: mcp.call_changed,
+        McpCallFailed: mcp.call_changed,
         SessionCreated: lifecycle.session_created,
         SessionUpdated: lifecycle.session_updated,
+        TranscriptionSessionCreated: lifecycle.session_created,
+        TranscriptionSessionUpdated: lifecycle.session_updated,
         RateLimits: lifecycle.rate_limits,
         ErrorEvent: lifecycle.error,
     }

@@ -12,7 +12,7 @@ import msgspec
 from rtcore._clock import Clock
 from rtcore._core import Core, Counters, State
 from rtcore._creation import Creation
-from rtcore._effects import Deadline, Effect
+from rtcore._effects import Deadline, Effect, Send
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
 from rtcore._generation import Generation
@@ -20,18 +20,21 @@ from rtcore._interruption import Interruption
 from rtcore._item_check import check_item
 from rtcore._items import HistoryItem, SegmentView
 from rtcore._lifecycle import Disconnection, Lifecycle
+from rtcore._mcp import Mcp
 from rtcore._microphone import COMMIT_MIN_MS
-from rtcore._notices import Problem, Underrun, UnknownEvent
+from rtcore._notices import Problem, RawEvent, Underrun, UnknownEvent, UnknownFields
 from rtcore._remote import Remote
 from rtcore._requests import Pending
 from rtcore._responses import Responses
 from rtcore._routing import SETUP, TIMERS, handlers
 from rtcore._speech import Speech
+from rtcore._tap import check_raw, unknown_fields
 from rtcore._tools import Tools
 from rtcore._turns import Turns
-from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, decode, decode_type, encode, plain
+from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
 from rtcore.config import Config, parse_options, parse_response
 from rtcore.dialects import Capabilities
+from rtcore.usage import UsageTotals
 
 T = TypeVar("T")
 _FOREVER = float("inf")
@@ -68,9 +71,11 @@ class Session:
         core.creation = Creation(core)
         core.tools = Tools(core)
         core.turns = Turns(core)
+        core.mcp = Mcp(core)
         core.lifecycle = Lifecycle(core)
         self._timers = core.timers
         self._inside = False
+        self._tap = core.config.tap
         self._audio_delta = core.responses.audio_delta
         self._handlers = handlers(core)
 
@@ -107,6 +112,8 @@ class Session:
         if connection != core.connection or core.state not in ("ready", "configuring"):
             core.counters.stale_connections += 1
             return self._leave(out)
+        if self._tap != "off":
+            self._tapped(payload)
         try:
             event = decode.decode(payload)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -131,6 +138,14 @@ class Session:
             early, core.lifecycle.early = core.lifecycle.early, []
             for event in early:
                 self._handlers[type(event)](event)
+
+    def _tapped(self, payload: bytes) -> None:
+        news = self._core.news
+        if self._tap == "all":
+            news.append(RawEvent("received", bytes(payload)))
+        kind, fields = unknown_fields(payload)
+        if fields:
+            news.append(UnknownFields(kind, fields, bytes(payload)))
 
     def _unreadable(self, payload: bytes, error: Exception) -> None:
         core = self._core
@@ -383,6 +398,27 @@ class Session:
         self._core.tools.answer(call_id, text, respond=respond, request=request)
         return Issued(request, self._leave(out))
 
+    def approve(
+        self, approval_request_id: str, *, approve: bool = True, reason: str | None = None, respond: bool = True, now: float
+    ) -> Issued:
+        """Answer ``ApprovalRequested`` once: let the model call the remote tool, or not. ``reason`` is told to the model.
+
+        It counts as a call of its response: after all of them are answered, one response is created, unless each said
+        ``respond=False``. Raises ``LocalProtocolError`` for a request that is unknown or answered.
+        """
+        self._check_open("approve")
+        self._check_able("approve", able=self._core.capabilities.create)
+        _check_id("approval_request_id", approval_request_id)
+        self._core.tools.check_approval(approval_request_id)
+        said: tuple[object, object] = (approve, reason)
+        if not isinstance(said[0], bool) or not isinstance(said[1], str | None):
+            raise LocalProtocolError(f"approve, reason: {approve!r}, {reason!r} are not a bool and a str or None")
+        plain("reason", reason)
+        out = self._enter(now)
+        request = self._core.requests.open()
+        self._core.tools.approve(approval_request_id, approve=approve, reason=reason, respond=respond, request=request)
+        return Issued(request, self._leave(out))
+
     def update(self, changes: Mapping[str, object], *, now: float) -> Issued:
         """Change options of the session; only what is named is sent. What the server acknowledges counts (S09).
 
@@ -463,6 +499,36 @@ class Session:
         )
         return Issued(request, self._leave(out))
 
+    def retrieve_item(self, item_id: str, *, now: float) -> Issued:
+        """Ask for the server's own copy of an item, audio included: ``ItemRetrieved`` brings it, the request settles with it."""
+        self._check_open("retrieve_item")
+        _check_id("item_id", item_id)
+        out = self._enter(now)
+        core = self._core
+        request = core.requests.open()
+        event_id = core.requests.event_id()
+        core.send(
+            Retrieve(event_id, item_id),
+            pending=Pending(event_id, "retrieve", request=request, key=item_id),
+            wait_ms=core.config.timeouts.edit_ms,
+        )
+        return Issued(request, self._leave(out))
+
+    def send_raw(self, event: Mapping[str, object], *, now: float) -> list[Effect]:
+        """Send a client event that no command sends, as it is: what one vendor has alone, or a later version of the protocol.
+
+        Without ``event_id`` it gets one. No answer is known: it comes as ``UnknownEvent`` or ``ServerError``, if at all.
+        Raises ``LocalProtocolError`` for what is no event, and for one that a command sends, naming that.
+        """
+        _check_mapping("event", event)
+        core = self._core
+        body = self._read("send_raw", lambda: check_raw(event, core.requests.event_prefix))
+        out = self._enter(now)
+        if body.get("event_id") is None:
+            body["event_id"] = core.requests.event_id()
+        core.send(body)
+        return self._leave(out)
+
     def pause(self, *, now: float) -> list[Effect]:
         """Hold the sound; nothing is lost. On a clock that cannot hold, it is flushed and played again from the heard sample."""
         self._check_open("pause")
@@ -511,6 +577,11 @@ class Session:
     def history(self) -> tuple[HistoryItem, ...]:
         """The conversation in the server's order, with heard and full text."""
         return self._core.history.view()
+
+    @property
+    def usage(self) -> UsageTotals:
+        """Tokens and seconds used so far, by the session and by its latest turn; ``rtcore.usage.cost`` prices them."""
+        return self._core.accounts.totals
 
     @property
     def counters(self) -> Counters:
@@ -580,6 +651,8 @@ class Session:
             core.sound.clear()
         if core.wire:
             out += core.wire
+            if self._tap == "all":
+                core.news += [RawEvent("sent", effect.payload) for effect in core.wire if isinstance(effect, Send)]
             core.wire.clear()
         if core.news:
             out += core.news

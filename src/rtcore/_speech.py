@@ -31,7 +31,7 @@ class Speech:
                 if not self.speaking:
                     self.speaking = True
                     core.news.append(SpeakingStarted(segment.response_id, segment.started_at))
-                core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at))
+                core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at, item.phase))
             if segment.all_heard:
                 self.check_ended(item)
 
@@ -191,6 +191,7 @@ class Speech:
                 stopped_at=max(stops, default=core.now),
                 estimated=any(segment.estimated for segment in segments) or item.remote_ms is not None,
                 told=item.told,
+                phase=item.phase,
             )
         )
         core.responses.retire(response)

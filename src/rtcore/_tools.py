@@ -4,7 +4,7 @@ A call is dispatched once, when its arguments are complete and its response is a
 neither the slot nor the end of the sound. Once every call of a response is answered and it is done, one answer is due.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -60,12 +60,30 @@ class Tools:
     def check(self, call_id: str) -> None:
         """Raise ``LocalProtocolError`` for a call that is unknown or has its output."""
         call = self._calls.get(call_id)
-        if call is None:
+        if call is None or call.item.type == "mcp_approval_request":
             raise LocalProtocolError(
                 f"call_id: {call_id!r} is not an open call; answer those that ToolCalled reported, once each"
             )
         if call.state != "open":
             raise LocalProtocolError(f"call_id: {call_id!r} has its output already; each call gets exactly one")
+
+    def approval_requested(self, item: Item, response: Response) -> bool:
+        """The model asks whether it may call a remote tool. True where that is to be told: once, and not of what was cut."""
+        if item.dispatched or response.dead or item.id in self._calls:
+            return False
+        item.dispatched = True
+        self._calls[item.id] = _Call(response, item)
+        return True
+
+    def check_approval(self, approval_request_id: str) -> None:
+        """Raise ``LocalProtocolError`` for a request that is unknown or has its answer."""
+        call = self._calls.get(approval_request_id)
+        if call is None or call.item.type != "mcp_approval_request":
+            raise LocalProtocolError(
+                f"approval_request_id: {approval_request_id!r} is not open; answer those that ApprovalRequested reported, once"
+            )
+        if call.state != "open":
+            raise LocalProtocolError(f"approval_request_id: {approval_request_id!r} has its answer already")
 
     def check_foreign(self, call_id: str) -> None:
         """Raise ``LocalProtocolError`` for an output that the program writes itself to a call that is the ledger's."""
@@ -83,6 +101,16 @@ class Tools:
 
     def answer(self, call_id: str, output: str, *, respond: bool, request: int) -> None:
         """Send a call's output. It is pinned: nothing holds it up, and no interruption takes it back (F064)."""
+        self._answer(
+            call_id, {"type": "function_call_output", "call_id": call_id, "output": output}, respond=respond, request=request
+        )
+
+    def approve(self, request_id: str, *, approve: bool, reason: str | None, respond: bool, request: int) -> None:
+        """Answer a request for approval, which counts as a call of its batch: one response follows them all (facts 4.14)."""
+        said = {"type": "mcp_approval_response", "approval_request_id": request_id, "approve": approve}
+        self._answer(request_id, said if reason is None else {**said, "reason": reason}, respond=respond, request=request)
+
+    def _answer(self, call_id: str, item: dict[str, Any], *, respond: bool, request: int) -> None:
         core = self._core
         call = self._calls[call_id]
         call.state = "sent"
@@ -95,9 +123,7 @@ class Tools:
             return
         item_id = core.requests.item_id()
         self._outputs[item_id] = call_id
-        core.creation.send_output(
-            {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}, item_id, request
-        )
+        core.creation.send_output({"id": item_id, **item}, item_id, request)
         self._batch(call.response)
 
     @property

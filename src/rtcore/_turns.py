@@ -5,16 +5,21 @@ it would race with the server's own (C16).
 """
 
 from collections import deque
+from math import isfinite
+from typing import Any
 
 from rtcore._core import Core
 from rtcore._errors import problem
 from rtcore._items import Item
 from rtcore._notices import (
+    DtmfReceived,
+    IdleTimeout,
     UserSpeechStarted,
     UserSpeechStopped,
     UserTranscript,
     UserTranscriptDelta,
     UserTranscriptFailed,
+    UserTranscriptSegment,
     UserTurnCommitted,
 )
 from rtcore._recent import keep_latest
@@ -26,6 +31,8 @@ from rtcore._wire import (
     TranscriptionDelta,
     TranscriptionFailed,
 )
+from rtcore._wire_other import DtmfEvent, TimeoutTriggered, TranscriptionSegment
+from rtcore.usage import confidence
 
 _SPEECH_S = 60.0
 """Speech whose end is never told does not hold up answers for longer (F127)."""
@@ -72,7 +79,7 @@ class Turns:
         """The server heard a person begin: an interruption, unless nothing can be heard."""
         core = self._core
         self._floor(speaking=True, awaiting=False)
-        core.news.append(UserSpeechStarted(event.item_id))
+        core.news.append(UserSpeechStarted(event.item_id, audio_start_ms=_ms(event.audio_start_ms)))
         core.interruption.barge_in("server")
 
     def stopped(self, event: SpeechStopped) -> None:
@@ -80,7 +87,7 @@ class Turns:
         core = self._core
         if self._speaking:
             self._floor(speaking=False, awaiting=True)
-        core.news.append(UserSpeechStopped(event.item_id))
+        core.news.append(UserSpeechStopped(event.item_id, audio_end_ms=_ms(event.audio_end_ms)))
 
     def committed(self, event: BufferCommitted) -> None:
         """The turn became an item. Where the server does not answer turns by itself, we do (DESIGN 4).
@@ -178,12 +185,34 @@ class Turns:
         """A piece of the user's words, at any time after the commit (F103)."""
         if event.delta:
             self._item(event.item_id).part(event.content_index).add_text(event.delta)
-        self._core.news.append(UserTranscriptDelta(event.item_id, event.content_index, event.delta or ""))
+        logprobs = _objects(event.logprobs)
+        self._core.news.append(UserTranscriptDelta(event.item_id, event.content_index, event.delta or "", logprobs))
 
     def transcript_completed(self, event: TranscriptionCompleted) -> None:
         """The user's words, complete. Some servers repeat it (facts 14)."""
         self._item(event.item_id).part(event.content_index).finish_text(event.transcript or "")
-        self._core.news.append(UserTranscript(event.item_id, event.content_index, event.transcript or ""))
+        logprobs = _objects(event.logprobs)
+        languages = tuple(event.languages) if isinstance(event.languages, list) else ()
+        usage = event.usage if isinstance(event.usage, dict) else None
+        if usage is not None:
+            self._core.accounts.transcription(event.item_id, usage)
+        text, sure = event.transcript or "", confidence(logprobs)
+        self._core.news.append(UserTranscript(event.item_id, event.content_index, text, sure, logprobs, languages, usage))
+
+    def transcript_segment(self, event: TranscriptionSegment) -> None:
+        """A stretch of the user's words by one speaker; the whole transcript comes apart."""
+        start, end = _seconds(event.start), _seconds(event.end)
+        self._core.news.append(
+            UserTranscriptSegment(event.item_id, event.content_index, event.id, event.text, event.speaker, start, end)
+        )
+
+    def idle(self, event: TimeoutTriggered) -> None:
+        """Nobody spoke for so long: the server speaks up. Its items and its response are announced like any others."""
+        self._core.news.append(IdleTimeout(event.item_id, _ms(event.audio_start_ms), _ms(event.audio_end_ms)))
+
+    def dtmf(self, event: DtmfEvent) -> None:
+        """A key of the caller's telephone."""
+        self._core.news.append(DtmfReceived(event.event, _seconds(event.received_at)))
 
     def _item(self, item_id: str) -> Item:
         """The user's item; its words may come before its announcement."""
@@ -203,3 +232,15 @@ class Turns:
             (error.type if error is not None else None) or "",
         )
         self._core.news.append(UserTranscriptFailed(event.item_id, event.content_index, told))
+
+
+def _ms(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
+
+
+def _objects(value: object) -> tuple[dict[str, Any], ...]:
+    return tuple(each for each in value if isinstance(each, dict)) if isinstance(value, list) else ()

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from rtcore._errors import LocalProtocolError
+from rtcore._wire_other import Event, OtherEvent
 
 # -- objects inside events ---------------------------------------------------------------------------------------------------
 
@@ -35,6 +36,13 @@ class ItemBody(Struct):
     name: str | None = None
     arguments: str | None = None
     output: Any = None
+    phase: Any = None
+    server_label: Any = None
+    tools: Any = None
+    error: Any = None
+    approval_request_id: Any = None
+    approve: Any = None
+    reason: Any = None
 
 
 class ResponseBody(Struct):
@@ -73,16 +81,20 @@ class ErrorBody(Struct):
 # -- server events -----------------------------------------------------------------------------------------------------------
 
 
-class Event(Struct, tag_field="type"):
-    """Base of every server event."""
-
-
 class SessionCreated(Event, tag="session.created"):
     session: dict[str, Any]
 
 
 class SessionUpdated(Event, tag="session.updated"):
     session: dict[str, Any]
+
+
+class TranscriptionSessionCreated(SessionCreated, tag="transcription_session.created"):
+    """Preview: a session that only transcribes (facts 12.1)."""
+
+
+class TranscriptionSessionUpdated(SessionUpdated, tag="transcription_session.updated"):
+    """Preview: its acknowledgement."""
 
 
 class ErrorEvent(Event, tag="error"):
@@ -95,10 +107,6 @@ class RateLimits(Event, tag="rate_limits.updated"):
 
 class ConversationCreated(Event, tag="conversation.created"):
     """The default conversation exists: known before it is said."""
-
-
-class TimeoutTriggered(Event, tag="input_audio_buffer.timeout_triggered"):
-    """The idle time-out; the items and the response that it leads to are announced like any others (facts 4.12)."""
 
 
 class ItemAddedEvent(Event, tag="conversation.item.added"):
@@ -117,8 +125,10 @@ class ItemDoneEvent(Event, tag="conversation.item.done"):
     item: ItemBody
 
 
-class ItemRetrieved(Event, tag="conversation.item.retrieved"):
-    item: ItemBody
+class ItemRetrievedEvent(Event, tag="conversation.item.retrieved"):
+    """The answer to a retrieve, told whole: it may hold audio."""
+
+    item: dict[str, Any]
 
 
 class ItemDeletedEvent(Event, tag="conversation.item.deleted"):
@@ -135,12 +145,16 @@ class TranscriptionDelta(Event, tag="conversation.item.input_audio_transcription
     item_id: str
     content_index: int = 0
     delta: str | None = None
+    logprobs: Any = None
 
 
 class TranscriptionCompleted(Event, tag="conversation.item.input_audio_transcription.completed"):
     item_id: str
     content_index: int = 0
     transcript: str | None = None
+    logprobs: Any = None
+    languages: Any = None
+    usage: Any = None
 
 
 class TranscriptionFailed(Event, tag="conversation.item.input_audio_transcription.failed"):
@@ -159,11 +173,15 @@ class BufferCleared(Event, tag="input_audio_buffer.cleared"):
 
 
 class SpeechStarted(Event, tag="input_audio_buffer.speech_started"):
+    """``audio_start_ms`` counts all audio written in the session, padding included (facts 5.10)."""
+
     item_id: str | None = None
+    audio_start_ms: Any = None
 
 
 class SpeechStopped(Event, tag="input_audio_buffer.speech_stopped"):
     item_id: str | None = None
+    audio_end_ms: Any = None
 
 
 class ServerPlayoutStarted(Event, tag="output_audio_buffer.started"):
@@ -189,21 +207,20 @@ class ResponseCreated(Event, tag="response.created"):
 
 
 class ResponseDone(Event, tag="response.done"):
+    """xAI has ``usage`` at the top and an empty one within (facts, wire_facts_not_in_sdk)."""
+
     response: ResponseBody
     usage: Any = None
-    """Where a vendor says it beside the response (facts 14)."""
 
 
 class OutputItemAdded(Event, tag="response.output_item.added"):
     response_id: str
     item: ItemBody
-    output_index: int = 0
 
 
 class OutputItemDone(Event, tag="response.output_item.done"):
     response_id: str
     item: ItemBody
-    output_index: int = 0
 
 
 class ContentPartAdded(Event, tag="response.content_part.added"):
@@ -288,9 +305,7 @@ class PreviewTextDone(OutputTextDone, tag="response.text.done"):
 
 
 class ArgumentsDelta(Event, tag="response.function_call_arguments.delta", gc=False):
-    response_id: str
-    item_id: str
-    delta: str = ""
+    """Not read: the arguments come whole with .done."""
 
 
 class ArgumentsDone(Event, tag="response.function_call_arguments.done"):
@@ -303,7 +318,6 @@ class ArgumentsDone(Event, tag="response.function_call_arguments.done"):
 
 ServerEvent = (
     ConversationCreated
-    | TimeoutTriggered
     | AudioDelta
     | PreviewAudioDelta
     | TranscriptDelta
@@ -327,7 +341,7 @@ ServerEvent = (
     | ItemAddedEvent
     | ItemCreatedEvent
     | ItemDoneEvent
-    | ItemRetrieved
+    | ItemRetrievedEvent
     | ItemDeletedEvent
     | ItemTruncated
     | TranscriptionDelta
@@ -342,8 +356,11 @@ ServerEvent = (
     | ServerPlayoutCleared
     | SessionCreated
     | SessionUpdated
+    | TranscriptionSessionCreated
+    | TranscriptionSessionUpdated
     | RateLimits
     | ErrorEvent
+    | OtherEvent
 )
 
 decode: msgspec.json.Decoder[ServerEvent] = msgspec.json.Decoder(ServerEvent)
@@ -422,7 +439,29 @@ class UpdateSession(Struct, tag_field="type", tag="session.update"):
     session: dict[str, Any]
 
 
-ClientEvent = Append | Truncate | Delete | Cancel | Commit | Clear | ClearPlayout | CreateItem | CreateResponse | UpdateSession
+class UpdateTranscriptionSession(UpdateSession, tag_field="type", tag="transcription_session.update"):
+    """What the preview wants for a session that only transcribes."""
+
+
+class Retrieve(Struct, tag_field="type", tag="conversation.item.retrieve", gc=False):
+    event_id: str
+    item_id: str
+
+
+ClientEvent = (
+    Append
+    | Truncate
+    | Delete
+    | Cancel
+    | Commit
+    | Clear
+    | ClearPlayout
+    | CreateItem
+    | CreateResponse
+    | UpdateSession
+    | UpdateTranscriptionSession
+    | Retrieve
+)
 
 encode = msgspec.json.Encoder().encode
 

@@ -660,6 +660,11 @@ class Config(_Model, frozen=True):
     )
     answer_turns: _Bool = Field(default=True, description="Answer a committed turn where the server does not create by itself.")
     timeouts: Timeouts = Field(default=Timeouts(), description="How long answers may take.")
+    tap: Literal["off", "unknown", "all"] = Field(
+        default="off",
+        description="unknown: fields that this version does not know are told; all: so is every message, both ways. For looking "
+        "for what is wrong: it costs a second reading of each message.",
+    )
 
     @model_validator(mode="after")
     def _settle(self) -> Self:

@@ -196,6 +196,39 @@ def _by_hand() -> list[bytes]:
     return hand.done()
 
 
+def _remote_tools() -> list[bytes]:
+    """Remote tools, an approval, an item fetched, keys, silence, speakers; and the raw wire, all of it told."""
+    hand = _Hand(tap="all")
+    hand.ready()
+    listing = {"id": "mcpl_1", "type": "mcp_list_tools", "server_label": "shop", "tools": [{"name": "price"}]}
+    call = {"id": "mcp_1", "type": "mcp_call", "server_label": "shop", "name": "price", "arguments": "{}", "output": "3"}
+    ask = {"id": "mcpr_1", "type": "mcp_approval_request", "server_label": "shop", "name": "buy", "arguments": "{}"}
+    words = {"type": "conversation.item.input_audio_transcription.segment", "item_id": "u1", "content_index": 0}
+    script: wire.Script = [
+        {"type": "mcp_list_tools.in_progress", "item_id": "mcpl_1"},
+        {"type": "conversation.item.done", "item": listing},
+        {"type": "conversation.item.added", "item": listing, "previous_item_id": None},
+        {"type": "conversation.item.done", "item": listing, "mood": "new"},
+        {"type": "input_audio_buffer.dtmf_event_received", "event": "5", "received_at": 1_763_906_400},
+        {"type": "input_audio_buffer.timeout_triggered", "item_id": "u1", "audio_start_ms": 0, "audio_end_ms": 6000},
+        {**words, "id": "seg_1", "text": "Hello.", "speaker": "A", "start": 0.5, "end": 1.0},
+        *wire.created("r1"),
+        {"type": "response.output_item.added", "response_id": "r1", "output_index": 0, "item": call},
+        {"type": "response.mcp_call_arguments.done", "response_id": "r1", "item_id": "mcp_1", "arguments": "{}"},
+        {"type": "response.mcp_call.completed", "item_id": "mcp_1", "output_index": 0},
+        {"type": "response.output_item.done", "response_id": "r1", "output_index": 0, "item": call},
+        {"type": "response.output_item.done", "response_id": "r1", "output_index": 1, "item": ask},
+        *wire.done("r1"),
+    ]
+    hand.server(script)
+    hand.session.approve("mcpr_1", reason="Go on.", now=hand.now)
+    hand.session.retrieve_item("mcp_1", now=hand.now)
+    hand.server([{"type": "conversation.item.retrieved", "item": call}])
+    hand.session.send_raw({"type": "session.close"}, now=hand.now)
+    hand.session.close(now=hand.now)
+    return hand.done()
+
+
 _NOISE = {"duplicate_per_mille": 100, "unknown_per_mille": 60, "malformed_per_mille": 60}
 _CALL = ResponsePlan((MessagePlan((PartPlan(audio_ms=1200),)), CallPlan("look_up", '{"query":"tea"}'), CallPlan("look_up")))
 _FAILED = structs.replace(spoken(700), ends="failed", detail="server_error")
@@ -256,6 +289,7 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
     "impossible-reports": _clock_faults,
     "device-lost-and-back": _device,
     "every-command": _by_hand,
+    "remote-tools-and-the-raw-wire": _remote_tools,
 }
 """What is in the corpus, by the file's name."""
 

@@ -159,6 +159,15 @@ class Scene:
     def delete_item(self, item_id: str) -> list[Effect]:
         return self._issued(self.session.delete_item(item_id, now=self.now))
 
+    def retrieve_item(self, item_id: str) -> list[Effect]:
+        return self._issued(self.session.retrieve_item(item_id, now=self.now))
+
+    def approve(self, request_id: str, *, approve: bool = True, reason: str | None = None) -> list[Effect]:
+        return self._issued(self.session.approve(request_id, approve=approve, reason=reason, now=self.now))
+
+    def send_raw(self, event: Mapping[str, object]) -> list[Effect]:
+        return self._took(self.session.send_raw(event, now=self.now))
+
     def pause(self) -> list[Effect]:
         return self._took(self.session.pause(now=self.now))
 

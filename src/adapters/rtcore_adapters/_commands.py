@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 from rtcore import Counters, Effect, HistoryItem, Issued, Session
+from rtcore.usage import UsageTotals
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -53,6 +54,11 @@ class Commands(ABC, Generic[R]):
     def history(self) -> tuple[HistoryItem, ...]:
         """The conversation's items in order, each with the text that was heard."""
         return self._look(lambda: self._session.history)
+
+    @property
+    def usage(self) -> UsageTotals:
+        """Tokens and seconds used so far, by the session and by its latest turn."""
+        return self._look(lambda: self._session.usage)
 
     @property
     def counters(self) -> Counters:
@@ -108,6 +114,10 @@ class Commands(ABC, Generic[R]):
         """Answer a function call, once. A ``str`` goes out unchanged, anything else as JSON."""
         return self._ask(self._session.tool_result, call_id, output, respond=respond)
 
+    def approve(self, approval_request_id: str, *, approve: bool = True, reason: str | None = None, respond: bool = True) -> R:
+        """Let the model call the remote tool that ``ApprovalRequested`` named, or not; once."""
+        return self._ask(self._session.approve, approval_request_id, approve=approve, reason=reason, respond=respond)
+
     # -- the conversation ---------------------------------------------------------------------------------------------------
 
     def update(self, changes: Mapping[str, object]) -> R:
@@ -121,6 +131,14 @@ class Commands(ABC, Generic[R]):
     def delete_item(self, item_id: str) -> R:
         """Remove an item."""
         return self._ask(self._session.delete_item, item_id)
+
+    def retrieve_item(self, item_id: str) -> R:
+        """Ask for the server's own copy of an item; ``ItemRetrieved`` brings it."""
+        return self._ask(self._session.retrieve_item, item_id)
+
+    def send_raw(self, event: Mapping[str, object]) -> None:
+        """Send a client event that no command sends, as it is."""
+        self._do(self._session.send_raw, event)
 
     def close(self) -> None:
         """End the session in order. The notices end with ``SessionClosed``."""

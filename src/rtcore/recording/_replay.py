@@ -123,7 +123,8 @@ def call(session: Session, do: str, given: dict[str, Any], now: float) -> list[E
 SIMPLE = frozenset(
     {
         "open", "connected", "played", "flushed", "underrun", "device", "speech", "tick", "commit", "clear", "send_text",
-        "respond", "interrupt", "tool_result", "update", "create_item", "delete_item", "pause", "resume", "close",
+        "respond", "interrupt", "tool_result", "update", "create_item", "delete_item", "retrieve_item", "approve",
+        "send_raw", "pause", "resume", "close",
     }
 )  # fmt: skip
 """Inputs whose arguments are JSON as they are."""

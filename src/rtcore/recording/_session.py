@@ -25,6 +25,7 @@ from rtcore.dialects import Capabilities
 from rtcore.recording._format import FORMAT, RTCORE, Header, Input, encode_end, encode_line, pack
 from rtcore.recording._privacy import Keep, Privacy
 from rtcore.recording._replay import Factory, Observed, Outcome
+from rtcore.usage import UsageTotals
 
 _R = TypeVar("_R", list[Effect], Issued)
 
@@ -198,6 +199,34 @@ class RecordedSession(Session):
             lambda: self._inner.session.delete_item(item_id, now=now),
         )
 
+    def retrieve_item(self, item_id: str, *, now: float) -> Issued:
+        return self._did(
+            "retrieve_item",
+            lambda: {"item_id": self._plain(item_id, "id")},
+            now,
+            lambda: self._inner.session.retrieve_item(item_id, now=now),
+        )
+
+    def approve(
+        self, approval_request_id: str, *, approve: bool = True, reason: str | None = None, respond: bool = True, now: float
+    ) -> Issued:
+        return self._did(
+            "approve",
+            lambda: {
+                "approval_request_id": self._plain(approval_request_id, "id"),
+                "approve": approve,
+                "reason": None if reason is None else self._privacy.text(reason),
+                "respond": respond,
+            },
+            now,
+            lambda: self._inner.session.approve(approval_request_id, approve=approve, reason=reason, respond=respond, now=now),
+        )
+
+    def send_raw(self, event: Mapping[str, object], *, now: float) -> list[Effect]:
+        return self._did(
+            "send_raw", lambda: {"event": self._plain(event)}, now, lambda: self._inner.session.send_raw(event, now=now)
+        )
+
     def pause(self, *, now: float) -> list[Effect]:
         return self._did("pause", dict, now, lambda: self._inner.session.pause(now=now))
 
@@ -224,6 +253,10 @@ class RecordedSession(Session):
     @property
     def history(self) -> tuple[HistoryItem, ...]:
         return self._inner.session.history
+
+    @property
+    def usage(self) -> UsageTotals:
+        return self._inner.session.usage
 
     @property
     def counters(self) -> Counters:

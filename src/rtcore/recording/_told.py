@@ -34,7 +34,8 @@ _SHOWN = frozenset(
     {
         "cause", "connection", "content_index", "context", "dropped_ms", "estimated", "event_type", "fatal", "generation",
         "heard_ms", "item_id", "item_type", "name", "out_of_band", "outcome", "partial", "previous_item_id", "received_ms",
-        "request", "response_id", "role", "skipped", "source", "status", "verdict", "call_id", "reason",
+        "request", "response_id", "role", "skipped", "source", "status", "verdict", "call_id", "reason", "phase", "state",
+        "direction", "approval_request_id",
     }
 )  # fmt: skip
 """Fields of notices that are ids, counts or words of the protocol."""

@@ -83,6 +83,17 @@ class Commands:
         world = self._world
         return world.issued(world.session.create_item(item, previous_item_id=previous_item_id, now=world.seconds), "create_item")
 
+    def retrieve_item(self, item_id: str) -> int:
+        """``Session.retrieve_item``; gives the request's number."""
+        world = self._world
+        return world.issued(world.session.retrieve_item(item_id, now=world.seconds), "retrieve_item")
+
+    def approve(self, approval_request_id: str, *, approve: bool = True, reason: str | None = None, respond: bool = True) -> int:
+        """``Session.approve``; gives the request's number."""
+        world = self._world
+        issued = world.session.approve(approval_request_id, approve=approve, reason=reason, respond=respond, now=world.seconds)
+        return world.issued(issued, "approve")
+
     def delete_item(self, item_id: str) -> int:
         """``Session.delete_item``; gives the request's number."""
         world = self._world
