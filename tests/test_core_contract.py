@@ -72,7 +72,7 @@ from rtcore import (
     UserSpeechStarted,
     UserSpeechStopped,
 )
-from rtcore.config import Microphone, SessionOptions, Timeouts
+from rtcore.config import Connection, Microphone, SessionOptions, Timeouts
 
 TEXT = [{"type": "input_text", "text": "x"}]
 LOST = Disconnection(close_code=1006, reason="")
@@ -379,6 +379,41 @@ def test_microphone_audio_is_counted_in_the_acknowledged_format() -> None:  # co
     scene = ready(input={"type": "audio/pcmu"})
     first, second = scene.append(bytes(160)), scene.append(bytes(160))
     assert (scene.session.input_format, first, spoke(second)) == (PCMU, [], bytes(320))
+
+
+def test_audio_of_before_a_change_of_format_goes_before_it_and_is_counted_with_what_follows() -> None:  # C22, F123
+    scene = ready(turn_detection=None)
+    scene.append(pcm("mic", 90))
+    effects = scene.update({"audio": {"input": {"format": "audio/pcmu"}}})
+    assert [event["type"] for event in sent(effects)] == ["input_audio_buffer.append", "session.update"]
+    scene.server(session_updated(turn_detection=None, input={"type": "audio/pcmu"}))
+    scene.append(bytes(8 * 20))
+    assert kinds(scene.commit()) == ["input_audio_buffer.append", "input_audio_buffer.commit"]
+
+
+def test_audio_in_a_format_that_counts_no_more_is_dropped_and_reported() -> None:  # C22, F127
+    scene = ready(turn_detection=None)
+    scene.update({"audio": {"input": {"format": "audio/pcmu"}}})
+    scene.append(pcm("mic", 20))
+    scene.server(session_updated(turn_detection=None, input={"type": "audio/pcmu"}))
+    assert [(notice.dropped_ms, notice.reason) for notice in told(scene.log, MicrophoneDropped)] == [
+        (20, "the session's input format changed")
+    ]
+    assert spoke(scene.append(bytes(8 * 40))) == bytes(8 * 40)
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100])
+def test_a_commit_of_100_ms_is_counted_in_samples_where_a_millisecond_has_no_whole_number_of_them(rate: int) -> None:  # C22, F123
+    form = {"type": "audio/pcm", "rate": rate}
+    url = "wss://api.inworld.ai/api/v1/realtime/session?key=k"
+    scene = Scene(configured(connection=Connection(dialect="inworld", url=url, api_key="sk-1")))
+    scene.open()
+    scene.connected()
+    scene.server(session_created(), session_updated(turn_detection=None, input=form))
+    scene.append(bytes(rate // 10 * 2 - 2))
+    assert "input_audio_buffer.commit" not in kinds(scene.commit())
+    scene.append(bytes(rate // 10 * 2))
+    assert "input_audio_buffer.commit" in kinds(scene.commit())
 
 
 # -- every request settles exactly once --------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from rtcore._errors import ErrorKind, LocalProtocolError, classify, connection_p
 from rtcore._notices import (
     ClockFault,
     CloseReason,
+    MicrophoneDropped,
     Problem,
     ProtocolWarning,
     RateLimitsUpdated,
@@ -113,7 +114,7 @@ class Lifecycle:
         """The server's defaults; they count only until it acknowledges ours."""
         if not self._core.recognising or self._recognise(event.session):
             self._shown = recognised(event.session)
-            self._read(event.session)
+            self._read(event.session, defaults=True)
 
     def session_updated(self, event: SessionUpdated) -> None:
         """An acknowledgement. The first one makes the session ready."""
@@ -134,7 +135,7 @@ class Lifecycle:
         core.send_microphone(rest=False)
         core.creation.pump()
 
-    def _read(self, session: dict[str, Any]) -> bool:
+    def _read(self, session: dict[str, Any], *, defaults: bool = False) -> bool:
         core = self._core
         try:
             core.session = core.dialect.read_session(session)
@@ -143,7 +144,10 @@ class Lifecycle:
             told = Problem("unsupported_format", str(error), False, "Ask for audio/pcm, audio/pcmu or audio/pcma.")
             self.end("fatal_error", told)
             return False
-        core.microphone.format = core.acknowledged.input_format
+        # The server's defaults say nothing of what the microphone was told to give.
+        dropped_ms = 0 if defaults else core.microphone.change(core.acknowledged.input_format)
+        if dropped_ms:
+            core.news.append(MicrophoneDropped(dropped_ms, "the session's input format changed"))
         core.responses.bound_audio()
         return True
 

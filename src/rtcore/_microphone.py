@@ -19,6 +19,25 @@ class Microphone:
         self._max_held_ms = max_held_ms
         self._buffer = bytearray()
         self._uncommitted = 0
+        self._before_ms = 0
+
+    def change(self, format: AudioFormat) -> int:
+        """Another format counts from here on (C22). What waits in the old one can be sent no more; gives its milliseconds."""
+        if format == self.format:
+            return 0
+        dropped_ms = self._ms(len(self._buffer))
+        self._uncommitted -= len(self._buffer)
+        self._buffer.clear()
+        self._before_ms += self._ms(self._uncommitted)
+        self._uncommitted = 0
+        self.format = format
+        return dropped_ms
+
+    def _ms(self, size: int) -> int:
+        return self.format.ms(size // self.format.sample_width)
+
+    def _bytes(self, ms: int) -> int:
+        return self.format.samples(ms) * self.format.sample_width
 
     def append(self, pcm: bytes) -> None:
         """Take what the microphone gave."""
@@ -32,20 +51,19 @@ class Microphone:
 
     def trim(self) -> int:
         """Drop the oldest audio beyond the bound; gives the dropped milliseconds."""
-        bound = self._max_held_ms * self.format.bytes_per_ms
-        excess = len(self._buffer) - bound
+        excess = len(self._buffer) - self._bytes(self._max_held_ms)
         if excess <= 0:
             return 0
-        # Whole milliseconds, so that samples stay aligned and what was dropped can be said exactly.
-        dropped_ms = -(-excess // self.format.bytes_per_ms)
-        drop = min(dropped_ms * self.format.bytes_per_ms, len(self._buffer))
+        # Whole milliseconds as near as samples come to them, so that what was dropped can be said.
+        dropped_ms = -(-excess * 1000 // (self.format.rate * self.format.sample_width))
+        drop = min(self._bytes(dropped_ms), len(self._buffer))
         del self._buffer[:drop]
         self._uncommitted -= drop
         return dropped_ms
 
     def batches(self, *, rest: bool) -> list[bytes]:
         """Whole batches that can go out; the rest of the buffer too where it must not wait (a commit, a timer)."""
-        size = self._batch_ms * self.format.bytes_per_ms
+        size = self._bytes(self._batch_ms)
         out: list[bytes] = []
         at = 0
         while len(self._buffer) - at >= size:
@@ -63,18 +81,20 @@ class Microphone:
     @property
     def uncommitted(self) -> bool:
         """Whether anything was appended since the last commit or clear."""
-        return self._uncommitted > 0
+        return self._uncommitted > 0 or self._before_ms > 0
 
     @property
     def uncommitted_ms(self) -> int:
         """Milliseconds appended since the last commit or clear."""
-        return self._uncommitted // self.format.bytes_per_ms
+        return self._before_ms + self._ms(self._uncommitted)
 
     def committed(self) -> None:
         """The server's buffer was committed or cleared."""
         self._uncommitted = len(self._buffer)
+        self._before_ms = 0
 
     def clear(self) -> None:
         """Drop what was not sent, because the program clears."""
         self._buffer.clear()
         self._uncommitted = 0
+        self._before_ms = 0

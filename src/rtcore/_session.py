@@ -440,6 +440,8 @@ class Session:
                 "audio.output.voice: the voice is fixed once the model has spoken; open a new session for another"
             )
         out = self._enter(now)
+        if "format" in ((wire.get("audio") or {}).get("input") or {}):
+            core.send_microphone(rest=True)  # what was said in the old format goes before the new one
         request = core.requests.open()
         core.lifecycle.update(wire, request)
         return Issued(request, self._leave(out))
