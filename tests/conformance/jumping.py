@@ -67,6 +67,7 @@ class Jumper:
         """Whether time stands still while a plain tool runs."""
         self._stage = stage
         self._looks = 0
+        self._busy = False
 
     def idle(self, timer: float | None) -> float:
         """Do the next thing: the stage's, or let the timers fire. Gives the real seconds that the next poll may take."""
@@ -75,7 +76,10 @@ class Jumper:
             raise Stuck(f"time stands still at {self.now:.6f} s")
         if self._stage.carry(self.now):
             return 0
-        if self.patient and any(thread.name.startswith(TOOL) for thread in threading.enumerate()):
+        # A tool that has just ended has left its answer: one more poll finds it.
+        was_busy = self._busy
+        self._busy = self.patient and any(thread.name.startswith(TOOL) for thread in threading.enumerate())
+        if self._busy or was_busy:
             return _WAIT
         at = self._stage.next_at
         if at is not None and (timer is None or max(at, self.now) <= timer):

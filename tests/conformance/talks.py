@@ -285,7 +285,7 @@ class OnOwnLoop(Runtime):
             conversation = self.conversation
             if not conversation.carry(0):
                 due = conversation.due
-                self._jumper.idle(min((at for at in (until, due) if at is not None), default=None))
+                time.sleep(self._jumper.idle(min((at for at in (until, due) if at is not None), default=None)))
                 if due is not None and due <= self._jumper.fired:
                     conversation.engine.wake()
 
