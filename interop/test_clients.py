@@ -99,13 +99,16 @@ _NO_PAUSE = "warning livekit.agents: resume_false_interruption is enabled but au
 _RETIRED = "warning livekit.agents: The `api_version` parameter"
 _LATE_CANCEL = frozenset({"response_cancel_not_active"})
 """It cancels what the server's turn detection has cancelled already."""
+AZURE = "/openai/v1/realtime?model=gpt-realtime"
 CLIENTS = (
     Client("openai", "openai_client.py"),
     Client("openai, preview", "openai_client.py", PREVIEW),
     Client("openai-agents", "openai_agents_client.py"),
     Client("livekit-plugins-openai", "livekit_client.py", known=(_NO_PAUSE,), refused=_LATE_CANCEL),
     Client("livekit-plugins-openai, preview", "livekit_client.py", PREVIEW, known=(_NO_PAUSE, _RETIRED), refused=_LATE_CANCEL),
+    Client("livekit-plugins-openai, Azure", "livekit_client.py", AZURE, known=(_NO_PAUSE,), refused=_LATE_CANCEL),
     Client("pipecat-ai", "pipecat_client.py", greets=True),
+    Client("pipecat-ai, Azure", "pipecat_client.py", AZURE, greets=True),
     Client("agents-realtime, JavaScript", "agents_realtime.mjs"),
 )
 

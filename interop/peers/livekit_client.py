@@ -1,6 +1,6 @@
 """``livekit-plugins-openai``' realtime model in an ``AgentSession`` without a room: it interrupts, truncates and calls by itself.
 
-With an ``api-version`` in the URL it is the model's Azure mode, which speaks the preview's names.
+With the path of Azure it is the model's Azure mode, and with an ``api-version`` in the URL it speaks the preview's names.
 """
 
 import asyncio
@@ -62,12 +62,13 @@ def model() -> RealtimeModel:
     url = urlsplit(URL)
     query = parse_qs(url.query)
     detection = TurnDetection(type="server_vad", interrupt_response=True, create_response=True)
-    if "api-version" not in query:
+    if not url.path.startswith("/openai/"):
         return RealtimeModel(base_url=f"http://{url.netloc}/v1", api_key=KEY, turn_detection=detection)
+    preview = "api-version" in query
     return RealtimeModel.with_azure(
-        azure_deployment=query["deployment"][0],
+        azure_deployment=query["deployment" if preview else "model"][0],
         base_url=f"http://{url.netloc}/openai",
-        api_version=query["api-version"][0],
+        api_version=query["api-version"][0] if preview else None,
         api_key=KEY,
         turn_detection=detection,
         # The plugin's default, marin, is none of the voices that the preview's types know (docs/interop.md).

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from urllib.parse import urlsplit
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame, Frame, InputAudioRawFrame, LLMRunFrame, OutputAudioRawFrame, StartFrame
@@ -11,6 +12,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.azure.realtime.llm import AzureRealtimeLLMService
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.openai.realtime import events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
@@ -82,10 +84,10 @@ async def main() -> None:
     microphone, speaker = Microphone(), Loudspeaker()
     detection = events.TurnDetection(type="server_vad")
     properties = events.SessionProperties(audio=events.AudioConfiguration(input=events.AudioInput(turn_detection=detection)))
-    settings = OpenAIRealtimeLLMService.Settings(
-        model="gpt-realtime", system_instruction="Answer briefly.", session_properties=properties
-    )
-    service = OpenAIRealtimeLLMService(api_key=KEY, base_url=URL.partition("?")[0], settings=settings)
+    azure = urlsplit(URL).path.startswith("/openai/")
+    make = AzureRealtimeLLMService if azure else OpenAIRealtimeLLMService
+    settings = make.Settings(model="gpt-realtime", system_instruction="Answer briefly.", session_properties=properties)
+    service = make(api_key=KEY, base_url=URL if azure else URL.partition("?")[0], settings=settings)
     context = LLMContext([], tools=[weather])
     pair = LLMContextAggregatorPair(context)
     pipeline = Pipeline([pair.user(), service, Errors(), speaker, pair.assistant()])
