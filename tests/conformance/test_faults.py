@@ -416,3 +416,26 @@ def test_a_hundred_connects_of_threads_that_are_given_up_anywhere_leave_nothing(
         ended.append(runtime.interrupted(server, CONFIG, after=random.uniform(0.0001, 0.02), times=_QUICK))
     assert set(ended) == {"before", "in the block"}
     assert engines() == 0
+
+
+@pytest.mark.parametrize("launched", [False, True])
+def test_ctrl_c_while_the_thread_of_a_conversation_begins_leaves_nothing(launched: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def interrupted(self: threading.Thread) -> None:
+        if self.name != "rtcore conversation":
+            start(self)
+            return
+        if launched:
+            start(self)
+            begun.append(self)
+        raise KeyboardInterrupt
+
+    async def program(talk: Talk) -> None:
+        raise AssertionError("unreachable")
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        OnThreads().run(program, ScriptedServer(), CONFIG)
+    assert [thread.is_alive() for thread in begun] == [False] * launched

@@ -151,7 +151,7 @@ def connect(
         )
         pump = Pump(engine, dial=dial)
         try:
-            pump.call(pump.engine.start)
+            pump.start()
             pump.ready()
             yield Conversation(pump)
         finally:

@@ -44,7 +44,6 @@ class Pump:
         self._bell.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ, self._rung)
         self._thread = threading.Thread(target=self._run, name="rtcore conversation", daemon=True)
-        self._thread.start()
 
     # -- what the engine asks -------------------------------------------------------------------------------------------------
 
@@ -140,6 +139,11 @@ class Pump:
 
     # -- what other threads ask -----------------------------------------------------------------------------------------------
 
+    def start(self) -> None:
+        """Begin. ``stop`` ends it, also where this was interrupted."""
+        self._thread.start()
+        self.call(self.engine.start)
+
     def call(self, work: Callable[[], T]) -> T:
         """Do this on the pump's thread: what it gives, or, raised, its error. After the end it is done at once."""
         if threading.get_ident() == self._thread.ident:
@@ -204,6 +208,10 @@ class Pump:
         try:
             if self._thread.is_alive():
                 self.call(begin)
+            elif not self._shut:  # Ctrl-C while the thread was to begin. If it comes to life all the same, it ends at once
+                self._stopping = True
+                self._end()
+                return
             self._thread.join()
         except BaseException:
             self._stopping = True
