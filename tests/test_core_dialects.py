@@ -130,6 +130,24 @@ def test_names_of_either_generation_are_understood(script: Callable[[Scene], Non
     assert _state(ga) == _state(mixed)
 
 
+def _paid_for(*, tokens: int, sound: bool) -> Scene:
+    scene = ready()
+    heard = audio("m1", 100) if sound else [{**event, "type": "response.voice.delta"} for event in audio("m1", 100)]
+    usage = {"total_tokens": tokens, "output_token_details": {"audio_tokens": tokens, "text_tokens": 0}}
+    for r in ("r1", "r2"):
+        scene.server(created(r), heard if r == "r1" else [])
+        [end] = done(r)
+        scene.server([{**end, "response": {**end["response"], "usage": usage}}])
+    return scene
+
+
+def test_audio_that_was_paid_for_and_never_came_is_told_once() -> None:  # F132: connected, and no audio at all
+    [told_of] = told(_paid_for(tokens=20, sound=False).log, ProtocolWarning)
+    assert told_of.event_type == "response.done" and "no audio came" in told_of.reason and "openai" in told_of.detail
+    assert told(_paid_for(tokens=0, sound=False).log, ProtocolWarning) == []
+    assert told(_paid_for(tokens=20, sound=True).log, ProtocolWarning) == []
+
+
 def test_an_interruption_sends_the_same_edits_in_both_dialects() -> None:  # S02, C28
     scenes = [talking(opened(), audio("m1", 2000), heard_ms=500, at=0.5, preview=dialect) for dialect in (False, True)]
     assert [sent(scene.barge_in(500)) for scene in scenes] == [[truncate("m1", 500)]] * 2

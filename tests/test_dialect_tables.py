@@ -6,7 +6,20 @@ import pytest
 from helpers.scene import Scene, configured, sent, told
 from helpers.wire import encode
 
-from rtcore import PCM16_24K, PCMU, AudioFormat, LocalProtocolError, Session, SessionClosed
+from rtcore import (
+    PCM16_24K,
+    PCMU,
+    AudioFormat,
+    LocalProtocolError,
+    MessageEnded,
+    ProtocolWarning,
+    ResponseEnded,
+    ServerError,
+    Session,
+    SessionClosed,
+    UnknownEvent,
+    Verdict,
+)
 from rtcore.config import Config, Connection, SessionOptions, parse_options
 from rtcore.dialects import DIALECTS, Dialect, capabilities, dialect, dialect_of, recognised
 
@@ -352,3 +365,54 @@ def test_a_dialect_that_was_told_wrong_is_named_when_the_session_fails() -> None
     assert closed.problem is not None
     assert "session is flat, that of the openai dialect nested" in closed.problem.message
     assert '"openai-beta"' in closed.problem.remedy
+
+
+# -- what vendors do differently ---------------------------------------------------------------------------------------------
+
+
+def test_what_xai_leaves_out_and_adds_disturbs_nothing() -> None:  # facts 14, REC-xai; B27, C24
+    scene = Scene(configured(connection=connection("xai")))
+    scene.open()
+    scene.connected()
+    words = "conversation.item.input_audio_transcription"
+    user = {"id": "u1", "type": "message", "role": "user", "status": "in_progress", "content": [{"type": "input_audio"}]}
+    item = {"id": "m1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+    where = {"response_id": "r1", "item_id": "m1", "output_index": 0, "content_index": 0, "rid": "x", "ts": 7}
+    response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
+    for event in (
+        {"type": "session.created", "session": XAI},
+        {"type": "conversation.created", "conversation": {"id": "c"}, "previous_item_id": None},
+        {"type": "ping", "timestamp": 1},
+        {"type": "session.updated", "session": XAI},
+        {"type": "input_audio_buffer.speech_started", "item_id": "u1", "audio_start_ms": 0},
+        {"type": "conversation.item.added", "item": user, "previous_item_id": None},
+        {"type": f"{words}.updated", "item_id": "u1", "content_index": 0, "transcript": "Tell"},
+        {"type": "input_audio_buffer.speech_stopped", "item_id": "u1", "audio_end_ms": 900},
+        {"type": "input_audio_buffer.committed", "item_id": "u1"},
+        {"type": f"{words}.completed", "item_id": "u1", "content_index": 0, "transcript": "Tell me", "status": "in_progress"},
+        {"type": f"{words}.completed", "item_id": "u1", "content_index": 0, "transcript": "Tell me more.", "status": "completed"},
+        {"type": "response.created", "response": response},
+        {"type": "response.output_item.added", "response_id": "r1", "output_index": 0, "item": item},
+        {"type": "conversation.item.added", "item": item, "previous_item_id": "u1"},
+        {"type": "response.content_part.added", **where, "part": {"type": "audio", "transcript": ""}},
+        {"type": "response.output_audio_transcript.delta", **where, "delta": "Yes."},
+        {"type": "response.output_audio.delta", **where, "delta": "AAAA" * 1600},
+        {"type": "response.content_part.done", **where},
+        {"type": "response.output_audio.done", **where},
+        {"type": "response.output_audio_transcript.done", **where, "transcript": "Yes."},
+        {"type": "response.output_item.done", "response_id": "r1", "output_index": 0, "item": {**item, "status": "completed"}},
+        {
+            "type": "response.done",
+            "response": {**response, "status": "completed", "status_details": "unimplemented"},
+            "usage": {"total_tokens": 9},
+        },
+    ):
+        scene.raw(encode(event))
+    scene.at(0.2).played(1, 100)
+    assert [(type(e).__name__) for e in scene.log if isinstance(e, ProtocolWarning | UnknownEvent | ServerError)] == []
+    assert [(each.id, each.text) for each in scene.session.history] == [("u1", "Tell me more."), ("m1", "Yes.")]
+    [end] = told(scene.log, ResponseEnded)
+    assert (end.status, end.reason, end.usage) == ("completed", "unimplemented", {"total_tokens": 9})
+    assert [(message.item_id, message.verdict, message.heard_ms) for message in told(scene.log, MessageEnded)] == [
+        ("m1", Verdict.FULL, 100)
+    ]

@@ -75,6 +75,10 @@ async def dialled(url: str, *headers: tuple[str, str], subprotocols: tuple[str, 
         ("/v1/realtime", "openai", "gpt-realtime"),
         ("/openai/v1/realtime?model=voice", "openai", "voice"),
         ("/openai/realtime?api-version=2025-04-01-preview&deployment=voice", "azure-preview", "voice"),
+        ("/voice-live/realtime?api-version=2025-10-01&model=voice", "azure-voice-live", "voice"),
+        ("/api-ws/v1/realtime?model=voice", "qwen", "voice"),
+        ("/api/v1/realtime/session?key=k&protocol=realtime", "inworld", "gpt-realtime"),
+        ("/v1/realtime?model=voice&dialect=xai", "xai", "voice"),
     ],
 )
 def test_the_url_chooses_the_dialect(path: str, dialect: str, model: str) -> None:  # protocol facts 1.1
@@ -84,7 +88,7 @@ def test_the_url_chooses_the_dialect(path: str, dialect: str, model: str) -> Non
                 assert await client.event() == Opened()
                 created = await client.until("session.created")
                 assert created["session"]["model"] == model
-                assert ("type" in created["session"]) == (dialect == "openai")
+                assert ("type" in created["session"]) == (dialect in ("openai", "inworld"))
             assert servers[0].options.dialect == dialect
 
     clean_run(main())

@@ -65,6 +65,7 @@ class Responses:
         self._ended: dict[str, None] = {}
         self._silent: dict[str, Response] = {}
         self._outran = 0
+        self._silence_told = False
         self.bound_audio()
 
     def bound_audio(self) -> None:
@@ -295,6 +296,7 @@ class Responses:
                     part.segment.complete = True
         core.playout.response_done(response.id, core.now, core.sound)
         core.news.append(ResponseEnded(response.id, status, reason, error, usage))
+        self._notice_silence(response, usage)
         for item in list(response.items.values()):
             self._core.speech.check_ended(item)
         core.interruption.response_done(response)
@@ -305,6 +307,24 @@ class Responses:
         if all(other.done for other in self.live.values()):
             core.timers.cancel("end of a response")
         self.retire(response)
+
+    def _notice_silence(self, response: Response, usage: object) -> None:
+        """Audio that was paid for and never came, in a session without a sample: its deltas have a name unknown here (F132)."""
+        core = self._core
+        details = usage.get("output_token_details") if isinstance(usage, dict) else None
+        tokens = details.get("audio_tokens") if isinstance(details, dict) else None
+        silent = not core.playout.received and response.completed and response.audible and not response.dead
+        if (
+            self._silence_told
+            or not silent
+            or not isinstance(tokens, int)
+            or tokens <= 0
+            or core.capabilities.playout == "server"
+        ):
+            return
+        self._silence_told = True
+        reason = "the response cost audio tokens and no audio came: does the server speak another dialect?"
+        core.lifecycle.warn(reason, "response.done", f"{response.id}: {tokens} tokens; connection.dialect is {core.dialect.name}")
 
     def presume_done(self, response: Response) -> None:
         """The server says that nothing is running, or went silent about a response that was cut: it has ended (C14)."""

@@ -21,6 +21,7 @@ from msgspec.json import Decoder, decode
 from rtcore.sim import _server_edits as edits
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_checks import Fault
+from rtcore.sim._server_dialects import DialectName as DialectName
 from rtcore.sim._server_draws import calm_options
 from rtcore.sim._server_events import check_event
 from rtcore.sim._server_flow import Flow
