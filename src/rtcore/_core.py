@@ -81,6 +81,8 @@ class Acknowledged(Struct, frozen=True):
     """It answers a turn by itself."""
     detects_turns: bool
     """It finds the turns; without, commits and cancels are the client's job (C13)."""
+    transcribes: bool
+    """It only writes down what is said, and never answers (facts 12.1)."""
     speaks: bool
     """Its answers are audio, so that a message without a part yet is one that nobody heard."""
 
@@ -97,10 +99,14 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any], able: Capa
     detection = given.get("turn_detection", wanted.get("turn_detection", {}))
     rules = _object(detection)
     detects = detection is not None
+    transcribes = (session.get("type") or asked.get("type")) == "transcription"
+    if transcribes:
+        rules = {"create_response": False, "interrupt_response": False}  # nothing to create, nothing to interrupt
     return Acknowledged(
         session_id=str(session.get("id") or ""),
         output_format=audio_format(output.get("format") or spoken.get("format") or able.output_formats[0]),
         input_format=audio_format(given.get("format") or wanted.get("format") or able.input_formats[0]),
+        transcribes=transcribes,
         server_interrupts=detects and rules.get("interrupt_response") is not False,
         server_creates=detects and rules.get("create_response") is not False,
         detects_turns=detects,

@@ -26,7 +26,7 @@ from rtcore._notices import (
 )
 from rtcore._requests import Pending
 from rtcore._verdicts import verdict_of
-from rtcore._wire import ErrorEvent, RateLimits, SessionCreated, SessionUpdated, UpdateSession
+from rtcore._wire import ErrorEvent, RateLimits, SessionCreated, SessionUpdated, UpdateSession, UpdateTranscriptionSession
 from rtcore._wire_other import Event
 from rtcore.dialects import Dialect, recognised
 
@@ -103,8 +103,13 @@ class Lifecycle:
     def _update(self, session: dict[str, Any], request: int | None) -> None:
         core = self._core
         event_id = core.requests.event_id()
+        session = {"type": core.asked["type"], **session} if "type" in core.asked else session
+        event: type[UpdateSession] = UpdateSession
+        if session.get("type") == "transcription":
+            session = _listening(session)
+            event = UpdateTranscriptionSession if core.dialect.shape == "flat" else UpdateSession
         core.send(
-            UpdateSession(event_id, core.dialect.render_session(session)),
+            event(event_id, core.dialect.render_session(session)),
             pending=Pending(event_id, "update", request=request, changes=session),
             wait_ms=0 if request is None else core.config.timeouts.acknowledge_ms,
             first=request is None,
@@ -319,6 +324,16 @@ class Lifecycle:
         core.timers.clear()
         self.early.clear()
         core.news.append(SessionClosed(reason, told))
+
+
+def _listening(session: dict[str, Any]) -> dict[str, Any]:
+    """Turn detection of a session that never answers: without what it would do to answers (facts 8.1)."""
+    audio = session.get("audio") or {}
+    detection = (audio.get("input") or {}).get("turn_detection")
+    if not isinstance(detection, dict):
+        return session
+    kept = {name: value for name, value in detection.items() if name not in ("create_response", "interrupt_response")}
+    return {**session, "audio": {**audio, "input": {**audio["input"], "turn_detection": kept}}}
 
 
 _BENIGN = frozenset(

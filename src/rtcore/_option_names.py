@@ -10,7 +10,6 @@ _RENAMED = "is its name since the GA protocol; rtcore writes it for every dialec
 
 SESSION: Mapping[str, str] = {
     "model": "the model is fixed by the connection; set connection.model, and open a new session for another",
-    "type": "it is rtcore's own; leave it out",
     "id": "it is the server's own; leave it out",
     "modalities": f'output_modalities {_RENAMED}: ["audio"] for what was ["audio", "text"]',
     "voice": f"audio.output.voice {_RENAMED}",

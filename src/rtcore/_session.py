@@ -326,6 +326,7 @@ class Session:
         ``LocalProtocolError`` for an empty text, or one that is no Unicode.
         """
         self._check_open("send_text")
+        self._check_answers("send_text")
         self._check_able("send_text", able=self._core.capabilities.create)
         plain("text", text)
         if not issubclass(type(text), str) or not text:
@@ -352,6 +353,7 @@ class Session:
         """
         _check_mapping("options", options, optional=True)
         body = self._read("respond", lambda: plain("options", parse_response(options or {})))
+        self._check_answers("respond")
         out_of_band = body.get("conversation") == "none"
         if out_of_band:
             self._check_able('respond({"conversation": "none"})', able=self._core.capabilities.out_of_band)
@@ -434,7 +436,10 @@ class Session:
                 parse_options(changes, acknowledged=core.session, context=context, interruption=interruption).wire(),
             ),
         )
-        core.dialect.render_session(wire)
+        kind = core.asked.get("type") or "realtime"
+        if wire.get("type", kind) != kind:
+            raise LocalProtocolError(f"type: the session's is {kind!r} for good; open a new session for another")
+        core.dialect.render_session({"type": kind, **wire})
         if core.playout.received and "voice" in ((wire.get("audio") or {}).get("output") or {}):
             raise LocalProtocolError(
                 "audio.output.voice: the voice is fixed once the model has spoken; open a new session for another"
@@ -627,6 +632,10 @@ class Session:
         if not able:
             name = self._core.dialect.name
             raise LocalProtocolError(f"{command}: servers of the {name} dialect cannot; Session.capabilities says what they can")
+
+    def _check_answers(self, command: str) -> None:
+        if self._core.asked.get("type") == "transcription":
+            raise LocalProtocolError(f"{command}: a transcription session has no model that answers; leave session.type out")
 
     def _enter(self, now: float) -> list[Effect]:
         if self._inside:

@@ -113,6 +113,8 @@ class Turns:
             self._owed.append(core.now)
             self.automatic_turns += 1
             self._floor(speaking=False, awaiting=True)
+        elif core.acknowledged.transcribes:
+            self._floor(speaking=False, awaiting=False)
         elif core.config.answer_turns and pending is None:
             self._floor(speaking=False, awaiting=False)
             core.creation.ask_answer(to="turn")

@@ -454,6 +454,11 @@ class SessionOptions(_Generation, frozen=True):
     _nullable: ClassVar[frozenset[str]] = frozenset({"tracing", "prompt"})
     _elsewhere: ClassVar[Mapping[str, str]] = _option_names.SESSION
 
+    type: Literal["realtime", "transcription"] | None = Field(
+        default=None,
+        description="transcription: a session without a model, that only writes down what is said; it takes audio.input and "
+        "include alone. Unset: a conversation.",
+    )
     audio: AudioOptions | None = Field(default=None, description="Formats, turn detection, transcription, voice.")
     tracing: Literal["auto"] | Tracing | None = Field(
         default=None, description="Let the provider trace the session; None: do not."
@@ -469,6 +474,18 @@ class SessionOptions(_Generation, frozen=True):
         description="Options of the dialect's vendor that no other has, in its own names; they stand on top of the session.",
     )
 
+    @model_validator(mode="after")
+    def _only_listens(self) -> Self:
+        """A transcription session has nothing that a model would need (protocol facts 12.1)."""
+        if self.type == "transcription":
+            odd = [name for name in type(self).model_fields if name in self.model_fields_set - _LISTENING]
+            odd += ["audio.output"] if self.audio is not None and self.audio.output is not None else []
+            if odd:
+                raise ValueError(f"a transcription session has no {', '.join(odd)}; it takes audio.input and include alone")
+        return self
+
+
+_LISTENING = frozenset({"type", "audio", "include", "vendor"})
 
 _RESERVED = "rtcore_request"
 _PAIRS, _KEY_LENGTH, _TEXT_LENGTH = 16, 64, 512

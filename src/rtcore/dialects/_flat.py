@@ -57,6 +57,8 @@ class FlatShape(Struct, frozen=True):
     text_part: str = "text"
     parts: frozenset[str] = frozenset({"input_text", "input_audio", "text", "audio", "item_reference"})
     tools: Collection[str] = ("function",)
+    transcription_sessions: bool = False
+    """Whether there are sessions that only transcribe, by ``transcription_session.update``."""
     response_audio: bool = True
     """Whether a response may have a voice and a format of its own."""
 
@@ -64,7 +66,11 @@ class FlatShape(Struct, frozen=True):
 
     def render_session(self, session: Wire) -> Wire:
         """Flat names. A field that the shape lacks is dropped where it is null and refused where it says something."""
-        return self._render(session, self.session)
+        if session.get("type") != "transcription":
+            return self._render(session, self.session)
+        if not self.transcription_sessions:
+            raise self._refused("type = 'transcription'", "it has conversations only; leave it out")
+        return self._render(session, frozenset({"include"}))
 
     def render_response(self, response: Wire) -> Wire:
         """The same for the ``response`` object; its input items are rendered as items."""

@@ -33,7 +33,10 @@ class NestedShape(Struct, frozen=True):
 
     def render_session(self, session: Wire) -> Wire:
         """The session, with its type where the vendor wants one."""
-        return {**({"type": "realtime"} if self.typed else {}), **self._render(session)}
+        kind = session.get("type") or "realtime"
+        if kind != "realtime" and not self.typed:
+            raise refused(f"type = {kind!r}", "it has conversations only; leave it out", self.name)
+        return {**({"type": kind} if self.typed else {}), **self._render(session)}
 
     def render_response(self, response: Wire) -> Wire:
         """The ``response`` object; its input items are rendered as items."""
@@ -50,7 +53,7 @@ class NestedShape(Struct, frozen=True):
             raise LocalProtocolError("temperature: this dialect has none (it went with the preview); leave it out")
         wire: Wire = {}
         for key, value in options.items():
-            if key == "vendor":
+            if key in ("vendor", "type"):
                 continue
             if key in self.missing:
                 # Sound is what every server of voices answers in.

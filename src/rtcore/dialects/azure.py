@@ -49,7 +49,7 @@ AZURE = Dialect(
 """GA names at ``/openai/v1/realtime``; the model is the deployment's name, and there is no api-version."""
 
 
-_PREVIEW = FlatShape("azure-preview")
+_PREVIEW = FlatShape("azure-preview", transcription_sessions=True)
 
 AZURE_PREVIEW = Dialect(
     name="azure-preview",

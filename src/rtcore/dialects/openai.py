@@ -46,7 +46,7 @@ OPENAI = Dialect(
 """GA names, nested session, ``Authorization: Bearer``; ``api-key`` and ``/openai/v1`` where the host is an Azure resource."""
 
 
-_BETA = FlatShape("openai-beta")
+_BETA = FlatShape("openai-beta", transcription_sessions=True)
 
 OPENAI_BETA = Dialect(
     name="openai-beta",
