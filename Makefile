@@ -16,7 +16,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz mutants behaviours soak device audit interop cluster corpus bench bench-clients bench-live clean
+.PHONY: help demo test lint fuzz mutants behaviours soak device audit interop cluster corpus bench bench-clients bench-live clean drift events
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,12 @@ cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two wo
 
 conformance: $(VENV)/test.stamp  ## a thousand worlds of the simulated network through asyncio and trio, in virtual time
 	cd tests && ../$(BIN)/python -m conformance
+
+events: $(VENV)/test.stamp  ## the vocabulary: events and fields handled of those known; writes docs/events.md
+	$(BIN)/python docs/events.py
+
+drift: $(CLIENTS)/bench.stamp  ## compare the vocabulary with the models of the installed openai package
+	PYTHONPATH=src $(CLIENTS)/bin/python docs/drift.py
 
 bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simulated world's speed, and where its time goes
 	$(BIN)/python benchmarks/core.py
