@@ -175,6 +175,15 @@ def test_a_runtime_that_wakes_a_hair_early_ticks_the_deadline_all_the_same() -> 
     assert host.armed > due
 
 
+def test_the_alarm_is_taken_back_when_the_last_deadline_has_gone() -> None:  # no busy waiting in a block whose session is over
+    host = Host().opened()
+    while not host.engine.over:
+        assert host.armed is not None
+        host.now = host.armed
+        host.engine.wake()
+    assert host.armed is None
+
+
 def test_a_clock_that_jumps_an_hour_ends_nothing_that_still_answers() -> None:  # F095, L: the program slept, not the server
     host = Host().opened()
     host.now += 3600

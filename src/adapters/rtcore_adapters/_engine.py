@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from rtcore import (
@@ -75,7 +76,7 @@ class Host(Protocol[R_co]):
         """Something that a program can wait for."""
 
     def dial(self, line: Line) -> None:
-        """Open a socket for the line; then ``Engine.written`` or ``Engine.failed``."""
+        """Open a socket for the line, then write what it has; or ``Engine.failed``."""
 
     def write(self, line: Line) -> None:
         """The line may have something to write, or be over."""
@@ -191,7 +192,7 @@ class Engine(Generic[R]):
     def wake(self) -> None:
         """A deadline has come: tick whoever set it. The session last, because at equal times inputs come before ticks."""
         now = self._host.time()
-        due, self._due = self._due, None
+        due, self._due = self._due, -inf  # gone off: the next is told to the host, also where there is none
         if due is not None:
             lag = now - due
             now = max(now, due)  # a runtime may wake a hair early; each must see its deadline as reached

@@ -30,8 +30,10 @@ class Wire:
     def write(self) -> None:
         """The line may have something to write, or be over."""
         self._writable.set()
-        if self._stream is None and self._line.over:
-            self.abort()
+        if self._line.over:
+            # Not the writer's to mind: it may wait for a peer that reads nothing.
+            patience = 0.0 if self._stream is None else self._line.close_s
+            self._life.deadline = min(self._life.deadline, trio.current_time() + patience)
 
     def abort(self) -> None:
         """No more waiting: drop the socket."""
@@ -79,17 +81,15 @@ class Wire:
             self._engine.received(self._line, bytes(data))
 
     async def _write(self, stream: trio.SocketStream, both: trio.CancelScope) -> None:
-        """What the line gives, piece by piece; when it is over, the rest, within the time that closing may take."""
+        """What the line gives, piece by piece; when it is over and all is written, let go of the socket."""
         try:
-            while not self._line.over:
+            while True:
                 self._writable = trio.Event()
                 while data := self._line.outgoing():
                     await stream.send_all(data)
-                if not self._line.over:
-                    await self._writable.wait()
-            with trio.move_on_after(self._line.close_s):
-                while data := self._line.outgoing():
-                    await stream.send_all(data)
+                if self._line.over:
+                    break
+                await self._writable.wait()
         except trio.BrokenResourceError:
             return  # the reader meets the same end, and tells it
         both.cancel()
