@@ -5,7 +5,7 @@ A sample; ``make conformance`` plays a thousand.
 
 import pytest
 
-from conformance.drivers import REAL, VIRTUAL, Driver
+from conformance.drivers import REAL, SHIPPED, VIRTUAL, Driver
 from conformance.plays import Bare, difference
 from conformance.steady import SEEDS, all_differences, found
 from conformance.worlds import play, script
@@ -15,7 +15,7 @@ from rtcore_adapters._line import Line
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_world_is_the_same_through_every_adapter(seed: int) -> None:  # C30, invariant 14
-    assert play(seed, VIRTUAL).differences == {}
+    assert play(seed, VIRTUAL if seed % 3 == 0 else SHIPPED).differences == {}
 
 
 # -- the comparison finds what it is for ------------------------------------------------------------------------------------
