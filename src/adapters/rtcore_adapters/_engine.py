@@ -37,6 +37,7 @@ from rtcore import (
     Session,
     SessionClosed,
     SessionReady,
+    TextDelta,
     ToolCalled,
 )
 from rtcore_adapters._devices import Devices
@@ -138,6 +139,7 @@ class Engine(Generic[R]):
         self._requests: dict[int, R] = {}
         self._inputs: deque[Callable[[], list[Effect]]] = deque()
         self._acting = False
+        self._waking = False
         self._due: float | None = None
         self._closed: SessionClosed | None = None
         self._was_ready = False
@@ -163,7 +165,8 @@ class Engine(Generic[R]):
             self._inputs.append(partial(take, *args, now=at))
         else:
             self._run(partial(take, *args, now=at))
-            self._arm()
+            if not self._waking:
+                self._arm()
 
     def ask(self, command: Callable[..., Issued]) -> R:
         """A command that the server answers."""
@@ -198,6 +201,7 @@ class Engine(Generic[R]):
             now = max(now, due)  # a runtime may wake a hair early; each must see its deadline as reached
             if lag >= LAG_S:
                 self._note(LoopLagged(round(lag * 1000)))
+        self._waking = True  # what the devices report meanwhile arms nothing: it is done once, at the end
         try:
             self._devices.tick(now=now)
             self._tokens.tick(now=now)
@@ -208,6 +212,8 @@ class Engine(Generic[R]):
                 self._run(partial(self.session.tick, now=now))
         except Exception as error:
             self._fail(error)
+        finally:
+            self._waking = False
         self._arm()
 
     def _arm(self) -> None:
@@ -225,6 +231,8 @@ class Engine(Generic[R]):
             due = deadline.at
         if self.crash is not None:
             due = None
+        elif due is None or (self._due is not None and self._due <= due):
+            return  # the keepalive moves with every byte: what is armed already comes first, and arms the next
         if due != self._due:
             self._due = due
             self._host.arm(due)
@@ -301,8 +309,12 @@ class Engine(Generic[R]):
                 self._carry_out(effect)
 
     def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case Play() | Drain() | Flush() | Pause() | Resume():
+        match effect:  # the frequent ones first: a pattern costs as much as it has predecessors
+            case Play():
+                self._devices.sound(effect, now=self._host.time())
+            case Notice():
+                self._note(effect)
+            case Drain() | Flush() | Pause() | Resume():
                 self._devices.sound(effect, now=self._host.time())
             case Send(number, payload, lane):
                 if (line := self.lines.get(number)) is not None:
@@ -313,8 +325,6 @@ class Engine(Generic[R]):
             case Disconnect(number, code, reason):
                 if (line := self.lines.get(number)) is not None:
                     self._hear(line, line.close(code, reason, now=self._host.time()))
-            case Notice():
-                self._note(effect)
 
     def _no_token(self, number: int, error: str) -> None:
         self.feed(self.session.disconnected, number, Disconnection(error=error))
@@ -333,6 +343,8 @@ class Engine(Generic[R]):
 
     def _note(self, notice: Notice) -> None:
         match notice:
+            case TextDelta():
+                pass  # nearly all of them
             case SessionReady():
                 self._was_ready = True
             case RequestEnded(number):
