@@ -114,12 +114,23 @@ def test_one_that_takes_no_items_leaves_it_to_the_history_here() -> None:  # DES
     assert (heard["m2"], heard["m3"]) == ("aaaa", "")
 
 
+def test_where_less_than_a_word_was_heard_the_message_is_only_deleted() -> None:  # DESIGN 5
+    scene = connected("glm")
+    scene.server(created("r1"), user_item("u0"), message("m1", 500, "", previous="u0"), done("r1"))
+    scene.at(0.1).played(1, 100)
+    before = len(scene.log)
+    scene.barge_in(100)
+    assert [edit["type"] for edit in sent(scene.log[before:])] == ["conversation.item.delete"]
+    assert ends(scene) == [("m1", Verdict.PARTIAL, "delete")]
+
+
 def test_what_a_server_cannot_do_is_the_callers_mistake() -> None:
     scene = connected("qwen")
     commands: list[Callable[[], object]] = [
         lambda: scene.session.send_text("Hello.", now=scene.now),
         lambda: scene.session.create_item({"type": "message", "role": "user", "content": []}, now=scene.now),
         lambda: scene.session.tool_result("c1", "x", now=scene.now),
+        lambda: scene.session.delete_item("u0", now=scene.now),
         lambda: scene.session.respond({"conversation": "none"}, now=scene.now),
     ]
     for command in commands:

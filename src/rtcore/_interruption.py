@@ -273,8 +273,11 @@ class Interruption:
         rung = self._core.capabilities.heard
         if rung == "truncate":
             self._truncate(item, response, cut)
-        elif rung == "rewrite" and not self.unwant(item, response):
-            return "note" if self._core.capabilities.create else "record"
+        elif rung == "rewrite":
+            if not self.unwant(item, response):
+                return "note" if self._core.capabilities.create else "record"
+            # Less than a word was heard: there is nothing to put in its place.
+            return "rewrite" if _words(item) else "delete"
         return rung
 
     def _tell_skipped(self, item: Item, response: Response) -> Told:
@@ -437,6 +440,11 @@ class Interruption:
         )
         if item.told == "rewrite":
             self._rewrite(item, behind)
+
+
+def _words(item: Item) -> str:
+    """What was heard of it, in words."""
+    return "".join(part.heard_text for _, part in sorted(item.parts.items()))
 
 
 def _was_read(item: Item) -> bool:

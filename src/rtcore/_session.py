@@ -490,6 +490,7 @@ class Session:
         Raises ``LocalProtocolError`` for an item that is not in the conversation.
         """
         self._check_open("delete_item")
+        self._check_able("delete_item", able=self._core.capabilities.delete)
         _check_id("item_id", item_id)
         core = self._core
         item = core.history.get(item_id)

@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 from rtcore._clock import Clock
 from rtcore._items import HistoryItem
 from rtcore._notices import MessageEnded, Verdict
-from rtcore.dialects import Capabilities
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_text import TextAudit
 from rtcore.sim._ledger import ROUNDING, Cut, Edit, ItemRecord, Ledger, ResponseRecord, Snapshot, Truncate
@@ -24,9 +23,6 @@ _UNANNOUNCED_DONE = 1_000 * MILLISECOND
 """An unheard item may be deleted so long after the cut, even if its response is not done (DESIGN section 3)."""
 _PRESUMED = 10_000 * MILLISECOND
 """A response that was cut is taken as done so long after the last of it, where its end does not come (``timeouts.create_ms``)."""
-
-
-_ABLE = Capabilities()
 
 
 class Expected(NamedTuple):
@@ -54,10 +50,9 @@ class EditAudit:
         bound_ms: int,
         lies: bool,
         losses: Sequence[Loss] = (),
-        able: Capabilities = _ABLE,
     ) -> None:
-        """``losses``: of a device that may fall silent, every time that it was lost. ``able``: what the server can do."""
-        self._able = able
+        """``losses``: of a device that may fall silent, every time that it was lost."""
+        self._able = ledger.able
         self._ledger = ledger
         self._truth = truth
         self._own_index = own_index
@@ -233,6 +228,8 @@ class EditAudit:
     def owed_delete(self) -> str | None:
         """A skipped item whose delete waits for the end of its response, less than a second after the cut."""
         ledger = self._ledger
+        if not self._able.delete:
+            return None
         for cut in ledger.recent:
             for response in cut.responses:
                 if response.done or ledger.now >= response.dead_at + _UNANNOUNCED_DONE - ROUNDING or response.out_of_band:
@@ -361,7 +358,8 @@ class EditAudit:
         if owed != "nothing" and item.shown_text:
             return
         if owed == "truncate":
-            self._must_be(item, ended, able.heard, deleted=able.heard == "rewrite")
+            told = "delete" if able.heard == "rewrite" and not ended.text else able.heard
+            self._must_be(item, ended, told, deleted=able.heard == "rewrite" and item.announced)
         elif owed == "delete" and able.delete:
             self._must_be(item, ended, "delete", deleted=item.announced and not item.deleted)
         elif owed == "delete":

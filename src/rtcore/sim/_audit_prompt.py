@@ -75,7 +75,7 @@ class PromptAudit:
         if not response.done and ledger.now >= response.dead_at + _DELETE_AFTER + ROUNDING:
             ledger.saw("B03: announced when its delete was due")
         due = response.done or ledger.now >= response.dead_at + _DELETE_AFTER + ROUNDING
-        if not due or item.deleted or item.deletes:
+        if not due or item.deleted or item.deletes or not ledger.able.delete:
             return
         ledger.fail(5, f"{item.id} was announced, nothing of it was heard, nothing is waited for, and it was not deleted")
 

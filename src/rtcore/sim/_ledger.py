@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from rtcore._formats import AudioFormat
 from rtcore._notices import MessageEnded
+from rtcore.dialects import Capabilities
 from rtcore.sim._seen import ClientSeen
 from rtcore.sim.matching import Matcher, Place, Segment
 from rtcore.sim.results import Violation
@@ -237,6 +238,8 @@ class Ledger:
         """Those of which something reached the client, and not yet their end."""
         self.alive: dict[str, ResponseRecord] = {}
         """Those that may still be cut."""
+        self.able = Capabilities()
+        """What the server can do."""
         self.now = 0
         self.order = 0
         self.violations: list[Violation] = []

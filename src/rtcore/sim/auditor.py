@@ -130,6 +130,7 @@ class Auditor:
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
         self.ledger = ledger = Ledger(seed, audio, allowance)
+        ledger.able = able
         self.line = LineAudit(
             ledger, truth.items, truth.responses, untold=lambda: truth.untold, server_interrupts=server_interrupts
         )
@@ -153,7 +154,6 @@ class Auditor:
             bound_ms=bound,
             lies=lies,
             losses=speaker.losses if speaker.options.silent_per_mille else (),
-            able=able,
         )
         self.line.owed_delete = self.edits.owed_delete
         self.cuts = CutAudit(
