@@ -60,7 +60,7 @@ cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two wo
 	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py
 
 conformance: $(VENV)/test.stamp  ## a thousand worlds of the simulated network through asyncio and trio, in virtual time
-	cd tests && ../$(BIN)/python -m conformance
+	cd tests && PYTHONPATH=.. ../$(BIN)/python -m conformance
 
 events: $(VENV)/test.stamp  ## the vocabulary: events and fields handled of those known; writes docs/events.md
 	$(BIN)/python docs/events.py
