@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
-from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from rtcore import (
@@ -195,7 +194,7 @@ class Engine(Generic[R]):
     def wake(self) -> None:
         """A deadline has come: tick whoever set it. The session last, because at equal times inputs come before ticks."""
         now = self._host.time()
-        due, self._due = self._due, -inf  # gone off: the next is told to the host, also where there is none
+        due, self._due = self._due, None
         if due is not None:
             lag = now - due
             now = max(now, due)  # a runtime may wake a hair early; each must see its deadline as reached
@@ -215,6 +214,8 @@ class Engine(Generic[R]):
         finally:
             self._waking = False
         self._arm()
+        if self._due is None:
+            self._host.arm(None)  # what has gone off is not to go off again
 
     def _arm(self) -> None:
         """One timer, at the earliest of all deadlines."""
@@ -231,7 +232,7 @@ class Engine(Generic[R]):
             due = deadline.at
         if self.crash is not None:
             due = None
-        elif due is None or (self._due is not None and self._due <= due):
+        elif due is not None and self._due is not None and self._due <= due:
             return  # the keepalive moves with every byte: what is armed already comes first, and arms the next
         if due != self._due:
             self._due = due
