@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers import wire
-from helpers.scene import configured, kinds, outcomes, ready, sent, talking, told
+from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, talking, told
 
 from rtcore import (
     ApprovalRequested,
@@ -23,6 +23,7 @@ from rtcore import (
     MessageStarted,
     Problem,
     ProtocolWarning,
+    RateLimitsUpdated,
     RawEvent,
     ResponseEnded,
     ServerError,
@@ -32,6 +33,7 @@ from rtcore import (
     UserTranscript,
     UserTranscriptDelta,
     UserTranscriptSegment,
+    Verdict,
 )
 from rtcore.usage import Prices, Usage, confidence, cost, response_usage, transcription_usage
 
@@ -383,3 +385,53 @@ def test_what_would_break_the_books_is_refused_with_the_command_to_use(event: Ev
     scene = ready()
     with pytest.raises(LocalProtocolError, match=said):
         scene.session.send_raw(event, now=scene.now)
+
+
+# -- what the failures of others ask for ---------------------------------------------------------------------------------------
+
+
+def test_a_full_configuration_sent_again_never_carries_the_voice() -> None:
+    """F135: after the model has spoken, an update has only what is named; another voice is refused with its remedy."""
+    scene = talking(wire.message("m1", 100, "One."), session={"audio": {"output": {"voice": "marin"}}})
+    assert sent(scene.update({"instructions": "Be brief."}))[0]["session"] == {"type": "realtime", "instructions": "Be brief."}
+    with pytest.raises(LocalProtocolError, match="voice is fixed once the model has spoken; open a new session"):
+        scene.session.update({"audio": {"output": {"voice": "cedar"}}}, now=scene.now)
+
+
+def test_a_connection_begins_with_the_whole_configuration() -> None:
+    """F137: instructions, voice and tools are in the first event, and nothing else goes out before it is acknowledged."""
+    tools = [{"type": "function", "name": "look_up"}]
+    session = {"instructions": "Be kind.", "audio": {"output": {"voice": "cedar"}}, "tools": tools}
+    scene = Scene(configured(session=session))
+    scene.open()
+    scene.connected()
+    scene.say("Hello")
+    [first] = sent(scene.log)
+    assert first["session"] == {"type": "realtime", **session}
+    scene.server(wire.session_updated())
+    assert kinds(scene.log) == ["session.update", "conversation.item.create", "response.create"]
+
+
+def test_an_answer_in_text_alone_is_told_and_nothing_is_made_up() -> None:
+    """F140, F141: an audio session whose answer has no sound: its text and verdict are told; no item of ours is sent."""
+    scene = talking(wire.text_message("m1", "Only words."), wire.done("r1"))
+    [ended] = told(scene.log, MessageEnded)
+    assert (ended.verdict, ended.text) == (Verdict.TEXT, "Only words.")
+    assert kinds(scene.log) == ["session.update"]
+
+
+def test_what_a_server_throttles_is_told_with_its_remedy() -> None:
+    """F145: a response that failed for want of quota says so on its own notice, and whether trying again helps."""
+    details = {"type": "failed", "error": {"type": "rate_limit_exceeded", "code": "rate_limit_exceeded", "message": "Slow down."}}
+    scene = talking(event("response.done", response={"id": "r1", "status": "failed", "status_details": details}))
+    [ended] = told(scene.log, ResponseEnded)
+    assert ended.problem is not None
+    assert (ended.status, ended.problem.code, ended.problem.retryable) == ("failed", "rate_limit_exceeded", True)
+    assert ended.problem.remedy
+
+
+def test_limits_are_passed_on_as_they_came() -> None:
+    """Facts 10.3."""
+    limits = [{"name": "tokens", "limit": 40_000, "remaining": 39_000, "reset_seconds": 0.5}]
+    effects = ready().server(event("rate_limits.updated", rate_limits=limits))
+    assert told(effects, RateLimitsUpdated) == [RateLimitsUpdated(tuple(limits))]

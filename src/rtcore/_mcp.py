@@ -35,9 +35,9 @@ class Mcp:
         self._listed(event.item_id, "in_progress")
 
     def listing_done(self, event: McpListingDone) -> None:
-        """It has answered; the tools stand in the item, which may be complete only later."""
+        """It has answered; the tools stand in the item, which begins without any and may be complete only later."""
         item = self._core.history.get(event.item_id)
-        if item is not None and item.tools is not None:
+        if item is not None and (item.tools or item.done):
             self._tools_known(item)
 
     def listing_failed(self, event: McpListingFailed) -> None:

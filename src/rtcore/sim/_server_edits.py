@@ -75,6 +75,11 @@ def _acceptable(state: State, item: Json, path: str) -> Fault | None:
         if call is None or state.present(call) is None:
             message = f"Tool call ID '{item['call_id']}' not found in conversation."
             return Fault("invalid_tool_call_id", f"{path}.call_id", message)
+    if item["type"] == "mcp_approval_response":
+        asked = state.present(item["approval_request_id"])
+        if asked is None or asked.type != "mcp_approval_request":
+            message = f"Approval request ID '{item['approval_request_id']}' not found in conversation."
+            return Fault("invalid_value", f"{path}.approval_request_id", message)
     return None
 
 
@@ -162,6 +167,12 @@ def update(state: State, event: Json) -> Fault | None:
     """session.update: everything or nothing (protocol facts, 2.3 and 2.4)."""
     sent: dict[str, Any] = state.wire.read_session(event["session"])
     merged = state.merged(sent)
+    kind = "transcription" if event["type"] == "transcription_session.update" else sent.get("type", "realtime")
+    if state.listens and kind != "transcription":
+        return Fault("invalid_value", "session.type", "A transcription session cannot become another.")
+    if kind == "transcription" and state.order:
+        return Fault("invalid_value", "session.type", "A conversation cannot become a transcription session.")
+    state.listens = kind == "transcription"
     changed = merged["audio"]["output"]["voice"] != state.session["audio"]["output"]["voice"]
     if changed and state.spoke:
         return _voice_fault(state, "session")
@@ -170,7 +181,32 @@ def update(state: State, event: Json) -> Fault | None:
         return Fault("invalid_value", "session.tracing", "Tracing cannot be changed once it is enabled for a session.")
     state.session = merged
     state.session_event("session.updated")
+    _list_tools(state)
     return None
+
+
+def _list_tools(state: State) -> None:
+    """Ask each remote server for its tools, once (protocol facts, 4.14). One without an address cannot be asked."""
+    for tool in state.session["tools"]:
+        label = tool.get("server_label")
+        if tool.get("type") != "mcp" or label in state.listed:
+            continue
+        state.listed.add(label)
+        item = ServerItem(
+            id=state.new_id("mcpl"), type="mcp_list_tools", role=None, origin="client", order=0, announced_at=state.now
+        )
+        item.output = {"server_label": label, "tools": []}
+        state.add(item)
+        state.announce(item)
+        state.emit("mcp_list_tools.in_progress", item_id=item.id)
+        if tool.get("server_url") is None and tool.get("connector_id") is None:
+            state.emit("mcp_list_tools.failed", item_id=item.id)
+            continue
+        allowed = tool.get("allowed_tools")
+        names = allowed if isinstance(allowed, list) else ["look_up"]
+        item.output = {**item.output, "tools": [{"name": name, "input_schema": {"type": "object"}} for name in names]}
+        state.emit("mcp_list_tools.completed", item_id=item.id)
+        state.finish(item, "completed")
 
 
 def _voice_fault(state: State, stem: str) -> Fault:

@@ -123,6 +123,8 @@ class Flow:
     def create(self, event: Json) -> Fault | None:
         """response.create."""
         state = self.state
+        if state.listens:
+            return Fault("invalid_value", "type", "The event type 'response.create' is not supported in a transcription session.")
         wanted = state.wire.read_session(event.get("response") or {})
         if fault := check_response(state, wanted):
             return fault
@@ -311,7 +313,7 @@ class Flow:
         state.emit("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._turn_item)
         self._detector.take_turn()
         self._commit()
-        if not self._flag("create_response"):
+        if state.listens or not self._flag("create_response"):
             return
         if not self.running or self._overlap():
             self._start("turn", {}, None)
@@ -353,15 +355,26 @@ class Flow:
             state.emit(f"{stem}.failed", **where, error=error)
             return
         words = text.split(" ") if text else []
+        asked = "item.input_audio_transcription.logprobs" in (state.session["include"] or ())
+        sure = _logprobs if asked else _no_logprobs
         at = 0
         while at < len(words):
             count = rng.choice(_WORDS_A_DELTA)
             delta = " ".join(words[at : at + count])
-            state.emit(f"{stem}.delta", **where, delta=delta if at == 0 else f" {delta}")
+            state.emit(f"{stem}.delta", **where, delta=delta if at == 0 else f" {delta}", **sure(words[at : at + count]))
             at += count
             yield rng.between(0, 60_000)
         item.content = [{"type": "input_audio", "transcript": text}]
-        state.emit(f"{stem}.completed", **where, transcript=text, usage={"type": "duration", "seconds": 1.0})
+        state.emit(f"{stem}.completed", **where, transcript=text, **sure(words), usage={"type": "duration", "seconds": 1.0})
+
+
+def _logprobs(words: list[str]) -> Json:
+    """As sure of a word as it is long."""
+    return {"logprobs": [{"token": w, "logprob": -1 / (1 + len(w)), "bytes": list(w.encode())} for w in words]}
+
+
+def _no_logprobs(words: list[str]) -> Json:
+    return {}
 
 
 def _busy(response_id: str) -> Fault:

@@ -151,11 +151,26 @@ class MessagePlan(Struct, frozen=True, tag="message"):
 
 
 class CallPlan(Struct, frozen=True, tag="call"):
-    """One function call; ``arguments`` is JSON text, sent in ``fragments`` deltas."""
+    """One function call; ``arguments`` is JSON text, sent in ``fragments`` deltas.
+
+    With ``server`` it is a call of that remote (MCP) server's tool, which the server runs itself: it gives ``result``, or fails
+    with ``error`` as the message; with ``approval`` it only asks whether it may (4.14).
+    """
 
     name: str
     arguments: str = "{}"
     fragments: int = 4
+    server: str = ""
+    result: str = "done"
+    error: str = ""
+    approval: bool = False
+
+    @property
+    def item_type(self) -> str:
+        """What its item is called."""
+        if not self.server:
+            return "function_call"
+        return "mcp_approval_request" if self.approval else "mcp_call"
 
 
 class Stall(Struct, frozen=True):

@@ -136,14 +136,33 @@ def modalities_ga(value: Any, path: str) -> Fault | None:
     return Fault("invalid_value", path, message)
 
 
+_INPUT_GA = shape(
+    {
+        "format": _FORMAT_GA,
+        "noise_reduction": maybe(shape({"type": one_of("near_field", "far_field"), "strength": number(0, 1)}, "type")),
+        "transcription": maybe(TRANSCRIPTION_GA),
+        "turn_detection": maybe(
+            tagged(
+                "type",
+                {
+                    "server_vad": shape({**VAD, "idle_timeout_ms": maybe(whole(5_000, 30_000))}),
+                    "semantic_vad": shape(SEMANTIC),
+                },
+            )
+        ),
+    }
+)
+_INCLUDE = maybe(listing(one_of("item.input_audio_transcription.logprobs")))
+# Nothing that a model would need (protocol facts, 12.1).
+_LISTENING_GA = shape({"type": anything, "include": _INCLUDE, "audio": shape({"input": _INPUT_GA})})
 _SESSION_GA = shape(
     {
-        "type": one_of("realtime"),
+        "type": anything,
         "model": text(),
         "instructions": text(),
         "output_modalities": modalities_ga,
         "max_output_tokens": TOKENS,
-        "include": maybe(listing(one_of("item.input_audio_transcription.logprobs"))),
+        "include": _INCLUDE,
         "parallel_tool_calls": flag,
         "prompt": maybe(_PROMPT),
         "reasoning": REASONING,
@@ -168,24 +187,7 @@ _SESSION_GA = shape(
         ),
         "audio": shape(
             {
-                "input": shape(
-                    {
-                        "format": _FORMAT_GA,
-                        "noise_reduction": maybe(
-                            shape({"type": one_of("near_field", "far_field"), "strength": number(0, 1)}, "type")
-                        ),
-                        "transcription": maybe(TRANSCRIPTION_GA),
-                        "turn_detection": maybe(
-                            tagged(
-                                "type",
-                                {
-                                    "server_vad": shape({**VAD, "idle_timeout_ms": maybe(whole(5_000, 30_000))}),
-                                    "semantic_vad": shape(SEMANTIC),
-                                },
-                            )
-                        ),
-                    }
-                ),
+                "input": _INPUT_GA,
                 "output": shape({"format": _FORMAT_GA, "voice": _VOICE_GA, "speed": number(0.25, 1.5)}),
             }
         ),
@@ -270,7 +272,7 @@ _RESPONSE_GA = shape(
 )
 GA: dict[str, Check] = {
     **_COMMON,
-    "session.update": event_of({"session": _SESSION_GA}, "session"),
+    "session.update": event_of({"session": tagged("type", {"realtime": _SESSION_GA, "transcription": _LISTENING_GA})}, "session"),
     "conversation.item.create": event_of({"item": tagged("type", ITEMS_GA), "previous_item_id": maybe(text(minimum=1))}, "item"),
     "response.create": event_of({"response": maybe(_RESPONSE_GA)}),
 }
@@ -314,6 +316,17 @@ _SESSION_PREVIEW = shape(
         "client_secret": mapping,
     }
 )
+_LISTENING_PREVIEW = shape(
+    {
+        "modalities": listing(one_of("text", "audio")),
+        "input_audio_format": _FORMAT_PREVIEW,
+        "input_audio_transcription": maybe(TRANSCRIPTION_PREVIEW),
+        "input_audio_noise_reduction": maybe(shape({"type": one_of("near_field", "far_field")}, "type")),
+        "turn_detection": maybe(tagged("type", {"server_vad": shape(VAD), "semantic_vad": shape(SEMANTIC)})),
+        "include": _INCLUDE,
+        "client_secret": mapping,
+    }
+)
 _USER_PREVIEW = tagged(
     "type",
     {
@@ -350,6 +363,7 @@ _RESPONSE_PREVIEW = shape(
 )
 PREVIEW: dict[str, Check] = {
     **_COMMON,
+    "transcription_session.update": event_of({"session": _LISTENING_PREVIEW}, "session"),
     "session.update": event_of({"session": _SESSION_PREVIEW}, "session"),
     "conversation.item.create": event_of(
         {"item": tagged("type", ITEMS_PREVIEW), "previous_item_id": maybe(text(minimum=1))}, "item"

@@ -65,6 +65,10 @@ class State:
         self.later: Callable[[float, Callable[[], None]], None] = _nobody
         """Does something so many seconds from now; the flow sets it."""
         self.spoke = False
+        self.listed: set[str] = set()
+        """Remote servers that were asked for their tools."""
+        self.listens = False
+        """Whether this is a transcription session, which never answers (protocol facts, 12.1)."""
         self.generating = 0
         """Responses of the conversation that have begun and are not done."""
         self.text_out = 0
@@ -161,6 +165,10 @@ class State:
     def session_event(self, kind: Literal["session.created", "session.updated"]) -> None:
         """Tell the client the whole effective session."""
         told = shown_session(self.session, self.rules)
+        if self.listens:
+            session = self.wire.listening(told, identity=self.session_id, expires_at=self.expires_at)
+            self.emit(f"transcription_{kind}" if self.wire.preview else kind, session=session)
+            return
         session = self.wire.session(told, identity=self.session_id, model=self.options.model, expires_at=self.expires_at)
         self.emit(kind, session=session)
 
@@ -270,6 +278,10 @@ class State:
                 shaped |= {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
             case "function_call_output":
                 shaped |= {"call_id": item.call_id, "output": item.output}
+            case "mcp_call" | "mcp_approval_request" if item.server_label:
+                del shaped["status"]
+                shaped |= {"server_label": item.server_label, "name": item.name, "arguments": item.arguments}
+                shaped |= item.output or {}
             case _:
                 shaped |= item.output
         return self.wire.item(shaped)

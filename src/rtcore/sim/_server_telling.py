@@ -101,11 +101,11 @@ class Telling:
             self._saw("missing response.created")
         if any(other.item is not None and not other.closed for other in self.outputs):
             self._saw("interleaved items")
-        call = isinstance(out.plan, CallPlan)
+        call = out.plan if isinstance(out.plan, CallPlan) else None
         item = ServerItem(
             id=state.new_id("item"),
-            type="function_call" if call else "message",
-            role=None if call else "assistant",
+            type="message" if call is None else call.item_type,
+            role="assistant" if call is None else None,
             origin="response",
             order=0,
             announced_at=state.now,
@@ -114,8 +114,9 @@ class Telling:
             out_of_band=self._response.out_of_band,
         )
         if isinstance(out.plan, CallPlan):
-            item.call_id, item.name = state.new_id("call"), out.plan.name
-            if not item.out_of_band:
+            item.call_id, item.name, item.server_label = state.new_id("call"), out.plan.name, out.plan.server
+            item.arguments = out.plan.arguments if out.plan.approval else ""
+            if not item.out_of_band and not item.server_label:
                 state.calls[item.call_id] = item.id
         else:
             item.phase = out.plan.phase
@@ -245,7 +246,8 @@ class Telling:
     def args_delta(self, out: Output) -> None:
         """The next fragment of a call's arguments, if there is one."""
         assert isinstance(out.plan, CallPlan) and out.item is not None
-        if out.args_sent >= out.plan.fragments:
+        if out.args_sent >= out.plan.fragments or out.plan.approval:
+            out.args_sent = out.plan.fragments
             return
         out.args_sent += 1
         end = len(out.plan.arguments) * out.args_sent // out.plan.fragments
@@ -254,11 +256,12 @@ class Telling:
         self._generated_chars += len(delta)
         self.deltas += 1
         if delta and not self._silent(out):
+            named = {} if out.plan.server else {"call_id": out.item.call_id}
             self._state.emit(
-                "response.function_call_arguments.delta",
+                f"response.{'mcp' if out.plan.server else 'function'}_call_arguments.delta",
                 **({"response_id": self._response.id} if self._state.wire.manner.bare else self._output(out)),
                 item_id=out.item.id,
-                call_id=out.item.call_id,
+                **named,
                 delta=delta,
                 **self._padding(),
             )
@@ -319,7 +322,9 @@ class Telling:
         for part in item.parts:
             self.close_part(out, part, tail=tail)
         # A call that was cut never completes its arguments (C26).
-        if isinstance(out.plan, CallPlan) and status == "completed" and not self._silent(out):
+        if isinstance(out.plan, CallPlan) and out.plan.server:
+            self._close_remote(out, out.plan, item, status)
+        elif isinstance(out.plan, CallPlan) and status == "completed" and not self._silent(out):
             named = {} if state.wire.preview else {"name": item.name}
             state.emit(
                 "response.function_call_arguments.done",
@@ -343,6 +348,21 @@ class Telling:
         else:
             state.finish(item, status)
             self._item_done(out)
+
+    def _close_remote(self, out: Output, plan: CallPlan, item: ServerItem, status: str) -> None:
+        """A remote tool was called: the server runs it. What came of it stands in the item (4.14)."""
+        if plan.approval or status != "completed" or self._silent(out):
+            return
+        emit, where = self._state.emit, {"item_id": item.id, "output_index": out.index}
+        said = {**where, "response_id": self._response.id}
+        emit("response.mcp_call_arguments.done", **said, arguments=item.arguments)
+        emit("response.mcp_call.in_progress", **where)
+        if plan.error:
+            item.output = {"output": None, "error": {"type": "tool_execution_error", "message": plan.error}}
+            emit("response.mcp_call.failed", **where)
+        else:
+            item.output = {"output": plan.result, "error": None}
+            emit("response.mcp_call.completed", **where)
 
     def _item_done(self, out: Output) -> None:
         if out.item is not None and not self._silent(out):

@@ -118,6 +118,7 @@ class ServerItem(Struct, eq=False):
     call_id: str | None = None
     name: str | None = None
     arguments: str = ""
+    server_label: str = ""
     output: Any = None
     done_at: float | None = None
     deleted_at: float | None = None

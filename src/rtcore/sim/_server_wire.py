@@ -155,6 +155,21 @@ class Wire:
             "client_secret": None,
         }
 
+    def listening(self, session: Json, *, identity: str, expires_at: int) -> Json:
+        """The whole effective session of one that only transcribes (protocol facts, 12.1)."""
+        head: Json = {"object": "realtime.transcription_session", "id": identity, "expires_at": expires_at}
+        heard = session["audio"]["input"]
+        if not self.preview:
+            return {"type": "transcription", **head, "include": session["include"], "audio": {"input": heard}}
+        return {
+            **head,
+            "modalities": ["text"],
+            "input_audio_format": self._format_to_beta("input", heard["format"]),
+            "input_audio_transcription": heard["transcription"],
+            "turn_detection": heard["turn_detection"],
+            "client_secret": None,
+        }
+
     def _lifted_session(self, head: Json, session: Json) -> Json:
         audio_in, audio_out = session["audio"]["input"], session["audio"]["output"]
         return {

@@ -279,6 +279,7 @@ def _check_lengths(options: ServerOptions, speech: Bank) -> None:
 _Handler = Callable[[Server, Json], Fault | None]
 _HANDLERS: dict[str, _Handler] = {
     "session.update": lambda server, event: server._update(event),
+    "transcription_session.update": lambda server, event: server._update(event),
     "input_audio_buffer.append": lambda server, event: server._flow.append(event),
     "input_audio_buffer.commit": lambda server, event: server._flow.commit(event),
     "input_audio_buffer.clear": lambda server, event: server._flow.clear(event),
