@@ -16,7 +16,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz mutants behaviours soak device audit interop cluster corpus bench bench-clients bench-live clean drift events
+.PHONY: help demo test lint fuzz mutants behaviours soak device audit interop cluster corpus bench bench-text bench-clients bench-live clean drift events
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,9 @@ drift: $(CLIENTS)/bench.stamp  ## compare the vocabulary with the models of the 
 bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simulated world's speed, and where its time goes
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/world.py
+
+bench-text: $(VENV)/demo.stamp  ## what was heard, in words: the estimate against the word times of real speech (1 minute)
+	$(BIN)/python benchmarks/heard_text.py
 
 bench-clients: $(VENV)/test.stamp $(CLIENTS)/bench.stamp  ## what a client spends on a delta: rtcore beside three others and the floor (10 minutes)
 	$(BIN)/python benchmarks/clients.py --clients-python $(CLIENTS)/bin/python

@@ -49,6 +49,7 @@ DATA_MODULES = frozenset(
         "tomllib",
         "struct",
         "typing",
+        "unicodedata",
         "urllib.parse",
         "zlib",
     }
