@@ -225,6 +225,15 @@ def _leave(**arguments: object) -> None:
     raise SystemExit(3)
 
 
+class _Speechless(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def _wordless(**arguments: object) -> None:
+    raise _Speechless
+
+
 async def _coroutine(**arguments: object) -> str:
     return "ok"
 
@@ -239,6 +248,7 @@ class _Callable:
     [
         (_raise, "{}", "ValueError: no such city"),
         (_leave, "{}", "SystemExit: 3"),
+        (_wordless, "{}", "_Speechless"),
         (object, "{}", "the tool returned something that is not JSON"),
         (lambda: "x", '{"surplus": 1}', "TypeError"),
         (lambda: "x", "[1]", "ValidationError"),
@@ -263,6 +273,19 @@ def test_what_only_makes_something_to_await_runs_on_the_runtime(tool: Tool) -> N
     with pytest.raises(StopIteration) as stopped:
         work.__await__().__next__()
     host.engine.answer(call, {"found": stopped.value.value})
+    assert host.outputs() == [{"found": "ok"}]
+
+
+def test_a_coroutine_may_be_over_within_the_call_that_begins_it() -> None:  # asyncio.eager_task_factory, Python 3.12
+    class Eager(Host):
+        def run(self, work: Awaitable[object], call: ToolCalled) -> None:
+            with pytest.raises(StopIteration) as stopped:
+                work.__await__().__next__()
+            self.engine.answer(call, {"found": stopped.value.value})
+
+    host = Eager(tools={"look_up": _coroutine}).opened()
+    host.calls("look_up")
+    host.take_over()
     assert host.outputs() == [{"found": "ok"}]
 
 

@@ -383,6 +383,9 @@ class Engine(Generic[R]):
         """A tool has answered, or its failure is the answer."""
         if call is NO_CALL:
             return
+        if self._acting:  # an eager task answers within the call that has begun it
+            self._host.hand_over(partial(self.answer, call, output))
+            return
         if isawaitable(output):
             self._host.run(output, call)
             return

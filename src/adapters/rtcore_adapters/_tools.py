@@ -7,6 +7,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -69,7 +70,9 @@ def failure(call: ToolCalled, error: BaseException) -> dict[str, str]:
         text = str(error)
     else:
         _log.error("the tool %s failed", call.name, exc_info=error)
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        text = type(error).__name__
+        with suppress(Exception):  # words of the program's own making, which may fail as well
+            text += f": {error}" if str(error) else ""
     return {"error": text.encode("utf-8", "replace").decode()}
 
 

@@ -1,7 +1,8 @@
 """The pump: trio as the host of an engine. A task keeps the time, one serves each line, one awaits each coroutine tool.
 
 All of them are shielded from the cancellation around them, and ended by ``stop``: so a conversation that is cancelled still hangs
-up in order, in the time that its link gives the server (``LinkTimes.close_s``).
+up in order, in the time that its link gives the server (``LinkTimes.close_s``). Ctrl-C is kept from them as well, for the same
+reason: trio raises it in the program's main task instead.
 """
 
 import math
@@ -85,6 +86,7 @@ class Pump:
         self._scopes.add(scope)
         self._nursery.start_soon(self._live, scope, work, *args, name=f"rtcore {work.__name__.strip('_')}")
 
+    @trio.lowlevel.enable_ki_protection
     async def _live(self, scope: trio.CancelScope, work: Callable[..., Awaitable[None]], *args: object) -> None:
         try:
             with scope:
@@ -114,6 +116,7 @@ class Pump:
             output = failure(call, error)
         self.engine.answer(call, output)
 
+    @trio.lowlevel.enable_ki_protection
     async def _end_with_the_nursery(self, watch: trio.CancelScope) -> None:
         """Where the nursery is the caller's, its cancellation ends the conversation in order."""
         try:

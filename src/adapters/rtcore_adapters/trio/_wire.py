@@ -80,6 +80,7 @@ class Wire:
                 return
             self._engine.received(self._line, bytes(data))
 
+    @trio.lowlevel.enable_ki_protection  # a task of its own, so not the pump's protection
     async def _write(self, stream: trio.SocketStream, both: trio.CancelScope) -> None:
         """What the line gives, piece by piece; when it is over and all is written, let go of the socket."""
         try:
