@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from helpers import wire
 from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, talking, told
+from pydantic import ValidationError
 
 from rtcore import (
     ApprovalRequested,
@@ -35,6 +36,7 @@ from rtcore import (
     UserTranscriptSegment,
     Verdict,
 )
+from rtcore.recording import RecordedSession
 from rtcore.usage import Prices, Usage, confidence, cost, response_usage, transcription_usage
 
 Event = dict[str, Any]
@@ -152,6 +154,48 @@ def test_only_an_open_request_can_be_approved(wrong: str) -> None:
         scene.session.approve("mcpr_1", now=scene.now)
     with pytest.raises(LocalProtocolError, match="not an open call"):
         scene.session.tool_result("mcpr_1", "x", now=scene.now)
+
+
+def test_a_remote_servers_credentials_never_show() -> None:
+    """B20: not in what is printed, not in errors; on the wire as given."""
+    tool = {"type": "mcp", "server_label": "shop", "server_url": "https://s.example", "authorization": "tok-very-secret-1"}
+    options = {**tool, "headers": {"x-key": "head-very-secret-2"}, "require_approval": {"never": {"tool_names": ["price"]}}}
+    config = configured(session={"tools": [options]})
+    assert "very-secret" not in repr(config)
+    assert "very-secret" not in str(config)
+    assert config.session.wire()["tools"] == [options]
+    with pytest.raises(ValidationError) as fault:
+        configured(session={"tools": [{**options, "headers": {"x-key": 5, "y": "head-very-secret-2"}, "odd": "very-secret"}]})
+    assert "very-secret" not in str(fault.value)
+    scene = ready()
+    with pytest.raises(LocalProtocolError, match=r"tools\.0\.require_approval") as local:
+        scene.session.update({"tools": [{**options, "require_approval": "very-secret"}]}, now=scene.now)
+    assert "very-secret" not in str(local.value)
+    lines: list[bytes] = []
+    recorded = RecordedSession(config, seed=1, sink=lines.append)
+    recorded.open(now=0.0)
+    recorded.connected(1, now=0.0)
+    recorded.finish()
+    assert b"very-secret" not in b"".join(lines)
+    talks = ready(config)
+    talks.server(wire.error("mcp_error", "401 for tok-very-secret-1"))
+    assert [notice.problem.message for notice in told(talks.log, ServerError)] == ["401 for ***"]
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ({"image_url": "cat.png"}, r"content\[0\].image_url: 'cat.png' is no image"),
+        ({}, "image_url: 'None'"),
+        ({"image_url": "data:image/png;base64,AA==", "detail": "best"}, "detail: 'best' is not one of auto, low, high"),
+    ],
+)
+def test_an_image_that_is_none_is_refused(image: Event, said: str) -> None:
+    """Facts 5.8."""
+    scene = ready()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_image", **image}]}
+    with pytest.raises(LocalProtocolError, match=said):
+        scene.session.create_item(item, now=scene.now)
 
 
 # -- the user: keys, silence, offsets, transcripts -----------------------------------------------------------------------------

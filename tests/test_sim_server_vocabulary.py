@@ -11,6 +11,8 @@ from sim_server_client import Client, types, voices
 from rtcore import (
     ApprovalRequested,
     Config,
+    DtmfReceived,
+    IdleTimeout,
     ItemRetrieved,
     McpCalled,
     McpCallEnded,
@@ -25,6 +27,7 @@ from rtcore import (
     UnknownEvent,
     UnknownFields,
     UserTranscript,
+    UserTranscriptSegment,
 )
 from rtcore._effects import Effect
 from rtcore.sim.server import CallPlan, MessagePlan, PartPlan, ResponsePlan, Rules, Server, ServerOptions
@@ -190,6 +193,52 @@ def test_every_option_of_a_response_is_taken() -> None:
     pair.understood()
     [response] = pair.server.responses.values()
     assert (response.out_of_band, pair.session.history) == (True, ())
+
+
+# -- the user's silence, keys, speakers ------------------------------------------------------------------------------------------
+
+
+def test_a_silence_is_committed_and_answered() -> None:
+    """Facts 4.12: time-out, the server's note, the committed silence, the response; its timer starts where the sound ended."""
+    pair = Pair(ResponsePlan((SPEAK,)), session={"audio": {"input": {"turn_detection": {**SERVER_VAD, "idle_timeout_ms": 5000}}}})
+    pair.did(pair.session.respond(now=pair.now).effects)
+    pair.run(5.0)
+    assert pair.told(IdleTimeout) == []
+    pair.run(3.0)
+    pair.understood()
+    [timeout] = pair.told(IdleTimeout)
+    roles = [item.role for item in pair.session.history]
+    assert roles[:3] == ["assistant", "system", "user"]
+    assert pair.session.history[2].id == timeout.item_id
+    assert [response.cause for response in pair.server.responses.values()] == ["client", "turn"]
+
+
+def test_who_speaks_is_not_idle() -> None:
+    pair = Pair(ResponsePlan((SPEAK,)), session={"audio": {"input": {"turn_detection": {**SERVER_VAD, "idle_timeout_ms": 5000}}}})
+    pair.did(pair.session.respond(now=pair.now).effects)
+    pair.run(3.0)
+    pair.hear(pair.server.user_speech("started", now=pair.now))
+    pair.run(30.0)
+    assert pair.told(IdleTimeout) == []
+
+
+def test_a_key_of_a_telephone_passes() -> None:
+    pair = Pair()
+    pair.hear(pair.server.press("#", now=1.0))
+    assert [each.key for each in pair.told(DtmfReceived)] == ["#"]
+    pair.understood()
+
+
+def test_a_model_that_tells_speakers_apart_gives_segments() -> None:
+    """Facts 11.6."""
+    pair = Pair(session={"audio": {"input": {"transcription": {"model": "gpt-4o-transcribe-diarize"}}}})
+    for edge in ("started", "stopped"):
+        pair.hear(pair.server.user_speech(edge, now=pair.now))
+    pair.run(20.0)
+    pair.understood()
+    [whole], segments = pair.told(UserTranscript), pair.told(UserTranscriptSegment)
+    assert [segment.text for segment in segments] == ([whole.text] if whole.text else [])
+    assert len(segments) == 1
 
 
 # -- sessions that only transcribe (S10) -----------------------------------------------------------------------------------------

@@ -122,6 +122,9 @@ def _secrets(config: "Config") -> tuple[str, ...]:
         name, _, value = pair.partition("=")
         if any(word in name.lower() for word in ("key", "token", "secret", "auth", "sig")):
             keys += [value, unquote(value), unquote_plus(value)]
+    for tool in config.session.wire().get("tools") or ():
+        if isinstance(tool, dict) and tool.get("type") == "mcp":
+            keys += [tool.get("authorization") or "", *(tool.get("headers") or {}).values()]
     # Short header values are words, not credentials.
     return tuple(text for text in (*keys, *connection.headers.values()) if len(text) >= 8)
 

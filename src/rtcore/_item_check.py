@@ -19,6 +19,7 @@ _ITEM_TYPES = (
     "mcp_approval_request",
 )
 _ROLES = ("user", "assistant", "system")
+_DETAIL = ("auto", "low", "high")
 
 
 def check_item(item: Mapping[str, object], dialect: Dialect) -> dict[str, Any]:
@@ -46,5 +47,15 @@ def check_item(item: Mapping[str, object], dialect: Dialect) -> dict[str, Any]:
     for index, part in enumerate(body.get("content") or ()):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
             raise LocalProtocolError(f"item.content[{index}]: {str(part)[:40]!r} is no part; a part is an object with a type")
+        if part["type"] == "input_image":
+            _check_image(part, f"item.content[{index}]")
     dialect.render_item(body)
     return body
+
+
+def _check_image(part: dict[str, Any], path: str) -> None:
+    url, detail = part.get("image_url"), part.get("detail", "auto")
+    if not isinstance(url, str) or not url.startswith(("data:image/", "https://", "http://")):
+        raise LocalProtocolError(f"{path}.image_url: {str(url)[:40]!r} is no image; give data:image/png;base64,... or an address")
+    if detail not in _DETAIL:
+        raise LocalProtocolError(f"{path}.detail: {detail!r} is not one of {', '.join(_DETAIL)}")

@@ -339,17 +339,58 @@ class FunctionTool(_Options, frozen=True):
     parameters: dict[str, JsonValue] | None = Field(default=None, description="JSON schema of its arguments.")
 
 
+class McpFilter(_Options, frozen=True):
+    """Some tools of a remote server."""
+
+    tool_names: tuple[str, ...] | None = Field(default=None, description="By their names.")
+    read_only: _Bool | None = Field(default=None, description="Those that change nothing, as the remote server marks them.")
+
+
+class McpApproval(_Options, frozen=True):
+    """Which tools of a remote server need approval; a tool in neither list needs it."""
+
+    always: McpFilter | None = Field(default=None, description="These do.")
+    never: McpFilter | None = Field(default=None, description="These do not.")
+
+
+class McpTool(_Options, frozen=True):
+    """A remote (MCP) server whose tools the model may call; the realtime server calls them itself (protocol facts 2.11, 4.14).
+
+    Its credentials never show.
+    """
+
+    _always: ClassVar[frozenset[str]] = frozenset({"type"})
+    _nullable: ClassVar[frozenset[str]] = frozenset({"headers", "allowed_tools", "require_approval", "allowed_callers"})
+    _secret: ClassVar[bool] = True
+
+    type: Literal["mcp"] = "mcp"
+    server_label: str = Field(description="What the remote server is called in calls and approvals.", min_length=1)
+    server_url: str | None = Field(default=None, description="Its address; or a connector_id, or a tunnel_id.")
+    connector_id: str | None = Field(default=None, description="A connector of the provider, such as connector_gmail.")
+    tunnel_id: str | None = Field(default=None, description="A tunnel of the provider.")
+    server_description: str | None = Field(default=None, description="What it is for, told to the model.")
+    authorization: str | None = Field(default=None, repr=False, description="OAuth access token for the remote server.")
+    headers: dict[str, str] | None = Field(default=None, repr=False, description="HTTP headers for the remote server.")
+    allowed_tools: tuple[str, ...] | McpFilter | None = Field(default=None, description="Which of its tools; None: all.")
+    require_approval: Literal["always", "never"] | McpApproval | None = Field(
+        default=None, description="Whether a call waits for approve(); the server's default is always."
+    )
+    allowed_callers: tuple[Literal["direct", "programmatic"], ...] | None = Field(
+        default=None, description="Whether the model calls them directly or from programs."
+    )
+    defer_loading: _Bool | None = Field(default=None, description="Whether its tools are loaded only when they are searched for.")
+
+
 def _tool_kind(tool: object) -> str:
-    if isinstance(tool, Mapping):
-        return "function" if tool.get("type", "function") == "function" else "other"
-    return "function"
+    kind = tool.get("type", "function") if isinstance(tool, Mapping) else getattr(tool, "type", "function")
+    return kind if kind in ("function", "mcp") else "other"
 
 
 Tool = Annotated[
-    Annotated[FunctionTool, Tag("function")] | Annotated[dict[str, JsonValue], Tag("other")],
+    Annotated[FunctionTool, Tag("function")] | Annotated[McpTool, Tag("mcp")] | Annotated[dict[str, JsonValue], Tag("other")],
     Discriminator(_tool_kind),
 ]
-"""A function tool, or a tool of another type (mcp) as the protocol writes it, which is passed on as it is."""
+"""A function tool, a remote server, or a tool of another type as the vendor writes it, which is passed on as it is."""
 
 
 class ChooseFunction(_Options, frozen=True):
@@ -754,7 +795,7 @@ def _is_branch(step: int | str) -> bool:
     return isinstance(step, str) and ("[" in step or step in _BRANCHES)
 
 
-_BRANCHES = frozenset({"str", "VoiceId", "int", "constrained-int", "Tracing", "RetentionRatio"})
+_BRANCHES = frozenset({"McpFilter", "McpApproval", "str", "VoiceId", "int", "constrained-int", "Tracing", "RetentionRatio"})
 
 
 def _shortened(value: object) -> str:

@@ -89,7 +89,7 @@ def own(tools: Tools | None, config: Config) -> tuple[dict[str, Tool], Config]:
         return found, config
     made = defined(tools)
     given = config.session.tools or ()
-    names = {each.get("name") if isinstance(each, dict) else each.name for each in given}
+    names = {each.get("name") if isinstance(each, dict) else getattr(each, "name", None) for each in given}
     if twice := sorted(name for name in made if name in names):
         raise ValueError(f"the tool {twice[0]!r} is defined in session.tools and in tools: leave one of them out")
     if not made:

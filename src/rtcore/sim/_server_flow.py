@@ -89,6 +89,8 @@ class Flow:
         self._detector = Detector(state.rng.fork("turns"))
         self._turn_item: str | None = None
         self._owed = False
+        self._waits = 0
+        """Counts what ends a silence, so that an idle time-out that was armed before knows that it is over."""
 
     # -- time -----------------------------------------------------------------------------------------------------------------
 
@@ -113,7 +115,10 @@ class Flow:
         """Forget what has finished; a turn that waited for the slot gets its response."""
         self.tasks = [task for task in self.tasks if not task.finished]
         self._out_of_band = {key: running for key, running in self._out_of_band.items() if not running.finished}
+        ended = [running for running in self.running if running.finished]
         self.running = [running for running in self.running if not running.finished]
+        if ended and not self.running:
+            self._arm_idle(ended[-1])
         if self._owed and not self.running:
             self._owed = False
             self._start("turn", {}, None)
@@ -157,6 +162,7 @@ class Flow:
 
     def _start(self, cause: Literal["client", "turn"], wanted: Json, event_id: str | None) -> None:
         state = self.state
+        self._waits += 1
         apart = wanted.get("conversation") == "none"
         if not apart:
             self._held_until = 0.0
@@ -281,6 +287,42 @@ class Flow:
         self.state.emit("input_audio_buffer.cleared")
         return None
 
+    # -- silence --------------------------------------------------------------------------------------------------------------
+
+    def _arm_idle(self, ended: Generation) -> None:
+        """From the end of its sound, the silence is counted (protocol facts, 4.12)."""
+        idle_ms = (self.state.turn_detection or {}).get("idle_timeout_ms")
+        if idle_ms is None:
+            return
+        items = (self.state.items[name] for name in ended.response.item_ids)
+        sounds = sum(part.format.ms(part.sent_samples) for item in items for part in item.parts)
+        armed = self._waits
+        self._later((sounds + idle_ms) / 1000, lambda: self._idle(idle_ms) if armed == self._waits else None)
+
+    def _idle(self, idle_ms: int) -> None:
+        """Nobody spoke: the silence is committed behind a note of the server's own, and answered."""
+        state = self.state
+        self._waits += 1
+        end_ms = self._detector.written_ms(self._format)
+        self._turn_item = state.new_id("item")
+        state.emit(
+            "input_audio_buffer.timeout_triggered",
+            audio_start_ms=max(0, end_ms - idle_ms),
+            audio_end_ms=end_ms,
+            item_id=self._turn_item,
+        )
+        words = [{"type": "input_text", "text": "The user has been silent for a while."}]
+        note = ServerItem(
+            id=state.new_id("item"), type="message", role="system", origin="turn", order=0, announced_at=state.now, content=words
+        )
+        state.add(note)
+        state.announce(note)
+        state.finish(note, "completed")
+        self._detector.take_turn()
+        self._commit()
+        if self._flag("create_response"):
+            self._start("turn", {}, None)
+
     def _edge(self, kind: Literal["started", "stopped"], at_ms: int) -> None:
         if kind == "started":
             self._speech_started(at_ms)
@@ -295,6 +337,7 @@ class Flow:
     def _speech_started(self, at_ms: int) -> None:
         state = self.state
         self._turn_item = state.new_id("item")
+        self._waits += 1
         self._owed = False
         cut = self.running if self._flag("interrupt_response") else []
         first = state.rules.cascade == "before_speech_started"
@@ -365,6 +408,9 @@ class Flow:
             at += count
             yield rng.between(0, 60_000)
         item.content = [{"type": "input_audio", "transcript": text}]
+        if text and "diarize" in str((state.session["audio"]["input"]["transcription"] or {}).get("model")):
+            said = {"id": state.new_id("seg"), "text": text, "speaker": "A", "start": 0.0, "end": 1.0}
+            state.emit(f"{stem}.segment", **where, **said)
         state.emit(f"{stem}.completed", **where, transcript=text, **sure(words), usage={"type": "duration", "seconds": 1.0})
 
 

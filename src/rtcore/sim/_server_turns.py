@@ -45,6 +45,10 @@ class Detector:
         """How much audio was written since the last commit or clear, in milliseconds."""
         return (self._written - self._taken) / form.bytes_per_ms
 
+    def written_ms(self, form: AudioFormat) -> int:
+        """How much audio was written in the session."""
+        return self._written // form.bytes_per_ms
+
     def take_all(self) -> None:
         """The buffer was committed or cleared by the client: it is empty, and nobody is speaking in it."""
         self._taken = self._judged = self._written

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal
 
 from msgspec import DecodeError, Struct
-from msgspec.json import Decoder, decode
+from msgspec.json import Decoder, decode, encode
 
 from rtcore.sim import _server_edits as edits
 from rtcore.sim._rng import Rng
@@ -126,6 +126,13 @@ class Server:
         if self._advance(now):
             self._flow.user_speech(event)
             self._flow.advance()
+        return self._taken()
+
+    def press(self, key: str, *, now: float) -> list[bytes]:
+        """The caller presses a key of the telephone, as on a SIP call; the one event without an id (protocol facts, 1.10)."""
+        if self._advance(now):
+            at = self.options.epoch_s + int(now)
+            self._state.out.append(encode({"type": "input_audio_buffer.dtmf_event_received", "event": key, "received_at": at}))
         return self._taken()
 
     @property
