@@ -14,6 +14,7 @@ from rtcore_adapters._layers import Stack
 from rtcore_adapters._link import Failed, Link, LinkEvent, LinkTimes
 from rtcore_adapters._outbox import Outbox
 from rtcore_adapters._route import route
+from rtcore_adapters._words import place
 
 WRITE_AHEAD = 32 * 1024
 """Bytes in one piece of ``outgoing``, about: what has been given away can no longer be overtaken."""
@@ -25,6 +26,11 @@ class Ways(Struct, frozen=True, kw_only=True):
     ssl: SSLContext | None = None
     proxy: str | bool | None = True
     proxy_ssl: SSLContext | None = None
+
+    def __repr__(self) -> str:
+        """Without the proxy's URL, which may hold a password."""
+        proxy = place(self.proxy) if isinstance(self.proxy, str) else self.proxy
+        return f"Ways(ssl={self.ssl!r}, proxy={proxy!r}, proxy_ssl={self.proxy_ssl!r})"
 
 
 def check(ways: Ways) -> None:

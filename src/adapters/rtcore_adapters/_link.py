@@ -85,6 +85,12 @@ class LinkTimes(Struct, frozen=True, kw_only=True):
     pong_s: float = 20.0
     close_s: float = 2.0
 
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            given = getattr(self, name)
+            if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+                raise ValueError(f"LinkTimes.{name} is {given!r}: give seconds above 0, or math.inf for no limit")
+
 
 _STATUS_REMEDY: Mapping[int, str] = {
     401: "check the API key or token, and that it belongs to this endpoint",

@@ -6,6 +6,7 @@ from typing import cast
 
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import WRITE_AHEAD, Line
+from rtcore_adapters._sockets import tune
 from rtcore_adapters.asyncio._connect import Dial
 from rtcore_adapters.asyncio._request import Request
 
@@ -46,6 +47,7 @@ class Wire(asyncio.BufferedProtocol):
             self._engine.failed(line, error)
         except BaseException:
             self._give_up()
+            self._engine.gone(line)
             raise
 
     def _give_up(self) -> None:
@@ -84,9 +86,7 @@ class Wire(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # not asserted: uvloop's are none by inheritance
         self._transport.set_write_buffer_limits(high=WRITE_AHEAD)
-        opened = transport.get_extra_info("socket")
-        if opened.family in (socket.AF_INET, socket.AF_INET6):  # whoever dials may give a socket of another kind
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tune(transport.get_extra_info("socket"))
         self.write()
 
     def get_buffer(self, sizehint: int) -> memoryview:

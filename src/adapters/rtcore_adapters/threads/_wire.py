@@ -8,6 +8,7 @@ from functools import partial
 
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import Line
+from rtcore_adapters._sockets import tune
 from rtcore_adapters.threads._dial import open_socket
 from rtcore_adapters.threads._request import Request
 
@@ -76,8 +77,7 @@ class Wire:
             opened.close()
             return
         opened.setblocking(False)
-        if opened.family in (socket.AF_INET, socket.AF_INET6):
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tune(opened)
         self._socket = opened
         self._selector.register(opened, selectors.EVENT_READ, self.ready)
         self.write()

@@ -1,0 +1,43 @@
+"""What every connection's socket is set to (issue 4: control before microphone audio)."""
+
+import socket
+import sys
+from contextlib import closing
+
+import pytest
+
+from rtcore_adapters._line import Ways
+from rtcore_adapters._link import LinkTimes
+from rtcore_adapters._sockets import NOT_SENT, tune
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="the option is theirs")
+def test_a_kernel_takes_little_that_it_cannot_send() -> None:
+    with closing(socket.socket()) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * 1024)  # a peer that reads nothing takes no more than this
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with closing(socket.create_connection(listener.getsockname())) as opened, closing(listener.accept()[0]):
+            opened.setblocking(False)
+            tune(opened)
+            taken = 0
+            with pytest.raises(BlockingIOError):
+                for _ in range(1_000):
+                    taken += opened.send(bytes(4 * 1024))
+    assert 0 < taken < 8 * NOT_SENT
+
+
+def test_a_socket_of_another_kind_is_left_as_it_is() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        tune(one)
+
+
+@pytest.mark.parametrize("given", [0, -1, None, "3", True, float("nan")])
+def test_a_time_out_that_is_none_is_named(given: object) -> None:
+    with pytest.raises(ValueError, match=r"LinkTimes\.ping_s is .*: give seconds above 0"):
+        LinkTimes(ping_s=given)  # type: ignore[arg-type]
+
+
+def test_the_way_to_a_server_shows_no_password() -> None:
+    assert "hunter2" not in repr(Ways(proxy="http://me:hunter2@proxy.example:3128"))
