@@ -33,9 +33,9 @@ def test_a_socket_of_another_kind_is_left_as_it_is() -> None:
         tune(one)
 
 
-@pytest.mark.parametrize("given", [0, -1, None, "3", True, float("nan")])
+@pytest.mark.parametrize("given", [-1, None, "3", True, float("nan")])
 def test_a_time_out_that_is_none_is_named(given: object) -> None:
-    with pytest.raises(ValueError, match=r"LinkTimes\.ping_s is .*: give seconds above 0"):
+    with pytest.raises(ValueError, match=r"LinkTimes\.ping_s is .*: give seconds"):
         LinkTimes(ping_s=given)  # type: ignore[arg-type]
 
 

@@ -88,8 +88,8 @@ class LinkTimes(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             given = getattr(self, name)
-            if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
-                raise ValueError(f"LinkTimes.{name} is {given!r}: give seconds above 0, or math.inf for no limit")
+            if isinstance(given, bool) or not isinstance(given, int | float) or not given >= 0:
+                raise ValueError(f"LinkTimes.{name} is {given!r}: give seconds, or math.inf for no limit")
 
 
 _STATUS_REMEDY: Mapping[int, str] = {
