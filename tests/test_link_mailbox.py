@@ -9,8 +9,10 @@ from rtcore import (
     MicrophoneDropped,
     Notice,
     OutOfBandAudio,
+    RawEvent,
     TextDelta,
     UnknownEvent,
+    UnknownFields,
     UserTranscriptDelta,
 )
 from rtcore_adapters._mailbox import Mailbox
@@ -40,6 +42,24 @@ def test_pieces_of_a_users_transcript_too() -> None:
     mailbox.put(UserTranscriptDelta("item_1", 0, "Hel"))
     mailbox.put(UserTranscriptDelta("item_1", 0, "lo"))
     assert taken(mailbox) == [UserTranscriptDelta("item_1", 0, "Hello")]
+
+
+def test_pieces_with_logprobs_stay_apart_so_that_each_keeps_its_own() -> None:
+    mailbox = Mailbox()
+    pieces = [UserTranscriptDelta("item_1", 0, word, ({"token": word, "logprob": -0.1},)) for word in ("Hel", "lo")]
+    for piece in pieces:
+        mailbox.put(piece)
+    assert taken(mailbox) == pieces
+
+
+def test_the_tap_gives_way_before_any_fact_does() -> None:
+    mailbox = Mailbox(max_waiting=2)
+    for number in range(3):
+        mailbox.put(RawEvent("received", b"{}"))
+        mailbox.put(UnknownFields("x", ("y",), b"{}"))
+        mailbox.put(ItemDeleted(str(number)))
+    assert [notice for notice in taken(mailbox) if isinstance(notice, ItemDeleted)] == [ItemDeleted(str(n)) for n in range(3)]
+    assert mailbox.dropped == 6
 
 
 def test_what_was_taken_is_not_extended() -> None:

@@ -16,9 +16,11 @@ from rtcore import (
     OutOfBandAudio,
     ProtocolWarning,
     RateLimitsUpdated,
+    RawEvent,
     TextDelta,
     Underrun,
     UnknownEvent,
+    UnknownFields,
     UserTranscriptDelta,
 )
 
@@ -29,7 +31,16 @@ MAX_AUDIO = 16 * 1024 * 1024
 """Bytes of out-of-band audio that may wait: about six minutes of PCM16 at 24 kHz."""
 
 _STREAMS = (TextDelta, UserTranscriptDelta)
-_DIAGNOSTICS = (ProtocolWarning, RateLimitsUpdated, Underrun, UnknownEvent, MicrophoneDropped, LoopLagged)
+_DIAGNOSTICS = (
+    ProtocolWarning,
+    RateLimitsUpdated,
+    Underrun,
+    UnknownEvent,
+    UnknownFields,
+    RawEvent,
+    MicrophoneDropped,
+    LoopLagged,
+)
 
 
 class _Waiting:
@@ -133,7 +144,9 @@ def _one_stream(one: Notice | None, other: Notice) -> bool:
         case TextDelta(), TextDelta():
             return (one.item_id, one.content_index, one.response_id) == (other.item_id, other.content_index, other.response_id)
         case UserTranscriptDelta(), UserTranscriptDelta():
-            return (one.item_id, one.content_index) == (other.item_id, other.content_index)
+            # Each piece has its own logprobs; the text of several would not say whose they are.
+            plain = not (one.logprobs or other.logprobs)
+            return plain and (one.item_id, one.content_index) == (other.item_id, other.content_index)
         case _:
             return False
 
