@@ -95,16 +95,20 @@ class Devices:
     def stop_listening(self, *, now: float) -> None:
         """The session is over: no more frames."""
         if self._microphone is not None:
-            self._microphone.close(now=now)
+            self._let_go(self._microphone, now)
+            self._microphone = None  # whether it could be closed or not, it is not asked again
 
     def close(self, *, now: float) -> None:
         """Silence, and let both go."""
         for device in self._all:
             if device is not None:
-                try:
-                    device.close(now=now)
-                except OSError as error:
-                    _log.warning("a device did not close: %s", error)
+                self._let_go(device, now)
+
+    def _let_go(self, device: Speaker | Microphone, now: float) -> None:
+        try:
+            device.close(now=now)
+        except OSError as error:
+            _log.warning("a device did not close: %s", error)
 
     def _lost_speaker(self, error: OSError) -> None:
         _log.warning("the speaker was lost: %s", error)

@@ -36,6 +36,7 @@ class Pump:
         self._ear, self._bell = socket.socketpair()
         self._inbox: deque[Callable[[], None]] = deque()
         self._door = threading.Lock()  # of the inbox
+        self._after = threading.Lock()  # after the end whoever calls does it himself, one after the other
         self._shut = False
         self._stopping = False
         self._news = threading.Condition()
@@ -159,8 +160,9 @@ class Pump:
         if self._accepts(done):
             return result.result()
         self._thread.join()
-        self.engine.adopt()
-        return work()
+        with self._after:
+            self.engine.adopt()
+            return work()
 
     def _accepts(self, work: Callable[[], None]) -> bool:
         with self._door:

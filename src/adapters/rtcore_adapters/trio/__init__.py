@@ -139,8 +139,10 @@ async def connect(
             yield Conversation(pump)
         except BaseException as error:  # raised behind the nursery, which would wrap it
             left = error
-        finally:
+        try:
             await pump.stop()
+        except BaseException as error:
+            left = left or error
     if left is not None:
         raise left
     if pump.engine.crash is not None:
