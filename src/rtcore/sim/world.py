@@ -27,6 +27,7 @@ from rtcore.sim._kinds import KINDS, Kind
 from rtcore.sim._ledger import Interruption
 from rtcore.sim._program import Habits
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_dialects import MANNERS
 from rtcore.sim._server_truth import ServerResponse
 from rtcore.sim.auditor import PENDING, Auditor
 from rtcore.sim.network import Line
@@ -111,7 +112,8 @@ class World:
             stall_ms=config.playout.stall_ms,
             lead_ms=config.playout.lead_ms,
             batch_ms=config.microphone.batch_ms,
-            able=self.session.capabilities,
+            # Whether a truncate is answered is the server's to say: a core that takes it for silent does not wait.
+            able=structs.replace(self.session.capabilities, truncate_acknowledged=MANNERS[served.dialect].truncate_answered),
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
