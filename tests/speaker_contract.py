@@ -204,7 +204,7 @@ def it_reports_as_often_as_it_declares(make: Make) -> None:
         assert all(after - before <= longest for before, after in pairwise(times))
 
 
-def a_flush_silences_and_is_answered_once(make: Make) -> None:  # B01, F031, F032, C21
+def a_flush_silences_and_is_answered_once(make: Make) -> None:  # B01, F031, F032, F042, C21
     rig = make().open()
     rig.play(1, 0, 2 * rig.format.rate)
     rig.until(0.7)

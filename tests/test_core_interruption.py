@@ -76,7 +76,7 @@ FOUR_WORDS = "aaaa bbbb cccc dddd"
 # -- one message -------------------------------------------------------------------------------------------------------
 
 
-def test_speech_silences_at_once_and_the_clock_s_answer_settles_it() -> None:  # B01, C01, F012, F019
+def test_speech_silences_at_once_and_the_clock_s_answer_settles_it() -> None:  # B01, C01, F012, F019, F041
     scene = talking(opened(), audio("m1", 2000), heard_ms=480, at=0.5)
     assert scene.server(speech_started("u1")) == [Flush(1), UserSpeechStarted("u1", audio_start_ms=100)]
     assert acts(scene.flushed(1, 500)) == [truncate("m1", 500), ended("m1", "partial", 500), interrupted("m1")]

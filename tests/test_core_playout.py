@@ -675,7 +675,7 @@ def test_another_format_begins_the_next_generation_after_all_was_heard() -> None
     assert (sounded(waiting), [(e.format, e.generation, len(e.pcm)) for e in handed]) == (b"", [(PCMU, 2, 800)])
 
 
-def test_a_message_begun_before_the_change_keeps_its_format() -> None:  # C22: applies to later items only
+def test_a_message_begun_before_the_change_keeps_its_format() -> None:  # C22: applies to later items only; F152
     scene = talking(opened("m1"), audio("m1", 100))
     effects = scene.server(session_updated(output=ULAW), audio("m1", 100, start_ms=100))
     assert [(e.format, e.generation, len(e.pcm)) for e in effects if isinstance(e, Play)] == [(PCM16_24K, 1, 4800)]

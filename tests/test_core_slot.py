@@ -54,12 +54,14 @@ from rtcore import (
     ContextStale,
     Effect,
     Flush,
+    MessageEnded,
     OutOfBandAudio,
     RequestEnded,
     ResponseEnded,
     ResponseStarted,
     ServerError,
     SessionClosed,
+    Verdict,
 )
 
 OOB = {"conversation": "none"}
@@ -73,6 +75,20 @@ def test_a_request_waits_for_the_end_of_the_running_response() -> None:  # B13, 
     scene = talking()
     held = scene.respond()
     assert (acts(held), acts(scene.server(done("r1")))) == ([], [create(scene.request)])
+
+
+def test_a_cascade_of_responses_leaves_the_session_listening() -> None:  # F082: listening is gated on no flag
+    scene = ready()
+    second = bytes(48_000)
+    for number in range(4):  # each is over within milliseconds, and the user speaks into the last
+        scene.at(1.0 + number / 500).server(created(f"r{number}"), message(f"m{number}", 300, r=f"r{number}"), done(f"r{number}"))
+        assert kinds(scene.append(second)) != []
+    effects = scene.at(1.01).server(speech_started())
+    assert isinstance(effects[0], Flush)
+    scene.flushed(1, 0)
+    assert kinds(scene.append(second)) != []
+    scene.server(speech_stopped(), created("r9"), message("m9", 300, r="r9"), done("r9"))
+    assert told(scene.played(2, 300), MessageEnded)[-1].verdict is Verdict.FULL
 
 
 def test_a_request_waits_for_the_answer_to_the_one_before() -> None:  # C15, DESIGN 6 invariant 1

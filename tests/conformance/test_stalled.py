@@ -1,4 +1,4 @@
-"""A server that does not read: what is full must not keep a line that is over, in any runtime (issue 4: half-open socket).
+"""A server that does not read: what is full must not keep a line that is over, in any runtime (issue 4: half-open socket; F155).
 
 Virtual time where there is any; threads with short time-outs on the real clock.
 """
