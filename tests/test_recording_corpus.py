@@ -89,6 +89,7 @@ EVIDENCE: dict[str, Callable[[str, Counters], bool]] = {
     "function-calls": _told("ToolCalled(", "Send(conversation.item.create"),  # invariant 10
     "text-only-answers": _told("verdict=text"),
     "out-of-band-responses": _told("OutOfBandAudio("),  # B12
+    "guardrail": _told("AudioHeld(", "AudioReleased(", "Interrupted(cause=program"),  # F161
     "edits-of-the-history": _told("ItemDeleted(", "SessionChanged("),
     "no-answer-to-a-flush": _counted("estimated_cuts"),  # B29
     "late-and-stale-answers": _counted("stale_reports"),  # C21

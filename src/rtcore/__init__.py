@@ -28,6 +28,8 @@ from rtcore._items import HistoryItem as HistoryItem
 from rtcore._items import SegmentView as SegmentView
 from rtcore._lifecycle import Disconnection as Disconnection
 from rtcore._notices import ApprovalRequested as ApprovalRequested
+from rtcore._notices import AudioHeld as AudioHeld
+from rtcore._notices import AudioReleased as AudioReleased
 from rtcore._notices import Cause as Cause
 from rtcore._notices import ClockFault as ClockFault
 from rtcore._notices import CloseReason as CloseReason

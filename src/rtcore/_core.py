@@ -25,6 +25,7 @@ from rtcore.dialects import OPENAI, Capabilities, Dialect, audio_format, capabil
 
 if TYPE_CHECKING:
     from rtcore._creation import Creation
+    from rtcore._holds import Holds
     from rtcore._interruption import Interruption
     from rtcore._lifecycle import Lifecycle
     from rtcore._mcp import Mcp
@@ -153,6 +154,7 @@ class Core:
     speech: "Speech"
     interruption: "Interruption"
     creation: "Creation"
+    holds: "Holds"
     tools: "Tools"
     turns: "Turns"
     lifecycle: "Lifecycle"

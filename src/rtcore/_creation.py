@@ -53,6 +53,8 @@ class Order(Struct):
     """An item that waits for edits of ours."""
     out_of_band: bool = False
     audible: bool = True
+    hold_ms: int | None = None
+    """How long its first audio is held back; None: as configured."""
     for_turn: bool = False
     """Our answer to a turn of the user's that nobody else answers ..."""
     for_tools: bool = False
@@ -85,6 +87,7 @@ class Claim(Struct, frozen=True):
     audible: bool = True
     after: str | None = None
     format: AudioFormat | None = None
+    hold_ms: int | None = None
 
 
 class Creation:
@@ -107,12 +110,21 @@ class Creation:
     # -- asking ------------------------------------------------------------------------------------------------------------------
 
     def ask_response(
-        self, body: dict[str, Any], *, request: int, out_of_band: bool = False, audible: bool = True, after: str | None = None
+        self,
+        body: dict[str, Any],
+        *,
+        request: int,
+        out_of_band: bool = False,
+        audible: bool = True,
+        after: str | None = None,
+        hold_ms: int | None = None,
     ) -> None:
         """Queue a response of the program; ``after`` is the item it answers, without which it makes no sense."""
         core = self._core
         due = core.now + core.config.timeouts.queue_ms / 1000
-        self._queue.append(Order(request, request, body, after=after, out_of_band=out_of_band, audible=audible, due=due))
+        self._queue.append(
+            Order(request, request, body, after=after, out_of_band=out_of_band, audible=audible, hold_ms=hold_ms, due=due)
+        )
         core.timers.set_earlier("turn of a request", due)
 
     def ask_item(self, item: dict[str, Any], item_id: str, *, request: int, previous_item_id: str | None, gated: bool) -> None:
@@ -255,6 +267,7 @@ class Creation:
             audible=order.audible,
             after=order.after,
             format=_format(order.body),
+            hold_ms=order.hold_ms,
         )
 
     def _take_sent(self, number: int) -> Order | None:

@@ -70,6 +70,7 @@ class Interruption:
             response.dead = True
             response.cut_at = core.now
             response.cut_cause = cause
+            core.holds.cut(response)
             own = [part.segment for item in response.items.values() for part in item.parts.values() if part.segment is not None]
             for item in response.items.values():
                 if item.verdict is None and item.text_due is None:

@@ -289,6 +289,7 @@ class Response:
         "dead",
         "done",
         "format",
+        "hold_ms",
         "id",
         "items",
         "out_of_band",
@@ -320,6 +321,8 @@ class Response:
         self.activity = 0
         self.after: str | None = None
         self.format: AudioFormat | None = None
+        self.hold_ms = 0
+        """How long its first audio is to be held back, until it is."""
         self.items: dict[str, Item] = {}
 
 

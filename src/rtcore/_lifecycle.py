@@ -322,6 +322,7 @@ class Lifecycle:
         core.speech.stop_speaking()
         core.requests.end_all("cancelled" if reason == "closed" else "connection_lost", told)
         core.timers.clear()
+        core.holds.clear()
         self.early.clear()
         core.news.append(SessionClosed(reason, told))
 

@@ -299,6 +299,22 @@ class SpeakingStopped(Notice, frozen=True):
     at: float
 
 
+class AudioHeld(Notice, frozen=True):
+    """The first audio of a response has come and is held back until ``until``, for a guardrail (``playout.hold_ms``, F161):
+    ``release(response_id)`` lets it be heard sooner, ``interrupt(response_id)`` never.
+    """
+
+    response_id: str
+    until: float
+
+
+class AudioReleased(Notice, frozen=True):
+    """What was held back may be heard from here on: the program said so, or nobody has said anything in time."""
+
+    response_id: str
+    by: Literal["program", "time"]
+
+
 class MessageStarted(Notice, frozen=True):
     """The first sample of this message became audible (S01, F026). ``phase`` as in ``MessageEnded``."""
 

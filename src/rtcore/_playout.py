@@ -23,11 +23,12 @@ from rtcore._items import Segment
 class _Entry:
     """A response's place in the playing order."""
 
-    __slots__ = ("done", "segments")
+    __slots__ = ("done", "segments", "withheld")
 
     def __init__(self) -> None:
         self.segments: deque[Segment] = deque()
         self.done = False
+        self.withheld = False
 
 
 class Playout:
@@ -107,9 +108,15 @@ class Playout:
     @property
     def stalled(self) -> bool:
         """The clock is dry while later audio waits behind a segment that is not complete."""
-        return not (self.unconfirmed or self._held or self._blocked_on or self._lost) and any(
-            segment.waiting for entry in self._entries.values() for segment in entry.segments
-        )
+        if self.unconfirmed or self._held or self._blocked_on or self._lost or self._withholds:
+            return False
+        return any(segment.waiting for entry in self._entries.values() if not entry.withheld for segment in entry.segments)
+
+    @property
+    def _withholds(self) -> bool:
+        """Whether what comes next is held back: it has a deadline of its own."""
+        first = next(iter(self._entries.values()), None)
+        return first is not None and first.withheld
 
     # -- audio in ----------------------------------------------------------------------------------------------------------------
 
@@ -125,6 +132,19 @@ class Playout:
         if segment not in entry.segments:
             entry.segments.append(segment)
         self._direct = False
+
+    def withhold(self, response_id: str) -> None:
+        """Hand over nothing of this response, and so of what comes behind it."""
+        self.open(response_id)
+        self._entries[response_id].withheld = True
+        self._head, self._direct = None, False
+
+    def let_go(self, response_id: str, now: float, sound: list[Effect]) -> None:
+        """What was withheld plays in its turn."""
+        entry = self._entries.get(response_id)
+        if entry is not None:
+            entry.withheld = False
+            self.release(now, sound)
 
     def append(self, segment: Segment, pcm: bytes, now: float, sound: list[Effect]) -> None:
         """One audio delta. Constant work; the PCM is kept by reference, never copied but to join half samples."""
@@ -301,7 +321,7 @@ class Playout:
         """
         for _ in range(sum(1 + len(entry.segments) for entry in self._entries.values())):
             head = self._find_head()
-            if head is not None and head.waiting:
+            if (head is not None and head.waiting) or self._withholds:
                 break
             response_id, entry = next(iter(self._entries.items()))
             if any(segment.waiting for segment in entry.segments):
@@ -381,8 +401,8 @@ class Playout:
             and not head.waiting
             and head.format == generation.format
         )
-        # What was only reckoned to be heard may still wait in the clock for more.
-        if not (self._entries or self._replay or generation.drained) and self.may_sound:
+        # What was only reckoned to be heard may still wait in the clock for more; behind what is withheld nothing comes for now.
+        if (self._withholds or not self._entries) and not (self._replay or generation.drained) and self.may_sound:
             self.drain(now, sound)
 
     def _may_release(self) -> bool:
@@ -394,6 +414,8 @@ class Playout:
         while entries:
             response_id, entry = next(iter(entries.items()))
             segments = entry.segments
+            if entry.withheld:
+                return None
             while segments:
                 head = segments[0]
                 if head.waiting or not (head.complete or entry.done):

@@ -136,6 +136,7 @@ class Responses:
             core.interruption.part_known(item)
         else:
             core.playout.add(segment, done=response.done)
+            core.holds.first_audio(response)
         return segment
 
     def _reopen(self, segment: Segment) -> bool:
@@ -237,6 +238,7 @@ class Responses:
         response = Response(response_id, request=claim.request, out_of_band=out_of_band, audible=audible)
         response.after = claim.after
         response.format = claim.format
+        response.hold_ms = core.config.playout.hold_ms if claim.hold_ms is None else claim.hold_ms
         response.quiet_since = core.now
         core.timers.set_earlier("end of a response", core.now + core.config.timeouts.create_ms / 1000)
         self.live[response_id] = response

@@ -81,6 +81,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
     "answer that was refused": lambda core: core.creation.try_again(),
     "answer to a command": lambda core: core.lifecycle.overdue(),
     "answer to a flush": lambda core: core.interruption.flush_overdue(),
+    "audio held back": lambda core: core.holds.overdue(),
     "delete of an unheard item": lambda core: core.interruption.pump_deletes(),
     "end of a response that was cut": lambda core: core.interruption.overdue_responses(),
     "end of a response": lambda core: core.responses.responses_overdue(),

@@ -16,6 +16,7 @@ from rtcore._effects import Deadline, Effect, Send
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
 from rtcore._generation import Generation
+from rtcore._holds import Holds
 from rtcore._interruption import Interruption
 from rtcore._item_check import check_item
 from rtcore._items import HistoryItem, SegmentView
@@ -32,7 +33,7 @@ from rtcore._tap import check_raw, unknown_fields
 from rtcore._tools import Tools
 from rtcore._turns import Turns
 from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
-from rtcore.config import Config, parse_options, parse_response
+from rtcore.config import Config, check_hold, parse_options, parse_response
 from rtcore.dialects import Capabilities
 from rtcore.usage import UsageTotals
 
@@ -69,6 +70,7 @@ class Session:
         core.remote = Remote(core)
         core.interruption = Interruption(core)
         core.creation = Creation(core)
+        core.holds = Holds(core)
         core.tools = Tools(core)
         core.turns = Turns(core)
         core.mcp = Mcp(core)
@@ -344,10 +346,18 @@ class Session:
         core.creation.pump()
         return Issued(request, self._leave(out))
 
-    def respond(self, options: Mapping[str, object] | None = None, *, audible: bool | None = None, now: float) -> Issued:
+    def respond(
+        self,
+        options: Mapping[str, object] | None = None,
+        *,
+        audible: bool | None = None,
+        hold_ms: int | None = None,
+        now: float,
+    ) -> Issued:
         """Ask for a response. ``options`` are those of ``response.create`` in the protocol's names (facts 5.1).
 
         With ``conversation="none"`` it runs beside the conversation; its audio comes as ``OutOfBandAudio``, unless ``audible``.
+        ``hold_ms`` is how long its first audio is held back for a guardrail, instead of ``playout.hold_ms``; 0: not at all.
 
         Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
         """
@@ -362,10 +372,17 @@ class Session:
             raise LocalProtocolError(
                 'audible: False needs options={"conversation": "none"}; a response of the conversation is heard'
             )
+        heard = bool(audible) or not out_of_band
+        if hold_ms is not None:
+            check_hold(hold_ms)
+            if not heard or self._core.capabilities.playout == "server":
+                raise LocalProtocolError(
+                    "hold_ms: this response is not sounded here, so nothing of it can be held back; leave it out"
+                )
         out = self._enter(now)
         core = self._core
         request = core.requests.open()
-        core.creation.ask_response(body, request=request, out_of_band=out_of_band, audible=bool(audible) or not out_of_band)
+        core.creation.ask_response(body, request=request, out_of_band=out_of_band, audible=heard, hold_ms=hold_ms)
         core.creation.pump()
         return Issued(request, self._leave(out))
 
@@ -379,6 +396,17 @@ class Session:
         out = self._enter(now)
         self._core.interruption.barge_in("program", response)
         self._core.creation.pump()
+        return self._leave(out)
+
+    def release(self, response: str, *, now: float) -> list[Effect]:
+        """Let a response be heard whose first audio is, or would be, held back (``playout.hold_ms``).
+
+        One that is not held, is over or unknown gives no effects.
+        """
+        self._check_open("release")
+        _check_id("response", response)
+        out = self._enter(now)
+        self._core.holds.release(response)
         return self._leave(out)
 
     def tool_result(self, call_id: str, output: object, *, respond: bool = True, now: float) -> Issued:

@@ -34,7 +34,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore.dialects import audio_format, dialect_of, ga_format
+from rtcore.dialects import audio_format, dialect_of, ga_format, on_a_call
 
 _Bool = Annotated[bool, Strict()]
 _Int = Annotated[int, Strict()]
@@ -658,6 +658,15 @@ class Microphone(_Model, frozen=True):
     )
 
 
+_LONGEST_HOLD_MS = 60_000
+
+
+def check_hold(hold_ms: object) -> None:
+    """Raise ``LocalProtocolError`` for what is no time to hold audio back for."""
+    if not isinstance(hold_ms, int) or isinstance(hold_ms, bool) or not 0 <= hold_ms <= _LONGEST_HOLD_MS:
+        raise LocalProtocolError(f"hold_ms: {hold_ms!r} is not an int from 0 to {_LONGEST_HOLD_MS}")
+
+
 class Playout(_Model, frozen=True):
     """How model audio is handed to the clock."""
 
@@ -669,6 +678,13 @@ class Playout(_Model, frozen=True):
     )
     stall_ms: _Int = Field(
         default=2_000, ge=1, description="Longest wait for a message that holds up the queue while the speaker is dry, in ms."
+    )
+    hold_ms: _Int = Field(
+        default=0,
+        ge=0,
+        le=_LONGEST_HOLD_MS,
+        description="How long the first audio of each response is held back, in ms, so that a guardrail can interrupt it before "
+        "a word is heard; release() ends it sooner. 0: not at all.",
     )
     max_buffered_s: _Int = Field(
         default=900, ge=1, description="Unheard audio held, in seconds; beyond it the response is cancelled and reported."
@@ -733,6 +749,8 @@ class Config(_Model, frozen=True):
             table = dialect_of(self.connection)
             if table is not None:
                 table.render_session(settled.wire())
+            if self.playout.hold_ms and on_a_call(self.connection):
+                raise LocalProtocolError("playout.hold_ms: on a call the server sounds the audio; nothing can be held back here")
         except LocalProtocolError as fault:
             # Not from this validator's own input: that is the whole configuration, with its credentials.
             line = _line("value_error", str(fault), ("session",), _HIDDEN)

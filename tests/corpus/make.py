@@ -268,6 +268,7 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
     ),
     "text-only-answers": world("after all was heard", server=_short(text_per_mille=500), turns=2),
     "out-of-band-responses": world("inside message 1", asides_per_mille=1000),
+    "guardrail": world("inside message 1", hold_ms=300, blocks_per_mille=300, turns=4),
     "edits-of-the-history": world("inside message 1", edits_per_mille=1000, updates_per_mille=1000),
     "no-answer-to-a-flush": world("inside message 1", speaker=SpeakerOptions(missing_per_mille=1000)),
     "late-and-stale-answers": world(

@@ -94,13 +94,22 @@ class Commands(ABC, Generic[R]):
 
     # -- what the model does ------------------------------------------------------------------------------------------------
 
-    def respond(self, options: Mapping[str, object] | None = None, *, audible: bool | None = None) -> R:
-        """Ask for a response. ``options`` are those of ``response.create``, by their GA names."""
-        return self._ask(self._session.respond, options, audible=audible)
+    def respond(
+        self, options: Mapping[str, object] | None = None, *, audible: bool | None = None, hold_ms: int | None = None
+    ) -> R:
+        """Ask for a response. ``options`` are those of ``response.create``, by their GA names.
+
+        ``hold_ms`` holds its first audio back for so long, or until ``release``, so that a guardrail can ``interrupt`` it first.
+        """
+        return self._ask(self._session.respond, options, audible=audible, hold_ms=hold_ms)
 
     def interrupt(self, response: str | None = None) -> None:
         """Silence, and no more of this response (default: of all that is heard or generated)."""
         self._do(self._session.interrupt, response)
+
+    def release(self, response: str) -> None:
+        """Let a response be heard whose first audio is held back."""
+        self._do(self._session.release, response)
 
     def pause(self) -> None:
         """Hold the sound without losing a sample."""

@@ -123,7 +123,7 @@ def call(session: Session, do: str, given: dict[str, Any], now: float) -> list[E
 SIMPLE = frozenset(
     {
         "open", "connected", "played", "flushed", "underrun", "device", "speech", "tick", "commit", "clear", "send_text",
-        "respond", "interrupt", "tool_result", "update", "create_item", "delete_item", "retrieve_item", "approve",
+        "respond", "interrupt", "release", "tool_result", "update", "create_item", "delete_item", "retrieve_item", "approve",
         "send_raw", "pause", "resume", "close",
     }
 )  # fmt: skip

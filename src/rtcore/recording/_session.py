@@ -153,12 +153,20 @@ class RecordedSession(Session):
             lambda: self._inner.session.send_text(text, interrupt=interrupt, respond=respond, now=now),
         )
 
-    def respond(self, options: Mapping[str, object] | None = None, *, audible: bool | None = None, now: float) -> Issued:
+    def respond(
+        self,
+        options: Mapping[str, object] | None = None,
+        *,
+        audible: bool | None = None,
+        hold_ms: int | None = None,
+        now: float,
+    ) -> Issued:
+        held = {} if hold_ms is None else {"hold_ms": hold_ms}
         return self._did(
             "respond",
-            lambda: {"options": self._plain(options), "audible": audible},
+            lambda: {"options": self._plain(options), "audible": audible, **held},
             now,
-            lambda: self._inner.session.respond(options, audible=audible, now=now),
+            lambda: self._inner.session.respond(options, audible=audible, hold_ms=hold_ms, now=now),
         )
 
     def interrupt(self, response: str | None = None, *, now: float) -> list[Effect]:
@@ -167,6 +175,14 @@ class RecordedSession(Session):
             lambda: {"response": self._plain(response, "id")},
             now,
             lambda: self._inner.session.interrupt(response, now=now),
+        )
+
+    def release(self, response: str, *, now: float) -> list[Effect]:
+        return self._did(
+            "release",
+            lambda: {"response": self._plain(response, "id")},
+            now,
+            lambda: self._inner.session.release(response, now=now),
         )
 
     def tool_result(self, call_id: str, output: object, *, respond: bool = True, now: float) -> Issued:

@@ -81,6 +81,8 @@ class Arrivals:
         """Is told of each refusal that reaches the client, with the creation that it ended."""
         self.over: Callable[[str], None] = lambda response_id: None
         """Is told of each response that is over without a ``response.done``."""
+        self.sounds: Callable[[ResponseRecord, bool], None] = lambda response, alive: None
+        """Is told of audio that reaches the client, and whether it could still be heard."""
         self.perhaps: set[str] = set()
         """Responses that may be taken as done, or not: nothing runs, said a refusal that may have been another's."""
         self._deleted: set[str] = set()
@@ -189,6 +191,7 @@ class Arrivals:
         item.audio_parts.add(message.content_index)
         response = item.response
         response.last_audio_at = ledger.now
+        self.sounds(response, response.audible and not response.dead and item.ended is None)
         segment = ledger.matcher.find(item.id, message.content_index)
         if segment is None:
             return

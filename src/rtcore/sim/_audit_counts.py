@@ -3,7 +3,7 @@
 Of invariant 12: audio does not wait while nothing sounds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rtcore._items import SegmentView
 from rtcore.sim._audit_cuts import CutAudit
@@ -20,9 +20,17 @@ class CountAudit:
     """Compares the counts of a session with what was sent, handed over and audible."""
 
     def __init__(
-        self, ledger: Ledger, speaker: Speaker, cuts: CutAudit, reference: ReferenceAudit | None, *, stall_ms: int
+        self,
+        ledger: Ledger,
+        speaker: Speaker,
+        cuts: CutAudit,
+        reference: ReferenceAudit | None,
+        *,
+        stall_ms: int,
+        withheld: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
+        """``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``). ``withheld``: whether audio is
+        held back for a guardrail, which has a deadline of its own (``_audit_holds``).
 
         What waits for a clock that falls silent, or knows marks only and so tells an end only after ``Drain``, waits as long as
         such a clock is waited for (``_audit_sounding``).
@@ -32,6 +40,7 @@ class CountAudit:
         self._cuts = cuts
         self._reference = reference
         self._width = ledger.audio.sample_width
+        self._held_back = withheld
         self._withheld_since: int | None = None
         self._withheld = stall_ms * MILLISECOND + _WITHHELD
         if speaker.options.silent_per_mille or speaker.options.marks_ms:
@@ -81,7 +90,7 @@ class CountAudit:
 
     def _withholds(self, views: Sequence[SegmentView], still: bool) -> None:
         ledger = self._ledger
-        if not still or self._cuts.may_hold or self._speaker.lost or not self._waiting(views):
+        if not still or self._cuts.may_hold or self._speaker.lost or self._held_back() or not self._waiting(views):
             # While the program holds it, or without a device, a segment's wait does not count.
             self._withheld_since = None
         elif self._withheld_since is None or ledger.matcher.last_until > self._withheld_since:

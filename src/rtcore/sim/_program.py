@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from rtcore._notices import Problem, ToolCalled
+from rtcore._notices import AudioHeld, Problem, ToolCalled
 from rtcore.sim._rng import Rng
 from rtcore.sim.speaker import MILLISECOND
 
@@ -56,6 +56,8 @@ class Habits:
         self._losses = rng.beside("losses")
         self._again = rng.beside("cut again")
         self._on_flush: Callable[[], None] | None = None
+        self._guard = rng.beside("guardrail")
+        self._spared = False
 
     # -- function calls ------------------------------------------------------------------------------------------------------
 
@@ -311,6 +313,29 @@ class Habits:
         world.do(lambda session, now: session.device(state, now=now))
         if state == "ready":
             self._world.at(world.now + _AGAIN_MS * MILLISECOND, self._ask_again)  # what the loss cut off
+
+    # -- a guardrail ---------------------------------------------------------------------------------------------------------
+
+    def held(self, notice: AudioHeld) -> None:
+        """The first audio of a response is held back: it is let go, cut, or the check is too slow (F161)."""
+        world, scenario, guard = self._world, self._world.scenario, self._guard
+        world.saw("program: guardrail")
+        wait_ms = guard.between(0, scenario.hold_ms + scenario.hold_ms // 4)
+        # Never twice in a row: what stands in for a blocked answer passes.
+        if guard.chance(scenario.blocks_per_mille) and not self._spared:
+            self._spared = True
+            self._later(wait_ms, lambda: self._block(notice.response_id), guard)
+        else:
+            self._spared = False
+            self._later(wait_ms, lambda: world.release(notice.response_id), guard, always=True)
+
+    def _block(self, response_id: str) -> None:
+        """What was to be said must not be heard: something else is asked for instead."""
+        world = self._world
+        served = world.server.responses.get(response_id)
+        world.interrupt(response_id)
+        if served is not None and not served.out_of_band:
+            world.respond()
 
     # -- sound ---------------------------------------------------------------------------------------------------------------
 

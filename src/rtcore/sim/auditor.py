@@ -20,6 +20,8 @@ from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush,
 from rtcore._formats import AudioFormat
 from rtcore._items import HistoryItem, SegmentView
 from rtcore._notices import (
+    AudioHeld,
+    AudioReleased,
     ClockFault,
     ContextStale,
     Interrupted,
@@ -46,6 +48,7 @@ from rtcore.sim._audit_digest import Digest
 from rtcore.sim._audit_edits import EditAudit
 from rtcore.sim._audit_end import EndAudit
 from rtcore.sim._audit_figures import figures
+from rtcore.sim._audit_holds import HoldAudit
 from rtcore.sim._audit_lead import LeadAudit
 from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_memory import check_memory
@@ -116,6 +119,7 @@ class Auditor:
         stall_ms: int = 2_000,
         lead_ms: int | None = None,
         batch_ms: int = 40,
+        hold_ms: int = 0,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -124,6 +128,7 @@ class Auditor:
         (``config.answer_turns``). ``stall_ms``: how long a segment may hold up the queue (``config.playout.stall_ms``).
         ``lead_ms``: how much is handed over ahead of what was heard (``config.playout.lead_ms``).
         ``batch_ms``: how much microphone audio goes into one message (``config.microphone.batch_ms``).
+        ``hold_ms``: how long the first audio of each response is held back (``config.playout.hold_ms``).
         ``loses``: the device may vanish.
         """
         own_index = able.truncate_content_index == "own"
@@ -190,7 +195,11 @@ class Auditor:
         self._closed = False
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
-        self._counts = CountAudit(ledger, speaker, self.cuts, self.reference, stall_ms=stall_ms)
+        self.holds = HoldAudit(ledger, hold_ms, self.sync)
+        self.arrivals.sounds = self.holds.audio
+        self._counts = CountAudit(
+            ledger, speaker, self.cuts, self.reference, stall_ms=stall_ms, withheld=lambda: bool(self.holds.open)
+        )
         self._paused: tuple[int, int] | None = None
         """Which generation holds, and since when."""
         self._can_pause = clock.pause
@@ -296,6 +305,8 @@ class Auditor:
         if issued is not None:
             self.line.issued(*issued)
             self.asking.issued(*issued)
+        if self.holds.watches:
+            self.holds.did({effect.response_id for effect in effects if type(effect) is AudioHeld})
         if len(effects) == 1 and type(effects[0]) is Play and self._nothing_awaited:
             # Most calls that give anything: one more delta is handed over.
             self.cuts.settles = False
@@ -325,9 +336,7 @@ class Auditor:
                 if order < rank:
                     self.ledger.fail(7, f"{kind.__name__} after wire or news: silence first, then the wire, then the news")
                 rank = order
-            if self.cuts.killed:
-                self.line.cancels_owed(self.cuts.killed)
-                self.cuts.killed.clear()
+            self._killed()
             if self.arrivals.stale:
                 self._check_stale(effects)
         elif self.cuts.waits or self.cuts.pausing:
@@ -361,10 +370,17 @@ class Auditor:
         cuts, arrivals = self.cuts, self.arrivals
         return not (cuts.waits or cuts.pausing or cuts.killed or arrivals.named is not None or arrivals.stale)
 
+    def _killed(self) -> None:
+        """What died in this step."""
+        killed = self.cuts.killed
+        if killed:
+            for response in killed:
+                self.holds.cut(response)
+            self.line.cancels_owed(killed)
+            killed.clear()
+
     def _without_effects(self) -> None:
-        if self.cuts.killed:
-            self.line.cancels_owed(self.cuts.killed)
-            self.cuts.killed.clear()
+        self._killed()
         if self.arrivals.stale:
             self._check_stale(())
 
@@ -410,6 +426,7 @@ class Auditor:
         self.line.waiting(session.deadline)
         self.microphone.check(self.ledger.now)
         self.sounding.waiting(session.deadline, held=self.cuts.held)
+        self.holds.look()
         self._counts.check(session.segments)
 
     def finish(self, session: View, now: int) -> None:
@@ -658,6 +675,10 @@ class Auditor:
                 self.end.ready()
             case ClockFault():
                 self.clock.fault(notice.generation)
+            case AudioHeld():
+                self.holds.held(notice)
+            case AudioReleased():
+                self.holds.released(notice)
             case ContextStale():
                 self.ledger.saw("C16: context stale")
             case MessageStarted():

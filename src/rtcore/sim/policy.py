@@ -145,7 +145,7 @@ def _keys() -> dict[str, Any]:
     found |= {name: _core_type(Config, name) for name in _CORE}
     for group, section in _SECTIONS.items():
         found |= {f"{group}.{name}": _core_type(section, name) for name in section.model_fields}
-    del found["playout.lead_ms"]  # the world's own lead_ms is the same, and known to every part of it
+    del found["playout.lead_ms"], found["playout.hold_ms"]  # the world's own are the same, and known to every part of it
     return dict(sorted(found.items()))
 
 
@@ -215,7 +215,7 @@ def _check_core(policy: Policy) -> None:
         # pydantic's own error is one; its type is rtcore.config's affair.
         line = cast(Any, fault).errors(include_url=False, include_context=False)[0]
         path = ".".join(str(step) for step in line["loc"])
-        key = "lead_ms" if path == "playout.lead_ms" else path
+        key = path.removeprefix("playout.") if path in ("playout.lead_ms", "playout.hold_ms") else path
         raise PolicyError(f"{key}={line['input']}: {line['msg']}") from None
 
 

@@ -48,10 +48,12 @@ class Commands:
         """Do it in so many milliseconds, unless the session is over by then."""
         self._world.at(self._world.now + ms * MILLISECOND, step)
 
-    def respond(self, options: Mapping[str, object] | None = None, *, audible: bool | None = None) -> int:
+    def respond(
+        self, options: Mapping[str, object] | None = None, *, audible: bool | None = None, hold_ms: int | None = None
+    ) -> int:
         """``Session.respond``; gives the request's number."""
         world = self._world
-        issued = world.session.respond(options, audible=audible, now=world.seconds)
+        issued = world.session.respond(options, audible=audible, hold_ms=hold_ms, now=world.seconds)
         if audible:
             world.auditor.wants_to_hear(issued.request)
         return world.issued(issued, "respond")
@@ -63,6 +65,10 @@ class Commands:
     def interrupt(self, response: str | None = None) -> None:
         """``Session.interrupt``."""
         self._world.interrupt(response)
+
+    def release(self, response: str) -> None:
+        """``Session.release``."""
+        self._world.release(response)
 
     def tool_result(self, call_id: str, output: object, *, respond: bool = True) -> int:
         """``Session.tool_result``; gives the request's number. Raises where the session does: unknown or answered calls."""

@@ -77,6 +77,10 @@ class Scenario(Struct, frozen=True):
     """How many turns the program answers a call beside that is unknown, answered or gone."""
     away_per_mille: int = 0
     """How many turns are followed by a while in which the program does not listen."""
+    hold_ms: int = 0
+    """How long the first audio of each response is held back, for the program's guardrail to look at."""
+    blocks_per_mille: int = 0
+    """How many of those responses the guardrail cuts before a word of them is heard."""
     device_lost_per_mille: int = 0
     """How many turns the audio device vanishes beside, to come back some seconds later."""
     hang_up_turn: int | None = None
@@ -146,7 +150,7 @@ class Scenario(Struct, frozen=True):
             "session": session,
             "context": self.context,
             "interruption": self.interruption,
-            "playout": {"lead_ms": self.lead_ms},
+            "playout": {"lead_ms": self.lead_ms} | ({"hold_ms": self.hold_ms} if self.hold_ms else {}),
             "microphone": {"batch_ms": self.batch_ms},
         }
         return Config.model_validate(_laid_over(options, self.core) if self.core else options)
@@ -290,6 +294,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "user: silence": 250,
     "user: pressed twice": 500,
     "program: pauses": 300,
+    "program: guardrail": 100,
     "program: history edits": 250,
     "network: cut mid-frame": 50,
     "network: half-open": 30,
@@ -345,6 +350,7 @@ def _draw_session(
         return drawn if fault in faults else 0
 
     tools = "server: several function calls" in faults
+    guardrail = rng.beside("guardrail")
     lead_ms = rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None
     if speaker.silent_per_mille:
         lead_ms = None  # it would stand still for seconds each time the device tells nothing, and what waits would grow as well
@@ -373,6 +379,8 @@ def _draw_session(
         asides_per_mille=rate("program: out-of-band response", 100, 500),
         edits_per_mille=rate("program: history edits", 100, 500),
         pauses_per_mille=rate("program: pauses", 100, 500),
+        hold_ms=guardrail.choice((20, 100, 300, 300, 1000, 2500)) if "program: guardrail" in faults else 0,
+        blocks_per_mille=guardrail.choice((0, 100, 300)) if "program: guardrail" in faults else 0,
         device_lost_per_mille=rate("speaker: device lost", 30, 200),
         hang_up_turn=rng.below(interruptions) if "user: hang-up" in faults else None,
         hang_up_ms=rng.choice((0, 5, 50, 400, 4000)) if "user: hang-up" in faults else 0,

@@ -174,6 +174,10 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes(
         "F113: an acknowledgement came again while another edit was in flight", "it answers nothing", ("F113", "F108"), 8_000
     ),
+    Sometimes("F161: audio held back for a guardrail", "nothing of it is handed to the clock", ("F161",), 1_000),
+    Sometimes("F161: cut before a word was heard", "the guardrail was in time", ("F161",), 50),
+    Sometimes("F161: let go by the program", "the guardrail has nothing against it", ("F161",), 500),
+    Sometimes("F161: let go by time", "the guardrail was too slow", ("F161",), 100),
     Sometimes("S03: a part began after the cut of its response", "what it is shows only now", ("S03", "C04"), 11_000),
     Sometimes("S04: cut in the second of three messages", "full, partial and skipped in one response", ("S04", "F021"), 4_100),
     Sometimes("S05: nothing was heard of words that had come", "none of them are told", ("S05",), 65_000),
@@ -196,6 +200,7 @@ _FAULTS: dict[str, int] = {
     "network: stall": 10_000,
     "program: answer to a dead call": 9_600,
     "program: failing tools": 2_100,
+    "program: guardrail": 1_000,
     "program: history edits": 11_000,
     "program: interrupt before response.created": 3_800,
     "program: out-of-band response": 7_500,

@@ -18,7 +18,7 @@ from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
 from rtcore._errors import LocalProtocolError
 from rtcore._lifecycle import Disconnection
-from rtcore._notices import Notice, RequestEnded, ServerError, SessionClosed, SessionReady, ToolCalled
+from rtcore._notices import AudioHeld, Notice, RequestEnded, ServerError, SessionClosed, SessionReady, ToolCalled
 from rtcore._session import Issued, Session
 from rtcore.config import Config
 from rtcore.sim._aim import ANYTHING, CLOCK, DELTAS, NEWS, SERVER, SOUND
@@ -112,6 +112,7 @@ class World:
             stall_ms=config.playout.stall_ms,
             lead_ms=config.playout.lead_ms,
             batch_ms=config.microphone.batch_ms,
+            hold_ms=config.playout.hold_ms,
             # Whether a truncate is answered is the server's to say: a core that takes it for silent does not wait.
             able=structs.replace(self.session.capabilities, truncate_acknowledged=MANNERS[served.dialect].truncate_answered),
             clock=scenario.speaker.clock,
@@ -371,6 +372,8 @@ class World:
                 self.user.begin()
             case ToolCalled():
                 self.program.called(notice)
+            case AudioHeld():
+                self.program.held(notice)
             case RequestEnded(outcome="failed" | "timed_out") | ServerError():
                 self.program.failed(notice.problem)
             case SessionClosed():
@@ -529,6 +532,12 @@ class World:
         self.auditor.interrupts("program", self.now, response_id)
         self._call(self.session.interrupt(response_id, now=self.seconds))
 
+    def release(self, response_id: str) -> None:
+        """The program lets a response be heard that is held back."""
+        self.tell("user", f"release({response_id})")
+        self.auditor.holds.freed(response_id)
+        self._call(self.session.release(response_id, now=self.seconds))
+
     def send_text(self, text: str, *, interrupt: bool, respond: bool = True) -> int:
         """The user types; gives the request's number."""
         self.tell("user", f"types {text!r}")
@@ -586,6 +595,7 @@ class World:
             or self.auditor.line.requests_open
             or self.auditor.ledger.creations
             or self.auditor.ledger.edits
+            or self.auditor.holds.open
         )
 
     @property
