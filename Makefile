@@ -8,6 +8,7 @@ CLIENTS := .venv-clients
 SPEECH := .venv-speech
 FAKEAI := .venv-fakeai
 N ?= 1000000
+MESSAGES ?= 10000000
 NODE_FITS := node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz mutants behaviours soak device audit interop cluster corpus bench bench-text bench-clients bench-live clean drift events
+.PHONY: help demo test lint fuzz messages mutants behaviours soak device audit interop cluster corpus bench bench-text bench-clients bench-live clean drift events
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +34,9 @@ lint: $(VENV)/test.stamp  ## ruff and mypy
 
 fuzz: $(VENV)/demo.stamp  ## a million interruptions; Ctrl-C, and later make fuzz again, goes on where it was
 	$(BIN)/rtcore fuzz --interruptions $(N) $(if $(wildcard fuzz.json),--resume,--save) fuzz.json --html fuzz.html
+
+messages: $(VENV)/test.stamp  ## ten million broken server messages, none of which may cost another; goes on like make fuzz
+	cd tests && ../$(BIN)/python -m fuzzing --messages $(MESSAGES) $(if $(wildcard messages.json),--resume,--save) ../messages.json
 
 corpus: $(VENV)/test.stamp  ## show what changed in the outcomes of the recorded corpus, and take it as meant
 	cd tests && ../$(BIN)/python -m corpus.make
@@ -82,7 +86,7 @@ bench-live: $(VENV)/test.stamp  ## how many live conversations one process holds
 	$(BIN)/python benchmarks/conversations.py
 
 clean:  ## remove what was set up, built and written
-	rm -rf $(VENV) $(CLIENTS) $(SPEECH) $(FAKEAI) interop/node_modules build dist report.html heard.wav fuzz.json fuzz.html .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(SPEECH) $(FAKEAI) interop/node_modules build dist report.html heard.wav fuzz.json fuzz.html messages.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -110,6 +110,12 @@ def test_a_deleted_item_leaves_a_tombstone_that_keeps_its_place() -> None:  # DE
     assert (before, ids(scene)) == (["a", "c"], ["a", "d", "c"])
 
 
+def test_an_item_that_names_itself_as_its_predecessor_is_not_lost() -> None:  # C25, C29, F108: found by the broken messages
+    scene = ready()
+    scene.server(user_item("u1"), user_item("u2", previous="u1"), announce("u3", previous="u3"), user_item("u4", previous="u3"))
+    assert ids(scene) == ["u1", "u2", "u3", "u4"]
+
+
 def test_an_item_after_a_deleted_one_is_not_lost() -> None:  # DESIGN 4: a deleted id leaves a tombstone; F108
     scene = ready()
     scene.server(user_item("a"), user_item("b", previous="a"), deleted("b"), user_item("c", previous="b"))

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from helpers.scene import Scene, kinds, outcomes, ready, sent, sounded, spoken, talking, told
+from helpers.scene import Scene, event_id, kinds, outcomes, ready, sent, sounded, spoken, talking, told
 from helpers.wire import (
     SERVER_VAD,
     Event,
@@ -19,6 +19,7 @@ from helpers.wire import (
     created,
     deleted,
     done,
+    error,
     message,
     opened,
     pcm,
@@ -28,7 +29,7 @@ from helpers.wire import (
     user_item,
 )
 
-from rtcore import LocalProtocolError, ToolCalled
+from rtcore import Effect, LocalProtocolError, ToolCalled
 
 
 def outputs(scene: Scene) -> list[tuple[str, str]]:
@@ -79,6 +80,64 @@ def test_a_result_of_which_no_word_comes_is_answered_all_the_same() -> None:  # 
     late = scene.at(6.0).tick()
     assert (outcomes(late), outputs(scene)) == ([(scene.request, "timed_out")], [("c1", "sunny")])
     assert kinds(scene.server(done("r2"))) == ["response.create"]
+
+
+def refused(scene: Scene, effects: list[Effect]) -> list[Effect]:
+    """The server refuses the item that was just sent."""
+    return scene.server(error("server_error", "The server had an error.", event_id=event_id(effects, "conversation.item.create")))
+
+
+def test_a_server_that_refuses_every_output_is_not_asked_again_and_again() -> None:
+    """F071: the model calls again each time it is asked; after one refused output nothing is asked until one is confirmed."""
+    scene = ready()
+    asked = 0
+    for n in range(1, 20):
+        mine = int(sent(scene.log)[-1]["response"]["metadata"]["rtcore_request"]) if n == 2 else None
+        scene.server(created(f"r{n}", request=mine), call(f"c{n}", r=f"r{n}"), done(f"r{n}", request=mine))
+        effects = scene.tool_result(f"c{n}", "sunny")
+        asked += kinds(effects).count("response.create")
+        failed = refused(scene, effects)
+        asked += kinds(failed).count("response.create")
+        assert outcomes(failed) == [(scene.request, "failed")]  # the program is told
+    assert (asked, len(outputs(scene))) == (1, 19)
+
+
+def test_after_a_refused_output_the_answer_waits_for_the_confirmation_of_the_next() -> None:  # F071, B28
+    scene = talking(call("c1"), done("r1"))
+    refused(scene, scene.tool_result("c1", "sunny"))
+    scene.server(created("r2", request=2), call("c2", r="r2"), call("c3", r="r2", index=1), done("r2", request=2))
+    early = [*scene.tool_result("c2", "rainy"), *scene.tool_result("c3", "cold")]
+    [_, second, third] = [event["item"]["id"] for event in sent(scene.log) if event["type"] == "conversation.item.create"]
+    confirmed = scene.server(announce(second, {"id": second, "type": "function_call_output", "call_id": "c2"}))
+    assert (kinds(early), kinds(confirmed)) == (["conversation.item.create"] * 2, ["response.create"])
+    # The server takes outputs again: the next answer is asked for at once, as ever.
+    scene.server(announce(third, {"id": third, "type": "function_call_output", "call_id": "c3"}))
+    mine = int(sent(confirmed)[-1]["response"]["metadata"]["rtcore_request"])
+    scene.server(created("r3", request=mine), call("c4", r="r3"), done("r3", request=mine))
+    assert kinds(scene.tool_result("c4", "warm")) == ["conversation.item.create", "response.create"]
+
+
+def test_an_output_refused_while_its_response_runs_is_not_answered_at_its_end() -> None:  # F071
+    scene = talking(call("c1"))
+    refused(scene, scene.tool_result("c1", "sunny"))
+    assert kinds(scene.server(done("r1"))) == []
+
+
+def test_one_refused_output_of_two_leaves_the_answer_to_the_other() -> None:  # F071, F062
+    scene = talking(call("c1"), call("c2", index=1))
+    refused(scene, scene.tool_result("c1", "sunny"))
+    scene.tool_result("c2", "cold")
+    before = kinds(scene.server(done("r1")))
+    [_, second] = [event["item"]["id"] for event in sent(scene.log) if event["type"] == "conversation.item.create"]
+    assert (before, kinds(scene.server(announce(second)))) == ([], ["response.create"])
+
+
+def test_after_a_refusal_an_output_of_which_no_word_comes_is_answered_late() -> None:  # F061, F071: late is not refused
+    scene = talking(call("c1"))
+    refused(scene, scene.tool_result("c1", "sunny"))
+    scene.server(done("r1"), created("r2"), call("c2", r="r2"), done("r2"))
+    early = scene.tool_result("c2", "cold")
+    assert (kinds(early), kinds(scene.at(6.0).tick())) == (["conversation.item.create"], ["response.create"])
 
 
 def test_a_result_never_waits_for_playout() -> None:  # B28, F066

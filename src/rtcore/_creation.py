@@ -375,7 +375,8 @@ class Creation:
         """An item of ours was refused, or got no answer: a response that was to follow it is not created."""
         self._items.pop(pending.key, None)
         if outcome == "timed_out":
-            self._core.tools.output_announced(pending.key)  # no word of it is no refusal: it is on its way, and counts as there
+            # No word of it is no refusal: it is on its way, and counts as there.
+            self._core.tools.output_announced(pending.key, late=True)
         else:
             self._core.tools.output_failed(pending.key)
         for order in [o for o in self._queue if o.after == pending.key]:

@@ -10,7 +10,7 @@ from rtcore._items import HistoryItem, Item
 from rtcore._recent import keep_latest
 
 _NOWHERE = ""
-"""The predecessor of an item that was deleted before it had a place: no item, so that what follows it goes to the tail."""
+"""The predecessor of an item that was deleted before it had a place, or names itself: no item, so that it goes to the tail."""
 _SHELVED = 256
 """How many items of ended responses are kept for a late announcement."""
 _TOMBSTONES = 1024
@@ -41,7 +41,7 @@ class History:
     def announce(self, item: Item, previous_item_id: str | None) -> bool:
         """Give an item its place. False where it had one.
 
-        None means first. An unknown predecessor means the tail (C25), a deleted one the place that it had.
+        None means first. An unknown predecessor, or the item itself, means the tail (C25), a deleted one the place that it had.
         """
         if item.announced:
             return False
@@ -49,6 +49,8 @@ class History:
         self._items[item.id] = item
         self._shelved.pop(item.id, None)
         order = self._order
+        if previous_item_id == item.id:
+            previous_item_id = _NOWHERE
         while previous_item_id in self._tombstones:
             previous_item_id = self._tombstones[previous_item_id]
         if previous_item_id is None:

@@ -30,6 +30,8 @@ class Tools:
         self._calls: dict[str, _Call] = {}
         self._outputs: dict[str, str] = {}
         self._passed: set[str] = set()
+        self._refused = False
+        """The last output that the server dealt with was refused."""
 
     def arguments_done(self, event: ArgumentsDone) -> None:
         """The arguments are complete: this is when a call is dispatched (F074)."""
@@ -132,26 +134,37 @@ class Tools:
         all of them that it has."""
         return len(self._outputs) == len(self._passed)
 
-    def output_announced(self, item_id: str) -> None:
-        """The server has the output, and has dealt with those that were sent before."""
+    def output_announced(self, item_id: str, *, late: bool = False) -> None:
+        """The server has the output, and has dealt with those that were sent before. ``late``: no word of it came in time."""
         if item_id not in self._outputs:
             return
         for earlier in self._outputs:
             if earlier == item_id:
                 break
             self._passed.add(earlier)
-        call_id = self._taken(item_id)
-        self._calls[call_id].state = "answered"
-        self._forget(self._calls[call_id].response)
+        call = self._calls[self._taken(item_id)]
+        call.state = "answered"
+        if not late:
+            self._refused = False
+        self._dealt_with(call.response)
 
     def output_failed(self, item_id: str) -> None:
-        """The server refused the output: the call is failed, and no answer is asked for blindly (F071)."""
+        """The server refused the output: the call is failed, and no answer is asked for blindly (F071).
+
+        Nor is one until an output was confirmed: a model that calls again at a server that refuses every output would otherwise
+        be asked, and paid for, without end.
+        """
         if item_id not in self._outputs:
             return
-        call_id = self._taken(item_id)
-        self._calls[call_id].state = "failed"
-        self._forget(self._calls[call_id].response)
+        call = self._calls[self._taken(item_id)]
+        call.state = "failed"
+        self._refused = True
         self._core.creation.drop_tools_answer()
+        self._dealt_with(call.response)
+
+    def _dealt_with(self, response: Response) -> None:
+        self._batch(response)
+        self._forget(response)
 
     def _taken(self, item_id: str) -> str:
         self._passed.discard(item_id)
@@ -166,10 +179,12 @@ class Tools:
         calls = [call for call in self._calls.values() if call.response is response]
         if not calls or not response.done or response.tools_answered or any(call.state == "open" for call in calls):
             return
+        if self._refused and any(call.state == "sent" for call in calls):
+            return
         response.tools_answered = True
         # The program that interrupted decides itself what comes next; a person's turn is answered, by the server or by us (F064).
         silenced = response.dead and response.cut_cause not in ("server", "local")
-        if any(call.respond for call in calls) and not response.out_of_band and not silenced:
+        if any(call.respond and call.state != "failed" for call in calls) and not response.out_of_band and not silenced:
             self._core.creation.ask_answer(to="tools")
             self._core.creation.pump()
 

@@ -40,6 +40,7 @@ ASKING = frozenset(
         "response.created",
         "response.output_item.added",
         "response.done",
+        "conversation.item.added",
         "conversation.item.deleted",
     }
 )
@@ -99,6 +100,12 @@ class AskingAudit:
         """Responses of the conversation that have shown themselves."""
         self._outputs: set[str] = set()
         """Items of outputs that no response is known to have seen."""
+        self._unconfirmed: set[str] = set()
+        """Items of outputs that the client has not been told the server has."""
+        self._doubted = False
+        """An output was refused, perhaps, and none was confirmed since: an answer may wait for the next one's confirmation ..."""
+        self._refuses_outputs = False
+        """.. and must, because the refusal named the output (F071)."""
         self._asked_for: set[str] = set()
         """.. and those for which an answer is under way: without it, none has seen them."""
         self._queued: dict[str, str] = {}
@@ -142,6 +149,8 @@ class AskingAudit:
             case "response.done":
                 if message.response is not None:
                     self._over(message.response.id)
+            case "conversation.item.added" if message.item is not None:
+                self._confirmed(message.item.id)
             case "conversation.item.deleted":
                 self._call_deleted(message.item_id or "")
             case _:
@@ -232,9 +241,12 @@ class AskingAudit:
                 self._unasked.add(asked)
             if event.get("item", {}).get("type") == "function_call_output":
                 self._outputs.discard(str(event["item"].get("id")))
+                self._unconfirmed.discard(str(event["item"].get("id")))
                 self._may_tools = self._must_tools = False
+                self._doubted = self._refuses_outputs = True
         elif kind == "conversation.item.create":
             self._must_tools = False
+            self._doubted = True
         self._settle()
 
     def _creation_refused(self, creation: Creation, request: str, *, active: bool) -> None:
@@ -287,6 +299,9 @@ class AskingAudit:
         ledger = self._ledger
         if not (self._may_turn or self._may_tools):
             ledger.fail(1, "an answer was asked for that nobody is owed")
+        unseen = self._outputs & self._unconfirmed
+        if self._refuses_outputs and unseen and unseen == self._outputs and not self._may_turn:
+            ledger.fail(1, "an answer was asked for although the server had refused an output, and confirmed none since (F071)")
         if ledger.talking and ledger.now < ledger.talking_since + _SPEECH - ROUNDING:
             ledger.fail(1, "an answer was asked for while the user speaks")
         elif ledger.now + ROUNDING < self._awaited_until:
@@ -328,6 +343,14 @@ class AskingAudit:
         """The program answers this call and wants nothing said about it."""
         self._silent.add(call_id)
 
+    def _confirmed(self, item_id: str) -> None:
+        """The client is told that the server has an item."""
+        if item_id in self._unconfirmed:
+            self._unconfirmed.discard(item_id)
+            # What waited for it may be asked for now, though another output of its batch was refused.
+            self._may_tools = self._may_tools or self._doubted
+            self._doubted = self._refuses_outputs = False
+
     def _call_deleted(self, item_id: str) -> None:
         """A call's item left the conversation: it cannot be answered any more."""
         item = self._ledger.items.get(item_id)
@@ -341,6 +364,7 @@ class AskingAudit:
             if call_id in calls:
                 calls[call_id] = item_id
                 self._outputs.add(item_id)
+                self._unconfirmed.add(item_id)
                 self._batch(response_id)
                 self._finished.append(response_id)
                 self._settle()
@@ -383,6 +407,7 @@ class AskingAudit:
         self._queued.pop(request, None)
         if request in self._results and notice.outcome != "done":
             self._must_tools = False  # the program was told that its result is lost, and decides (F071)
+            self._refuses_outputs = self._refuses_outputs and notice.outcome != "timed_out"  # a late one is answered all the same
         problem = notice.problem
         # Where an error names nothing, whose it is can only be guessed.
         known = notice.outcome == "failed" and self._named_error and request not in self._unasked
@@ -427,6 +452,7 @@ class AskingAudit:
             or ledger.flush_waits
             or self._running()
             or self._owed_delete() is not None
+            or (self._doubted and bool(self._unconfirmed) and not (self._must_turn or self._queued))
         )
         if gated or not (self._queued or not (ledger.talking or now <= self._awaited_until + ROUNDING)):
             self._since = None
