@@ -21,9 +21,12 @@ from rtcore import (
     ContextStale,
     Disconnection,
     Drain,
+    EchoSuspected,
     Effect,
+    FalseInterruption,
     Flush,
     Interrupted,
+    InterruptionPending,
     Issued,
     LocalProtocolError,
     MessageEnded,
@@ -54,7 +57,10 @@ _INDENT = " " * 8
 _TOLD: tuple[type[Notice], ...] = (
     ClockFault,
     ContextStale,
+    EchoSuspected,
+    FalseInterruption,
     Interrupted,
+    InterruptionPending,
     MessageEnded,
     MicrophoneDropped,
     RequestEnded,
@@ -81,7 +87,10 @@ class Replay:
         self.session.connected(1, now=0.0)
         asked = self.config.session.wire()
         detection = asked.get("audio", {}).get("input", {}).get("turn_detection", {"type": "server_vad"})
-        session = {"id": "s1", "type": "realtime", "audio": {"input": {"turn_detection": detection}, "output": {}}}
+        listening = {"turn_detection": detection}
+        if (words := asked.get("audio", {}).get("input", {}).get("transcription")) is not None:
+            listening["transcription"] = words
+        session = {"id": "s1", "type": "realtime", "audio": {"input": listening, "output": {}}}
         self.session.receive(1, _json({"type": "session.updated", "session": session}), now=0.0)
         assert self.session.state == "ready"
 

@@ -35,8 +35,11 @@ from rtcore._notices import ClockFault as ClockFault
 from rtcore._notices import CloseReason as CloseReason
 from rtcore._notices import ContextStale as ContextStale
 from rtcore._notices import DtmfReceived as DtmfReceived
+from rtcore._notices import EchoSuspected as EchoSuspected
+from rtcore._notices import FalseInterruption as FalseInterruption
 from rtcore._notices import IdleTimeout as IdleTimeout
 from rtcore._notices import Interrupted as Interrupted
+from rtcore._notices import InterruptionPending as InterruptionPending
 from rtcore._notices import ItemAdded as ItemAdded
 from rtcore._notices import ItemDeleted as ItemDeleted
 from rtcore._notices import ItemRetrieved as ItemRetrieved
@@ -50,6 +53,7 @@ from rtcore._notices import MicrophoneDropped as MicrophoneDropped
 from rtcore._notices import Notice as Notice
 from rtcore._notices import Outcome as Outcome
 from rtcore._notices import OutOfBandAudio as OutOfBandAudio
+from rtcore._notices import PolicyFailed as PolicyFailed
 from rtcore._notices import Problem as Problem
 from rtcore._notices import ProtocolWarning as ProtocolWarning
 from rtcore._notices import RateLimitsUpdated as RateLimitsUpdated
@@ -82,3 +86,4 @@ from rtcore._session import Session as Session
 from rtcore.config import Config as Config
 from rtcore.dialects import Capabilities as Capabilities
 from rtcore.dialects import Dialect as Dialect
+from rtcore.policies import Policies as Policies

@@ -22,13 +22,16 @@ from rtcore._requests import Pending, Requests
 from rtcore._timers import Timers
 from rtcore._wire import Append, ClientEvent, encode, plain
 from rtcore.dialects import OPENAI, Capabilities, Dialect, audio_format, capabilities, dialect_of
+from rtcore.policies import Policies
 
 if TYPE_CHECKING:
+    from rtcore._barge_in import BargeIn
     from rtcore._creation import Creation
     from rtcore._holds import Holds
     from rtcore._interruption import Interruption
     from rtcore._lifecycle import Lifecycle
     from rtcore._mcp import Mcp
+    from rtcore._pauses import Pauses
     from rtcore._remote import Remote
     from rtcore._responses import Responses
     from rtcore._speech import Speech
@@ -86,6 +89,10 @@ class Acknowledged(Struct, frozen=True):
     """It only writes down what is said, and never answers (facts 12.1)."""
     speaks: bool
     """Its answers are audio, so that a message without a part yet is one that nobody heard."""
+    silence_ms: int
+    """So much silence it hears before it says that speech has ended; 0 where it goes by something else."""
+    writes_down: bool
+    """It transcribes what the user says."""
 
 
 def read_acknowledged(session: dict[str, Any], asked: dict[str, Any], able: Capabilities) -> Acknowledged:
@@ -112,6 +119,8 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any], able: Capa
         server_creates=detects and rules.get("create_response") is not False,
         detects_turns=detects,
         speaks="text" not in _list(session.get("output_modalities", asked.get("output_modalities"))),
+        silence_ms=_positive(rules.get("silence_duration_ms")) if detects else 0,
+        writes_down=bool(given.get("transcription", wanted.get("transcription"))),
     )
 
 
@@ -143,6 +152,10 @@ def _list(value: object) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
 
 
+def _positive(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
 def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -153,6 +166,8 @@ class Core:
     responses: "Responses"
     speech: "Speech"
     interruption: "Interruption"
+    barge_in: "BargeIn"
+    pauses: "Pauses"
     creation: "Creation"
     holds: "Holds"
     tools: "Tools"
@@ -161,8 +176,9 @@ class Core:
     remote: "Remote"
     mcp: "Mcp"
 
-    def __init__(self, config: "Config", clock: Clock, seed: int) -> None:
+    def __init__(self, config: "Config", clock: Clock, seed: int, policies: Policies) -> None:
         self.config = config
+        self.policies = policies
         self.clock = clock
         told = dialect_of(config.connection)
         self.recognising = told is None

@@ -55,6 +55,8 @@ class Order(Struct):
     audible: bool = True
     hold_ms: int | None = None
     """How long its first audio is held back; None: as configured."""
+    interruptible: bool = True
+    """A person's voice may cut it."""
     for_turn: bool = False
     """Our answer to a turn of the user's that nobody else answers ..."""
     for_tools: bool = False
@@ -85,6 +87,7 @@ class Claim(Struct, frozen=True):
     doubtful: bool = False
     out_of_band: bool = False
     audible: bool = True
+    interruptible: bool = True
     after: str | None = None
     format: AudioFormat | None = None
     hold_ms: int | None = None
@@ -118,13 +121,14 @@ class Creation:
         audible: bool = True,
         after: str | None = None,
         hold_ms: int | None = None,
+        interruptible: bool = True,
     ) -> None:
         """Queue a response of the program; ``after`` is the item it answers, without which it makes no sense."""
         core = self._core
         due = core.now + core.config.timeouts.queue_ms / 1000
-        self._queue.append(
-            Order(request, request, body, after=after, out_of_band=out_of_band, audible=audible, hold_ms=hold_ms, due=due)
-        )
+        order = Order(request, request, body, after=after, out_of_band=out_of_band, audible=audible, hold_ms=hold_ms, due=due)
+        order.interruptible = interruptible
+        self._queue.append(order)
         core.timers.set_earlier("turn of a request", due)
 
     def ask_item(self, item: dict[str, Any], item_id: str, *, request: int, previous_item_id: str | None, gated: bool) -> None:
@@ -265,6 +269,7 @@ class Creation:
             doubtful=order.doubtful,
             out_of_band=order.out_of_band,
             audible=order.audible,
+            interruptible=order.interruptible,
             after=order.after,
             format=_format(order.body),
             hold_ms=order.hold_ms,
@@ -541,17 +546,30 @@ class Creation:
             core.timers.set("turn of a request", due)
         self.pump()
 
-    def kill_reserved(self, *, all_queued: bool) -> None:
+    @property
+    def reserved(self) -> bool:
+        """Whether a response was asked for that has not begun, and that an interruption would cut."""
+        return self._reserved is not None and not self._reserved.dead
+
+    @property
+    def reserved_uninterruptible(self) -> bool:
+        """Whether it was asked for as uninterruptible."""
+        return self._reserved is not None and not self._reserved.interruptible
+
+    def kill_reserved(self, *, all_queued: bool, sparing: bool = False) -> bool:
         """Interrupted: the response that answers our pending create is dead on arrival (B15, F035).
 
         ``all_queued``: the program itself interrupts, so responses that it asked for and that were not sent are cancelled too.
+        ``sparing``: but for those that were asked for as uninterruptible. Gives whether it was one that nobody asked for by name.
         """
         core = self._core
-        if self._reserved is not None:
+        answer = False
+        if self._reserved is not None and (self._reserved.interruptible or not sparing):
+            answer = not self._reserved.dead and (self._reserved.for_turn or self._reserved.for_tools)
             self._reserved.dead = True
         for order in self._expired.values():
-            order.dead = True
-        for order in [o for o in self._queue if o.doubtful]:
+            order.dead = order.dead or order.interruptible or not sparing
+        for order in [o for o in self._queue if o.doubtful and (o.interruptible or not sparing)]:
             # Perhaps it was not ours that was refused, and it runs already.
             self._queue.remove(order)
             order.dead = True
@@ -564,6 +582,7 @@ class Creation:
             for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:
                 self._queue.remove(order)
                 core.requests.end(order.request, "cancelled")
+        return answer
 
 
 def _outcome(status: str) -> Outcome:

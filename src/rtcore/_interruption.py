@@ -1,9 +1,11 @@
-"""Is this an interruption, who cancels, and what is the server told: the settlement of a cut.
+"""Who cancels, and what is the server told: an interruption from its first silence to the settlement of the cut.
 
 An interruption happens in two steps. First silence: the responses that are cut die, the clock is flushed, and a cancel goes out
 if it is ours to send. Then, with the clock's answer, the truth: each message gets its verdict, and the server is told by a
 truncate or a delete what was not heard. Where nothing unconfirmed was handed over, both happen in one step.
 """
+
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -34,8 +36,15 @@ class _Cut(Struct):
     responses: list[Response]
 
 
+class Lost(NamedTuple):
+    """What an interruption cut, and whether an answer was among it that nobody asked for by name and that had not begun."""
+
+    responses: tuple[Response, ...] = ()
+    answer: bool = False
+
+
 class Interruption:
-    """Owner of: is this an interruption? who cancels? And of the edits that follow."""
+    """Owner of: who cancels? And of the edits that follow. Whether it is an interruption at all, ``_barge_in`` decides."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -51,19 +60,45 @@ class Interruption:
 
     # -- silence -----------------------------------------------------------------------------------------------------------------
 
-    def barge_in(self, cause: Cause, only: str | None = None) -> None:
-        """Cut everything that can still be heard (or ``only`` one response) and what would be heard next."""
+    @property
+    def anything(self) -> bool:
+        """Whether anything is heard, generated or asked for that an interruption would cut."""
         core = self._core
-        if cause in ("server", "local") and core.config.interruption == "ignore":
-            return
+        return core.creation.reserved or any(self._cuttable(response, None) for response in core.responses.live.values())
+
+    @property
+    def uninterruptible(self) -> bool:
+        """Whether what is heard now, or next, was asked for as uninterruptible."""
+        core = self._core
+        head = core.playout.head
+        if head is not None and head.response_id in core.responses.live:
+            return not core.responses.live[head.response_id].interruptible
+        following = next((r for r in core.responses.live.values() if self._cuttable(r, None)), None)
+        return not following.interruptible if following is not None else core.creation.reserved_uninterruptible
+
+    def barge_in(self, cause: Cause, only: str | None = None, *, sparing: bool = False) -> Lost:
+        """Cut everything that can still be heard (or ``only`` one response) and what would be heard next.
+
+        ``sparing``: but for what was asked for as uninterruptible.
+        """
+        if only is not None or cause in ("server", "local"):
+            return self._silence(cause, only, sparing=sparing)
+        lost = self._silence(cause, None, sparing=sparing)
+        self._core.barge_in.ended_by(cause)
+        return lost
+
+    def _silence(self, cause: Cause, only: str | None, *, sparing: bool) -> Lost:
+        core = self._core
+        answer = False
         if only is None:
-            core.creation.kill_reserved(all_queued=cause == "program")
-        targets = [r for r in core.responses.live.values() if self._cuttable(r, only)]
+            answer = core.creation.kill_reserved(all_queued=cause == "program", sparing=sparing)
+        targets = [r for r in core.responses.live.values() if self._cuttable(r, only) and (r.interruptible or not sparing)]
         if not targets:
-            return
+            return Lost(answer=answer)
+        lost = Lost(tuple(targets), answer)
         if core.capabilities.playout == "server":
             core.remote.interrupt(cause, targets)
-            return
+            return lost
         flush = False
         segments: list[Segment] = []
         for response in targets:
@@ -81,7 +116,7 @@ class Interruption:
             flush |= core.playout.may_sound and any(segment.estimated for segment in own)
         generation = core.playout.flush(core.now, core.sound) if flush else core.playout.awaited(segments)
         if only is None:
-            core.playout.drop_hold(core.sound)
+            core.pauses.drop()
         if flush:
             self.watch_flush()
         for response in targets:
@@ -94,6 +129,7 @@ class Interruption:
             self._settle_cuts(0)
         core.playout.release(core.now, core.sound)
         core.speech.after_playout()
+        return lost
 
     def _cuttable(self, response: Response, only: str | None) -> bool:
         if response.dead or (only is not None and response.id != only) or (only is None and not response.audible):
@@ -132,7 +168,7 @@ class Interruption:
         4.9).
         """
         response.done = True
-        self.barge_in("server")
+        self._core.barge_in.server_cancelled()
         response.done = False
 
     def overflow(self, response_id: str) -> None:

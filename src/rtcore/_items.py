@@ -291,6 +291,7 @@ class Response:
         "format",
         "hold_ms",
         "id",
+        "interruptible",
         "items",
         "out_of_band",
         "outran_cancel",
@@ -323,6 +324,7 @@ class Response:
         self.format: AudioFormat | None = None
         self.hold_ms = 0
         """How long its first audio is to be held back, until it is."""
+        self.interruptible = True
         self.items: dict[str, Item] = {}
 
 

@@ -108,6 +108,16 @@ class ProtocolWarning(Notice, frozen=True):
     detail: str = ""
 
 
+class PolicyFailed(Notice, frozen=True):
+    """A policy of the program's own raised, or gave what is no answer; the default decided instead.
+
+    ``policy`` is its name in ``rtcore.policies.Policies``, ``error`` what it raised or gave.
+    """
+
+    policy: str
+    error: str
+
+
 class UnknownEvent(Notice, frozen=True):
     """A server event of a type this version does not know, whole and unread."""
 
@@ -354,6 +364,43 @@ class Interrupted(Notice, frozen=True):
     partial: tuple[str, ...]
     skipped: tuple[str, ...]
     estimated: bool = False
+
+
+class InterruptionPending(Notice, frozen=True):
+    """A person spoke while the model could be heard, and what it is shows only with time: ``Interrupted`` or
+    ``FalseInterruption`` follows, unless something else interrupts meanwhile.
+
+    ``held``: the sound is held until then. ``item_id`` is the user item to be (None from a local detector).
+    """
+
+    cause: Cause
+    item_id: str | None
+    held: bool
+
+
+class FalseInterruption(Notice, frozen=True):
+    """What a person was heard to say interrupts nothing; where the sound was held (``held_ms``), it goes on with the next sample.
+
+    ``answered``: it was said to the model all the same, which answers when it has finished. Without, it was a cough, an "mhm", an
+    echo.
+    """
+
+    cause: Cause
+    item_id: str | None
+    held_ms: int
+    answered: bool
+
+
+class EchoSuspected(Notice, frozen=True):
+    """A voice cut the model so often in a row right after it began to be heard: it may hear itself through the loudspeaker
+    (F118).
+
+    ``guard_ms``: for how long after its beginning voices are held for echo from now on, by ``barge_in.echo_guard_ms``; 0: not at
+    all.
+    """
+
+    in_a_row: int
+    guard_ms: int
 
 
 class ToolCalled(Notice, frozen=True):

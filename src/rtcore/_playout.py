@@ -92,8 +92,16 @@ class Playout:
         return not (self._entries or self._replay or self._flushing or self.unconfirmed)
 
     @property
+    def head(self) -> Segment | None:
+        """The segment that sounds, or goes on after a hold; None where nothing was handed over or put back."""
+        if self.generation.runs:
+            return self.generation.runs[0][0]
+        flushing = next((g.runs[0][0] for g in self._flushing.values() if g.runs and not g.runs[0][0].cut), None)
+        return flushing or (self._replay[0][0] if self._replay else None)
+
+    @property
     def held(self) -> bool:
-        """Whether the program holds the sound."""
+        """Whether the sound is held."""
         return self._held
 
     def overdue_at(self, slack: float) -> float:

@@ -54,7 +54,7 @@ class Remote:
         if response is None or response.dead:
             return
         if not core.speech.speaking:
-            core.speech.speaking = True
+            core.speech.speaking, core.speech.since = True, core.now
             core.news.append(SpeakingStarted(response.id, core.now))
         first = next((item for item in response.items.values() if item.type == "message" and not item.started_told), None)
         if first is not None:

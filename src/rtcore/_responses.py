@@ -239,6 +239,7 @@ class Responses:
         response.after = claim.after
         response.format = claim.format
         response.hold_ms = core.config.playout.hold_ms if claim.hold_ms is None else claim.hold_ms
+        response.interruptible = claim.interruptible
         response.quiet_since = core.now
         core.timers.set_earlier("end of a response", core.now + core.config.timeouts.create_ms / 1000)
         self.live[response_id] = response
@@ -269,7 +270,7 @@ class Responses:
                 if status == "cancelled" and reason == "turn_detected" and not self.running:
                     # Cut before its response.created was sent (facts 4.10); what it says of the user holds all the same. Beside
                     # a response that runs it cannot have had the slot, and changes nothing (C18).
-                    core.interruption.barge_in("server")
+                    core.barge_in.server_cancelled()
                 core.creation.unknown_done(body.id, _metadata(body), status, error)
             return
         if status == "cancelled" and reason == "turn_detected" and not response.dead:

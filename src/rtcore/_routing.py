@@ -82,6 +82,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
     "answer to a command": lambda core: core.lifecycle.overdue(),
     "answer to a flush": lambda core: core.interruption.flush_overdue(),
     "audio held back": lambda core: core.holds.overdue(),
+    "decision about an interruption": lambda core: core.barge_in.overdue(),
     "delete of an unheard item": lambda core: core.interruption.pump_deletes(),
     "end of a response that was cut": lambda core: core.interruption.overdue_responses(),
     "end of a response": lambda core: core.responses.responses_overdue(),
@@ -93,6 +94,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
     "segment that holds up the queue": lambda core: core.speech.step_aside(),
     "text of a heard message": lambda core: core.speech.text_overdue(),
     "turn of a request": lambda core: core.creation.queue_overdue(),
+    "turn that may never come": lambda core: core.barge_in.turn_overdue(),
 }
 """Which owner each timer wakes, by its reason (``Deadline.why``)."""
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from rtcore._barge_in import BargeIn
 from rtcore._clock import Clock
 from rtcore._core import Core, Counters, State
 from rtcore._creation import Creation
@@ -24,6 +25,7 @@ from rtcore._lifecycle import Disconnection, Lifecycle
 from rtcore._mcp import Mcp
 from rtcore._microphone import COMMIT_MIN_MS
 from rtcore._notices import Problem, RawEvent, Underrun, UnknownEvent, UnknownFields
+from rtcore._pauses import Pauses
 from rtcore._remote import Remote
 from rtcore._requests import Pending
 from rtcore._responses import Responses
@@ -35,6 +37,7 @@ from rtcore._turns import Turns
 from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
 from rtcore.config import Config, check_hold, parse_options, parse_response
 from rtcore.dialects import Capabilities
+from rtcore.policies import DEFAULT, Policies
 from rtcore.usage import UsageTotals
 
 T = TypeVar("T")
@@ -60,15 +63,22 @@ class Session:
     raises.
 
     ``clock`` says what the audio clock can do. ``seed`` makes event and item ids distinct between sessions; the same inputs with
-    the same seed give the same effects, byte for byte.
+    the same seed give the same effects, byte for byte. ``policies`` are decisions of the program's own (``rtcore.policies``).
     """
 
-    def __init__(self, config: Config | None = None, *, clock: Clock | None = None, seed: int = 0) -> None:
-        core = self._core = Core(config if config is not None else Config(), clock if clock is not None else Clock(), seed)
+    def __init__(
+        self, config: Config | None = None, *, clock: Clock | None = None, seed: int = 0, policies: Policies | None = None
+    ) -> None:
+        chosen = policies if policies is not None else DEFAULT
+        core = self._core = Core(
+            config if config is not None else Config(), clock if clock is not None else Clock(), seed, chosen
+        )
         core.responses = Responses(core)
         core.speech = Speech(core)
         core.remote = Remote(core)
         core.interruption = Interruption(core)
+        core.barge_in = BargeIn(core)
+        core.pauses = Pauses(core)
         core.creation = Creation(core)
         core.holds = Holds(core)
         core.tools = Tools(core)
@@ -352,12 +362,15 @@ class Session:
         *,
         audible: bool | None = None,
         hold_ms: int | None = None,
+        interruptible: bool = True,
         now: float,
     ) -> Issued:
         """Ask for a response. ``options`` are those of ``response.create`` in the protocol's names (facts 5.1).
 
         With ``conversation="none"`` it runs beside the conversation; its audio comes as ``OutOfBandAudio``, unless ``audible``.
         ``hold_ms`` is how long its first audio is held back for a guardrail, instead of ``playout.hold_ms``; 0: not at all.
+        ``interruptible=False``: no voice interrupts it, only the program (or a policy of its own); what the user says meanwhile
+        is answered afterwards. It takes a session whose server does not interrupt by itself.
 
         Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
         """
@@ -379,10 +392,22 @@ class Session:
                 raise LocalProtocolError(
                     "hold_ms: this response is not sounded here, so nothing of it can be held back; leave it out"
                 )
+        if not interruptible and self._core.acknowledged.server_interrupts and self._core.capabilities.server_cancels:
+            raise LocalProtocolError(
+                "interruptible: False needs a server that does not interrupt by itself: "
+                "set audio.input.turn_detection.interrupt_response=False, or Config.interruption to 'pause' or 'ignore'"
+            )
         out = self._enter(now)
         core = self._core
         request = core.requests.open()
-        core.creation.ask_response(body, request=request, out_of_band=out_of_band, audible=heard, hold_ms=hold_ms)
+        core.creation.ask_response(
+            body,
+            request=request,
+            out_of_band=out_of_band,
+            audible=heard,
+            hold_ms=hold_ms,
+            interruptible=bool(interruptible),
+        )
         core.creation.pump()
         return Issued(request, self._leave(out))
 
@@ -456,12 +481,18 @@ class Session:
         """
         _check_mapping("changes", changes)
         core = self._core
-        context, interruption = core.config.context, core.config.interruption
+        config = core.config
         wire = self._read(
             "update",
             lambda: plain(
                 "changes",
-                parse_options(changes, acknowledged=core.session, context=context, interruption=interruption).wire(),
+                parse_options(
+                    changes,
+                    acknowledged=core.session,
+                    context=config.context,
+                    interruption=config.interruption,
+                    barge_in=config.barge_in,
+                ).wire(),
             ),
         )
         kind = core.asked.get("type") or "realtime"
@@ -569,21 +600,14 @@ class Session:
         """Hold the sound; nothing is lost. On a clock that cannot hold, it is flushed and played again from the heard sample."""
         self._check_open("pause")
         out = self._enter(now)
-        core = self._core
-        if not core.playout.held:
-            core.playout.pause(core.now, core.sound)
-            core.interruption.watch_flush()
-            core.speech.after_playout()
+        self._core.pauses.hold("program")
         return self._leave(out)
 
     def resume(self, *, now: float) -> list[Effect]:
         """Go on with the sample after the last one heard."""
         self._check_open("resume")
         out = self._enter(now)
-        core = self._core
-        if core.playout.held:
-            core.playout.resume(core.now, core.sound)
-            core.speech.after_playout()
+        self._core.pauses.release("program")
         return self._leave(out)
 
     def close(self, *, now: float) -> list[Effect]:

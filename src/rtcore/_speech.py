@@ -15,6 +15,8 @@ class Speech:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.speaking = False
+        self.since = 0.0
+        """When the turn that is heard began to be."""
         self.watching = False
 
     # -- the clock ---------------------------------------------------------------------------------------------------------------
@@ -29,7 +31,7 @@ class Speech:
             if not item.started_told and segment.started_at is not None:
                 item.started_told = True
                 if not self.speaking:
-                    self.speaking = True
+                    self.speaking, self.since = True, segment.started_at
                     core.news.append(SpeakingStarted(segment.response_id, segment.started_at))
                 core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at, item.phase))
             if segment.all_heard:
@@ -175,6 +177,8 @@ class Speech:
         elif verdict is Verdict.SKIPPED:
             item.heard_text = ""
         item.heard_ms = heard_ms
+        if verdict is Verdict.FULL:
+            core.barge_in.heard_out()
         core.responses.went_quiet(response)
         stops = [segment.stopped_at for segment in segments if segment.stopped_at is not None]
         starts = [segment.started_at for segment in segments if segment.started_at is not None]

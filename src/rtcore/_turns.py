@@ -63,7 +63,7 @@ class Turns:
     @property
     def user_has_the_floor(self) -> bool:
         """Whether a person speaks, or the server is about to answer them."""
-        return self._speaking or self._awaiting_server
+        return self._speaking or self._awaiting_server or self._core.barge_in.pending
 
     @property
     def automatic(self) -> int:
@@ -80,7 +80,7 @@ class Turns:
         core = self._core
         self._floor(speaking=True, awaiting=False)
         core.news.append(UserSpeechStarted(event.item_id, audio_start_ms=_ms(event.audio_start_ms)))
-        core.interruption.barge_in("server")
+        core.barge_in.started("server", event.item_id)
 
     def stopped(self, event: SpeechStopped) -> None:
         """The server heard the end; the commit follows."""
@@ -88,6 +88,7 @@ class Turns:
         if self._speaking:
             self._floor(speaking=False, awaiting=True)
         core.news.append(UserSpeechStopped(event.item_id, audio_end_ms=_ms(event.audio_end_ms)))
+        core.barge_in.stopped(event.item_id)
 
     def committed(self, event: BufferCommitted) -> None:
         """The turn became an item. Where the server does not answer turns by itself, we do (DESIGN 4).
@@ -106,6 +107,8 @@ class Turns:
         else:
             core.microphone.committed()
         core.news.append(UserTurnCommitted(event.item_id))
+        wanted = core.config.answer_turns and pending is None and self._answered_here
+        decided_elsewhere = core.barge_in.committed(event.item_id, answer=wanted)
         if not core.acknowledged.detects_turns:
             self._floor(speaking=False, awaiting=False)
         elif core.acknowledged.server_creates and pending is None:
@@ -115,10 +118,17 @@ class Turns:
             self._floor(speaking=False, awaiting=True)
         elif core.acknowledged.transcribes:
             self._floor(speaking=False, awaiting=False)
-        elif core.config.answer_turns and pending is None:
+        elif wanted:
             self._floor(speaking=False, awaiting=False)
-            core.creation.ask_answer(to="turn")
+            if not decided_elsewhere:
+                core.creation.ask_answer(to="turn")
         core.creation.pump()
+
+    @property
+    def _answered_here(self) -> bool:
+        """Whether turns are found by the server, and answered by nobody but us."""
+        acknowledged = self._core.acknowledged
+        return acknowledged.detects_turns and not (acknowledged.server_creates or acknowledged.transcribes)
 
     def cleared(self) -> None:
         """The server's buffer is empty."""
@@ -129,6 +139,7 @@ class Turns:
         else:
             core.microphone.committed()
         self._floor(speaking=False, awaiting=False)
+        core.barge_in.cleared()
         core.creation.pump()
 
     def answered(self, *, by_server: bool) -> None:
@@ -177,9 +188,10 @@ class Turns:
         core = self._core
         if event == "started":
             core.news.append(UserSpeechStarted(None, "local"))
-            core.interruption.barge_in("local")
+            core.barge_in.started("local", None)
         else:
             core.news.append(UserSpeechStopped(None, "local"))
+            core.barge_in.stopped(None)
 
     # -- what the user said ------------------------------------------------------------------------------------------------------
 
@@ -189,6 +201,7 @@ class Turns:
             self._item(event.item_id).part(event.content_index).add_text(event.delta)
         logprobs = _objects(event.logprobs)
         self._core.news.append(UserTranscriptDelta(event.item_id, event.content_index, event.delta or "", logprobs))
+        self._core.barge_in.spoke(event.item_id, event.delta or "")
 
     def transcript_completed(self, event: TranscriptionCompleted) -> None:
         """The user's words, complete. Some servers repeat it (facts 14)."""
@@ -200,6 +213,7 @@ class Turns:
             self._core.accounts.transcription(event.item_id, usage)
         text, sure = event.transcript or "", confidence(logprobs)
         self._core.news.append(UserTranscript(event.item_id, event.content_index, text, sure, logprobs, languages, usage))
+        self._core.barge_in.spelt(event.item_id, text)
 
     def transcript_segment(self, event: TranscriptionSegment) -> None:
         """A stretch of the user's words by one speaker; the whole transcript comes apart."""
@@ -234,6 +248,7 @@ class Turns:
             (error.type if error is not None else None) or "",
         )
         self._core.news.append(UserTranscriptFailed(event.item_id, event.content_index, told))
+        self._core.barge_in.spelt(event.item_id, None)
 
 
 def _ms(value: object) -> int | None:

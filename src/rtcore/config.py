@@ -34,7 +34,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore.dialects import audio_format, dialect_of, ga_format, on_a_call
+from rtcore.dialects import audio_format, capabilities, dialect_of, ga_format, on_a_call
+from rtcore.policies import BACKCHANNELS, InterruptionOptions, plain_words
 
 _Bool = Annotated[bool, Strict()]
 _Int = Annotated[int, Strict()]
@@ -691,6 +692,60 @@ class Playout(_Model, frozen=True):
     )
 
 
+class BargeIn(_Model, frozen=True):
+    """When a person's voice interrupts the model, where ``Config.interruption`` leaves that open (docs/interruptions.md)."""
+
+    min_duration_ms: _Int | None = Field(
+        default=500,
+        ge=0,
+        le=60_000,
+        description="pause: speech that lasts so long is an interruption before it ends, and shorter speech without words is "
+        "none, in ms; None: its length decides nothing.",
+    )
+    min_words: _Int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="pause: fewer words are no interruption; backchannels do not count. Needs transcription.",
+    )
+    wait_for_turn: _Bool = Field(
+        default=False, description="pause: nothing is cut before the speech has become a turn, by the server's detection."
+    )
+    false_interruption_ms: _Int = Field(
+        default=2_000,
+        ge=0,
+        le=60_000,
+        description="pause: so long after the end of speech that became no turn and no words, the model goes on, in ms. Also: an "
+        "answer that was cut unheard by speech that became no turn is given after all.",
+    )
+    backchannels: dict[str, tuple[str, ...]] = Field(
+        default_factory=lambda: dict(BACKCHANNELS),
+        description="What people say while they listen, by language (ISO 639-1); those of transcription.language count, or all.",
+    )
+    echo_guard_ms: _Int = Field(
+        default=0,
+        ge=0,
+        le=60_000,
+        description="For loudspeakers: a voice in the first so many ms of the model's sound is taken for its echo; doubled with "
+        "each cut in a row. 0: never.",
+    )
+    echo_guard: Literal["ignore", "defer"] = Field(
+        default="defer", description="Such a voice is nothing (ignore), or it counts if it goes on when the time is over (defer)."
+    )
+    tail_ms: _Int = Field(
+        default=300,
+        ge=0,
+        le=10_000,
+        description="half_duplex: so long after the model's last sample nothing is heard yet, in ms.",
+    )
+
+    def words(self, language: str | None) -> tuple[str, ...]:
+        """The backchannels that count, plain, longest first; ``language`` is that of the transcription, if it is known."""
+        base = (language or "").partition("-")[0].lower()
+        lists = [self.backchannels[base]] if base in self.backchannels else list(self.backchannels.values())
+        return tuple(sorted({plain_words(each) for every in lists for each in every} - {""}, key=lambda each: (-len(each), each)))
+
+
 class Timeouts(_Model, frozen=True):
     """How long answers may take, in ms."""
 
@@ -716,6 +771,8 @@ class Config(_Model, frozen=True):
     - ``context="exact"`` implies ``create_response=False`` and refuses an explicit True.
     - ``interruption="ignore"`` implies ``interrupt_response=False``, unless that was set: the server must not cut what goes on
       sounding.
+    - ``interruption="pause"`` and ``barge_in.echo_guard_ms`` imply ``interrupt_response=False`` and ``create_response=False`` and
+      refuse an explicit True: what an interruption is, and which turn is answered, the core decides.
 
     Raises ``pydantic.ValidationError`` naming the option, the value and what is allowed.
     """
@@ -724,9 +781,12 @@ class Config(_Model, frozen=True):
     session: SessionOptions = Field(default=SessionOptions(), description="What the server is asked for.")
     microphone: Microphone = Field(default=Microphone(), description="How microphone audio is sent.")
     playout: Playout = Field(default=Playout(), description="How model audio is handed over.")
-    interruption: Literal["cut", "ignore"] = Field(
-        default="cut", description="What speech of the user does to speech of the model: cut it, or nothing."
+    interruption: Literal["cut", "ignore", "pause", "half_duplex"] = Field(
+        default="cut",
+        description="What speech of the user does to speech of the model. cut: ends it; ignore: nothing; pause: holds it until "
+        "it shows whether the user means it; half_duplex: the user is not heard while the model is.",
     )
+    barge_in: BargeIn = Field(default_factory=BargeIn, description="What counts as an interruption.")
     context: Literal["auto", "exact"] = Field(
         default="auto",
         description="exact: responses are created by the core after its edits are acknowledged, so that the model never "
@@ -745,9 +805,10 @@ class Config(_Model, frozen=True):
         """Derive what the settings imply, and see early what the dialect cannot say."""
         given = self.session
         try:
-            settled = _settled(given, self.context, self.interruption, whole=True)
+            settled = _settled(given, self.context, self.interruption, self.barge_in, whole=True)
             table = dialect_of(self.connection)
             if table is not None:
+                _check_decides(table.name, self)
                 table.render_session(settled.wire())
             if self.playout.hold_ms and on_a_call(self.connection):
                 raise LocalProtocolError("playout.hold_ms: on a call the server sounds the audio; nothing can be held back here")
@@ -759,8 +820,47 @@ class Config(_Model, frozen=True):
         self.__dict__["session"] = settled
         return self
 
+    def interruptions(self) -> InterruptionOptions:
+        """What a policy is told of them (``rtcore.policies``)."""
+        given, audio = self.barge_in, self.session.audio
+        transcription = audio.input.transcription if audio is not None and audio.input is not None else None
+        return InterruptionOptions(
+            mode=self.interruption,
+            min_duration_ms=given.min_duration_ms,
+            min_words=given.min_words,
+            wait_for_turn=given.wait_for_turn,
+            false_interruption_ms=given.false_interruption_ms,
+            backchannels=given.words(transcription.language if transcription is not None else None),
+            echo_guard_ms=given.echo_guard_ms,
+            echo_guard=given.echo_guard,
+        )
 
-def _settled(options: SessionOptions, context: str, interruption: str, *, whole: bool) -> SessionOptions:
+
+def _decides(interruption: str, barge_in: BargeIn) -> str:
+    """The setting because of which the core decides what an interruption is, if there is one."""
+    if interruption == "pause":
+        return "interruption='pause'"
+    return "barge_in.echo_guard_ms" if barge_in.echo_guard_ms else ""
+
+
+def _check_decides(dialect: str, config: Config) -> None:
+    """See early where a server cannot be told to leave the decision to us."""
+    needs = _decides(config.interruption, config.barge_in)
+    remote = capabilities(config.connection).playout == "server"
+    if remote and (needs or config.interruption == "half_duplex"):
+        name = needs or f"interruption={config.interruption!r}"
+        raise LocalProtocolError(f"{name}: on a call the server holds the sound and the microphone; use 'cut' or 'ignore'")
+    audio = config.session.audio
+    side = audio.input if audio is not None else None
+    manual = side is not None and "turn_detection" in side.model_fields_set and side.turn_detection is None
+    if needs and not manual and not capabilities(config.connection).server_obeys:
+        raise LocalProtocolError(
+            f"{needs} needs a server that can be told not to interrupt and not to answer by itself, and those of the {dialect} "
+            "dialect cannot: use interruption='cut', or turn_detection=None with a detector of your own"
+        )
+
+
+def _settled(options: SessionOptions, context: str, interruption: str, barge_in: BargeIn, *, whole: bool) -> SessionOptions:
     """The options with what the program's policies imply for turn detection.
 
     ``whole``: where nothing is said about turn detection, the server's default would count, so it is said. An update that does
@@ -769,7 +869,8 @@ def _settled(options: SessionOptions, context: str, interruption: str, *, whole:
     audio = options.audio or AudioOptions()
     side = audio.input or AudioInput()
     said = "turn_detection" in side.model_fields_set
-    implied = context == "exact" or interruption == "ignore"
+    decides = _decides(interruption, barge_in)
+    implied = context == "exact" or interruption == "ignore" or decides
     if not implied or (said and side.turn_detection is None) or not (said or whole):
         return options
     detection = side.turn_detection or ServerVad()
@@ -779,6 +880,13 @@ def _settled(options: SessionOptions, context: str, interruption: str, *, whole:
         changes["interrupt_response"] = False
         if "create_response" not in chosen:
             changes["create_response"] = False
+    for name in ("interrupt_response", "create_response") if decides else ():
+        if name in chosen and getattr(detection, name):
+            raise LocalProtocolError(
+                f"audio.input.turn_detection.{name}: True contradicts {decides}, where the core decides what an interruption is "
+                "and which turn is answered; leave it out"
+            )
+        changes[name] = False
     if context == "exact":
         if "create_response" in chosen and detection.create_response:
             raise LocalProtocolError(
@@ -826,19 +934,20 @@ def parse_options(
     *,
     acknowledged: Mapping[str, Any] | None = None,
     context: Literal["auto", "exact"] = "auto",
-    interruption: Literal["cut", "ignore"] = "cut",
+    interruption: Literal["cut", "ignore", "pause", "half_duplex"] = "cut",
+    barge_in: BargeIn | None = None,
 ) -> SessionOptions:
     """Partial session options given at run time, checked. GA names, nested.
 
     ``acknowledged`` is the session that the server acknowledged, in GA shape: a partial ``turn_detection`` of the same type is
-    completed from it, because it is always sent whole (F122). ``context`` and ``interruption`` are those of the ``Config``.
-    Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
+    completed from it, because it is always sent whole (F122). ``context``, ``interruption`` and ``barge_in`` are those of the
+    ``Config``. Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
     """
     try:
         options = SessionOptions.model_validate(_completed(changes, acknowledged or {}))
     except ValidationError as fault:
         raise _local(fault, "session") from None
-    return _settled(options, context, interruption, whole=False)
+    return _settled(options, context, interruption, barge_in or BargeIn(), whole=False)
 
 
 _DETECTIONS = {

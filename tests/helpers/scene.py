@@ -25,6 +25,7 @@ from rtcore import (
     Notice,
     Pause,
     Play,
+    Policies,
     RequestEnded,
     Resume,
     Send,
@@ -57,8 +58,17 @@ def preview_config(**options: Any) -> Config:
 class Scene:
     """One session, its time, and everything it has ever returned. ``now`` stays until ``at`` moves it."""
 
-    def __init__(self, config: Config | None = None, *, clock: Clock | None = None, seed: int = 0, preview: bool = False) -> None:
-        self.session = Session(config or (preview_config() if preview else configured()), clock=clock or Clock(), seed=seed)
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        clock: Clock | None = None,
+        seed: int = 0,
+        preview: bool = False,
+        policies: Policies | None = None,
+    ) -> None:
+        config = config or (preview_config() if preview else configured())
+        self.session = Session(config, clock=clock or Clock(), seed=seed, policies=policies)
         self.preview = preview
         self.now = 0.0
         self.log: list[Effect] = []
@@ -141,8 +151,10 @@ class Scene:
     def say(self, text: str = "hello", *, interrupt: bool = True, respond: bool = True) -> list[Effect]:
         return self._issued(self.session.send_text(text, interrupt=interrupt, respond=respond, now=self.now))
 
-    def respond(self, options: Mapping[str, object] | None = None, *, audible: bool | None = None) -> list[Effect]:
-        return self._issued(self.session.respond(options, audible=audible, now=self.now))
+    def respond(
+        self, options: Mapping[str, object] | None = None, *, audible: bool | None = None, interruptible: bool = True
+    ) -> list[Effect]:
+        return self._issued(self.session.respond(options, audible=audible, interruptible=interruptible, now=self.now))
 
     def interrupt(self, response: str | None = None) -> list[Effect]:
         return self._took(self.session.interrupt(response, now=self.now))
@@ -234,10 +246,16 @@ def _rank(effect: Effect) -> int:
 
 
 def ready(
-    config: Config | None = None, *, clock: Clock | None = None, seed: int = 0, preview: bool = False, **session: Any
+    config: Config | None = None,
+    *,
+    clock: Clock | None = None,
+    seed: int = 0,
+    preview: bool = False,
+    policies: Policies | None = None,
+    **session: Any,
 ) -> Scene:
     """Connected and acknowledged at 0.0 s; ``session`` says what the server acknowledged."""
-    scene = Scene(config, clock=clock, seed=seed, preview=preview)
+    scene = Scene(config, clock=clock, seed=seed, preview=preview, policies=policies)
     scene.open()
     scene.connected()
     scene.server(wire.session_created(), wire.session_updated(**session))

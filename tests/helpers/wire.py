@@ -41,7 +41,12 @@ def pcm(item: str, ms: int, *, start_ms: int = 0, part: int = 0, bytes_per_ms: i
 
 
 def session_object(
-    *, turn_detection: Event | None = SERVER_VAD, output: object = PCM, input: object = PCM, **more: object
+    *,
+    turn_detection: Event | None = SERVER_VAD,
+    output: object = PCM,
+    input: object = PCM,
+    transcription: Event | None = None,
+    **more: object,
 ) -> Event:
     """The whole effective session, as ``session.created`` and ``session.updated`` carry it."""
     return {
@@ -60,7 +65,7 @@ def session_object(
         "include": None,
         "expires_at": 1_800_000_000,
         "audio": {
-            "input": {"format": input, "transcription": None, "noise_reduction": None, "turn_detection": turn_detection},
+            "input": {"format": input, "transcription": transcription, "noise_reduction": None, "turn_detection": turn_detection},
             "output": {"format": output, "voice": "marin", "speed": 1.0},
         },
         **more,

@@ -95,13 +95,19 @@ class Commands(ABC, Generic[R]):
     # -- what the model does ------------------------------------------------------------------------------------------------
 
     def respond(
-        self, options: Mapping[str, object] | None = None, *, audible: bool | None = None, hold_ms: int | None = None
+        self,
+        options: Mapping[str, object] | None = None,
+        *,
+        audible: bool | None = None,
+        hold_ms: int | None = None,
+        interruptible: bool = True,
     ) -> R:
         """Ask for a response. ``options`` are those of ``response.create``, by their GA names.
 
         ``hold_ms`` holds its first audio back for so long, or until ``release``, so that a guardrail can ``interrupt`` it first.
+        ``interruptible=False``: no voice interrupts it.
         """
-        return self._ask(self._session.respond, options, audible=audible, hold_ms=hold_ms)
+        return self._ask(self._session.respond, options, audible=audible, hold_ms=hold_ms, interruptible=interruptible)
 
     def interrupt(self, response: str | None = None) -> None:
         """Silence, and no more of this response (default: of all that is heard or generated)."""

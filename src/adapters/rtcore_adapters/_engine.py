@@ -39,6 +39,7 @@ from rtcore import (
     TextDelta,
     ToolCalled,
 )
+from rtcore.policies import Policies
 from rtcore_adapters._devices import Devices
 from rtcore_adapters._failures import ConnectionFailed
 from rtcore_adapters._line import Line, Ways, check
@@ -114,6 +115,7 @@ class Engine(Generic[R]):
         session: Callable[..., Session] = Session,
         mailbox: Mailbox | None = None,
         token: TokenProvider | None = None,
+        policies: Policies | None = None,
     ) -> None:
         check(ways)
         speaker = speaker or VirtualSpeaker(record=False)
@@ -121,6 +123,8 @@ class Engine(Generic[R]):
             provided = config.connection.model_copy(update={"provided_token": True})
             config = config.model_copy(update={"connection": provided})
         self._tools, config = own(tools, config)
+        if policies is not None:
+            session = partial(session, policies=policies)
         self.session = session(config, clock=speaker.capabilities, seed=secrets.randbits(63) if seed is None else seed)
         self.mailbox = Mailbox() if mailbox is None else mailbox  # an empty one is false
         self.lines: dict[int, Line] = {}

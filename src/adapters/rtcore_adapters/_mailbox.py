@@ -14,6 +14,7 @@ from rtcore import (
     MicrophoneDropped,
     Notice,
     OutOfBandAudio,
+    PolicyFailed,
     ProtocolWarning,
     RateLimitsUpdated,
     RawEvent,
@@ -32,6 +33,7 @@ MAX_AUDIO = 16 * 1024 * 1024
 
 _STREAMS = (TextDelta, UserTranscriptDelta)
 _DIAGNOSTICS = (
+    PolicyFailed,
     ProtocolWarning,
     RateLimitsUpdated,
     Underrun,

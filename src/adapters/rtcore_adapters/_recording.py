@@ -17,6 +17,7 @@ from typing import IO, Protocol
 from msgspec import Struct
 
 from rtcore import Clock, Config, Session
+from rtcore.policies import Policies
 from rtcore.recording import Keep, RecordedSession, Recording, RecordingError, read
 
 _log = logging.getLogger("rtcore.recording")
@@ -52,9 +53,9 @@ class Recorder:
         self._thread = threading.Thread(target=self._write, name="rtcore recording", daemon=True)
         self._thread.start()
 
-    def session(self, config: Config, *, clock: Clock, seed: int) -> Session:
+    def session(self, config: Config, *, clock: Clock, seed: int, policies: Policies | None = None) -> Session:
         """The session that is recorded."""
-        self._session = RecordedSession(config, clock=clock, seed=seed, sink=self._put, keep=self._keep)
+        self._session = RecordedSession(config, clock=clock, seed=seed, sink=self._put, keep=self._keep, policies=policies)
         return self._session
 
     def close(self) -> None:

@@ -46,6 +46,8 @@ class Capabilities(Struct, frozen=True):
     """.. and messages of the assistant among them, as text."""
     server_cancels: bool = True
     """Its turn detection can interrupt a response by itself."""
+    server_obeys: bool = True
+    """Its turn detection can be told not to interrupt and not to answer (``interrupt_response``, ``create_response``)."""
     playout: Literal["client", "server"] = "client"
     """Who sounds the audio and knows what was heard. On a telephone or WebRTC side channel it is the server."""
     metadata: bool = True

@@ -54,6 +54,9 @@ class Header(Struct, omit_defaults=True):
     """"audio", "text" or both."""
     world: dict[str, Any] | None = None
     """Of a simulated session: its world, so that it can be run again as one (``rtcore.sim.recorded``)."""
+    policies: tuple[str, ...] = ()
+    """Names of the decisions that the program made in its own way: without its functions, a replay may part from the
+    recording."""
 
     def configuration(self) -> Config:
         """The configuration to replay with; where there was a credential, it holds a placeholder.

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, convert
@@ -12,6 +13,7 @@ from rtcore._formats import AudioFormat
 from rtcore._lifecycle import Disconnection
 from rtcore._session import Issued, Session
 from rtcore.config import Config
+from rtcore.policies import Policies
 from rtcore.recording._format import Input, Recording, RecordingError, unpack
 from rtcore.recording._told import digest, told, waiting
 
@@ -133,13 +135,20 @@ INPUTS = SIMPLE | {"receive", "append_audio", "disconnected"}
 
 
 def steps(
-    recording: Recording, *, factory: Factory = Session, config: Config | None = None, clock: Clock | None = None
+    recording: Recording,
+    *,
+    factory: Factory = Session,
+    config: Config | None = None,
+    clock: Clock | None = None,
+    policies: Policies | None = None,
 ) -> Iterator[Step]:
-    """Run the recording again, input by input. ``config`` and ``clock`` replace the recorded ones.
+    """Run the recording again, input by input. ``config`` and ``clock`` replace the recorded ones; ``policies`` are the program's
+    own, which no file can hold: ``Header.policies`` names those that a session was recorded with.
 
     Raises ``RecordingError`` naming the line where one cannot be read as a call.
     """
     header = recording.header
+    factory = factory if policies is None else partial(factory, policies=policies)
     session = factory(config or header.configuration(), clock=clock or header.clock, seed=header.seed)
     observed = Observed(session)
     for line, given in enumerate(recording.inputs, 2):
@@ -148,10 +157,12 @@ def steps(
         yield Step(line, given, observed.feed(given.do, given.given, given.now), session.output_format)
 
 
-def replay(recording: Recording, *, factory: Factory = Session) -> Replay:
-    """Run the whole recording again and hold every outcome against the recorded one."""
+def replay(recording: Recording, *, factory: Factory = Session, policies: Policies | None = None) -> Replay:
+    """Run the whole recording again, with the program's own ``policies`` if it had some, and hold every outcome against the
+    recorded one.
+    """
     difference: Difference | None = None
-    for step in steps(recording, factory=factory):
+    for step in steps(recording, factory=factory, policies=policies):
         if difference is None and not step.same:
             given, outcome = step.input, step.outcome
             difference = Difference(

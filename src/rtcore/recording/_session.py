@@ -7,6 +7,7 @@ an input at which the two do not do the same is marked.
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import isfinite, isnan
 from typing import Any, Literal, TypeVar
 
@@ -22,6 +23,7 @@ from rtcore._lifecycle import Disconnection
 from rtcore._session import Issued, Session
 from rtcore.config import Config
 from rtcore.dialects import Capabilities
+from rtcore.policies import Policies
 from rtcore.recording._format import FORMAT, RTCORE, Header, Input, encode_end, encode_line, pack
 from rtcore.recording._privacy import Keep, Privacy
 from rtcore.recording._replay import Factory, Observed, Outcome
@@ -34,9 +36,9 @@ class RecordedSession(Session):
     """A ``Session`` that gives every input, as a line of a recording, to ``sink``.
 
     ``keep`` says what of voices and words the recording holds (by default nothing of either). ``factory`` makes the session that
-    is recorded, ``world`` is put into the header. ``sink`` is called with one line of bytes at a time, the header at once; what
-    it raises passes through. ``finish`` writes the last line. Both sessions keep the audio that was not heard, so that recording
-    doubles what a session holds, and what an input costs.
+    is recorded, ``world`` is put into the header; of ``policies``, the names of those that are the program's own are. ``sink`` is
+    called with one line of bytes at a time, the header at once; what it raises passes through. ``finish`` writes the last line.
+    Both sessions keep the audio that was not heard, so that recording doubles what a session holds, and what an input costs.
     """
 
     def __init__(
@@ -49,13 +51,17 @@ class RecordedSession(Session):
         keep: Keep | None = None,
         factory: Factory = Session,
         world: dict[str, Any] | None = None,
+        policies: Policies | None = None,
     ) -> None:
+        if policies is not None:
+            factory = partial(factory, policies=policies)
         config = config if config is not None else Config()
         clock = clock if clock is not None else Clock()
         keep = keep if keep is not None else Keep()
         self._privacy = Privacy(config, keep)
         self._inner = Observed(factory(config, clock=clock, seed=seed), digests=False)
-        header = Header(FORMAT, RTCORE, self._privacy.config(config), clock, seed, keep.left_out, world)
+        own = () if policies is None else policies.own
+        header = Header(FORMAT, RTCORE, self._privacy.config(config), clock, seed, keep.left_out, world, own)
         self._second = Observed(factory(header.configuration(), clock=clock, seed=seed))
         self._sink = sink
         self._count = 0
@@ -159,14 +165,19 @@ class RecordedSession(Session):
         *,
         audible: bool | None = None,
         hold_ms: int | None = None,
+        interruptible: bool = True,
         now: float,
     ) -> Issued:
-        held = {} if hold_ms is None else {"hold_ms": hold_ms}
+        # A default goes unsaid, so that a file without it is the same to older readers.
+        said = {
+            **({} if hold_ms is None else {"hold_ms": hold_ms}),
+            **({} if interruptible else {"interruptible": False}),
+        }
         return self._did(
             "respond",
-            lambda: {"options": self._plain(options), "audible": audible, **held},
+            lambda: {"options": self._plain(options), "audible": audible, **said},
             now,
-            lambda: self._inner.session.respond(options, audible=audible, hold_ms=hold_ms, now=now),
+            lambda: self._inner.session.respond(options, audible=audible, hold_ms=hold_ms, interruptible=interruptible, now=now),
         )
 
     def interrupt(self, response: str | None = None, *, now: float) -> list[Effect]:

@@ -19,6 +19,8 @@ BOUNDED: dict[str, int] = {
     "history._shelved": 256,
     "responses._ended": 256,
     "interruption._orphans": 256,
+    "barge_in._speech.spelt": 16,
+    "barge_in._speech.words": 16,
     "creation._expired": 64,
     "creation._items": 8,
     "turns.early_words": 64,

@@ -18,6 +18,7 @@ from ssl import SSLContext
 from typing import Any
 
 from rtcore import Config, Effect, Issued, Notice, Session
+from rtcore.policies import Policies
 from rtcore_adapters._commands import Commands
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed
@@ -82,6 +83,7 @@ async def connect(
     microphone: Microphone | None = None,
     tools: Tools | None = None,
     token: TokenProvider | None = None,
+    policies: Policies | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -103,6 +105,7 @@ async def connect(
     another way than this machine's: through a tunnel, a unix socket, a test.
 
     ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
+    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
     ``ValueError`` where the microphone's format is not the session's or a proxy's URL cannot be used, and ``OSError`` where
@@ -117,6 +120,7 @@ async def connect(
             microphone=microphone,
             tools=tools,
             token=token,
+            policies=policies,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,

@@ -20,6 +20,7 @@ from ssl import SSLContext
 from typing import Any, TypeVar
 
 from rtcore import Config, Effect, Issued, Notice, Session
+from rtcore.policies import Policies
 from rtcore_adapters._commands import Commands
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed
@@ -99,6 +100,7 @@ def connect(
     microphone: Microphone | None = None,
     tools: Tools | None = None,
     token: TokenProvider | None = None,
+    policies: Policies | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -119,6 +121,7 @@ def connect(
     machine's: through a tunnel, a unix socket, a test.
 
     ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
+    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions.
 
     Ctrl-C in the block hangs up in order, for which the server has ``LinkTimes.close_s``; a second one drops the line.
 
@@ -143,6 +146,7 @@ def connect(
             microphone=microphone,
             tools=tools,
             token=token,
+            policies=policies,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,

@@ -21,6 +21,7 @@ from typing import Any
 import trio
 
 from rtcore import Config, Effect, Issued, Notice, Session
+from rtcore.policies import Policies
 from rtcore_adapters._commands import Commands
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed
@@ -86,6 +87,7 @@ async def connect(
     microphone: Microphone | None = None,
     tools: Tools | None = None,
     token: TokenProvider | None = None,
+    policies: Policies | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -106,6 +108,7 @@ async def connect(
     a host and a port in another way than this machine's: through a tunnel, a unix socket, a test.
 
     ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
+    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions.
 
     Its tasks live in a nursery of its own around the block, or in ``nursery``; where that is cancelled, the conversation ends
     in order. A cancelled block hangs up in order, too, for which the server has ``LinkTimes.close_s``. What the block raises
@@ -125,6 +128,7 @@ async def connect(
             microphone=microphone,
             tools=tools,
             token=token,
+            policies=policies,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,

@@ -1,0 +1,332 @@
+"""Is this an interruption? A person's voice is put to the policy, and what the policy wants to wait for is waited for here.
+
+    speech begins --> ask --> cut       silence, and what follows from it (``_interruption``)
+                       |----> ignore    nothing; the turn is answered when the model has finished
+                       |----> dismiss   nothing, and the turn is not answered: a cough, an "mhm"
+                       '----> pause, defer: ask again when it ends, becomes a turn or words, or at a time that the policy named
+
+While a decision is open the turn that it is about is not answered; cut or ignored, it is; dismissed, it is not. A dismissed
+speech of which more is heard later (its commit or its words were slow) is asked about once more, so that nobody is left without
+an answer.
+"""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from rtcore._consult import consult
+from rtcore._core import Core
+from rtcore._items import Response
+from rtcore._notices import Cause, EchoSuspected, FalseInterruption, InterruptionPending, Verdict
+from rtcore._recent import keep_latest
+from rtcore.policies import InterruptionAnswer, InterruptionOptions, InterruptionView, interruption
+
+_TIMER = "decision about an interruption"
+_LOST = "turn that may never come"
+_LONGEST_S = 60.0
+"""Speech whose end is never told (F127)."""
+_EARLY_MS = 1_500
+"""A voice so soon after the model began to be heard may be its own."""
+_REPEATED = 3
+"""So many of those in a row are told."""
+_ITEMS = 16
+"""So many items of one who speaks on and on are listened for."""
+
+
+class _Speech(Struct):
+    """One stretch of a person's speech, and what became of it."""
+
+    cause: Cause
+    started_at: float
+    playout_ms: int
+    silence_ms: int
+    stopped_at: float | None = None
+    committed: bool = False
+    words: dict[str, str] = field(default_factory=dict)
+    """By item: the words so far."""
+    spelt: dict[str, bool] = field(default_factory=dict)
+    """By item: whether its words are complete; False: none are to be had."""
+    fate: Literal["open", "cut", "ignore", "dismiss"] = "open"
+    told: bool = False
+    owed: bool = False
+    """Its turn is to be answered once it is known what it was."""
+    held_at: float | None = None
+    held_s: float = 0.0
+
+    @property
+    def item_id(self) -> str | None:
+        return next(reversed(self.words), None)
+
+    def belongs(self, item_id: str) -> None:
+        """This item is, or will be, part of it."""
+        self.words.setdefault(item_id, "")
+        keep_latest(self.words, _ITEMS)
+        keep_latest(self.spelt, _ITEMS)
+
+
+class BargeIn:
+    """Owner of: is this an interruption?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._speech: _Speech | None = None
+        self._lost: list[Response] = []
+        self._lost_answer = False
+        self._in_a_row = 0
+
+    @property
+    def _options(self) -> InterruptionOptions:
+        return self._core.config.interruptions()
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is still open what a person's speech is."""
+        return self._speech is not None and self._speech.fate == "open"
+
+    # -- what is heard of a person -----------------------------------------------------------------------------------------------
+
+    def started(self, cause: Cause, item_id: str | None) -> None:
+        """Speech begins, or another detector hears the same."""
+        core = self._core
+        speech = self._speech
+        if speech is not None and speech.fate == "open":
+            if speech.stopped_at is not None:
+                # One who speaks on: what was said before counts with it.
+                speech.started_at, speech.stopped_at, speech.committed = core.now, None, False
+            speech.cause = cause if cause == "server" else speech.cause
+        else:
+            sounding = core.speech.speaking
+            playout_ms = max(1, int((core.now - core.speech.since) * 1000)) if sounding else 0
+            speech = self._speech = _Speech(cause, core.now, playout_ms, 0)
+            if not sounding and not core.interruption.anything:
+                self._in_a_row = 0
+        if cause == "server":
+            speech.silence_ms = core.acknowledged.silence_ms
+        if item_id is not None:
+            speech.belongs(item_id)
+        self._ask(speech)
+
+    def stopped(self, item_id: str | None) -> None:
+        """It ends."""
+        speech = self._about(item_id)
+        if speech is not None and speech.stopped_at is None:
+            speech.stopped_at = self._core.now
+            self._again(speech)
+            self._expect_turn()
+
+    def committed(self, item_id: str, *, answer: bool) -> bool:
+        """It became a turn. Gives whether it is up to this owner that it be answered; ``answer``: somebody should."""
+        self._forget_lost()
+        speech = self._about(item_id)
+        if speech is None:
+            return False
+        speech.belongs(item_id)
+        speech.committed = True
+        speech.stopped_at = self._core.now if speech.stopped_at is None else speech.stopped_at
+        if speech.fate in ("cut", "ignore"):
+            return False
+        speech.owed |= answer
+        self._again(speech)
+        return True
+
+    def spoke(self, item_id: str, delta: str) -> None:
+        """A piece of a person's words."""
+        speech = self._about(item_id)
+        if speech is not None and item_id in speech.words and item_id not in speech.spelt:
+            speech.words[item_id] += delta
+            self._again(speech)
+
+    def spelt(self, item_id: str, text: str | None) -> None:
+        """The words are complete; None: they could not be had."""
+        speech = self._about(item_id)
+        if speech is not None and item_id in speech.words and item_id not in speech.spelt:
+            speech.spelt[item_id] = text is not None
+            speech.words[item_id] = text if text is not None else speech.words[item_id]
+            self._again(speech)
+
+    def cleared(self) -> None:
+        """What was being said was thrown away: it will be no turn."""
+        speech = self._about(None)
+        if speech is not None and not speech.committed and speech.stopped_at is None:
+            speech.stopped_at = self._core.now
+            self._again(speech)
+        self._expect_turn()
+
+    def _about(self, item_id: str | None) -> _Speech | None:
+        """The latest speech, if the event is about it."""
+        speech = self._speech
+        known = speech is not None and (item_id is None or not speech.words or item_id in speech.words)
+        return speech if known else None
+
+    def _again(self, speech: _Speech) -> None:
+        if speech.fate == "open" or (speech.fate == "dismiss" and speech.committed):
+            self._ask(speech)
+
+    def overdue(self) -> None:
+        """The time that the policy named."""
+        if self._speech is not None and self._speech.fate == "open":
+            self._ask(self._speech)
+
+    # -- deciding ----------------------------------------------------------------------------------------------------------------
+
+    def _ask(self, speech: _Speech) -> None:
+        core = self._core
+        core.timers.cancel(_TIMER)
+        view = self._view(speech)
+        answer = consult(core, "interruption", core.policies.interruption, interruption, view, InterruptionAnswer)
+        if answer.do == "cut":
+            self._cut(speech, sparing=not view.uninterruptible)
+        elif answer.do in ("ignore", "dismiss"):
+            self._let_be(speech, answered=answer.do == "ignore")
+        else:
+            self._wait(speech, answer)
+
+    def _view(self, speech: _Speech) -> InterruptionView:
+        core = self._core
+        segment = core.playout.head
+        sounding = core.speech.speaking and (segment is not None or bool(core.remote.sounding))
+        unspelt = [item for item in speech.words if item not in speech.spelt]
+        complete = bool(speech.words) and not unspelt and all(speech.spelt.values())
+        text = " ".join(filter(None, speech.words.values()))
+        return InterruptionView(
+            options=self._options,
+            cause=speech.cause,
+            now=core.now,
+            started_at=speech.started_at,
+            stopped_at=speech.stopped_at,
+            silence_ms=speech.silence_ms,
+            committed=speech.committed,
+            transcribing=bool(unspelt) and core.acknowledged.writes_down,
+            transcript=text if complete else None,
+            text=text,
+            active=core.interruption.anything,
+            sounding=sounding,
+            heard_ms=segment.heard_ms if segment is not None else 0,
+            playout_ms=speech.playout_ms,
+            uninterruptible=core.interruption.uninterruptible,
+            held=speech.held_at is not None,
+            cuts_in_a_row=self._in_a_row,
+        )
+
+    def _wait(self, speech: _Speech, answer: InterruptionAnswer) -> None:
+        core = self._core
+        speech.fate = "open"
+        if answer.do == "pause" and core.capabilities.playout == "client":
+            if speech.held_at is None:
+                speech.held_at = core.now
+                core.pauses.hold("decision")
+        else:
+            self._release(speech)
+        if not speech.told:
+            speech.told = True
+            core.news.append(InterruptionPending(speech.cause, speech.item_id, speech.held_at is not None))
+        longest = max(core.now, speech.started_at) + _LONGEST_S
+        # A policy that named no time, or one that has passed, is asked again when nothing was heard of a person for so long.
+        until = answer.until if answer.until is not None and answer.until > core.now else longest
+        core.timers.set(_TIMER, min(until, longest))
+
+    def _release(self, speech: _Speech) -> None:
+        if speech.held_at is not None:
+            speech.held_s += self._core.now - speech.held_at
+            speech.held_at = None
+            self._core.pauses.release("decision")
+
+    def _cut(self, speech: _Speech, *, sparing: bool) -> None:
+        core = self._core
+        speech.fate = "cut"
+        active = core.interruption.anything
+        self._count(speech, active)
+        lost = core.interruption.barge_in(speech.cause, sparing=sparing)
+        if not speech.committed:
+            self._lost += lost.responses
+            self._lost_answer |= lost.answer
+            self._expect_turn()
+        self._release(speech)
+        if speech.owed:
+            speech.owed = False
+            core.creation.ask_answer(to="turn")
+        core.creation.pump()
+
+    def _let_be(self, speech: _Speech, *, answered: bool) -> None:
+        core = self._core
+        was_open = speech.told and speech.fate == "open"
+        speech.fate = "ignore" if answered else "dismiss"
+        self._release(speech)
+        if was_open or (not answered and not speech.told):
+            speech.told = True
+            core.news.append(FalseInterruption(speech.cause, speech.item_id, int(speech.held_s * 1000), answered))
+        if answered and speech.owed:
+            speech.owed = False
+            core.creation.ask_answer(to="turn")
+        core.creation.pump()
+
+    def ended_by(self, cause: Cause) -> None:
+        """Something else interrupts: there is nothing left to decide. What the program does about the person's turn is its
+        affair."""
+        speech = self._speech
+        if speech is not None and speech.fate == "open":
+            self._core.timers.cancel(_TIMER)
+            speech.fate = "ignore"
+            self._release(speech)
+            if speech.owed and cause != "program":
+                self._core.creation.ask_answer(to="turn")
+            speech.owed = False
+        if cause in ("program", "text"):
+            self._forget_lost()
+            self._in_a_row = 0
+
+    def server_cancelled(self) -> None:
+        """The server's turn detection cancelled a response by itself: that is an interruption, whatever was being waited for."""
+        speech = self._speech
+        if self._options.mode == "ignore":
+            return
+        if speech is not None and speech.fate == "open":
+            self._core.timers.cancel(_TIMER)
+            self._cut(speech, sparing=False)
+        else:
+            self._core.interruption.barge_in("server")
+
+    # -- a model that hears itself -----------------------------------------------------------------------------------------------
+
+    def _count(self, speech: _Speech, active: bool) -> None:
+        if not active:
+            return
+        self._in_a_row = self._in_a_row + 1 if 0 < speech.playout_ms < _EARLY_MS else 0
+        if self._in_a_row >= _REPEATED:
+            guard_ms = self._options.echo_guard_ms << min(self._in_a_row, 4)
+            self._core.news.append(EchoSuspected(self._in_a_row, guard_ms))
+
+    def heard_out(self) -> None:
+        """A message was heard to its end: nothing in it was taken for speech."""
+        self._in_a_row = 0
+
+    # -- an answer that was cut for nothing --------------------------------------------------------------------------------------
+
+    def _expect_turn(self) -> None:
+        """Where an answer was cut of which nothing had been heard, a turn has to follow, or that answer is missing (F120)."""
+        core, speech = self._core, self._speech
+        if not (self._lost or self._lost_answer) or speech is None:
+            return
+        wait = _LONGEST_S if speech.stopped_at is None else self._options.false_interruption_ms / 1000
+        core.timers.set(_LOST, core.now + wait)
+
+    def _forget_lost(self) -> None:
+        self._lost.clear()
+        self._lost_answer = False
+        self._core.timers.cancel(_LOST)
+
+    def turn_overdue(self) -> None:
+        """No turn came of what cut the answer: the turn before it is answered after all."""
+        core, speech = self._core, self._speech
+        missing = self._lost_answer or any(_unheard(response) for response in self._lost)
+        self._forget_lost()
+        if missing and core.config.answer_turns and speech is not None:
+            core.news.append(FalseInterruption(speech.cause, speech.item_id, 0, answered=False))
+            core.creation.ask_answer(to="turn")
+            core.creation.pump()
+
+
+def _unheard(response: Response) -> bool:
+    """An answer that nobody asked for by name, and of which nothing was heard or read."""
+    verdicts = {item.verdict for item in response.items.values() if item.type == "message"}
+    return response.request is None and not response.out_of_band and verdicts <= {Verdict.SKIPPED, None}

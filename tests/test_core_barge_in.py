@@ -1,0 +1,527 @@
+"""Interruptions that were none: pause at once, then decide (DESIGN section 4; B16 to B19, F118, F120, F121)."""
+
+import random
+from typing import Any
+
+import pytest
+from helpers.scene import (
+    Scene,
+    acts,
+    cancel,
+    configured,
+    create,
+    ended,
+    interrupted,
+    play,
+    ready,
+    sent,
+    sounded,
+    told,
+    truncate,
+)
+from helpers.wire import (
+    CLIENT_VAD,
+    Event,
+    audio,
+    call,
+    cancelled,
+    closing,
+    committed,
+    created,
+    done,
+    message,
+    opened,
+    pcm,
+    speech_started,
+    speech_stopped,
+    turn,
+    user_item,
+    user_transcript,
+    user_words,
+)
+
+from rtcore import (
+    Clock,
+    FalseInterruption,
+    Flush,
+    InterruptionPending,
+    LocalProtocolError,
+    Pause,
+    PolicyFailed,
+    Resume,
+)
+from rtcore.config import BargeIn, Playout
+from rtcore.policies import (
+    CUT,
+    IGNORE,
+    InterruptionAnswer,
+    InterruptionView,
+    Policies,
+    count_words,
+    defer,
+    pause,
+)
+
+HEARS: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+CAN_PAUSE, CANNOT = Clock(), Clock(pause=False)
+CLOCKS = pytest.mark.parametrize("clock", [CAN_PAUSE, CANNOT], ids=["a clock that can pause", "a clock that cannot"])
+
+
+def pausing(*, heard_ms: int = 1000, silence_ms: int = 0, words: bool = False, clock: Clock = CAN_PAUSE, **rules: Any) -> Scene:
+    """A session that pauses and then decides; 4 s of m1 have arrived, ``heard_ms`` of them were heard at that time."""
+    config = configured(interruption="pause", barge_in=BargeIn(**rules), **({"session": HEARS} if words else {}))
+    detection: Event = {**CLIENT_VAD, "silence_duration_ms": silence_ms}
+    heard = {"model": "whisper-1"} if words else None
+    scene = ready(config, clock=clock, turn_detection=detection, transcription=heard)
+    scene.server(created("r1"), opened("m1"), audio("m1", 4000), closing("m1"), done("r1"))
+    scene.at(heard_ms / 1000)
+    if heard_ms:
+        scene.played(1, heard_ms)
+    return scene
+
+
+# -- a false interruption ----------------------------------------------------------------------------------------------
+
+
+@CLOCKS
+def test_a_cough_holds_the_sound_and_it_goes_on_with_the_next_sample(clock: Clock) -> None:  # B18, F121
+    scene = pausing(min_duration_ms=None, clock=clock)
+    held = scene.server(speech_started())
+    answer = scene.answering([], 0) + [e for f in held if isinstance(f, Flush) for e in scene.flushed(f.generation, 1000)]
+    scene.at(1.2).server(speech_stopped())
+    early = scene.at(3.19).tick()
+    went_on = scene.at(3.2).tick()
+    assert early + answer == []
+    assert told(held, InterruptionPending) == [InterruptionPending("server", "u1", True)]
+    assert told(went_on, FalseInterruption) == [FalseInterruption("server", "u1", 2200, False)]
+    rest = b"" if clock.pause else pcm("m1", 3000, start_ms=1000)
+    assert (sounded(went_on), sent(held + early + went_on)) == (rest, [])
+    assert acts(went_on)[:1] == ([Resume(1)] if clock.pause else [play(2, 3000)])
+
+
+def test_a_turn_that_is_committed_in_time_cuts_at_the_paused_sample() -> None:  # B18
+    scene = pausing(min_duration_ms=None)
+    scene.server(speech_started())
+    scene.at(1.2).server(speech_stopped())
+    cut = scene.answering(scene.at(2.9).server(committed()), 1000)
+    assert acts(cut) == [Flush(1), truncate("m1", 1000), ended("m1", "partial", 1000), interrupted("m1")]
+    assert told(scene.at(9.0).tick(), FalseInterruption) == []
+
+
+def test_the_timer_and_the_commit_at_one_time_are_an_interruption() -> None:  # B18: commit wins
+    scene = pausing(min_duration_ms=None)
+    scene.server(speech_started())
+    scene.at(1.2).server(speech_stopped())
+    assert acts(scene.at(3.2).server(committed()))[:1] == [Flush(1)]
+
+
+def test_the_turn_that_cut_is_answered_and_one_that_was_nothing_is_not() -> None:  # B18, F121
+    real, nothing = pausing(min_duration_ms=None), pausing()
+    real.server(speech_started())
+    real.answering(real.at(1.3).server(speech_stopped(), committed()), 1000)
+    answered = real.server([{"type": "conversation.item.truncated", "item_id": "m1", "content_index": 0, "audio_end_ms": 1000}])
+    nothing.server(speech_started())
+    effects = nothing.at(1.3).server(speech_stopped(), committed(), user_item())
+    assert sent(answered) == [create(1)]
+    assert (sent(effects + nothing.at(20.0).tick()), told(effects, FalseInterruption)) == (
+        [],
+        [FalseInterruption("server", "u1", 300, False)],
+    )
+
+
+def test_a_turn_that_is_committed_after_the_sound_went_on_interrupts_it_after_all() -> None:  # F121
+    scene = pausing(min_duration_ms=None)
+    scene.server(speech_started())
+    scene.at(1.2).server(speech_stopped())
+    scene.at(3.2).tick()
+    scene.at(3.5).played(1, 1300)
+    assert acts(scene.answering(scene.server(committed()), 1300))[:2] == [Flush(1), truncate("m1", 1300)]
+
+
+def test_what_is_generated_during_the_pause_waits_and_is_heard_after_it() -> None:  # B16, B18, F080
+    scene = ready(configured(interruption="pause"), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), opened("m1"), audio("m1", 1000))
+    scene.at(0.5).played(1, 500)
+    scene.server(speech_started())
+    scene.at(0.6).server(audio("m1", 1000, start_ms=1000), closing("m1"), done("r1"), speech_stopped())
+    scene.at(2.6).tick()
+    assert (sounded(scene.log), sent(scene.log)[1:]) == (pcm("m1", 2000), [])
+
+
+def test_an_answer_that_had_not_begun_to_sound_waits_for_the_decision() -> None:  # F120: the cough before the reply
+    scene = ready(configured(interruption="pause"), turn_detection=CLIENT_VAD, clock=CANNOT)
+    scene.server(created("r1"))
+    held = scene.server(speech_started())
+    during = scene.at(0.1).server(message("m1", 500), done("r1"), speech_stopped())
+    went_on = scene.at(2.1).tick()
+    assert (acts(held), sounded(during), sounded(went_on)) == ([], b"", pcm("m1", 500))
+
+
+# -- a real one --------------------------------------------------------------------------------------------------------
+
+
+def test_shorter_speech_than_the_minimum_only_pauses() -> None:  # B19
+    scene = pausing(min_duration_ms=500)
+    begun = scene.server(speech_started())
+    ended_early = scene.at(1.3).server(speech_stopped())
+    assert acts(begun + ended_early + scene.at(2.0).tick()) == [Pause(1)]
+
+
+@pytest.mark.parametrize("silence_ms", [0, 500])
+def test_speech_as_long_as_the_minimum_interrupts(silence_ms: int) -> None:  # B19; a detector's silence is no speech
+    scene = pausing(min_duration_ms=500, silence_ms=silence_ms)
+    scene.server(speech_started())
+    due = 1.5 + silence_ms / 1000
+    early = scene.at(due - 0.001).tick()
+    cut = scene.answering(scene.at(due).tick(), 1000)
+    assert (early, acts(cut)) == ([], [Flush(1), truncate("m1", 1000), ended("m1", "partial", 1000), interrupted("m1")])
+
+
+def test_the_silence_that_ends_a_turn_does_not_make_a_cough_long() -> None:  # B19, facts 8.1
+    scene = pausing(min_duration_ms=500, silence_ms=500)
+    scene.server(speech_started())
+    effects = scene.at(1.8).server(speech_stopped(), committed())  # 300 ms, and 500 ms of silence
+    assert acts(effects) == [Resume(1)]
+
+
+def test_a_response_that_still_runs_is_cancelled_by_id_when_it_is_cut() -> None:  # B07, B18: cancel is ours
+    scene = ready(configured(interruption="pause"), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), opened("m1"), audio("m1", 1000))
+    scene.at(0.5).played(1, 500)
+    scene.server(speech_started())
+    assert acts(scene.at(1.5).tick()) == [Flush(1), cancel("r1")]
+
+
+def test_words_interrupt_once_there_are_enough() -> None:  # B19
+    scene = pausing(min_duration_ms=None, min_words=2, words=True)
+    scene.server(speech_started())
+    one = scene.at(1.1).server(user_words(delta="Stop"))
+    assert (acts(one), acts(scene.server(user_words(delta=" it")))) == ([], [Flush(1)])
+
+
+@pytest.mark.parametrize("said", ["", "Mhm.", "uh-huh, okay", "Yeah, right!"])
+def test_a_transcript_without_a_word_that_means_anything_lets_the_model_go_on(said: str) -> None:  # B19, F121: backchannels
+    scene = pausing(words=True)
+    scene.server(speech_started())
+    waits = scene.at(1.3).server(speech_stopped(), committed())
+    went_on = scene.at(1.7).server(user_transcript("u1", said))
+    assert (acts(waits), acts(went_on), sent(scene.at(9.0).tick())) == ([], [Resume(1)], [])
+
+
+def test_the_timer_holds_while_the_words_are_on_their_way() -> None:  # F121
+    scene = pausing(words=True, false_interruption_ms=2000)
+    scene.server(speech_started())
+    scene.at(1.2).server(speech_stopped(), committed())
+    assert (acts(scene.at(3.1).tick()), acts(scene.at(3.15).server(user_transcript("u1", "No, wait.")))) == ([], [Flush(1)])
+
+
+def test_words_that_come_after_the_sound_went_on_interrupt_it_after_all() -> None:  # F121
+    scene = pausing(words=True, false_interruption_ms=500)
+    scene.server(speech_started())
+    scene.at(1.2).server(speech_stopped(), committed())
+    went_on = scene.at(1.7).tick()
+    late = scene.at(2.5).server(user_transcript("u1", "No, wait."))
+    assert (acts(went_on), acts(late)[:1]) == ([Resume(1)], [Flush(1)])
+
+
+def test_a_transcription_that_fails_leaves_the_length_to_decide() -> None:  # B19, F116
+    scene = pausing(words=True)
+    scene.server(speech_started())
+    scene.at(1.2).server(speech_stopped(), committed())
+    failed = {"type": "conversation.item.input_audio_transcription.failed", "item_id": "u1", "content_index": 0, "error": {}}
+    assert acts(scene.server([failed])) == [Resume(1)]
+
+
+def test_nothing_is_cut_before_the_turn_where_that_is_asked_for() -> None:  # B19: wait for a committed turn
+    scene = pausing(wait_for_turn=True)
+    scene.server(speech_started())
+    waits = scene.at(4.0).tick()
+    assert (acts(waits), acts(scene.at(4.5).server(speech_stopped(), committed()))) == ([], [Flush(1)])
+
+
+def test_who_speaks_on_is_waited_for_and_both_turns_get_one_answer() -> None:  # B18, C15
+    scene = pausing(words=True)
+    scene.server(speech_started("u1"))
+    scene.at(1.2).server(speech_stopped("u1"), committed("u1"))
+    again = scene.at(1.5).server(speech_started("u2"))
+    scene.at(1.7).server(speech_stopped("u2"), committed("u2"), user_transcript("u1", "Hm."))
+    cut = scene.answering(scene.at(2.0).server(user_transcript("u2", "Not that.")), 1000)
+    freed = scene.server([{"type": "conversation.item.truncated", "item_id": "m1", "content_index": 0, "audio_end_ms": 1000}])
+    assert (acts(again), acts(cut)[:1], sent(freed)) == ([], [Flush(1)], [create(1)])
+
+
+def test_speech_whose_end_is_never_told_does_not_hold_the_sound_for_ever() -> None:  # F127, invariant 12
+    scene = pausing(min_duration_ms=None)
+    scene.server(speech_started())
+    assert (acts(scene.at(60.9).tick()), acts(scene.at(61.0).tick())[:1]) == ([], [Flush(1)])
+
+
+# -- beside other interruptions and pauses -----------------------------------------------------------------------------
+
+
+def test_the_program_s_interruption_ends_the_wait_and_drops_the_turn() -> None:  # C12
+    scene = pausing(words=True)
+    scene.server(speech_started())
+    scene.at(1.2).server(speech_stopped(), committed())
+    cut = scene.answering(scene.interrupt(), 1000)
+    later = scene.at(9.0).server(user_transcript("u1", "Stop that."))
+    assert (acts(cut)[:2], sent(later)) == ([Flush(1), truncate("m1", 1000)], [])
+
+
+def test_a_pause_of_the_program_s_outlives_a_false_interruption() -> None:  # B16, B18
+    scene = pausing()
+    scene.pause()
+    scene.at(1.1).server(speech_started())
+    over = scene.at(1.2).server(speech_stopped()) + scene.at(3.2).tick()
+    assert (acts(over), told(over, FalseInterruption) != [], acts(scene.at(4.0).resume())) == ([], True, [Resume(1)])
+
+
+def test_resume_does_not_end_a_decision() -> None:  # B16, B18
+    scene = pausing()
+    scene.server(speech_started())
+    assert (acts(scene.at(1.1).pause() + scene.resume()), acts(scene.at(1.5).tick())) == ([], [Flush(1)])
+
+
+def test_a_server_that_cancels_all_the_same_has_interrupted() -> None:  # DESIGN 4: whichever is first
+    scene = ready(configured(interruption="pause"), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), opened("m1"), audio("m1", 1000))
+    scene.at(0.5).played(1, 500)
+    scene.server(speech_started())
+    assert acts(scene.answering(scene.at(0.6).server(cancelled("r1")), 500)) == [
+        Flush(1),
+        truncate("m1", 500),
+        ended("m1", "partial", 500),
+        interrupted("m1"),
+    ]
+
+
+def test_a_tool_s_answer_waits_for_the_decision() -> None:  # C16
+    scene = ready(configured(interruption="pause"), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), message("m1", 2000), call("c1", index=1), done("r1"))
+    scene.at(0.5).played(1, 500)
+    scene.server(speech_started())
+    during = scene.at(0.6).server(speech_stopped()) + scene.tool_result("c1", "ok")
+    after = scene.at(2.6).tick()
+    assert ([event["type"] for event in sent(during)], sent(after)) == (["conversation.item.create"], [create(2)])
+
+
+@CLOCKS
+def test_a_thousand_pauses_at_random_samples_lose_and_repeat_nothing(clock: Clock) -> None:  # B16, B17, B18, C20
+    """What was audible of each generation, joined, is the message: every sample once; the position is exact to the sample."""
+    rng = random.Random(7)
+    rules = BargeIn(min_duration_ms=None, false_interruption_ms=1000)
+    config = configured(interruption="pause", barge_in=rules, playout=Playout(lead_ms=100))
+    scene = ready(config, clock=clock, turn_detection=CLIENT_VAD)
+    whole = pcm("m1", 16_000)
+    scene.server(created("r1"), opened("m1"), *(audio("m1", raw=whole[at : at + 48_000]) for at in range(0, len(whole), 48_000)))
+    scene.server(closing("m1"), done("r1"))
+    generation, heard, before, audible = 1, 0, 0, b""
+    handed = sounded(scene.log)
+    scene.log.clear()
+    for number in range(1000):
+        heard += rng.randint(1, 700)
+        scene.now += 0.03
+        handed += sounded(scene.played_samples(generation, heard - before))
+        held = scene.server(speech_started(f"u{number}"))
+        assert acts(held) == [Pause(generation) if clock.pause else Flush(generation)]
+        if not clock.pause:
+            scene.flushed_samples(generation, heard - before)
+            audible += handed[: 2 * (heard - before)]
+            generation, before, handed = generation + 1, heard, b""
+        scene.now += 0.1
+        scene.server(speech_stopped(f"u{number}"))
+        scene.now += 1.0
+        went_on = scene.tick()
+        assert [notice.item_id for notice in told(went_on, FalseInterruption)] == [f"u{number}"]
+        assert (Resume(generation) in went_on) is clock.pause
+        handed += sounded(went_on)
+    assert sent(scene.log) == []
+    audible += handed[: 2 * (heard - before)]
+    assert audible == whole[: 2 * heard]
+    assert [(segment.heard, segment.discarded) for segment in scene.session.segments] == [(heard, 0)]
+    scene.server(speech_started("last"))
+    if not clock.pause:
+        scene.flushed_samples(generation, heard - before)
+    cut = scene.server(speech_stopped("last"), committed("last"))
+    if clock.pause:
+        cut += scene.flushed_samples(generation, heard - before)
+    assert sent(cut) == [truncate("m1", heard // 24)]
+
+
+# -- uninterruptible messages ------------------------------------------------------------------------------------------
+
+
+def reading(*, heard_ms: int = 500) -> Scene:
+    """A disclaimer that no voice interrupts is being heard."""
+    scene = ready(configured(), turn_detection=CLIENT_VAD)
+    scene.respond(interruptible=False)
+    scene.server(created("r1", request=1), message("m1", 2000), done("r1", request=1))
+    scene.at(heard_ms / 1000).played(1, heard_ms)
+    return scene
+
+
+def test_a_voice_does_not_interrupt_what_is_uninterruptible() -> None:  # F054
+    scene = reading()
+    assert acts(scene.server(speech_started())) == []
+
+
+def test_what_was_said_into_an_uninterruptible_message_is_answered() -> None:  # F054, F120
+    scene = reading()
+    scene.server(speech_started())
+    assert sent(scene.at(1.0).server(turn())) == [create(2)]
+
+
+def test_the_program_interrupts_what_is_uninterruptible() -> None:  # F037, C12
+    scene = reading()
+    assert acts(scene.answering(scene.interrupt(), 500))[:2] == [Flush(1), truncate("m1", 500)]
+
+
+def test_a_cut_spares_what_waits_behind_it_and_is_uninterruptible() -> None:  # F054
+    scene = ready(configured(), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), message("m1", 1000), done("r1"))
+    scene.respond(interruptible=False)
+    scene.server(created("r2", request=1), message("m2", 700, r="r2"), done("r2", request=1))
+    scene.at(0.5).played(1, 500)
+    cut = scene.answering(scene.server(speech_started()), 500)
+    assert acts(cut) == [
+        Flush(1),
+        play(2, 700),
+        truncate("m1", 500),
+        ended("m1", "partial", 500),
+        interrupted("m1"),
+    ]
+
+
+def test_a_server_that_interrupts_by_itself_cannot_be_kept_from_it() -> None:  # F054
+    scene = ready()
+    with pytest.raises(LocalProtocolError, match=r"interruptible: False needs .*interrupt_response=False"):
+        scene.respond(interruptible=False)
+
+
+# -- an answer that was cut for nothing --------------------------------------------------------------------------------
+
+
+def answer_lost(*, heard_ms: int = 0) -> tuple[Scene, list[Any]]:
+    """The user made a turn; its answer was cut by a cough when ``heard_ms`` of it had been heard."""
+    scene = ready(configured(), turn_detection=CLIENT_VAD)
+    scene.server(speech_started(), turn())
+    scene.server(created("r1", request=1), opened("m1"), audio("m1", 1000))
+    scene.at(1.0)
+    if heard_ms:
+        scene.played(1, heard_ms)
+    effects = scene.answering(scene.server(speech_started("u2")), heard_ms)
+    deleted = [{"type": "conversation.item.deleted", "item_id": "m1"}]
+    return scene, effects + scene.server(done("r1", "cancelled", "client_cancelled", request=1), deleted)
+
+
+def test_a_turn_that_was_cut_for_nothing_and_never_answered_is_answered() -> None:  # F120
+    scene, _ = answer_lost()
+    scene.at(1.2).server(speech_stopped("u2"))
+    early, answer = scene.at(3.1).tick(), scene.at(3.2).tick()
+    assert (sent(early), sent(answer), sent(scene.at(9.0).tick())) == ([], [create(2)], [])
+
+
+def test_a_turn_that_follows_is_the_only_one_to_be_answered() -> None:  # F120
+    scene, _ = answer_lost()
+    answer = scene.at(1.2).server(speech_stopped("u2"), committed("u2"), user_item("u2"))
+    assert (sent(answer), sent(scene.at(3.2).tick())) == ([create(2)], [])
+
+
+def test_what_was_heard_in_part_was_an_answer() -> None:  # F120
+    scene, _ = answer_lost(heard_ms=300)
+    scene.at(1.2).server(speech_stopped("u2"))
+    assert sent(scene.at(3.2).tick()) == []
+
+
+def test_a_cough_that_is_thrown_away_leaves_the_turn_before_it_to_be_answered() -> None:  # F120, facts 8.4
+    scene, _ = answer_lost()
+    scene.at(1.1).clear()
+    scene.server([{"type": "input_audio_buffer.cleared"}])
+    assert sent(scene.at(3.1).tick()) == [create(3)]
+
+
+# -- policies of one's own ---------------------------------------------------------------------------------------------
+
+
+def deciding(policy: Any) -> Scene:
+    """400 ms of m1 were heard; ``policy`` decides."""
+    scene = ready(configured(), policies=Policies(interruption=policy), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), message("m1", 3000), done("r1"))
+    scene.at(0.4).played(1, 400)
+    return scene
+
+
+def test_a_program_decides_in_its_own_way() -> None:
+    """A pure function of the view: nothing is interrupted before half a second was heard."""
+    seen: list[InterruptionView] = []
+
+    def patient(view: InterruptionView) -> InterruptionAnswer:
+        seen.append(view)
+        return IGNORE if view.heard_ms < 500 else CUT
+
+    scene = deciding(patient)
+    first = scene.server(speech_started("u1"))
+    scene.server(speech_stopped("u1"))
+    scene.at(0.6).played(1, 600)
+    second = scene.server(speech_started("u2"))
+    assert (acts(first), acts(second)) == ([], [Flush(1)])
+    assert [(v.cause, v.sounding, v.heard_ms, v.playout_ms, v.active) for v in seen] == [
+        ("server", True, 400, 400, True),
+        ("server", True, 600, 600, True),
+    ]
+
+
+def test_a_deferred_decision_lets_the_model_be_heard() -> None:
+    def late(view: InterruptionView) -> InterruptionAnswer:
+        return defer(view.started_at + 0.3) if view.now < view.started_at + 0.3 else CUT
+
+    scene = deciding(late)
+    waits = scene.server(speech_started()) + scene.at(0.69).played(1, 690)
+    assert (acts(waits), told(waits, InterruptionPending), acts(scene.at(0.7).tick())) == (
+        [],
+        [InterruptionPending("server", "u1", False)],
+        [Flush(1)],
+    )
+
+
+@pytest.mark.parametrize("wrong", ["raises", "gives nothing"])
+def test_a_policy_that_fails_is_told_and_the_default_decides(wrong: str) -> None:
+    def broken(view: InterruptionView) -> Any:
+        if wrong == "raises":
+            raise ZeroDivisionError("of my own")
+        return None
+
+    effects = deciding(broken).server(speech_started())
+    assert (acts(effects), [e.policy for e in told(effects, PolicyFailed)]) == ([Flush(1)], ["interruption"])
+
+
+def test_a_policy_that_names_a_time_that_has_passed_is_not_asked_for_ever() -> None:  # invariant 12
+    scene = deciding(lambda view: pause(view.now - 1.0))
+    scene.server(speech_started())
+    before = scene.session.deadline
+    scene.at(before.at if before else 0.0).tick()
+    after = scene.session.deadline
+    assert before and after and after.at > before.at
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ("", 0),
+        ("...", 0),
+        ("Mhm, mhm.", 0),
+        ("uh huh okay", 0),
+        ("Okay, stop!", 1),
+        ("I don't know", 3),
+        ("ich weiß nicht", 3),
+        ("停一下", 3),
+        ("I see what you mean", 3),
+    ],
+)
+def test_words_are_counted_without_backchannels(said: str, count: int) -> None:  # B19
+    assert count_words(said, BargeIn().words(None)) == count
+
+
+def test_the_language_of_the_transcription_says_which_backchannels_count() -> None:
+    rules = BargeIn(backchannels={"en": ("right",), "pl": ("no tak",)})
+    assert (count_words("no tak", rules.words("pl-PL")), count_words("no tak", rules.words("en"))) == (0, 2)
