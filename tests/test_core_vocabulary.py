@@ -4,6 +4,7 @@ B27: what is not known passes through and costs nothing; facts 4.12, 4.14, 10, 1
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, talki
 from pydantic import ValidationError
 
 from rtcore import (
+    AnsweredInText,
     ApprovalRequested,
     DtmfReceived,
     IdleTimeout,
@@ -462,6 +464,68 @@ def test_an_answer_in_text_alone_is_told_and_nothing_is_made_up() -> None:
     [ended] = told(scene.log, MessageEnded)
     assert (ended.verdict, ended.text) == (Verdict.TEXT, "Only words.")
     assert kinds(scene.log) == ["session.update"]
+
+
+def test_an_answer_in_text_alone_is_named_where_sound_was_asked_for() -> None:
+    """F140: never silent: the program is told of each message that nobody will hear, with its words."""
+    scene = talking(wire.text_message("m1", "Only words."), wire.done("r1"))
+    assert told(scene.log, AnsweredInText) == [AnsweredInText("r1", "m1", "Only words.")]
+    scene.server(wire.created("r2"), wire.message("m2", 100, "Heard.", r="r2", previous="m1"))
+    mixed = wire.text_message("t2", "Shown.", r="r2", index=1, previous="m2") + wire.done("r2")
+    assert told(scene.server(mixed), AnsweredInText) == []  # an answer with sound may have a text beside it
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        lambda scene: scene.server(wire.text_message("m1", "Half"), wire.cancelled("r1")),
+        lambda scene: scene.server(wire.text_message("m1", "Half"), wire.done("r1", "incomplete", "max_output_tokens")),
+        lambda scene: scene.server(wire.opened("m1"), wire.transcript("m1", "Silent"), wire.done("r1")),
+        lambda scene: scene.server(wire.call("c1"), wire.done("r1")),
+        lambda scene: scene.server(wire.done("r1")),
+    ],
+    ids=["cut", "incomplete", "sound that never came", "a call", "nothing at all"],
+)
+def test_what_is_no_answer_in_text_is_not_called_one(story: Callable[[Scene], object]) -> None:  # F140
+    scene = talking()
+    story(scene)
+    assert told(scene.log, AnsweredInText) == []
+
+
+def test_text_that_was_asked_for_is_no_surprise() -> None:
+    """F140: by the session, or by the request."""
+    for_text = ready(configured(session={"output_modalities": ["text"]}), output_modalities=["text"])
+    for_text.server(wire.created("r1"), wire.text_message("m1", "Words."), wire.done("r1"))
+    once = ready()
+    once.respond({"output_modalities": ["text"]})
+    once.server(wire.created("r1", request=once.request), wire.text_message("m1", "Words."), wire.done("r1"))
+    assert told([*for_text.log, *once.log], AnsweredInText) == []
+
+
+def test_an_answer_in_text_is_taken_out_and_asked_for_once_more() -> None:
+    """F140: by policy, once, after the delete was acknowledged (DESIGN 3: edits come before creations)."""
+    scene = ready(configured(text_answers="retry"))
+    scene.server(wire.created("r1"), wire.text_message("m1", "Only words."))
+    deleting = scene.server(wire.done("r1"))
+    assert told(deleting, AnsweredInText) == [AnsweredInText("r1", "m1", "Only words.", retried=True)]
+    assert sent(deleting) == [{"type": "conversation.item.delete", "item_id": "m1"}]
+    [asked] = sent(scene.server(wire.deleted("m1")))
+    assert asked["type"] == "response.create"
+    mine = int(asked["response"]["metadata"]["rtcore_request"])
+    again = scene.server(wire.created("r2", request=mine), wire.text_message("m2", "Again words.", r="r2"), wire.done("r2"))
+    assert told(again, AnsweredInText) == [AnsweredInText("r2", "m2", "Again words.")]
+    assert kinds(again) == []
+    scene.server(wire.created("r3"), wire.message("m3", 100, "Heard.", r="r3", previous="m2"), wire.done("r3"))
+    scene.played(1, 100)
+    later = scene.server(wire.created("r4"), wire.text_message("m4", "Words.", r="r4", previous="m3"), wire.done("r4"))
+    assert [each.retried for each in told(later, AnsweredInText)] == [True]
+
+
+def test_an_answer_in_text_beside_a_call_is_not_asked_for_again() -> None:  # F140: the answer to the call's output follows
+    scene = ready(configured(text_answers="retry"))
+    scene.server(wire.created("r1"), wire.text_message("m1", "Let me look."), wire.call("c1", index=1, previous="m1"))
+    assert kinds(scene.server(wire.done("r1"))) == []
+    assert told(scene.log, AnsweredInText) == [AnsweredInText("r1", "m1", "Let me look.")]
 
 
 def test_what_a_server_throttles_is_told_with_its_remedy() -> None:

@@ -27,6 +27,7 @@ from rtcore._formats import AudioFormat as AudioFormat
 from rtcore._items import HistoryItem as HistoryItem
 from rtcore._items import SegmentView as SegmentView
 from rtcore._lifecycle import Disconnection as Disconnection
+from rtcore._notices import AnsweredInText as AnsweredInText
 from rtcore._notices import ApprovalRequested as ApprovalRequested
 from rtcore._notices import AudioHeld as AudioHeld
 from rtcore._notices import AudioReleased as AudioReleased

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rtcore._pauses import Pauses
     from rtcore._remote import Remote
     from rtcore._responses import Responses
+    from rtcore._silent_answers import SilentAnswers
     from rtcore._speech import Speech
     from rtcore._tools import Tools
     from rtcore._turns import Turns
@@ -175,6 +176,7 @@ class Core:
     lifecycle: "Lifecycle"
     remote: "Remote"
     mcp: "Mcp"
+    silent_answers: "SilentAnswers"
 
     def __init__(self, config: "Config", clock: Clock, seed: int, policies: Policies) -> None:
         self.config = config

@@ -91,6 +91,7 @@ class Claim(Struct, frozen=True):
     after: str | None = None
     format: AudioFormat | None = None
     hold_ms: int | None = None
+    text: bool = False
 
 
 class Creation:
@@ -273,6 +274,7 @@ class Creation:
             after=order.after,
             format=_format(order.body),
             hold_ms=order.hold_ms,
+            text="text" in (order.body.get("output_modalities") or ()),
         )
 
     def _take_sent(self, number: int) -> Order | None:

@@ -456,6 +456,14 @@ class Interruption:
         if not self._unwanted:
             core.timers.cancel("delete of an unheard item")
 
+    def take_out(self, item: Item) -> None:
+        """Delete a message although it can be read: the program wants it so (F140)."""
+        if item.announced:
+            self._delete(item)
+        else:
+            self._orphans[item.id] = None
+            keep_latest(self._orphans, _ORPHANS)
+
     def announced(self, item: Item) -> None:
         """The server announced an item that nobody heard."""
         if item.id in self._orphans:

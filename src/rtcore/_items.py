@@ -298,6 +298,7 @@ class Response:
         "presumed",
         "quiet_since",
         "request",
+        "text",
         "tools_answered",
     )
 
@@ -325,6 +326,8 @@ class Response:
         self.hold_ms = 0
         """How long its first audio is to be held back, until it is."""
         self.interruptible = True
+        self.text = False
+        """It was asked for in text."""
         self.items: dict[str, Item] = {}
 
 

@@ -357,6 +357,19 @@ class MessageEnded(Notice, frozen=True):
     phase: str | None = None
 
 
+class AnsweredInText(Notice, frozen=True):
+    """A message of a session that speaks has text and no sound: nobody will hear it, unless the program says it (F140).
+
+    Models copy what they see: after messages of text were put into the conversation, an answer may come in text. ``retried``: it
+    is deleted, and the answer asked for once more, as ``Config.text_answers`` says.
+    """
+
+    response_id: str
+    item_id: str
+    text: str
+    retried: bool = False
+
+
 class Interrupted(Notice, frozen=True):
     """An interruption is settled and something was not heard: which messages were cut, which were not heard at all (C02)."""
 

@@ -238,6 +238,7 @@ class Responses:
         response = Response(response_id, request=claim.request, out_of_band=out_of_band, audible=audible)
         response.after = claim.after
         response.format = claim.format
+        response.text = claim.text
         response.hold_ms = core.config.playout.hold_ms if claim.hold_ms is None else claim.hold_ms
         response.interruptible = claim.interruptible
         response.quiet_since = core.now
@@ -303,6 +304,7 @@ class Responses:
         for item in list(response.items.values()):
             self._core.speech.check_ended(item)
         core.interruption.response_done(response)
+        core.silent_answers.response_done(response)
         core.mcp.response_done(response)
         core.tools.response_done(response)  # first: what is due to its calls and what is due to a turn is one answer (C15)
         core.creation.response_done(response, status, error)

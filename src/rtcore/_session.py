@@ -30,6 +30,7 @@ from rtcore._remote import Remote
 from rtcore._requests import Pending
 from rtcore._responses import Responses
 from rtcore._routing import SETUP, TIMERS, handlers
+from rtcore._silent_answers import SilentAnswers
 from rtcore._speech import Speech
 from rtcore._tap import check_raw, unknown_fields
 from rtcore._tools import Tools
@@ -84,6 +85,7 @@ class Session:
         core.tools = Tools(core)
         core.turns = Turns(core)
         core.mcp = Mcp(core)
+        core.silent_answers = SilentAnswers(core)
         core.lifecycle = Lifecycle(core)
         self._timers = core.timers
         self._inside = False

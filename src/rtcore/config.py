@@ -792,6 +792,11 @@ class Config(_Model, frozen=True):
         description="exact: responses are created by the core after its edits are acknowledged, so that the model never "
         "answers words that nobody heard; costs one round trip.",
     )
+    text_answers: Literal["accept", "retry"] = Field(
+        default="accept",
+        description="What becomes of an answer in text alone where sound was asked for, which nobody would hear. It is always "
+        "told, so that the program can say it. retry: it is deleted too, and the answer asked for once more.",
+    )
     answer_turns: _Bool = Field(default=True, description="Answer a committed turn where the server does not create by itself.")
     timeouts: Timeouts = Field(default=Timeouts(), description="How long answers may take.")
     tap: Literal["off", "unknown", "all"] = Field(

@@ -1,0 +1,44 @@
+"""An answer in text where sound was asked for: without a word to the program, the user would wait in silence (F140).
+
+Models copy what they see, so that an answer may come as text after messages of text were put into the conversation. That is told.
+By ``Config.text_answers`` it is also taken out of the conversation, where it would be copied again, and asked for once more.
+"""
+
+from rtcore._core import Core
+from rtcore._items import Item, Response
+from rtcore._notices import AnsweredInText
+
+
+class SilentAnswers:
+    """Owner of: what becomes of an answer that nobody can hear?"""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._retried = False
+        """One was asked for again, and none has sounded since."""
+
+    def response_done(self, response: Response) -> None:
+        """A response is done: is it text alone?"""
+        core = self._core
+        if not response.completed or response.dead or response.out_of_band or response.text or not core.acknowledged.speaks:
+            return
+        messages = [item for item in response.items.values() if item.type == "message"]
+        if any(item.audio_parts for item in messages):
+            self._retried = False
+            return
+        texts = [item for item in messages if item.full_text]
+        retry = self._may_retry(response, texts)
+        for item in texts:
+            core.news.append(AnsweredInText(response.id, item.id, item.full_text, retry))
+            if retry:
+                core.interruption.take_out(item)
+        if retry:
+            self._retried = True
+            core.creation.ask_answer(to="turn")
+
+    def _may_retry(self, response: Response, texts: list[Item]) -> bool:
+        """Once, until an answer has sounded: a model that only writes is not asked, and paid for, without end. With calls beside
+        it the answer to their outputs follows anyway."""
+        alone = len(texts) == len(response.items)
+        wanted = self._core.config.text_answers == "retry" and self._core.capabilities.delete
+        return bool(texts) and alone and wanted and not self._retried
