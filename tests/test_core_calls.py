@@ -6,6 +6,7 @@ import pytest
 from helpers.scene import Scene, configured, sent, told
 from helpers.wire import (
     audio,
+    call,
     cancelled,
     created,
     done,
@@ -21,12 +22,15 @@ from helpers.wire import (
 from rtcore import (
     Flush,
     Interrupted,
+    LocalProtocolError,
     MessageEnded,
     MessageStarted,
     Play,
     ProtocolWarning,
+    ServerError,
     SpeakingStarted,
     SpeakingStopped,
+    ToolCalled,
     Verdict,
 )
 from rtcore.config import Connection
@@ -166,3 +170,116 @@ def test_a_session_that_ends_reckons_what_was_heard() -> None:  # F162
     scene.server(created("r1"), spoken("m1", "aaaa bbbb cccc dddd"), buffer("started"))
     scene.at(0.5).close()
     assert ends(scene) == [("m1", Verdict.PARTIAL, 500, "aaaa bbbb", "server")]
+
+
+# -- races with the server's own news --------------------------------------------------------------------------------------------
+
+
+def test_what_had_sounded_to_its_end_as_it_was_cut_was_heard_in_full() -> None:  # DESIGN 5: its news was on the way
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "Hello."), buffer("started"), done("r1"))
+    scene.at(0.5).interrupt()
+    scene.server(buffer("stopped"))
+    assert [(verdict, text) for _, verdict, _, text, _ in ends(scene)] == [(Verdict.FULL, "Hello.")]
+    assert told(scene.log, Interrupted) == [] and scene.session.speaking is False
+
+
+def test_what_was_generated_and_has_not_begun_to_sound_is_cleared_too() -> None:
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "Hello."), done("r1"))
+    scene.at(0.1).interrupt()
+    assert edits(scene) == ["output_audio_buffer.clear"]
+    assert ends(scene) == []  # it may have begun: the news of that would be on the way
+    scene.at(0.2).server(buffer("started"), truncated("m1", 90), buffer("cleared"))
+    assert ends(scene) == [("m1", Verdict.PARTIAL, 90, "Hello.", "server")]
+
+
+def test_what_was_cut_and_begins_to_sound_all_the_same_is_cleared() -> None:  # F030
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb"), buffer("started"), done("r1"), created("r2"), opened("m2", r="r2"))
+    scene.at(0.5).interrupt("r2")
+    scene.server(cancelled("r2", by="client_cancelled"), buffer("stopped"), buffer("started", "r2"))
+    assert edits(scene) == ["response.cancel", "output_audio_buffer.clear"]
+    scene.server(buffer("cleared", "r2"), truncated("m2", 40))
+    assert [(item, verdict, ms) for item, verdict, ms, *_ in ends(scene)] == [
+        ("m1", Verdict.FULL, 0),
+        ("m2", Verdict.PARTIAL, 40),
+    ]
+    assert len(told(scene.log, SpeakingStarted)) == 1
+
+
+def test_what_began_before_our_clear_came_needs_no_other() -> None:  # a second one could hit what comes next
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"), transcript("m1", "Once"))
+    scene.interrupt()
+    scene.server(buffer("started"), buffer("cleared"), truncated("m1", 40), cancelled("r1", by="client_cancelled"))
+    assert edits(scene) == ["response.cancel", "output_audio_buffer.clear"]
+    assert [(item, verdict, ms) for item, verdict, ms, *_ in ends(scene)] == [("m1", Verdict.PARTIAL, 40)]
+
+
+def test_a_response_that_a_late_clear_hit_is_not_let_go_on() -> None:  # a clear names no response
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"), buffer("started"))
+    scene.interrupt()
+    scene.server(buffer("stopped"), cancelled("r1", by="client_cancelled"), created("r2"), opened("m2", r="r2"))
+    scene.server(buffer("started", "r2"), buffer("cleared", "r2"), truncated("m2", 80))
+    assert edits(scene) == ["response.cancel", "output_audio_buffer.clear", "response.cancel"]
+    assert sent(scene.log)[-1]["response_id"] == "r2"
+    assert [(item, verdict) for item, verdict, *_ in ends(scene)][-1] == ("m2", Verdict.PARTIAL)
+
+
+def test_a_call_that_is_cut_gets_its_output_from_here() -> None:  # invariant 10; nothing is deleted on a call
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"), buffer("started"))
+    scene.interrupt()
+    scene.server(call("c1"), cancelled("r1", by="client_cancelled"))
+    outputs = [event["item"] for event in sent(scene.log) if event["type"] == "conversation.item.create"]
+    assert [(item["type"], item["call_id"]) for item in outputs] == [("function_call_output", "c1")]
+    assert "was not called" in outputs[0]["output"] and told(scene.log, ToolCalled) == []
+
+
+def test_one_response_of_two_is_cut_without_clearing_the_other() -> None:  # a clear names no response
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb"), buffer("started"), done("r1"), created("r2"), opened("m2", r="r2"))
+    scene.at(0.5).interrupt("r2")
+    assert edits(scene) == ["response.cancel"]
+    scene.server(cancelled("r2", by="client_cancelled"), buffer("stopped"))
+    scene.at(4.0).tick()
+    assert [(item, verdict) for item, verdict, *_ in ends(scene)] == [("m1", Verdict.FULL), ("m2", Verdict.SKIPPED)]
+
+
+def test_a_clear_that_nothing_answers_is_no_error() -> None:  # there was nothing to clear
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"))
+    scene.interrupt()
+    scene.server(cancelled("r1", by="client_cancelled"))
+    while scene.session.deadline is not None:
+        scene.at(scene.session.deadline.at).tick()
+    assert told(scene.log, ServerError) == []
+    assert [verdict for _, verdict, *_ in ends(scene)] == [Verdict.SKIPPED]
+
+
+def test_only_what_the_server_did_not_say_is_an_estimate() -> None:
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb cccc"), buffer("started"), speech_started("u1"))
+    scene.server(truncated("m1", 400), buffer("cleared"), cancelled("r1"))
+    assert [end.estimated for end in told(scene.log, MessageEnded)] == [False]
+    scene.server(created("r2"), spoken("m2", "aaaa bbbb cccc", r="r2"), buffer("started", "r2"))
+    scene.at(1.0).server(speech_started("u2"), buffer("cleared", "r2"), cancelled("r2"))
+    scene.at(2.0).tick()
+    assert [end.estimated for end in told(scene.log, MessageEnded)] == [False, True]
+
+
+def test_a_call_cannot_be_held() -> None:
+    scene = on_a_call()
+    with pytest.raises(LocalProtocolError, match=r"interrupt\(\) silences it"):
+        scene.session.pause(now=1.0)
+
+
+def test_elsewhere_the_events_of_a_call_mean_nothing() -> None:  # facts 4.15: on a websocket none of this exists
+    scene = Scene(configured())
+    scene.open()
+    scene.connected()
+    scene.server(session_created(), session_updated(), created("r1"), opened("m1"), audio("m1", 500))
+    scene.server(buffer("started"), buffer("cleared"), buffer("stopped"), truncated("m1", 100))
+    assert told(scene.log, Interrupted) == [] and ends(scene) == [] and told(scene.log, SpeakingStarted) == []

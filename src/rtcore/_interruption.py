@@ -180,7 +180,9 @@ class Interruption:
     def response_created(self, response: Response, *, ours: bool, dead: bool) -> None:
         """A response begins: dead already if its request was interrupted before (B15), stale if our edits are under way."""
         core = self._core
-        if dead:
+        if dead and core.capabilities.playout == "server":
+            core.remote.interrupt("program", [response])
+        elif dead:
             response.dead = True
             response.cut_at = core.now
             response.cut_cause = "program"
@@ -275,7 +277,8 @@ class Interruption:
             if not item.dispatched:
                 self.unwant(item, response)
             return
-        if item.type != "message":
+        on_a_call = core.capabilities.playout == "server"
+        if item.type != "message" or (on_a_call and item.text_due is not None):
             return
         if not item.parts and not response.done and not (at_cut and core.acknowledged.speaks):
             # Announced after the cut: whether it is sound or text shows with its part, or never.
@@ -321,6 +324,8 @@ class Interruption:
         if self.unwant(item, response):
             return "delete"
         able = self._core.capabilities
+        if able.playout == "server":
+            return "server"
         if response.out_of_band or item.delete_sent or item.deleted or able.delete or _was_read(item):
             return "nothing"
         return "note" if able.create else "record"
@@ -409,8 +414,9 @@ class Interruption:
                     self.unwant(item, response)
             self.pump_deletes()
             return
-        if self._core.capabilities.playout == "server":
-            self._core.remote.response_done(response)
+        core = self._core
+        if core.capabilities.playout == "server":
+            core.remote.response_done(response)
         if all(r.done or not r.dead for r in self._core.responses.live.values()):
             self._core.timers.cancel("end of a response that was cut")
         if not response.outran_cancel:
@@ -419,17 +425,27 @@ class Interruption:
         for item in list(response.items.values()):
             if response.cut_settled and item.verdict is None:
                 self._judge(item, response)
+            if item.type == "function_call" and not self._deletable:
+                core.tools.explain(item, response)
             if item.late_audio:
                 item.late_audio = False
                 self._send_truncate(item)
         self.pump_deletes()
 
+    @property
+    def _deletable(self) -> bool:
+        """Whether items can be taken out: not on a call, where the server looks after its own (DESIGN 5)."""
+        able = self._core.capabilities
+        return able.delete and able.playout == "client"
+
+    def judge_silent(self, item: Item, response: Response) -> None:
+        """On a call, a message without sound was cut."""
+        self._judge(item, response, at_cut=True)
+
     def unwant(self, item: Item, response: Response) -> bool:
         """Have an item deleted that nobody heard or read (DESIGN 3). Gives whether it will be."""
         shown = _was_read(item)
-        if response.out_of_band or shown or item.delete_sent or item.deleted or not self._core.capabilities.delete:
-            return False
-        if self._core.capabilities.playout == "server":
+        if response.out_of_band or shown or item.delete_sent or item.deleted or not self._deletable:
             return False
         self._unwanted[item.id] = item
         return True

@@ -182,6 +182,7 @@ class Item:
         "output",
         "parts",
         "phase",
+        "reckoned",
         "remote_ms",
         "response",
         "role",
@@ -230,6 +231,8 @@ class Item:
         self.told: Told = "nothing"
         self.remote_ms: int | None = None
         """How much of it was heard by the word of a server that sounds the audio itself."""
+        self.reckoned = False
+        """That server did not say so in time: it is a guess."""
 
     def part(self, index: int) -> Part:
         """The part at ``index``, made at first sight."""

@@ -18,6 +18,8 @@ _PATIENCE_S = 60.0
 """So long after all that a message says must have been said, its end is given up."""
 _TRUNCATED_S = 0.5
 """So long after ``cleared`` the server may take to say where it cut."""
+_CLEARED_S = 1.0
+"""So long after a clear of ours what was cut and has not sounded may still turn out to have: the news of it was on its way."""
 _REMEMBERED = 64
 
 
@@ -31,11 +33,22 @@ class Remote:
         self._began: dict[str, float] = {}
         self._cleared: dict[str, float] = {}
         self._truncated: dict[str, int] = {}
+        self._stopped: dict[str, None] = {}
+        """Responses that had sounded to their end, though we had cut them by then."""
         self._cuts: dict[str, Response] = {}
+        self._silenced: dict[str, float] = {}
+        """Responses that were cut, and when: should one of them begin to sound, it is cleared."""
+        self._clear_at = 0.0
+        """When we last asked for silence."""
+
+    @property
+    def _here(self) -> bool:
+        """Whether this session is the side channel of a call; elsewhere these events mean nothing."""
+        return self._core.capabilities.playout == "server"
 
     def holds(self, item: Item) -> bool:
         """Whether the message has sound of which the server has not said what became of it."""
-        if self._core.capabilities.playout != "server" or item.text_due is not None:
+        if not self._here or item.text_due is not None:
             return False
         held = bool(item.audio_parts)
         if held and item.response is not None and item.response.done:
@@ -47,10 +60,17 @@ class Remote:
     def started(self, event: ServerPlayoutStarted) -> None:
         """The first sample of a response leaves the server."""
         core = self._core
+        if not self._here:
+            return
         response = core.responses.live.get(event.response_id)
         self.sounding = event.response_id
         self._began[event.response_id] = core.now
         keep_latest(self._began, _REMEMBERED)
+        silenced_at = self._silenced.get(event.response_id)
+        if silenced_at is not None:
+            if not (core.requests.keys("clear playout") and self._clear_at >= silenced_at):
+                self._clear()  # otherwise it began before our clear came, which is on its way
+            return
         if response is None or response.dead:
             return
         if not core.speech.speaking:
@@ -63,29 +83,42 @@ class Remote:
 
     def stopped(self, event: ServerPlayoutStopped) -> None:
         """The last sample has left the server: every message of the response was heard."""
+        if not self._here:
+            return
         response = self._core.responses.live.get(event.response_id)
         self._silent(event.response_id)
-        if response is not None:
+        if response is None:
+            return
+        if response.id in self._cuts:
+            if response.id not in self._cleared:
+                self._stopped[response.id] = None
+                keep_latest(self._stopped, _REMEMBERED)
+            self._settle(response)
+        else:
             self._heard_out(response)
 
     def cleared(self, event: ServerPlayoutCleared) -> None:
         """The rest was dropped. What of it was heard, the server's truncates say."""
         core = self._core
+        if not self._here:
+            return
         core.requests.take_first("clear playout")
         self._cleared[event.response_id] = core.now
         keep_latest(self._cleared, _REMEMBERED)
         self._silent(event.response_id)
         response = core.responses.live.get(event.response_id)
-        if response is not None:
-            if not response.dead:
-                self._cut(response, "server")
-            self._settle(response)
+        if response is not None and not response.dead:
+            # A clear of ours that came late: what goes on without its beginning is not let go on.
+            self._cut(response, "server")
+            core.interruption.cancel(response)
+        for cut in list(self._cuts.values()):
+            self._settle(cut)  # what had not begun is not named, and is gone as well
 
     def truncated(self, event: ItemTruncated) -> None:
         """A truncate that nobody here asked for: the server cut its own item."""
         core = self._core
         item = core.responses.items.get(event.item_id)
-        if core.capabilities.playout != "server" or item is None or item.response is None:
+        if not self._here or item is None or item.response is None:
             return
         self._truncated[event.item_id] = event.audio_end_ms
         keep_latest(self._truncated, _REMEMBERED)
@@ -98,11 +131,14 @@ class Remote:
             if core.speech.speaking:
                 core.speech.speaking = False
                 core.news.append(SpeakingStopped(core.now))
+            if self._cuts:
+                # What was cut behind it would sound now, if at all.
+                core.timers.set_earlier("end of the server's playout", core.now + _CLEARED_S)
 
     def _heard_out(self, response: Response) -> None:
         speech = self._core.speech
         for item in list(response.items.values()):
-            if item.type == "message" and item.verdict is None and item.audio_parts and not response.dead:
+            if item.type == "message" and item.verdict is None and item.audio_parts:
                 item.told = "server"
                 speech.await_text(item)
                 speech.check_ended(item)
@@ -117,24 +153,35 @@ class Remote:
             self._cut(response, cause)
             if not itself and not response.done:
                 core.interruption.cancel(response)
-        if not itself and any(response.id == self.sounding or not response.done for response in responses):
-            event_id = core.requests.event_id()
-            wait = core.config.timeouts.edit_ms
-            core.send(ClearPlayout(event_id), lane="urgent", pending=Pending(event_id, "clear playout"), wait_ms=wait)
+        # A clear names no response: while another sounds, what waits behind it is cleared when it begins.
+        if not itself and (not self.sounding or any(response.id == self.sounding for response in responses)):
+            self._clear()
         for response in responses:
             self._settle(response)
+
+    def _clear(self) -> None:
+        core = self._core
+        event_id = core.requests.event_id()
+        pending = Pending(event_id, "clear playout")
+        self._clear_at = core.now
+        core.send(ClearPlayout(event_id), lane="urgent", pending=pending, wait_ms=core.config.timeouts.edit_ms)
 
     def _cut(self, response: Response, cause: Cause) -> None:
         core = self._core
         response.dead = True
         response.cut_at = core.now
         response.cut_cause = cause
+        response.cut_settled = False
         for item in response.items.values():
             for part in item.parts.values():
                 part.cut()
         core.playout.cut(response.id, [], core.now)
         self._cuts[response.id] = response
+        self._silenced[response.id] = core.now
+        keep_latest(self._silenced, _REMEMBERED)
         core.timers.set_earlier("end of the server's playout", core.now + core.config.timeouts.edit_ms / 1000)
+        if not response.done:
+            core.timers.set_earlier("end of a response that was cut", core.now + core.config.timeouts.create_ms / 1000)
 
     def response_done(self, response: Response) -> None:
         """A response that was cut has ended: where nothing of it sounded, that is all there is to know."""
@@ -142,34 +189,57 @@ class Remote:
 
     def end(self) -> None:
         """The session is over: what was not settled is reckoned."""
-        if self._core.capabilities.playout == "server":
+        if self._here:
             for response in list(self._core.responses.live.values()):
                 if response.id not in self._cuts and not response.cut_settled:
                     self._cut(response, "program")
                 self._settle(response, overdue=True)
+
+    def _waits_until(self, response: Response) -> float | None:
+        """Until when the server may still say what was heard of a response that was cut; None where it has said so."""
+        core = self._core
+        cut_at = core.now if response.cut_at is None else response.cut_at
+        if response.id in self._stopped or any(item_id in self._truncated for item_id in response.items):
+            return None
+        cleared = self._cleared.get(response.id)
+        if response.id in self._began:
+            return cut_at + core.config.timeouts.edit_ms / 1000 if cleared is None else cleared + _TRUNCATED_S
+        if cleared is not None:
+            return None  # it never began
+        if not response.done:
+            return cut_at + core.config.timeouts.create_ms / 1000
+        if self.sounding not in ("", response.id) and self._began[self.sounding] <= cut_at:
+            return core.now + _CLEARED_S  # it waits behind what sounds
+        return cut_at + _CLEARED_S if core.requests.keys("clear playout") else None
 
     def _settle(self, response: Response, *, overdue: bool = False) -> None:
         """Tell the verdicts once the server has said where it cut, or will not say any more."""
         core = self._core
         if response.id not in self._cuts:
             return
-        began, cleared = self._began.get(response.id), self._cleared.get(response.id)
-        messages = [item for item in response.items.values() if item.type == "message" and item.verdict is None]
-        said = any(item.id in self._truncated for item in messages)
-        if not overdue and began is not None and not said:
-            if cleared is not None:
-                core.timers.set_earlier("end of the server's playout", cleared + _TRUNCATED_S)
-            return
-        if not overdue and began is None and not response.done:
+        until = self._waits_until(response)
+        if until is not None and not overdue and core.now < until:
+            core.timers.set_earlier("end of the server's playout", until)
             return
         del self._cuts[response.id]
         response.cut_settled = True
-        until = cleared if cleared is not None else core.now
-        reckoned = None if began is None else int((until - began) * 1000)
+        # Otherwise nobody said it in time, or the session is over.
+        known = until is None
+        if response.id in self._stopped:
+            self._heard_out(response)
+        messages = [
+            item for item in response.items.values() if item.type == "message" and item.verdict is None and item.text_due is None
+        ]
+        said = any(item.id in self._truncated for item in messages)
+        began, cleared = self._began.get(response.id), self._cleared.get(response.id)
+        heard_until = cleared if cleared is not None else core.now
+        reckoned = None if began is None else int((heard_until - began) * 1000)
+        for item in messages:
+            item.reckoned = not known
         partial, skipped = self._judge(messages, said=said, reckoned_ms=reckoned)
         core.responses.retire(response)
         if partial or skipped:
-            core.news.append(Interrupted(response.cut_cause or "server", partial, skipped, not said and bool(partial)))
+            core.news.append(Interrupted(response.cut_cause or "server", partial, skipped, not known))
         core.creation.pump()
 
     def _judge(self, messages: list[Item], *, said: bool, reckoned_ms: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -178,7 +248,8 @@ class Remote:
         past = False
         for item in messages:
             if not item.audio_parts:
-                self._core.speech.end(item, Verdict.TEXT if item.parts else Verdict.SKIPPED)
+                if item.response is not None:
+                    self._core.interruption.judge_silent(item, item.response)
                 continue
             heard_ms = self._truncated.pop(item.id, None)
             if heard_ms is None and not said and not past:
@@ -210,13 +281,7 @@ class Remote:
         """The server did not say what became of its sound: what was cut is reckoned, what was not is taken as heard."""
         core = self._core
         for response in list(self._cuts.values()):
-            cleared = self._cleared.get(response.id)
-            due = (response.cut_at or core.now) + core.config.timeouts.edit_ms / 1000
-            due = due if cleared is None else min(due, cleared + _TRUNCATED_S)
-            if core.now >= due:
-                self._settle(response, overdue=True)
-            else:
-                core.timers.set_earlier("end of the server's playout", due)
+            self._settle(response)
         for response in list(core.responses.live.values()):
             waits = any(item.type == "message" and item.verdict is None for item in response.items.values())
             if response.dead or not response.done or not waits:

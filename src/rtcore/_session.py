@@ -599,8 +599,13 @@ class Session:
         return self._leave(out)
 
     def pause(self, *, now: float) -> list[Effect]:
-        """Hold the sound; nothing is lost. On a clock that cannot hold, it is flushed and played again from the heard sample."""
+        """Hold the sound; nothing is lost. On a clock that cannot hold, it is flushed and played again from the heard sample.
+
+        Raises ``LocalProtocolError`` on a call, where the server sounds the audio and cannot hold it.
+        """
         self._check_open("pause")
+        if self._core.capabilities.playout == "server":
+            raise LocalProtocolError("pause(): on a call the server sounds the audio and cannot hold it; interrupt() silences it")
         out = self._enter(now)
         self._core.pauses.hold("program")
         return self._leave(out)

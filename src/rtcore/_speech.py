@@ -193,7 +193,7 @@ class Speech:
                 full_text=full,
                 started_at=min(starts, default=None),
                 stopped_at=max(stops, default=core.now),
-                estimated=any(segment.estimated for segment in segments) or item.remote_ms is not None,
+                estimated=any(segment.estimated for segment in segments) or item.reckoned,
                 told=item.told,
                 phase=item.phase,
             )

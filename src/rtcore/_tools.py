@@ -14,6 +14,9 @@ from rtcore._items import Item, Response
 from rtcore._notices import ToolCalled
 from rtcore._wire import ArgumentsDone
 
+_NOT_RUN = '{"error":"interrupted: the function was not called"}'
+"""What a model is told of a call that was cut at a server which cannot delete it."""
+
 
 class _Call(Struct):
     response: Response
@@ -100,6 +103,18 @@ class Tools:
                 # It may have been the last that its batch was waiting for.
                 self._batch(call.response)
                 self._forget(call.response)
+
+    def explain(self, item: Item, response: Response) -> None:
+        """A call that was complete when its response was cut is not executed, and cannot be taken out of the conversation: its
+        one output comes from here (invariant 10)."""
+        core = self._core
+        known = item.call_id is not None and item.status == "completed" and not item.deleted
+        if not known or item.dispatched or response.out_of_band or not core.capabilities.create:
+            return
+        item.dispatched = True
+        item_id = core.requests.item_id()
+        output = {"type": "function_call_output", "call_id": item.call_id, "output": _NOT_RUN}
+        core.creation.send_output({"id": item_id, **output}, item_id, 0)
 
     def answer(self, call_id: str, output: str, *, respond: bool, request: int) -> None:
         """Send a call's output. It is pinned: nothing holds it up, and no interruption takes it back (F064)."""

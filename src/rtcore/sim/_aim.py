@@ -64,6 +64,11 @@ class Aimer:
         responses = self._world.responses
         return responses[-1] if len(responses) > self.accepted else None
 
+    @property
+    def sound_left(self) -> bool:
+        """Whether something that has come is still to be heard."""
+        return self._world.speaker.pending > 0
+
     def too_late(self, kind: Kind) -> bool:
         """Whether a kind that comes before the response has been overtaken by it."""
         return kind in _EARLY and bool(self.begun)

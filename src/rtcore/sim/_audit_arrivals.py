@@ -85,6 +85,8 @@ class Arrivals:
         """Is told of audio that reaches the client, and whether it could still be heard."""
         self.perhaps: set[str] = set()
         """Responses that may be taken as done, or not: nothing runs, said a refusal that may have been another's."""
+        self.elsewhere = False
+        """The audio sounds on another line: what of it comes here is nobody's."""
         self._deleted: set[str] = set()
         self.conversation: dict[str, None] = {}
         """Items that the client has been told of and that are not deleted."""
@@ -99,6 +101,8 @@ class Arrivals:
     def left(self, message: ServerSeen) -> None:
         """A message is on its way."""
         kind = message.type
+        if kind == "response.output_audio.delta" and self.elsewhere:
+            return
         if kind == "response.output_audio.delta":
             if message.item_id is not None and self._ledger.matcher.find(message.item_id, message.content_index) is None:
                 self._know_segment(message, message.item_id, message.content_index)

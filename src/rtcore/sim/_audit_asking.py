@@ -28,7 +28,7 @@ _SPEECH = 60_000 * MILLISECOND
 _ACTIVE = "already has an active response"
 _HARMLESS = ("Cancellation failed", "Error deleting item", "Audio content of")
 """Refusals that say only that what was wanted is so already (C09, C14)."""
-_ANSWERED_CAUSES = ("server", "local")
+_ANSWERED_CAUSES = ("server", "local", "cleared")
 """A person's interruption leaves the answer to function results owed; whoever interrupts otherwise decides what comes next."""
 
 

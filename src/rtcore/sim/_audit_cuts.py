@@ -46,6 +46,8 @@ class CutAudit:
         """It held it, and what has come since may have ended that, or not: an interruption that cut nothing."""
         self.settles = False
         """What is being carried out settles without the clock."""
+        self.remote = False
+        """The server sounds the audio: what was heard shows with its word alone."""
         self.killed: list[ResponseRecord] = []
         """What died in this step."""
         self._ledger = ledger
@@ -73,7 +75,7 @@ class CutAudit:
         one = self.current
         if one is not None and one.arrived_at is None:
             one.arrived_at = ledger.now
-        waits = ledger.flush_waits or self._believes or cause in _SETTLED_AT_ONCE
+        waits = ledger.flush_waits or self._believes or self.remote or cause in _SETTLED_AT_ONCE
         affected: list[ResponseRecord] = []
         self._heard_out = []
         for response in list(ledger.alive.values()):

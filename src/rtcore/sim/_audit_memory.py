@@ -26,6 +26,11 @@ BOUNDED: dict[str, int] = {
     "turns.early_words": 64,
     "turns._committed": 64,
     "turns._owed": 64,
+    "remote._began": 64,
+    "remote._cleared": 64,
+    "remote._silenced": 64,
+    "remote._stopped": 64,
+    "remote._truncated": 64,
     "requests._pending": 8,
     "timers._armed": 16,
 }

@@ -199,7 +199,11 @@ KNOWN_TYPES = (
 """What the server names when it refuses an unknown type; ``output_audio_buffer.clear`` is not among them (6.4)."""
 
 
-def check_event(dialect: str, event: Any) -> Fault | None:
+_CLEARS_PLAYOUT = event_of({})
+"""``output_audio_buffer.clear``, on a call alone (4.15)."""
+
+
+def check_event(dialect: str, event: Any, *, on_a_call: bool = False) -> Fault | None:
     """The first thing wrong with a decoded client event by itself, without regard to the conversation."""
     if not isinstance(event, dict):
         return Fault("invalid_json", None, f"Invalid event: expected a JSON object, but got {kind_of(event)} instead.")
@@ -209,6 +213,8 @@ def check_event(dialect: str, event: Any) -> Fault | None:
     if not isinstance(kind, str):
         return wrong("type", "a string", kind)
     check = _EVENTS[dialect].get(kind)
+    if on_a_call and kind == "output_audio_buffer.clear":
+        check = _CLEARS_PLAYOUT
     if check is None:
         if kind in KNOWN_TYPES and kind not in MANNERS[dialect].refused:
             return Fault("invalid_value", "type", f"The event type '{kind}' is not supported in a realtime session.")

@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 
 from rtcore._formats import AudioFormat
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_call import Call
 from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_draws import add_faults, calm_plan, draw_plan
 from rtcore.sim._server_edits import check_response, decode_audio
@@ -74,6 +75,8 @@ class Flow:
         """The conversation's responses that are not done: one, or several where they overlap. The latest holds the slot."""
         self._out_of_band: dict[str, Generation] = {}
         state.later = self._later
+        self.call = Call(state) if state.options.call is not None else None
+        state.call = self.call
         self.plans: list[ResponsePlan] = []
         # Each response has a stream of its own, and those of the conversation and the others are counted apart: what one
         # response is, scripted or drawn, shifts nothing of another.
@@ -287,6 +290,12 @@ class Flow:
         self.state.emit("input_audio_buffer.cleared")
         return None
 
+    def clear_playout(self, event: Json) -> Fault | None:
+        """output_audio_buffer.clear, which only the server of a call knows."""
+        assert self.call is not None
+        self.call.clear(asked=True)
+        return None
+
     # -- silence --------------------------------------------------------------------------------------------------------------
 
     def _arm_idle(self, ended: Generation) -> None:
@@ -348,6 +357,8 @@ class Flow:
         state.emit("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._turn_item)
         for running in cut if not first else ():
             running.stop("turn_detected")
+        if self.call is not None and self._flag("interrupt_response"):
+            self.call.clear(asked=False)
         self._settle()
 
     def _speech_stopped(self, at_ms: int) -> None:

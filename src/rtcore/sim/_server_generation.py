@@ -269,6 +269,8 @@ class Generation:
     def _kept_back(self, out: Output, part: ServerPart, following: Output | None) -> int:
         """Bytes at the end of a message that are sent only behind the others."""
         plan = self.plan
+        if self.state.call is not None:
+            return 0  # what is generated later sounds later, and nobody could say which message is heard
         first = self._tail is None and following is not None and isinstance(following.plan, MessagePlan)
         if not (plan.tail_ms and self._held and first and isinstance(out.plan, MessagePlan) and len(out.plan.parts) == 1):
             return 0

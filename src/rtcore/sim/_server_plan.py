@@ -238,6 +238,39 @@ def spoken(*audio_ms: int, think_s: float = 0.2, rate_percent: int = 300) -> Res
     return ResponsePlan(messages, think_s=think_s, rate_percent=rate_percent)
 
 
+class CallManner(Struct, frozen=True):
+    """How the server of a call goes about its own sound, where the facts (4.15) leave it open.
+
+    - ``deltas``: audio comes over the side channel as well, or not at all.
+    - ``truncates``: when it says where it cut its items: with the clear, ``later_ms`` after it, or never.
+    - ``cleared_first``: whether ``output_audio_buffer.cleared`` or the truncates come first.
+    - ``unheard``: an item of which nothing was heard is truncated to zero, or not spoken of.
+    - ``clears``: what had begun to sound is told as cleared, or each response that had sound left.
+    - ``idle_clear``: a clear where nothing sounds is answered all the same, or not at all.
+    """
+
+    deltas: bool = False
+    truncates: Literal["at once", "later", "never"] = "at once"
+    later_ms: int = 200
+    cleared_first: bool = True
+    unheard: Literal["silent", "zero"] = "silent"
+    clears: Literal["begun", "each"] = "begun"
+    idle_clear: Literal["silent", "answered"] = "answered"
+
+
+def draw_call(rng: Rng) -> CallManner:
+    """One call's manner. That it never says where it cut is rare: what is held then is little."""
+    return CallManner(
+        deltas=rng.chance(200),
+        truncates=rng.choice(("at once", "at once", "at once", "at once", "later", "later", "never")),
+        later_ms=rng.between(1, 350),
+        cleared_first=rng.chance(600),
+        unheard=rng.choice(("silent", "zero")),
+        clears=rng.choice(("begun", "each")),
+        idle_clear=rng.choice(("silent", "answered", "answered")),
+    )
+
+
 class ServerOptions(Struct, frozen=True):
     """How a server behaves. Ranges are drawn from evenly; ``*_per_mille`` are chances in 1000.
 
@@ -246,7 +279,8 @@ class ServerOptions(Struct, frozen=True):
     open; None draws it from the seed (``Server.rules`` tells). ``harsh`` lets the draw include answers with which a correct
     client cannot avoid an error; ``held_short_ms`` lets the held length be that much below the sent one (F005). ``session_s`` is
     the session's life, ``limit_minutes`` how long that is by the server's own words (None: the same; it was 30 once, and is 60),
-    and ``epoch_s`` the Unix time at ``now == 0``, for ``expires_at``. ``log`` keeps ``Server.log``.
+    and ``epoch_s`` the Unix time at ``now == 0``, for ``expires_at``. ``log`` keeps ``Server.log``. With ``call`` the session is
+    joined by a call's id: the server sounds the audio itself.
 
     Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
     ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part),
@@ -306,3 +340,4 @@ class ServerOptions(Struct, frozen=True):
     late_error_per_mille: int = 0
     no_done_per_mille: int = 0
     linger_per_mille: int = 0
+    call: CallManner | None = None

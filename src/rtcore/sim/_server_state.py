@@ -4,7 +4,7 @@ Requests, responses and turns change it through these methods alone; nothing her
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from msgspec.json import encode
 
@@ -26,6 +26,19 @@ _CODELESS = (
     "unsupported_content_type",
     "response_cancel_not_active",  # only other vendors' servers send their own code or none (C14)
 )
+
+
+class Sounding(Protocol):
+    """What the others tell the line of a call (``_server_call``)."""
+
+    def generated(self, response: ServerResponse, item: ServerItem, part: ServerPart, size: int) -> None:
+        """So many bytes more of a part."""
+
+    def ended(self, response: ServerResponse) -> None:
+        """A response is done."""
+
+    def clear(self, *, asked: bool) -> None:
+        """Silence."""
 
 
 class State:
@@ -67,6 +80,8 @@ class State:
         self.spoke = False
         self.listed: set[str] = set()
         """Remote servers that were asked for their tools."""
+        self.call: Sounding | None = None
+        """The line on which the server sounds its audio, on a call; the flow sets it."""
         self.listens = False
         """Whether this is a transcription session, which never answers (protocol facts, 12.1)."""
         self.generating = 0

@@ -202,7 +202,10 @@ class Telling:
         # Nothing of a deleted item is sent any more, for ever: what was sent stays a prefix of the part.
         if item.deleted_at is not None and self._silent(out):
             return
-        strand.audio(position, size)
+        if state.call is not None:
+            state.call.generated(self._response, item, part, size)
+        if state.options.call is None or state.options.call.deltas:
+            strand.audio(position, size)
         if part.first_audio_at is None:
             part.first_audio_at = state.now
             state.spoke = state.spoke or not self._response.out_of_band
@@ -372,6 +375,9 @@ class Telling:
         """response.done: nothing of this response follows but the rate limits. Not ``told``: it never comes (F022)."""
         state, response = self._state, self._response
         response.status, response.reason, response.done_at = status, detail, state.now
+        if state.call is not None:
+            # Behind the response.done, which is put on the wire in this very instant.
+            state.later(0, partial(state.call.ended, response))
         if not told:
             state.untold.add(response.id)
             self._saw("missing response.done")

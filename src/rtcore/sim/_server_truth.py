@@ -50,6 +50,8 @@ class ServerPart(Struct, eq=False):
     short_samples: int = 0
     announced_bytes: int = 0
     truncations: list[Truncation] = field(default_factory=list)
+    sounds: list[tuple[float, float]] = field(default_factory=list)
+    """On a call, where the server sounds it: from when to when, in seconds, in order. A clear ends what was to come."""
 
     @property
     def announced_samples(self) -> int:

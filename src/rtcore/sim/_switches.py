@@ -76,6 +76,7 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "server: cascade before speech_started": (Switch("rules", "cascade", "after_speech_started"),),
     "server: several function calls": (Switch("scenario", "tools", False),),
     "server: session end": (Switch("scenario", "loss", None, on="session end"),),
+    "server: sounds by itself": (Switch("server", "call", None),),
     "server: preview dialect": (Switch("server", "dialect", "openai"),),
     "speaker: large buffer": (Switch("speaker", "buffer_ms", 40, LARGE_BUFFER_MS),),
     "speaker: drift": (Switch("speaker", "drift_ppm", 0, 49),),

@@ -41,6 +41,7 @@ from rtcore._notices import (
 from rtcore.dialects import Capabilities
 from rtcore.sim._audit_arrivals import Arrivals, Truth
 from rtcore.sim._audit_asking import ASKING, AskingAudit
+from rtcore.sim._audit_call import CallAudit
 from rtcore.sim._audit_clock import ClockAudit
 from rtcore.sim._audit_counts import CountAudit
 from rtcore.sim._audit_cuts import CutAudit
@@ -61,6 +62,7 @@ from rtcore.sim._audit_sounding import SoundingAudit
 from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
+from rtcore.sim._server_call import Call
 from rtcore.sim.results import KindResult, Violation
 from rtcore.sim.speaker import MILLISECOND, Report, Speaker, SpeakerOptions
 
@@ -120,6 +122,8 @@ class Auditor:
         lead_ms: int | None = None,
         batch_ms: int = 40,
         hold_ms: int = 0,
+        call: Call | None = None,
+        line_ms: int | None = None,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -130,6 +134,7 @@ class Auditor:
         ``batch_ms``: how much microphone audio goes into one message (``config.microphone.batch_ms``).
         ``hold_ms``: how long the first audio of each response is held back (``config.playout.hold_ms``).
         ``loses``: the device may vanish.
+        ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
         own_index = able.truncate_content_index == "own"
         allowance = clock.flush_latency_ms * MILLISECOND + _ANSWER_SLACK
@@ -142,13 +147,18 @@ class Auditor:
         believes = _must_be_believed(speaker.options)
         self.reference: ReferenceAudit | None = None
         silent = speaker.options.missing_per_mille or speaker.options.late_per_mille or speaker.options.slow_per_mille
-        if believes or silent or loses or Rng(seed).fork("reference").chance(_REFERRED_PER_MILLE):
+        if call is None and (believes or silent or loses or Rng(seed).fork("reference").chance(_REFERRED_PER_MILLE)):
             self.reference = ReferenceAudit(ledger, clock, believes=believes, own_index=own_index)
         ledger.matcher.lenient = believes
         lies = speaker.options.wrong_per_mille > 0
         self.clock = ClockAudit(ledger, speaker, clock, self.reference, lies=lies)
         self._sound_ends: dict[int, int] = {}
-        self.edits = EditAudit(
+        self.call = (
+            CallAudit(ledger, truth.items, call, cut=self._cut, server_interrupts=server_interrupts, line_ms=line_ms)
+            if call is not None
+            else None
+        )
+        self.edits: EditAudit | CallAudit = self.call or EditAudit(
             ledger,
             truth.items,
             self.reference,
@@ -169,6 +179,7 @@ class Auditor:
             ignores=ignores,
             bound=0 if clock.reports else audio.samples(bound),
         )
+        self.cuts.remote = call is not None
         self.asking = AskingAudit(
             ledger, truth, named=self.line.was_issued, owed_delete=self.edits.owed_delete, creates=creates, answers=answers
         )
@@ -176,6 +187,7 @@ class Auditor:
         self._prompt = PromptAudit(ledger)
         self.arrivals = Arrivals(ledger, truth, self.line, self.reference, self._order, cut=self.cuts.begin, kill=self.cuts.kill)
         self.arrivals.refused = self.asking.refused
+        self.arrivals.elsewhere = call is not None
         self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms)
         self.news = NewsAudit(ledger)
         self.end = EndAudit(ledger)
@@ -203,7 +215,7 @@ class Auditor:
         self._paused: tuple[int, int] | None = None
         """Which generation holds, and since when."""
         self._can_pause = clock.pause
-        self.sounding = SoundingAudit(ledger, clock, believes=believes, speaker=speaker)
+        self.sounding: SoundingAudit | CallAudit = self.call or SoundingAudit(ledger, clock, believes=believes, speaker=speaker)
         self._lead = LeadAudit(ledger, speaker, clock, lead_ms, self.sync)
         self._digest = Digest(seed)
         self._program_deletes: set[str] = set()
@@ -242,6 +254,8 @@ class Auditor:
         if message.type in ASKING:
             self.asking.arrived(message)
         self.news.arrived(message)
+        if self.call is not None:
+            self.call.arrived(message)
         if message.type == "error":
             self.end.arrived(message)
         if message.type in ASKS:
@@ -307,7 +321,7 @@ class Auditor:
             self.asking.issued(*issued)
         if self.holds.watches:
             self.holds.did({effect.response_id for effect in effects if type(effect) is AudioHeld})
-        if len(effects) == 1 and type(effects[0]) is Play and self._nothing_awaited:
+        if self.call is None and len(effects) == 1 and type(effects[0]) is Play and self._nothing_awaited:
             # Most calls that give anything: one more delta is handed over.
             self.cuts.settles = False
             self._digest.add(effects, now)
@@ -336,7 +350,7 @@ class Auditor:
                 if order < rank:
                     self.ledger.fail(7, f"{kind.__name__} after wire or news: silence first, then the wire, then the news")
                 rank = order
-            self._killed()
+            self._killed(effects)
             if self.arrivals.stale:
                 self._check_stale(effects)
         elif self.cuts.waits or self.cuts.pausing:
@@ -370,9 +384,11 @@ class Auditor:
         cuts, arrivals = self.cuts, self.arrivals
         return not (cuts.waits or cuts.pausing or cuts.killed or arrivals.named is not None or arrivals.stale)
 
-    def _killed(self) -> None:
+    def _killed(self, effects: Sequence[Effect]) -> None:
         """What died in this step."""
         killed = self.cuts.killed
+        if self.call is not None:
+            self.call.did(effects, killed)
         if killed:
             for response in killed:
                 self.holds.cut(response)
@@ -380,7 +396,7 @@ class Auditor:
             killed.clear()
 
     def _without_effects(self) -> None:
-        self._killed()
+        self._killed(())
         if self.arrivals.stale:
             self._check_stale(())
 
@@ -536,6 +552,9 @@ class Auditor:
             or ledger.flush_waits
         )
 
+    def _cut(self, cause: str, response_id: str | None) -> None:
+        self.cuts.begin(cause, response_id)
+
     # -- effects -------------------------------------------------------------------------------------------------------------
 
     def _effect(self, effect: Effect, effects: Sequence[Effect]) -> int:
@@ -543,6 +562,8 @@ class Auditor:
         ledger = self.ledger
         if self._closed:
             ledger.fail(2, f"{type(effect).__name__} after SessionClosed")
+        if self.call is not None and isinstance(effect, Flush | Drain | Pause | Resume):
+            self.call.sounds(effect)
         match effect:
             case Send():
                 message = read_client(effect.payload, ledger.now, ledger.order)
@@ -588,6 +609,8 @@ class Auditor:
 
     def _play(self, effect: Play) -> None:
         stream = self.ledger.stream
+        if self.call is not None:
+            self.call.sounds(effect)
         if self._closed:
             self.ledger.fail(2, "Play after SessionClosed")
         if self.cuts.held and not (self._can_pause and self._paused is not None and self._paused[0] == effect.generation):
@@ -658,7 +681,7 @@ class Auditor:
                 self.sync(self.ledger.now)
                 self.edits.message_ended(notice, self.clock.owes(notice.item_id))
                 item = self.ledger.items.get(notice.item_id)
-                if item is not None:
+                if item is not None and isinstance(self.sounding, SoundingAudit):
                     self.sounding.message_ended(item, notice)
             case RequestEnded():
                 self.line.request_ended(notice)

@@ -69,6 +69,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("server", "cascade before speech_started", "a barge-in's closing events come before its cause", ("C10", "F131")),
     Fault("server", "several function calls", "one response calls several functions", ("C26", "F062")),
     Fault("server", "session end", "the session reaches its longest life and the server hangs up", ("C27", "F085", "F101")),
+    Fault("server", "sounds by itself", "a call: the server plays the audio and knows what was heard", ("F030", "F031")),
     Fault("server", "preview dialect", "the older names and shapes of events", ("C28", "S02", "F132", "F133")),
     # What the audio clock does.
     Fault("speaker", "large buffer", "the device holds 200 to 500 ms of sound", ("C01", "F019")),

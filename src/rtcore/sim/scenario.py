@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.config import Config
+from rtcore.sim._call_world import on_a_call
 from rtcore.sim._kinds import KINDS as KINDS
 from rtcore.sim._kinds import Kind as Kind
 from rtcore.sim._kinds import KindRow as KindRow
@@ -145,6 +146,8 @@ class Scenario(Struct, frozen=True):
             "api_key": "none",
             "model": server.model,
         }
+        if server.call is not None:
+            connection["call_id"] = "rtc_world"
         options = {
             "connection": connection,
             "session": session,
@@ -199,13 +202,14 @@ def draw_with(rng: Rng, faults: set[str]) -> Scenario:
 def _draw_parts(rng: Rng, faults: set[str]) -> Scenario:
     seed = rng.bits()
     # A stream for each part: another option in one of them shifts no other.
-    return _draw_session(
+    scenario = _draw_session(
         Rng(seed).fork("session"),
         faults,
         stream=_draw_network(Rng(seed).fork("network"), faults),
         speaker=_draw_speaker(Rng(seed).fork("speaker"), faults),
         server=_draw_server(Rng(seed).fork("server"), faults),
     )
+    return on_a_call(scenario, Rng(seed).fork("call")) if "server: sounds by itself" in faults else scenario
 
 
 def draw_faults(rng: Rng) -> set[str]:
@@ -302,6 +306,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "speaker: device lost": 160,
     "speaker: marks only": 60,
     "speaker: no reports": 40,
+    "server: sounds by itself": 60,
     "speaker: wrong answer": 60,
     "speaker: falls silent": 60,
     "user: hang-up": 60,

@@ -20,11 +20,13 @@ from msgspec.json import Decoder, decode, encode
 
 from rtcore.sim import _server_edits as edits
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_call import Call as Call
 from rtcore.sim._server_checks import Fault
 from rtcore.sim._server_dialects import DialectName as DialectName
 from rtcore.sim._server_draws import calm_options
 from rtcore.sim._server_events import check_event
 from rtcore.sim._server_flow import Flow
+from rtcore.sim._server_plan import CallManner as CallManner
 from rtcore.sim._server_plan import CallPlan as CallPlan
 from rtcore.sim._server_plan import MessagePlan as MessagePlan
 from rtcore.sim._server_plan import PartPlan as PartPlan
@@ -207,6 +209,11 @@ class Server:
         """The id of the response that holds the conversation's slot (the latest, where two run), or None."""
         return self._flow.running[-1].response.id if self._flow.running else None
 
+    @property
+    def call(self) -> Call | None:
+        """The line on which it sounds its audio itself, where the session belongs to a call."""
+        return self._flow.call
+
     # -- inside ---------------------------------------------------------------------------------------------------------------
 
     def _advance(self, now: float) -> bool:
@@ -250,7 +257,7 @@ class Server:
             message = f"The message could not be parsed as JSON: {error}"
             self._state.refuse(Fault("invalid_json", None, message), payload[:_REMEMBERED])
             return
-        fault = check_event(self.options.dialect, event)
+        fault = check_event(self.options.dialect, event, on_a_call=self.options.call is not None)
         if fault is None:
             self._note(event["type"], event)
             fault = _HANDLERS[event["type"]](self, event)
@@ -296,4 +303,5 @@ _HANDLERS: dict[str, _Handler] = {
     "conversation.item.retrieve": lambda server, event: edits.retrieve(server._state, event),
     "response.create": lambda server, event: server._flow.create(event),
     "response.cancel": lambda server, event: server._flow.cancel(event),
+    "output_audio_buffer.clear": lambda server, event: server._flow.clear_playout(event),
 }

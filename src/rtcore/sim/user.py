@@ -21,6 +21,7 @@ from rtcore._notices import (
     Verdict,
 )
 from rtcore.sim._aim import ANYTHING, HEARD, NEVER, Aim, Aimer
+from rtcore.sim._aim_call import CallAimer
 from rtcore.sim._kinds import Kind, Turn, draw_aim, draw_turn
 from rtcore.sim._ledger import Interruption
 from rtcore.sim._rng import Rng
@@ -68,7 +69,7 @@ class User:
         self._steps: deque[_Step] = deque()
         self._waiting = False
         self._aim_at: Aim | None = None
-        self._aimer = Aimer(world)
+        self._aimer = CallAimer(world) if world.server.call is not None else Aimer(world)
         self._open: list[Interruption] = []
         self._give_up_at = 0
         self._misses = 0
@@ -127,7 +128,7 @@ class User:
             aimed = self._aimer.aim(self._turn)
         if aimed == NEVER:
             # What is left of the answer, or the time after it.
-            kind: Kind = "after all audio arrived" if self._world.speaker.pending else HEARD
+            kind: Kind = "after all audio arrived" if self._aimer.sound_left else HEARD
             self._turn = _as_kind(self._turn, kind)
             aimed = self._aimer.aim(self._turn)
         if isinstance(aimed, Aim):

@@ -21,6 +21,7 @@ from rtcore._lifecycle import Disconnection
 from rtcore._notices import AudioHeld, Notice, RequestEnded, ServerError, SessionClosed, SessionReady, ToolCalled
 from rtcore._session import Issued, Session
 from rtcore.config import Config
+from rtcore.dialects import Capabilities
 from rtcore.sim._aim import ANYTHING, CLOCK, DELTAS, NEWS, SERVER, SOUND
 from rtcore.sim._handed import Handed
 from rtcore.sim._kinds import KINDS, Kind
@@ -30,11 +31,11 @@ from rtcore.sim._rng import Rng
 from rtcore.sim._server_dialects import MANNERS
 from rtcore.sim._server_truth import ServerResponse
 from rtcore.sim.auditor import PENDING, Auditor
-from rtcore.sim.network import Line
+from rtcore.sim.network import Line, NetworkOptions
 from rtcore.sim.program import Commands, Program
 from rtcore.sim.results import WorldResult
 from rtcore.sim.scenario import Scenario, draw_scenario
-from rtcore.sim.server import Server
+from rtcore.sim.server import Server, ServerOptions
 from rtcore.sim.speaker import MILLISECOND, Report, Speaker
 from rtcore.sim.story import Story
 from rtcore.sim.user import OF_INTEREST, User
@@ -51,6 +52,8 @@ _KEEPALIVE = (20 * _SECOND, 40 * _SECOND)
 _SILENCE = 2 * _SECOND
 """How long a device may sound on after the end of the session before it is left alone."""
 _NEVER = 1 << 62
+_GRACE_MS = 100
+"""So much longer something may take than the line alone."""
 _STUCK = 5_000
 """So many steps without time passing are an endless loop."""
 _FRAME_MS = 40
@@ -113,8 +116,9 @@ class World:
             lead_ms=config.playout.lead_ms,
             batch_ms=config.microphone.batch_ms,
             hold_ms=config.playout.hold_ms,
-            # Whether a truncate is answered is the server's to say: a core that takes it for silent does not wait.
-            able=structs.replace(self.session.capabilities, truncate_acknowledged=MANNERS[served.dialect].truncate_answered),
+            able=_able(self.session.capabilities, served),
+            call=self.server.call,
+            line_ms=_there_and_back(scenario.stream),
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
@@ -587,6 +591,7 @@ class World:
             or self._speaking
             or self._up.next_at is not None
             or self.server.active_response is not None
+            or (self.server.call is not None and self.server.call.sounds)
             or self.program.calls_open
             or self.program.paused
             or self.speaker.lost
@@ -640,6 +645,22 @@ class World:
             faults=self.scenario.faults,
             idle_ms=self._idle // MILLISECOND,
         )
+
+
+def _able(capabilities: Capabilities, served: ServerOptions) -> Capabilities:
+    """What the auditor takes the server to be able to do. Nothing is deleted for the core's sake on a call; and whether a
+    truncate is answered is the server's to say: a core that takes it for silent does not wait."""
+    answered = MANNERS[served.dialect].truncate_answered
+    return structs.replace(
+        capabilities, truncate_acknowledged=answered, delete=capabilities.delete and capabilities.playout == "client"
+    )
+
+
+def _there_and_back(line: NetworkOptions) -> int | None:
+    """How long a message and its answer take at most (milliseconds); None where the line may stand still."""
+    if line.stall_per_mille or line.slow_reader_kib:
+        return None
+    return 2 * (line.latency_ms + line.jitter_ms + line.burst_ms) + _GRACE_MS
 
 
 def _wake(at: float) -> int:
