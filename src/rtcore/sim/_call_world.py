@@ -43,6 +43,8 @@ def on_a_call(scenario: "Scenario", rng: Rng) -> "Scenario":
         pauses_per_mille=0,
         device_lost_per_mille=0,
         asides_per_mille=0,
+        hold_ms=0,
+        blocks_per_mille=0,
         speaker=SpeakerOptions(
             drift_ppm=0, late_per_mille=0, slow_per_mille=0, missing_per_mille=0, stale_per_mille=0, duplicate_per_mille=0
         ),
