@@ -49,8 +49,9 @@ def test_control_is_never_dropped_but_says_when_it_is_too_much() -> None:
     told = []
     for payload in (b"x" * 10, b"y"):
         outbox.put(payload, "urgent")
-        told.append(outbox.overfull)
+        told.append(outbox.overfull())
     assert told == [False, True]
+    assert Outbox(max_control=10).overfull(beside=11)  # what waits elsewhere for the same socket counts
     assert emptied(outbox) == [b"x" * 10, b"y"]
 
 

@@ -1,14 +1,18 @@
 """A whole line over TLS and proxies, in memory: up to a message and back, every failure as the link tells it, and the end."""
 
 import socket
+from functools import partial
 
 import msgspec
 import pytest
 from far_end import LOGIN, PASSWORD, Authority, OverTls, Peer, Proxied, Server, connect_proxy, socks_proxy
+from websockets.frames import Frame, Opcode
 
 from rtcore import Handshake
+from rtcore_adapters import _line
 from rtcore_adapters._line import Line, Ways
 from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened
+from rtcore_adapters._outbox import Outbox
 
 KEY = "sk-very-secret-0123456789"
 HOST = "voice.example"
@@ -185,3 +189,26 @@ def test_a_name_that_this_machine_cannot_look_up_for_a_proxy_is_the_urls() -> No
     ours = line(None, proxy="socks5://p.example:3128")
     ours.resolved("192.0.2.1")
     assert failed(ours.failed(ConnectionRefusedError(), now=0.0)).error.startswith(f"nothing listens on {PROXY}")
+
+
+def test_pongs_that_nobody_takes_count_at_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C30: a peer that pings and never reads."""
+    monkeypatch.setattr(_line, "Outbox", partial(Outbox, max_control=10_000))
+    ours, server = line(None, url=f"ws://{HOST}/v1/realtime"), Server()
+    assert Opened() in ours.receive(server.talk(ours.outgoing()), now=0.0)
+    ping = Frame(Opcode.PING, b"?" * 94).serialize(mask=False)  # its pong has 100 bytes
+
+    def pinged() -> list[LinkEvent]:
+        return ours.receive(ping, now=0.0)
+
+    for _ in range(100):  # a peer that takes them at times is a good one
+        assert pinged() == []
+    assert len(ours.outgoing()) == 10_000
+    ours.send(b"x" * 5_000, "ordered")
+    for _ in range(50):
+        assert pinged() == []
+    (closed,) = pinged()
+    assert isinstance(closed, Closed)
+    assert closed.reason == "the server takes nothing: 10100 bytes wait"
+    assert ours.over
+    assert pinged() == []

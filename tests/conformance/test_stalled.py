@@ -3,14 +3,18 @@
 Virtual time where there is any; threads with short time-outs on the real clock.
 """
 
+from functools import partial
 from typing import Any
 
 import pytest
 from loopback import config
+from websockets.frames import Frame, Opcode
 
 from conformance.server import ScriptedServer
 from conformance.talks import RUNTIMES, Runtime, Talk
 from rtcore import MicrophoneDropped, SessionClosed
+from rtcore_adapters import _line
+from rtcore_adapters._outbox import Outbox
 from rtcore_adapters.engine import LinkTimes
 
 every = pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
@@ -53,3 +57,25 @@ def test_a_dead_line_that_is_full_is_given_up(runtime: Runtime) -> None:  # F095
     closed = runtime.run(program, server, CONFIG, times=None if runtime.virtual else _QUICK)
     assert closed.reason == "lost"
     assert closed.problem is not None and "nothing came from the server for" in closed.problem.message
+
+
+@every
+def test_a_server_that_pings_and_never_reads_is_given_up(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # C30, F155
+    """Pongs that nobody takes are control, too: they count at the bound."""
+    monkeypatch.setattr(_line, "Outbox", partial(Outbox, max_control=100_000))
+    server = ScriptedServer()
+    pings = Frame(Opcode.PING, b"?" * 100).serialize(mask=False) * 100
+
+    server.after(0.01, lambda: setattr(server.line, "deaf", True))
+    over: list[bool] = []
+    for number in range(200):
+        server.after(0.01 + number * 0.001, lambda: None if over else server.line.raw(pings))
+
+    async def program(talk: Talk) -> SessionClosed:
+        found: Any = await talk.until(SessionClosed)
+        over.append(True)
+        return found  # type: ignore[no-any-return]
+
+    closed = runtime.run(program, server, CONFIG, times=None if runtime.virtual else _QUICK)
+    assert closed.reason == "lost"
+    assert closed.problem is not None and "the server takes nothing" in closed.problem.message

@@ -81,8 +81,12 @@ class Line:
 
     def receive(self, data: bytes | memoryview, *, now: float) -> list[LinkEvent]:
         """What the socket returned; b"" means end of stream."""
-        if not self._layered:
-            return self.link.receive(data, now=now)
+        events = self._from_below(data, now) if self._layered else self.link.receive(data, now=now)
+        if self.link.unwritten:
+            events += self.refuse_if_overfull(now=now)
+        return events
+
+    def _from_below(self, data: bytes | memoryview, now: float) -> list[LinkEvent]:
         plain = self._stack.receive(data)
         events = self.link.receive(plain, now=now) if plain else []
         if self._stack.ended:
@@ -119,10 +123,11 @@ class Line:
         return self._outbox.put(payload, lane)
 
     def refuse_if_overfull(self, *, now: float) -> list[LinkEvent]:
-        """Give the line up where the peer has stopped reading: control messages are never dropped (C30)."""
-        if not self._outbox.overfull:
+        """Give the line up where the peer has stopped reading: control messages and pongs are never dropped (C30)."""
+        unwritten = self.link.unwritten
+        if not self._outbox.overfull(unwritten):
             return []
-        return self.link.lost(f"the server takes nothing: {self._outbox.control_bytes} bytes wait", now=now)
+        return self.link.lost(f"the server takes nothing: {self._outbox.control_bytes + unwritten} bytes wait", now=now)
 
     def close(self, code: int, reason: str, *, now: float) -> list[LinkEvent]:
         """Begin the close handshake, behind the control messages that wait."""

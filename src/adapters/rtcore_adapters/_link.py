@@ -152,6 +152,9 @@ class Link:
         self._excused = False  # a late wake-up has been forgiven once since then
         self._pinged = False
         self._pings = 0
+        self._answers = bytearray()  # one block: a list of pongs costs ten times their bytes
+        self.unwritten = 0
+        """Bytes of answers to the peer's control frames that ``outgoing`` has not given yet: a peer that reads lets none wait."""
 
     def __repr__(self) -> str:
         """Where to and how far; never a header or a query."""
@@ -182,7 +185,10 @@ class Link:
     def outgoing(self) -> bytes:
         """Bytes to write now, in order: the request, frames, pongs. Call it after every other method; b"" if there are none."""
         # The library marks the end of the stream with an empty chunk; joining drops it, because hanging up is the adapter's act.
-        return b"".join(self._protocol.data_to_send())
+        if not self.unwritten:
+            return b"".join(self._protocol.data_to_send())
+        answers, self._answers, self.unwritten = bytes(self._answers), bytearray(), 0
+        return b"".join((answers, *self._protocol.data_to_send()))
 
     def send(self, payload: bytes) -> None:
         """Frame one message as text. Ignored unless the link is open: what was meant for a dead link is not for the next."""
@@ -222,6 +228,9 @@ class Link:
             if isinstance(found, bytes):
                 self._protocol.receive_data(found)
                 events += self._drain(now)
+                for answer in self._protocol.data_to_send():
+                    self._answers += answer
+                self.unwritten = len(self._answers)
             elif self._state == "open":  # messages behind our own close frame come too late
                 events.append(found)
             if self._state == "closed":

@@ -53,10 +53,12 @@ class Outbox:
     def __bool__(self) -> bool:
         return self.audio_bytes + self.control_bytes > 0
 
-    @property
-    def overfull(self) -> bool:
-        """More control waits than ever should: the peer has stopped reading. Control is never dropped, so give up the line."""
-        return self.control_bytes > self._max_control
+    def overfull(self, beside: int = 0) -> bool:
+        """More control waits than ever should: the peer has stopped reading. Control is never dropped, so give up the line.
+
+        ``beside`` is what waits elsewhere for the same socket, in bytes.
+        """
+        return self.control_bytes + beside > self._max_control
 
     def put(self, payload: bytes, lane: Lane = "ordered") -> list[bytes]:
         """Queue one message; gives back the audio messages that had to be dropped for it, oldest first."""
