@@ -2,22 +2,27 @@
 
 import asyncio
 import gc
+import math
+import os
+import signal
 import threading
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 import trio
 from loopback import config, served_in_a_thread
 
-from rtcore import Interrupted, MessageStarted, Notice, SessionClosed, SessionReady, SpeakingStarted
+from rtcore import Interrupted, MessageStarted, Notice, RequestEnded, SessionClosed, SessionReady, SpeakingStarted
 from rtcore.sim.server import ServerOptions, spoken
 from rtcore_adapters import asyncio as on_asyncio
 from rtcore_adapters import threads as on_threads
 from rtcore_adapters import trio as on_trio
 from rtcore_adapters.audio import VirtualSpeaker
+from rtcore_adapters.threads import Request
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +195,71 @@ def _times_out(conversation: on_threads.Conversation) -> bool:
     with suppress(TimeoutError):
         conversation.next_notice(timeout_s=0)
     return True
+
+
+@pytest.mark.parametrize("timeout_s", [None, math.inf, 1e300])
+def test_a_time_out_may_be_as_long_as_one_likes(url: str, timeout_s: float | None) -> None:
+    with on_threads.connect(config(url)) as conversation:
+        assert conversation.update({"instructions": "Be brief."}).result(timeout_s).outcome == "done"
+        assert conversation.next_notice(timeout_s) is not None
+
+
+@pytest.mark.parametrize("timeout_s", [math.nan, -1, -math.inf, "5", True])
+def test_a_time_out_that_is_none_is_refused(url: str, timeout_s: Any) -> None:
+    with on_threads.connect(config(url)) as conversation:
+        request = conversation.update({"instructions": "Be brief."})
+        for wait in (request.result, conversation.next_notice):
+            with pytest.raises(ValueError, match=r"timeout_s is .*: give seconds"):
+                wait(timeout_s)
+
+
+def _in_a_child(work: Callable[[], object]) -> str:
+    """What comes of it in a child of this process."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: it forks among threads, and means to
+        child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(10)  # it would hang
+            try:
+                said = repr(work())
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+            os.write(writing, said.encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_is_told_that_the_conversation_is_its_parents(url: str) -> None:
+    """Of the threads a child has only the one that forked: whatever waits for the conversation's would wait for ever."""
+    with ExitStack() as stack:
+        conversation = stack.enter_context(on_threads.connect(config(url), speaker=VirtualSpeaker()))
+        asked: list[Callable[[], object]] = [
+            conversation.interrupt,
+            lambda: conversation.history,
+            conversation.next_notice,
+        ]
+        for each in asked:
+            assert "RuntimeError: this conversation runs in the process that opened it" in _in_a_child(each)
+        assert _in_a_child(stack.close) == "None"  # leaving the block there takes nothing from the parent
+        assert conversation.update({"instructions": "Be brief."}).result(timeout_s=10).outcome == "done"
+        conversation.close()
+        assert isinstance([*conversation][-1], SessionClosed)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_does_not_wait_for_a_request_but_sees_what_is_settled() -> None:
+    request = Request(7)
+    assert "RuntimeError: this conversation runs" in _in_a_child(request.result)
+    request.settle(RequestEnded(7, "done"))
+    assert "outcome='done'" in _in_a_child(request.result)
 
 
 # -- memory -------------------------------------------------------------------------------------------------------------------

@@ -74,7 +74,8 @@ class Conversation(Commands[Request]):
         return notice
 
     def next_notice(self, timeout_s: float | None = None) -> Notice | None:
-        """The next notice, or None after the last. Raises ``TimeoutError`` where none comes in ``timeout_s``; 0 asks only."""
+        """The next notice, or None after the last. Raises ``TimeoutError`` where none comes in ``timeout_s``; 0 asks only, and
+        None and ``math.inf`` wait for ever."""
         return self._pump.next_notice(timeout_s)
 
     @property

@@ -19,6 +19,7 @@ from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import Line
 from rtcore_adapters._tools import failure
 from rtcore_adapters.threads._request import Request
+from rtcore_adapters.threads._waiting import Process, patience
 from rtcore_adapters.threads._wire import Dial, Wire
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class Pump:
     def __init__(self, build: "Callable[[Pump], Engine[Request]]", *, dial: Dial) -> None:
         self.engine = build(self)  # first: it refuses what cannot be used before there is something to close
         self._dial = dial
+        self._process = Process()
         self._wires: dict[int, Wire] = {}
         self._at: float | None = None
         self._selector = selectors.DefaultSelector()
@@ -146,7 +148,11 @@ class Pump:
         self.call(self.engine.start)
 
     def call(self, work: Callable[[], T]) -> T:
-        """Do this on the pump's thread: what it gives, or, raised, its error. After the end it is done at once."""
+        """Do this on the pump's thread: what it gives, or, raised, its error. After the end it is done at once.
+
+        Raises ``RuntimeError`` in a child of ``os.fork``.
+        """
+        self._process.check()
         if threading.get_ident() == self._thread.ident:
             return work()
         result: Future[T] = Future()
@@ -187,8 +193,11 @@ class Pump:
         return self.engine.is_ready()
 
     def next_notice(self, timeout_s: float | None = None) -> Notice | None:
-        """The next notice; None after the last. Raises ``TimeoutError`` where none comes in time."""
-        until = None if timeout_s is None else self.time() + timeout_s
+        """The next notice; None after the last. Raises ``TimeoutError`` where none comes in time, ``ValueError`` for a time-out
+        that is none, and ``RuntimeError`` in a child of ``os.fork``."""
+        self._process.check()
+        left = patience(timeout_s)
+        until = None if left is None else self.time() + left
         with self._news:
             while (notice := self.engine.take()) is None:
                 if self._failed is not None:
@@ -202,6 +211,8 @@ class Pump:
 
     def stop(self) -> None:
         """End everything: in order, or at once where a second Ctrl-C comes meanwhile. Comes back when nothing is left."""
+        if not self._process.here:
+            return  # sockets, devices and files are the parent's; what is done to them here is done to the parent
 
         def begin() -> None:
             self._stopping = True

@@ -4,6 +4,7 @@ import threading
 
 from rtcore import RequestEnded
 from rtcore_adapters._failures import outcome
+from rtcore_adapters.threads._waiting import Process, patience
 
 
 class Request:
@@ -16,6 +17,7 @@ class Request:
     def __init__(self, number: int) -> None:
         self.number = number
         """The request number that ``RequestEnded`` and ``ResponseStarted`` carry."""
+        self._process = Process()
         self._settled = threading.Event()
         self._result: RequestEnded | Exception | None = None
 
@@ -25,8 +27,14 @@ class Request:
         return self._result if isinstance(self._result, RequestEnded) else None
 
     def result(self, timeout_s: float | None = None) -> RequestEnded:
-        """Wait for its end, for ever by default. Raises ``TimeoutError`` after ``timeout_s``; the request itself goes on."""
-        if not self._settled.wait(timeout_s):
+        """Wait for its end, for ever by default. Raises ``TimeoutError`` after ``timeout_s``; the request itself goes on.
+
+        Raises ``ValueError`` for a time-out that is none, and ``RuntimeError`` in a child of ``os.fork``.
+        """
+        left = patience(timeout_s)
+        if not self._settled.is_set():
+            self._process.check()
+        if not self._settled.wait(left):
             raise TimeoutError(f"request {self.number} has not settled in {timeout_s:g} s")
         assert self._result is not None  # settled
         return outcome(self._result)
