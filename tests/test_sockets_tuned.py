@@ -1,5 +1,6 @@
 """What every connection's socket is set to (issue 4: control before microphone audio)."""
 
+import math
 import socket
 import sys
 from contextlib import closing
@@ -37,6 +38,24 @@ def test_a_socket_of_another_kind_is_left_as_it_is() -> None:
 def test_a_time_out_that_is_none_is_named(given: object) -> None:
     with pytest.raises(ValueError, match=r"LinkTimes\.ping_s is .*: give seconds"):
         LinkTimes(ping_s=given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"ping_s": 0}, r"LinkTimes\.ping_s is 0, and it would ping without a pause"),
+        ({"open_s": 0.0}, r"LinkTimes\.open_s is 0, and nothing answers in no time"),
+        ({"pong_s": 0}, r"LinkTimes\.pong_s is 0, and nothing answers in no time"),
+        ({"close_s": math.inf}, r"LinkTimes\.close_s is inf, and the block would not be left"),
+    ],
+)
+def test_a_time_out_that_has_no_sense_is_refused_with_its_reason(given: dict[str, float], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        LinkTimes(**given)
+
+
+def test_a_limit_may_be_none() -> None:
+    assert LinkTimes(open_s=math.inf, ping_s=math.inf, pong_s=math.inf, close_s=0).ping_s == math.inf
 
 
 def test_the_way_to_a_server_shows_no_password() -> None:

@@ -4,6 +4,7 @@ Virtual time where there is any; threads with short time-outs on the real clock.
 asyncio's alone is in tests/test_asyncio_faults.py, TLS and proxies in tests/test_transport_adapters.py.
 """
 
+import math
 import threading
 import time
 from functools import partial
@@ -122,6 +123,19 @@ def test_a_close_frame_that_is_not_answered_is_not_waited_for_long(runtime: Runt
     assert server.line.closed_with == (1000, "")
     if runtime.virtual:
         assert server.now == pytest.approx(2.05)
+
+
+@every
+def test_a_line_without_any_limit_is_waited_for_and_can_be_left(runtime: Runtime) -> None:
+    server = ScriptedServer()
+    server.after(0.05, lambda: server.add_item("u1"))
+
+    async def program(talk: Talk) -> str:
+        found: ItemAdded = await talk.until(ItemAdded)
+        return found.item_id
+
+    times = LinkTimes(open_s=math.inf, ping_s=math.inf, pong_s=math.inf)
+    assert runtime.run(program, server, CONFIG, times=times) == "u1"
 
 
 # -- leaving in the middle of a sentence ----------------------------------------------------------------------------------------

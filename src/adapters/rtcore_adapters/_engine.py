@@ -6,6 +6,7 @@ starts nothing: for that it has a ``Host``, which is the runtime. It lives on on
 """
 
 import logging
+import math
 import secrets
 import threading
 from collections import deque
@@ -234,7 +235,7 @@ class Engine(Generic[R]):
         deadline = self.session.deadline
         if deadline is not None and (due is None or deadline.at < due):
             due = deadline.at
-        if self.crash is not None:
+        if self.crash is not None or due == math.inf:  # a link without a limit
             due = None
         elif due is not None and self._due is not None and self._due <= due:
             return  # the keepalive moves with every byte: what is armed already comes first, and arms the next

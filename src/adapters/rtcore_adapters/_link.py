@@ -11,6 +11,7 @@ the last event.
 """
 
 import logging
+import math
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -73,11 +74,11 @@ LinkState = Literal["handshake", "open", "closing", "closed"]
 
 
 class LinkTimes(Struct, frozen=True, kw_only=True):
-    """The link's time-outs in seconds.
+    """The link's time-outs in seconds; ``math.inf`` sets no limit, but for ``close_s``: leaving a conversation always ends.
 
     ``open_s`` covers dialling, TLS and the HTTP answer. A ping is sent after ``ping_s`` without a byte from the peer; anything at
     all that arrives within ``pong_s`` is an answer, because a pong may stand behind megabytes of audio. ``close_s`` is how long
-    the peer may take to answer our close frame.
+    the peer may take to answer our close frame; 0 does not wait. Raises ``ValueError`` for what is no such time.
     """
 
     open_s: float = 10.0
@@ -89,7 +90,12 @@ class LinkTimes(Struct, frozen=True, kw_only=True):
         for name in self.__struct_fields__:
             given = getattr(self, name)
             if isinstance(given, bool) or not isinstance(given, int | float) or not given >= 0:
-                raise ValueError(f"LinkTimes.{name} is {given!r}: give seconds, or math.inf for no limit")
+                raise ValueError(f"LinkTimes.{name} is {given!r}: give seconds")
+            if given == 0 and name != "close_s":
+                why = "it would ping without a pause" if name == "ping_s" else "nothing answers in no time"
+                raise ValueError(f"LinkTimes.{name} is 0, and {why}: give more seconds, or math.inf for no limit")
+            if given == math.inf and name == "close_s":
+                raise ValueError("LinkTimes.close_s is inf, and the block would not be left where a server is gone: give seconds")
 
 
 _STATUS_REMEDY: Mapping[int, str] = {
