@@ -13,7 +13,7 @@ from websockets.http11 import Request as HttpRequest
 from websockets.server import ServerProtocol
 
 from rtcore import PCMU, Clock, LocalProtocolError, LoopLagged, Notice, RequestEnded, SessionClosed, ToolCalled
-from rtcore.config import SessionOptions
+from rtcore.config import Playout, SessionOptions
 from rtcore_adapters._engine import LAG_S, Engine
 from rtcore_adapters._failures import ConnectionFailed
 from rtcore_adapters._line import Line, Ways
@@ -46,7 +46,11 @@ class Host:
         self.server = ServerProtocol()
         self.engine: Engine[Waiting] = Engine(
             self,
-            config("ws://127.0.0.1:1/v1/realtime", session=SessionOptions(**options.pop("session_options", {}))),
+            config(
+                "ws://127.0.0.1:1/v1/realtime",
+                session=SessionOptions(**options.pop("session_options", {})),
+                playout=Playout(lead_ms=options.pop("lead_ms", None)),
+            ),
             speaker=speaker,
             microphone=options.pop("microphone", None),
             tools=tools,
@@ -193,6 +197,44 @@ def test_a_clock_that_jumps_an_hour_ends_nothing_that_still_answers() -> None:  
     host.engine.wake()
     assert not host.engine.over
     assert host.aborted == []
+
+
+class Entered(VirtualSpeaker):
+    """Notes when it is called while its own tick has not returned, and what a command from within it is worth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.within = False
+        self.entered: list[str] = []
+        self.command: Callable[[], object] | None = None
+
+    def tick(self, *, now: float) -> None:
+        self.within = True
+        super().tick(now=now)
+        if self.command is not None:
+            with pytest.raises(LocalProtocolError, match="from within a speaker"):
+                self.command()
+        self.within = False
+
+    def play(self, *args: Any, **options: Any) -> None:
+        if self.within:
+            self.entered.append("play")
+        super().play(*args, **options)
+
+
+def test_what_a_speaker_reports_from_its_tick_waits_until_that_returns() -> None:  # contract: one list at a time
+    """With a lead each report releases audio: it must not be handed over in the middle of the tick that reported."""
+    speaker = Entered()
+    host = Host(speaker=speaker, lead_ms=60).opened()
+    host.says({"type": "response.created", "response": {"id": "r1"}}, AUDIO | {"delta": "AAAA" * 8_000})
+    speaker.command = partial(host.engine.do, host.engine.session.interrupt)
+    for _ in range(20):
+        assert host.armed is not None
+        host.now = host.armed
+        host.engine.wake()
+    assert host.engine.crash is None
+    assert speaker.entered == []
+    assert speaker.position > 48 * 60  # it has played what the reports released
 
 
 # -- tools --------------------------------------------------------------------------------------------------------------------

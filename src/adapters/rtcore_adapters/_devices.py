@@ -69,8 +69,8 @@ class Devices:
         except OSError as error:
             self._lost_speaker(error)
 
-    def tick(self, *, now: float) -> None:
-        """Time passed."""
+    def tick(self, *, now: float) -> list[Effect]:
+        """Time passed. An input without effects: what comes of it, the devices report."""
         try:
             if self._speaker is not None and self._speaker.deadline is not None and self._speaker.deadline <= now:
                 self._speaker.tick(now=now)
@@ -82,6 +82,7 @@ class Devices:
         except OSError as error:
             _log.warning("the microphone was lost: %s", error)
             self._microphone = None
+        return []
 
     def _woken(self, *, now: float) -> list[Effect]:
         """The speaker has been told something from outside. An input without effects: what comes of it, it reports."""

@@ -207,13 +207,14 @@ class Engine(Generic[R]):
                 self._note(LoopLagged(round(lag * 1000)))
         self._waking = True  # what the devices report meanwhile arms nothing: it is done once, at the end
         try:
-            self._devices.tick(now=now)
-            self._tokens.tick(now=now)
-            for line in list(self.lines.values()):
-                self._hear(line, line.tick(now=now))
-            deadline = self.session.deadline
-            if deadline is not None and deadline.at <= now:
-                self._run(partial(self.session.tick, now=now))
+            self._run(partial(self._devices.tick, now=now))  # an input, too: what they report waits until they have returned
+            if self.crash is None:
+                self._tokens.tick(now=now)
+                for line in list(self.lines.values()):
+                    self._hear(line, line.tick(now=now))
+                deadline = self.session.deadline
+                if deadline is not None and deadline.at <= now:
+                    self._run(partial(self.session.tick, now=now))
         except Exception as error:
             self._fail(error)
         finally:
