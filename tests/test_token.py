@@ -143,14 +143,25 @@ def test_a_conversation_is_dialled_with_a_token_of_the_moment(provider: TokenPro
     run(talk())
 
 
-def test_one_that_fails_is_told_as_a_connection_that_failed() -> None:
+async def refuses_in_a_group() -> str:
+    raise BaseExceptionGroup("hunter2", [asyncio.CancelledError()])  # as a task group or a nursery raises it
+
+
+@pytest.mark.parametrize(
+    ("provider", "error"),
+    [(refuses, "RuntimeError"), (refuses_later, "RuntimeError"), (refuses_in_a_group, "BaseExceptionGroup")],
+)
+def test_one_that_fails_is_told_as_a_connection_that_failed(
+    provider: TokenProvider, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def talk() -> None:
         async with served(api_key=KEY) as (url, _):
-            with pytest.raises(ConnectionFailed, match="the token provider failed with RuntimeError"):
-                async with connect(Config(connection=Connection(url=url)), token=refuses):
+            with pytest.raises(ConnectionFailed, match=f"the token provider failed with {error}"):
+                async with connect(Config(connection=Connection(url=url)), token=provider):
                     pass
 
     run(talk())
+    assert "hunter2" not in caplog.text
 
 
 def test_a_program_of_threads_gives_a_plain_function() -> None:

@@ -75,8 +75,12 @@ class Tokens:
     async def _awaited(self, number: int, handshake: Handshake, work: Awaitable[str]) -> None:
         try:
             token: object = await work
-        except Exception as error:
+        except GeneratorExit:
+            raise
+        except BaseException as error:
             self._take(number, handshake, error)
+            if not isinstance(error, Exception):
+                raise  # a cancellation is the runtime's to see
         else:
             self._take(number, handshake, token)
 

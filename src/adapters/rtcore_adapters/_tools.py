@@ -6,13 +6,14 @@ A coroutine function runs on the runtime; any other callable in a thread of its 
 import inspect
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from rtcore import Config, ToolCalled
+from rtcore_adapters._token import NO_CALL
 from rtcore_adapters.tools import BadArguments, DefinedTool, defined
 
 Tool = Callable[..., object]
@@ -63,8 +64,31 @@ def run_in_thread(tool: Tool, call: ToolCalled, answer: Callable[[object], None]
     threading.Thread(target=work, name=f"rtcore tool {call.name}", daemon=True).start()
 
 
+def not_its_own(error: BaseException, *cancelled: type[BaseException]) -> BaseException | None:
+    """What a coroutine tool raised that is no failure of its own and has to go on: the program's end, or its cancellation.
+
+    A task group or a nursery wraps it together with other errors; then it is taken out, because a loop looks for it itself.
+    None for everything else, which is the call's answer.
+    """
+    leaves = list(_leaves(error))
+    for kinds in ((KeyboardInterrupt, SystemExit, GeneratorExit), cancelled):
+        if (found := next((each for each in leaves if isinstance(each, kinds)), None)) is not None:
+            return found
+    return None
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
 def failure(call: ToolCalled, error: BaseException) -> dict[str, str]:
     """A tool's failure as its output, or the model would wait for ever. What goes out has to be UTF-8."""
+    if call is NO_CALL:
+        return {}  # a token provider's, which has been told; its words may hold what it was sent or given
     if isinstance(error, BadArguments):
         _log.warning("a call of the tool %s does not fit and was sent back", call.name)
         text = str(error)

@@ -8,7 +8,7 @@ from typing import Any
 from rtcore import Notice, ToolCalled
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import Line
-from rtcore_adapters._tools import failure
+from rtcore_adapters._tools import failure, not_its_own
 from rtcore_adapters.asyncio._connect import Dial
 from rtcore_adapters.asyncio._request import Request
 from rtcore_adapters.asyncio._wire import Wire
@@ -67,12 +67,12 @@ class Pump:
         output: object
         try:
             output = await work
-        except asyncio.CancelledError as error:
+        except BaseException as error:
             task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise  # the conversation ends
-            output = failure(call, error)  # something inside the tool was cancelled, not the call
-        except Exception as error:
+            ending = task is None or task.cancelling() > 0  # else something inside the tool was cancelled, not the call
+            found = not_its_own(error, asyncio.CancelledError) if ending else not_its_own(error)
+            if found is not None:
+                raise found from None
             output = failure(call, error)
         self.engine.answer(call, output)
 

@@ -14,7 +14,7 @@ import trio
 from rtcore import Notice, ToolCalled
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import Line
-from rtcore_adapters._tools import failure
+from rtcore_adapters._tools import failure, not_its_own
 from rtcore_adapters.trio._request import Request
 from rtcore_adapters.trio._wire import Dial, Wire
 
@@ -112,7 +112,9 @@ class Pump:
         output: object
         try:
             output = await work
-        except Exception as error:
+        except BaseException as error:
+            if (found := not_its_own(error, trio.Cancelled)) is not None:
+                raise found from None
             output = failure(call, error)
         self.engine.answer(call, output)
 
