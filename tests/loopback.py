@@ -140,6 +140,8 @@ class Line:
         self._reader, self._writer = reader, writer
         self._protocol = ServerProtocol(max_size=None)
         self.received: list[dict[str, Any]] = []
+        self.mute = False
+        """It reads, and answers nothing."""
 
     async def accept(self) -> Request:
         while True:
@@ -152,7 +154,8 @@ class Line:
 
     def flush(self) -> None:
         for data in self._protocol.data_to_send():
-            self._writer.write(data)
+            if not self.mute:
+                self._writer.write(data)
 
     def send(self, *payloads: bytes) -> None:
         for payload in payloads:

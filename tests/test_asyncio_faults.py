@@ -8,11 +8,13 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from shutil import which
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 from loopback import KEY, Line, clean_run, config, open_sockets, peer, rest, scripted, until
@@ -297,6 +299,39 @@ def test_a_second_cancellation_does_not_wait_for_the_close_frame() -> None:
             assert len(open_sockets() - sockets) == 1  # the server's end, which never reads
 
     clean_run(main())
+
+
+@pytest.mark.parametrize(("scope", "waits"), [(anyio.move_on_after, False), (asyncio.timeout, True)], ids=["anyio", "asyncio"])
+def test_a_scope_of_anyio_cancels_at_every_turn_so_the_close_frame_is_not_waited_for(
+    scope: Callable[[float], Any], waits: bool
+) -> None:
+    codes: list[int | None] = []
+
+    async def script(line: Line) -> None:
+        await line.set_up()
+        line.mute = True
+        while await line.event() is not None:
+            pass
+        codes.append(line.close_code)
+        await asyncio.sleep(1000)
+
+    async def converse(url: str) -> None:
+        async with connect(config(url)) as conversation:
+            await rest(conversation)
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        async with scripted(script) as url:
+            begun = loop.time()
+            with suppress(TimeoutError):
+                async with AsyncExitStack() as stack:
+                    limit = scope(1.0)
+                    await stack.enter_async_context(limit) if waits else stack.enter_context(limit)
+                    await converse(url)
+            return loop.time() - begun
+
+    assert clean_run(main()) == pytest.approx(3.0 if waits else 1.0)
+    assert codes == [1000]
 
 
 def test_a_server_that_takes_nothing_costs_bounded_memory() -> None:  # C30: microphone audio gives way, oldest first
