@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -12,13 +12,24 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as HttpRequest
 from websockets.server import ServerProtocol
 
-from rtcore import PCMU, Clock, LocalProtocolError, LoopLagged, Notice, RequestEnded, SessionClosed, ToolCalled
+from rtcore import (
+    PCMU,
+    Clock,
+    Effect,
+    LocalProtocolError,
+    LoopLagged,
+    Notice,
+    RequestEnded,
+    Session,
+    SessionClosed,
+    ToolCalled,
+)
 from rtcore.config import Playout, SessionOptions
 from rtcore_adapters._engine import LAG_S, Engine
 from rtcore_adapters._failures import ConnectionFailed
 from rtcore_adapters._line import Line, Ways
 from rtcore_adapters._tools import Tool, Tools
-from rtcore_adapters.audio import SilentMicrophone, Speaker, VirtualSpeaker
+from rtcore_adapters.audio import SilentMicrophone, Speaker, SpeakerReports, VirtualSpeaker
 
 
 class Waiting:
@@ -235,6 +246,31 @@ def test_what_a_speaker_reports_from_its_tick_waits_until_that_returns() -> None
     assert host.engine.crash is None
     assert speaker.entered == []
     assert speaker.position > 48 * 60  # it has played what the reports released
+
+
+class Absent(VirtualSpeaker):
+    """Its device is not there when it is opened."""
+
+    def open(self, reports: SpeakerReports, *, now: float) -> None:
+        super().open(reports, now=now)
+        reports.device("lost")
+
+
+def test_what_a_speaker_reports_from_its_opening_comes_behind_the_sessions() -> None:
+    given: list[str] = []
+
+    class Told(Session):
+        def open(self, *, now: float) -> list[Effect]:
+            given.append("open")
+            return super().open(now=now)
+
+        def device(self, state: Literal["lost", "ready"], *, now: float) -> list[Effect]:
+            given.append(state)
+            return super().device(state, now=now)
+
+    host = Host(speaker=Absent(), session=Told).opened()
+    assert given == ["open", "lost"]
+    assert host.engine.crash is None
 
 
 # -- tools --------------------------------------------------------------------------------------------------------------------

@@ -157,7 +157,11 @@ class Engine(Generic[R]):
 
     def start(self) -> None:
         """Open the devices, then the session: it answers with where to dial."""
-        self._devices.open(now=self._host.time())
+        self._acting = True  # what a device reports from its own opening waits for the session's
+        try:
+            self._devices.open(now=self._host.time())
+        finally:
+            self._acting = False
         self.do(self.session.open)
 
     def feed(self, take: Callable[..., list[Effect]], *args: object, now: float | None = None) -> None:
