@@ -5,14 +5,14 @@ in both generations are understood always, whatever the dialect: a gateway may s
 round (protocol facts, section 13). Capabilities decide what the core does, never a vendor's name.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 
 from rtcore._effects import Handshake
 from rtcore._errors import ErrorKind
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
+from rtcore.dialects._address import Address
 
 if TYPE_CHECKING:
     from rtcore.config import Connection
@@ -80,6 +80,17 @@ class Capabilities(Struct, frozen=True):
         return "note" if self.create else "record"
 
 
+class Shape(Protocol):
+    """How the objects of a generation look: ``_nested.NestedShape`` or ``_flat.FlatShape``, with a vendor's differences."""
+
+    @property
+    def kind(self) -> Literal["nested", "flat"]: ...
+    def render_session(self, session: Wire, /) -> Wire: ...
+    def read_session(self, session: Wire, /) -> Wire: ...
+    def render_response(self, response: Wire, /) -> Wire: ...
+    def render_item(self, item: Wire, /) -> Wire: ...
+
+
 class Dialect(Struct, frozen=True):
     """One dialect as a table: names and shapes both ways, address and authentication, capabilities, texts of errors.
 
@@ -90,19 +101,11 @@ class Dialect(Struct, frozen=True):
     name: str
     title: str
     """Who speaks it, for people."""
-    shape: Literal["nested", "flat"]
-    """How its session looks: ``audio.input...`` nested and with a type (GA), or flat (beta)."""
+    form: Shape
+    """How its objects look."""
     capabilities: Capabilities
-    render_session: Callable[[Wire], Wire]
-    """GA-shaped partial session to the ``session`` object of ``session.update``."""
-    read_session: Callable[[Wire], Wire]
-    """The ``session`` object of ``session.created`` and ``session.updated``, of either generation, to GA shape."""
-    render_response: Callable[[Wire], Wire]
-    """GA-shaped ``response`` object of ``response.create`` to the dialect's."""
-    render_item: Callable[[Wire], Wire]
-    """GA-shaped item of ``conversation.item.create`` to the dialect's."""
-    handshake: "Callable[[Connection], Handshake]"
-    """Where and how to dial. Raises ``LocalProtocolError`` where the address or the key is missing or unusable."""
+    way: Address
+    """Where and how it is dialled."""
     address: str
     """The URL that ``handshake`` makes, with its variables in braces."""
     credential: str
@@ -119,3 +122,28 @@ class Dialect(Struct, frozen=True):
     """What is different and looked after here, for people."""
     errors: tuple[tuple[str, ErrorKind], ...] = ()
     """Kernels of this dialect's own error texts, for ``classify(..., extra=)``."""
+
+    @property
+    def shape(self) -> Literal["nested", "flat"]:
+        """How its session looks: ``audio.input...`` nested and with a type (GA), or flat (beta)."""
+        return self.form.kind
+
+    def render_session(self, session: Wire) -> Wire:
+        """GA-shaped partial session to the ``session`` object of ``session.update``."""
+        return self.form.render_session(session)
+
+    def read_session(self, session: Wire) -> Wire:
+        """The ``session`` object of ``session.created`` and ``session.updated``, of either generation, to GA shape."""
+        return self.form.read_session(session)
+
+    def render_response(self, response: Wire) -> Wire:
+        """GA-shaped ``response`` object of ``response.create`` to the dialect's."""
+        return self.form.render_response(response)
+
+    def render_item(self, item: Wire) -> Wire:
+        """GA-shaped item of ``conversation.item.create`` to the dialect's."""
+        return self.form.render_item(item)
+
+    def handshake(self, connection: "Connection") -> Handshake:
+        """Where and how to dial. Raises ``LocalProtocolError`` where the address or the key is missing or unusable."""
+        return self.way.handshake(connection)

@@ -5,14 +5,14 @@ assistant's text part is called ``text``. What a vendor does differently is a fi
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.dialects._base import Wire
-from rtcore.dialects._shapes import checked_format, preview_item, refused
+from rtcore.dialects._shapes import checked_format, preview_item, read_session, refused
 
 VAD_FIELDS = frozenset({"type", "threshold", "prefix_padding_ms", "silence_duration_ms", "create_response", "interrupt_response"})
 _SEMANTIC = frozenset({"type", "eagerness", "create_response", "interrupt_response"})
@@ -50,6 +50,8 @@ class FlatShape(Struct, frozen=True):
     output_formats: Mapping[AudioFormat, str] = field(default_factory=lambda: FORMATS)
     input_rate_field: str = ""
     """The field that names the rate of PCM input, where there is one."""
+    rates: tuple[int, int] = (PCM16_24K.rate, PCM16_24K.rate)
+    """What PCM means, of input and output, where a session names no rate."""
     audio_modalities: tuple[str, ...] = ("audio", "text")
     voice: Callable[[str], object] = str
     """What a voice's name becomes."""
@@ -63,6 +65,16 @@ class FlatShape(Struct, frozen=True):
     """Whether a response may have a voice and a format of its own."""
 
     # -- sessions and responses ----------------------------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> Literal["flat"]:
+        """Everything of a session stands on top."""
+        return "flat"
+
+    def read_session(self, session: Wire) -> Wire:
+        """A session of either generation in GA shape."""
+        rate, output_rate = self.rates
+        return read_session(session, input_rate=rate, output_rate=output_rate)
 
     def render_session(self, session: Wire) -> Wire:
         """Flat names. A field that the shape lacks is dropped where it is null and refused where it says something."""

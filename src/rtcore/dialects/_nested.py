@@ -4,14 +4,14 @@ What a vendor does differently is a field of ``NestedShape``.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
 from rtcore.dialects._base import PROTOCOL_FORMATS, Wire
-from rtcore.dialects._shapes import checked_format, ga_format, ga_item, refused
+from rtcore.dialects._shapes import checked_format, ga_format, ga_item, read_session, refused
 
 
 class NestedShape(Struct, frozen=True):
@@ -30,6 +30,15 @@ class NestedShape(Struct, frozen=True):
     output_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
     named_rates: bool = False
     """Whether a format is sent with its rate even where the protocol knows only one."""
+
+    @property
+    def kind(self) -> Literal["nested"]:
+        """``audio.input...`` stands nested, and the session names its type."""
+        return "nested"
+
+    def read_session(self, session: Wire) -> Wire:
+        """A session of either generation in GA shape."""
+        return read_session(session)
 
     def render_session(self, session: Wire) -> Wire:
         """The session, with its type where the vendor wants one."""

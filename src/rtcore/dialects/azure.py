@@ -8,7 +8,6 @@ from rtcore.dialects._address import Address, completed
 from rtcore.dialects._base import Capabilities, Dialect, pcm
 from rtcore.dialects._flat import DETECTIONS, VAD_FIELDS, FlatShape
 from rtcore.dialects._nested import NestedShape
-from rtcore.dialects._shapes import read_session
 
 if TYPE_CHECKING:
     from rtcore.config import Connection
@@ -22,24 +21,18 @@ def _deployment(connection: "Connection") -> str:
     return connection.deployment or connection.model
 
 
-_GA = NestedShape("azure")
-
 AZURE = Dialect(
     name="azure",
     title="Azure OpenAI (GA)",
-    shape="nested",
     capabilities=Capabilities(session_s=_HOUR),
-    render_session=_GA.render_session,
-    read_session=read_session,
-    render_response=_GA.render_response,
-    render_item=_GA.render_item,
-    handshake=Address(
+    form=NestedShape("azure"),
+    way=Address(
         path=lambda host, path: completed(path, ("", "/openai"), "/openai/v1/realtime"),
         query=lambda connection, host: (("model", _deployment(connection)),),
         example=_RESOURCE,
         key="api-key",
         calls=True,
-    ).handshake,
+    ),
     address="wss://{resource}.openai.azure.com/openai/v1/realtime?model={deployment}",
     credential=_KEY,
     verified="simulated",
@@ -49,12 +42,9 @@ AZURE = Dialect(
 """GA names at ``/openai/v1/realtime``; the model is the deployment's name, and there is no api-version."""
 
 
-_PREVIEW = FlatShape("azure-preview", transcription_sessions=True)
-
 AZURE_PREVIEW = Dialect(
     name="azure-preview",
     title="Azure OpenAI (preview)",
-    shape="flat",
     capabilities=Capabilities(
         truncate=True,
         truncate_acknowledged=True,
@@ -63,11 +53,8 @@ AZURE_PREVIEW = Dialect(
         server_cancels=True,
         session_s=_HOUR // 2,
     ),
-    render_session=_PREVIEW.render_session,
-    read_session=read_session,
-    render_response=_PREVIEW.render_response,
-    render_item=_PREVIEW.render_item,
-    handshake=Address(
+    form=FlatShape("azure-preview", transcription_sessions=True),
+    way=Address(
         path=lambda host, path: completed(path, ("", "/openai/v1"), "/openai/realtime"),
         query=lambda connection, host: (
             ("api-version", connection.api_version or "2025-04-01-preview"),
@@ -75,7 +62,7 @@ AZURE_PREVIEW = Dialect(
         ),
         example=_RESOURCE,
         key="api-key",
-    ).handshake,
+    ),
     address="wss://{resource}.openai.azure.com/openai/realtime?api-version={api_version}&deployment={deployment}",
     credential=_KEY,
     verified="peer",
@@ -113,21 +100,17 @@ _VOICE_LIVE = FlatShape(
 AZURE_VOICE_LIVE = Dialect(
     name="azure-voice-live",
     title="Azure Voice Live",
-    shape="flat",
     capabilities=Capabilities(
         turn_detection=("server_vad", "semantic_vad", "azure_semantic_vad"),
         input_formats=tuple(_VOICE_LIVE_FORMATS),
     ),
-    render_session=_VOICE_LIVE.render_session,
-    read_session=read_session,
-    render_response=_VOICE_LIVE.render_response,
-    render_item=_VOICE_LIVE.render_item,
-    handshake=Address(
+    form=_VOICE_LIVE,
+    way=Address(
         path=lambda host, path: completed(path, ("", "/voice-live"), "/voice-live/realtime"),
         query=lambda connection, host: (("api-version", connection.api_version or "2025-10-01"), ("model", connection.model)),
         example="name the Azure resource, for example https://my-resource.services.ai.azure.com",
         key="api-key",
-    ).handshake,
+    ),
     address="wss://{resource}.services.ai.azure.com/voice-live/realtime?api-version={api_version}&model={model}",
     credential=_KEY,
     verified="simulated",

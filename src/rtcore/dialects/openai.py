@@ -6,7 +6,6 @@ from rtcore.dialects._address import Address, completed, is_azure
 from rtcore.dialects._base import Capabilities, Dialect
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
-from rtcore.dialects._shapes import read_session
 
 if TYPE_CHECKING:
     from rtcore.config import Connection
@@ -25,18 +24,12 @@ def _ga_query(connection: "Connection", host: str) -> tuple[tuple[str, str], ...
     return (("model", (is_azure(host) and connection.deployment) or connection.model),)
 
 
-_GA = NestedShape("openai")
-
 OPENAI = Dialect(
     name="openai",
     title="OpenAI (GA)",
-    shape="nested",
     capabilities=Capabilities(session_s=_HOUR),
-    render_session=_GA.render_session,
-    read_session=read_session,
-    render_response=_GA.render_response,
-    render_item=_GA.render_item,
-    handshake=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True).handshake,
+    form=NestedShape("openai"),
+    way=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True),
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer, or subprotocol",
     verified="peer",
@@ -46,24 +39,18 @@ OPENAI = Dialect(
 """GA names, nested session, ``Authorization: Bearer``; ``api-key`` and ``/openai/v1`` where the host is an Azure resource."""
 
 
-_BETA = FlatShape("openai-beta", transcription_sessions=True)
-
 OPENAI_BETA = Dialect(
     name="openai-beta",
     title="OpenAI (beta), and gateways that kept it",
-    shape="flat",
     capabilities=Capabilities(session_s=_HOUR // 2),
-    render_session=_BETA.render_session,
-    read_session=read_session,
-    render_response=_BETA.render_response,
-    render_item=_BETA.render_item,
-    handshake=Address(
+    form=FlatShape("openai-beta", transcription_sessions=True),
+    way=Address(
         path=lambda host, path: completed(path, ("",), "/v1/realtime"),
         query=lambda connection, host: (("model", connection.model),),
         base=_HOST,
         headers=(("OpenAI-Beta", "realtime=v1"),),
         subprotocols=("openai-beta.realtime-v1",),
-    ).handshake,
+    ),
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer and OpenAI-Beta: realtime=v1, or subprotocol",
     verified="peer",

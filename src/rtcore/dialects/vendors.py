@@ -3,14 +3,11 @@
 Where the facts say nothing of an ability, it is taken for missing if its lack has a safe way round, and for there if not.
 """
 
-from functools import partial
-
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.dialects._address import Address, completed, model_of
 from rtcore.dialects._base import Capabilities, Dialect, pcm
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
-from rtcore.dialects._shapes import read_session
 
 _ANY_PCM = pcm(24_000, 8_000, 16_000, 22_050, 32_000, 44_100, 48_000)
 _TELEPHONE = (PCMU, PCMA)
@@ -42,7 +39,6 @@ _XAI = NestedShape(
 XAI = Dialect(
     name="xai",
     title="xAI Grok Voice",
-    shape="nested",
     capabilities=Capabilities(
         turn_detection=("server_vad",),
         out_of_band=False,
@@ -50,15 +46,12 @@ XAI = Dialect(
         output_formats=_XAI.output_formats,
         session_s=3600,
     ),
-    render_session=_XAI.render_session,
-    read_session=read_session,
-    render_response=_XAI.render_response,
-    render_item=_XAI.render_item,
-    handshake=Address(
+    form=_XAI,
+    way=Address(
         path=lambda host, path: completed(path, ("",), "/v1/realtime"),
         query=lambda connection, host: (("model", model_of(connection, "grok-voice-latest")),),
         base="wss://api.x.ai",
-    ).handshake,
+    ),
     ignored=frozenset({"ping", "conversation.item.input_audio_transcription.updated"}),
     address="wss://api.x.ai/v1/realtime?model={model}",
     credential="Authorization: Bearer, also with an ephemeral token",
@@ -86,6 +79,7 @@ _QWEN = FlatShape(
     noise_reduction=frozenset(),
     input_formats={_PCM16K: "pcm16"},
     output_formats={PCM16_24K: "pcm24"},
+    rates=(16_000, 24_000),
     audio_modalities=("text", "audio"),
     speed=False,
     response_audio=False,
@@ -94,7 +88,6 @@ _QWEN = FlatShape(
 QWEN = Dialect(
     name="qwen",
     title="Alibaba Qwen-Omni",
-    shape="flat",
     capabilities=Capabilities(
         truncate=False,
         truncate_acknowledged=False,
@@ -108,15 +101,12 @@ QWEN = Dialect(
         input_formats=(_PCM16K,),
         output_formats=(PCM16_24K,),
     ),
-    render_session=_QWEN.render_session,
-    read_session=partial(read_session, input_rate=16_000, output_rate=24_000),
-    render_response=_QWEN.render_response,
-    render_item=_QWEN.render_item,
-    handshake=Address(
+    form=_QWEN,
+    way=Address(
         path=lambda host, path: completed(path, ("", "/api-ws/v1"), "/api-ws/v1/realtime"),
         query=lambda connection, host: (("model", model_of(connection, "qwen3-omni-flash-realtime")),),
         base="wss://dashscope-intl.aliyuncs.com",
-    ).handshake,
+    ),
     address="wss://dashscope-intl.aliyuncs.com/api-ws/v1/realtime?model={model}",
     credential="Authorization: Bearer",
     verified="simulated",
@@ -142,7 +132,6 @@ _INWORLD = NestedShape(
 INWORLD = Dialect(
     name="inworld",
     title="Inworld Realtime",
-    shape="nested",
     capabilities=Capabilities(
         truncate=False,
         truncate_acknowledged=False,
@@ -152,16 +141,13 @@ INWORLD = Dialect(
         input_formats=_ANY_PCM,
         output_formats=_ANY_PCM,
     ),
-    render_session=_INWORLD.render_session,
-    read_session=read_session,
-    render_response=_INWORLD.render_response,
-    render_item=_INWORLD.render_item,
-    handshake=Address(
+    form=_INWORLD,
+    way=Address(
         path=lambda host, path: path if path.endswith("/session") else "/api/v1/realtime/session",
         query=lambda connection, host: (("protocol", "realtime"),),
         example="Inworld wants a key of your making in it: wss://api.inworld.ai/api/v1/realtime/session?key=my-session-1",
         key="basic",
-    ).handshake,
+    ),
     ignored=frozenset({"ping"}),
     model_in_session=True,
     address="wss://api.inworld.ai/api/v1/realtime/session?key={key}&protocol=realtime",
@@ -195,7 +181,6 @@ _STEPFUN = FlatShape(
 STEPFUN = Dialect(
     name="stepfun",
     title="StepFun",
-    shape="flat",
     capabilities=Capabilities(
         out_of_band=False,
         server_obeys=False,
@@ -203,15 +188,12 @@ STEPFUN = Dialect(
         input_formats=(PCM16_24K,),
         output_formats=(PCM16_24K,),
     ),
-    render_session=_STEPFUN.render_session,
-    read_session=read_session,
-    render_response=_STEPFUN.render_response,
-    render_item=_STEPFUN.render_item,
-    handshake=Address(
+    form=_STEPFUN,
+    way=Address(
         path=lambda host, path: completed(path, ("",), "/v1/realtime"),
         query=lambda connection, host: (("model", model_of(connection, "step-audio-2")),),
         base="wss://api.stepfun.com",
-    ).handshake,
+    ),
     address="wss://api.stepfun.com/v1/realtime?model={model}",
     credential="Authorization: Bearer",
     verified="simulated",
@@ -237,7 +219,6 @@ _GLM = FlatShape(
 GLM = Dialect(
     name="glm",
     title="Zhipu GLM-Realtime",
-    shape="flat",
     capabilities=Capabilities(
         truncate=False,
         truncate_acknowledged=False,
@@ -247,15 +228,12 @@ GLM = Dialect(
         input_formats=(PCM16_24K,),
         output_formats=(PCM16_24K,),
     ),
-    render_session=_GLM.render_session,
-    read_session=read_session,
-    render_response=_GLM.render_response,
-    render_item=_GLM.render_item,
-    handshake=Address(
+    form=_GLM,
+    way=Address(
         path=lambda host, path: completed(path, ("", "/api/paas/v4"), "/api/paas/v4/realtime"),
         query=lambda connection, host: (),
         base="wss://open.bigmodel.cn",
-    ).handshake,
+    ),
     ignored=frozenset({"heartbeat"}),
     address="wss://open.bigmodel.cn/api/paas/v4/realtime",
     credential="Authorization: Bearer with a key or a JWT",
@@ -267,23 +245,18 @@ GLM = Dialect(
 
 # -- servers of one's own ----------------------------------------------------------------------------------------------------
 
-_LOCALAI = NestedShape("localai")
-_OWN = "wss or ws and the host, for example ws://127.0.0.1:8080"
+_OWN = Address(
+    path=lambda host, path: completed(path, ("",), "/v1/realtime"),
+    query=lambda connection, host: (("model", connection.model),),
+    example="wss or ws and the host, for example ws://127.0.0.1:8080",
+)
 
 LOCALAI = Dialect(
     name="localai",
     title="LocalAI",
-    shape="nested",
     capabilities=Capabilities(out_of_band=False, turn_detection=("server_vad", "semantic_vad")),
-    render_session=_LOCALAI.render_session,
-    read_session=read_session,
-    render_response=_LOCALAI.render_response,
-    render_item=_LOCALAI.render_item,
-    handshake=Address(
-        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
-        query=lambda connection, host: (("model", connection.model),),
-        example=_OWN,
-    ).handshake,
+    form=NestedShape("localai"),
+    way=_OWN,
     address="ws://{host}/v1/realtime?model={model}",
     credential="Authorization: Bearer; none on this machine",
     verified="simulated",
@@ -292,22 +265,12 @@ LOCALAI = Dialect(
 )
 """GA names and shapes."""
 
-_SPEACHES = FlatShape("speaches", noise_reduction=frozenset(), speed=False)
-
 SPEACHES = Dialect(
     name="speaches",
     title="speaches",
-    shape="flat",
     capabilities=Capabilities(out_of_band=False),
-    render_session=_SPEACHES.render_session,
-    read_session=read_session,
-    render_response=_SPEACHES.render_response,
-    render_item=_SPEACHES.render_item,
-    handshake=Address(
-        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
-        query=lambda connection, host: (("model", connection.model),),
-        example=_OWN,
-    ).handshake,
+    form=FlatShape("speaches", noise_reduction=frozenset(), speed=False),
+    way=_OWN,
     address="ws://{host}/v1/realtime?model={model}",
     credential="Authorization: Bearer; none on this machine",
     verified="simulated",
@@ -316,22 +279,12 @@ SPEACHES = Dialect(
 )
 """Beta names, flat session."""
 
-_HF = NestedShape("speech-to-speech")
-
 SPEECH_TO_SPEECH = Dialect(
     name="speech-to-speech",
     title="Hugging Face speech-to-speech",
-    shape="nested",
     capabilities=Capabilities(truncate_acknowledged=False, out_of_band=False),
-    render_session=_HF.render_session,
-    read_session=read_session,
-    render_response=_HF.render_response,
-    render_item=_HF.render_item,
-    handshake=Address(
-        path=lambda host, path: completed(path, ("",), "/v1/realtime"),
-        query=lambda connection, host: (("model", connection.model),),
-        example=_OWN,
-    ).handshake,
+    form=NestedShape("speech-to-speech"),
+    way=_OWN,
     address="ws://{host}/v1/realtime",
     credential="none",
     verified="peer",
