@@ -4,6 +4,7 @@ A rig is a speaker with whatever sounds behind it, in virtual time, and knows wh
 takes a function that makes a fresh rig. Audio is made such that every sample says of which generation it is, and which one.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -48,7 +49,7 @@ class Told(NamedTuple):
     audible: int
 
 
-class Rig:
+class Rig(ABC):
     """Subclasses set ``speaker`` and ``format`` and say what sounds."""
 
     speaker: Speaker
@@ -63,16 +64,16 @@ class Rig:
 
     # what a rig is asked for
 
+    @abstractmethod
     def audible(self) -> bytes:
         """Everything that has sounded until ``now``, silences in between or not."""
-        raise NotImplementedError
 
     @property
     def far_at(self) -> float | None:
         """When something happens behind the speaker."""
         return None
 
-    def far(self) -> None:
+    def far(self) -> None:  # noqa: B027  # most have nothing behind them
         """Let happen what happens behind the speaker until ``now``."""
 
     # what the suite does with it

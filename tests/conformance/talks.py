@@ -91,20 +91,20 @@ class Runtime(ABC):
             finally:
                 server.now = max(server.now, jumper.now)
 
-    def cancelled(self, server: ScriptedServer, config: Config, *, turns: int) -> str:
-        raise NotImplementedError(f"{self.name} cannot cancel")
-
     @abstractmethod
     def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T: ...
 
 
-class OnAsyncio(Runtime):
-    """``rtcore_adapters.asyncio``."""
+class OnALoop(Runtime):
+    """A runtime whose conversations are awaited."""
 
-    name = "asyncio"
-    failures = (on_asyncio.ConnectionFailed,)
+    connect: Callable[..., Any]
 
     class _Talk(Talk):
+        def __init__(self, conversation: Any, sleep: Callable[[float], Any]) -> None:
+            super().__init__(conversation)
+            self._sleep = sleep
+
         async def notice(self) -> Notice | None:
             try:
                 notice: Notice = await anext(self.conversation)
@@ -113,14 +113,31 @@ class OnAsyncio(Runtime):
             return notice
 
         async def sleep(self, seconds: float) -> None:
-            await asyncio.sleep(seconds)
+            await self._sleep(seconds)
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+    @abstractmethod
+    def started(self, main: Callable[[], Coroutine[Any, Any, T]], jumper: Jumper) -> T:
+        """What ``main`` gives on a loop of its own, in virtual time."""
+
+    @abstractmethod
+    async def give_up(self, talk: Callable[[], Coroutine[Any, Any, None]], turns: int, turn: Callable[[], None]) -> None:
+        """Begin a talk, cancel it after so many turns of the loop, and see that nothing else is running behind it."""
+
+    def _main(
+        self, program: Program[T], server: ScriptedServer, config: Config, options: Any
+    ) -> Callable[[], Coroutine[Any, Any, T]]:
+        async def main() -> T:
+            async with type(self).connect(config, dial=server.dial_soon, **options) as conversation:
+                return await program(self._Talk(conversation, self.sleep))
+
+        return main
 
     def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T:
-        async def main() -> T:
-            async with on_asyncio.connect(config, dial=server.dial_soon, **options) as conversation:
-                return await program(self._Talk(conversation))
-
-        return run_asyncio(main, jumper=jumper)
+        return self.started(self._main(program, server, config, options), jumper)
 
     def cancelled(self, server: ScriptedServer, config: Config, *, turns: int) -> str:
         """Connect, and cancel it after so many turns of the loop: where that was."""
@@ -128,26 +145,43 @@ class OnAsyncio(Runtime):
 
         async def talk() -> None:
             nonlocal where
-            async with on_asyncio.connect(config, dial=server.dial_soon) as conversation:
+            async with type(self).connect(config, dial=server.dial_soon) as conversation:
                 where = "in the block"
                 async for _ in conversation:
                     pass
 
-        async def main() -> None:
-            task = asyncio.create_task(talk())
-            for _ in range(turns):
-                await asyncio.sleep(0)
-                server.carry(0.0)
-                while server.next_at == 0.0:
-                    server.step(0.0)
-            task.cancel()
-            await asyncio.wait([task])
-            assert task.cancelled()
-            assert asyncio.all_tasks() == {asyncio.current_task()}
+        def turn() -> None:
+            server.carry(0.0)
+            while server.next_at == 0.0:
+                server.step(0.0)
 
         with nothing_left(server):
-            run_asyncio(main, server)
+            self.started(lambda: self.give_up(talk, turns, turn), Jumper(server))
         return where
+
+
+class OnAsyncio(OnALoop):
+    """``rtcore_adapters.asyncio``."""
+
+    name = "asyncio"
+    failures = (on_asyncio.ConnectionFailed,)
+    connect = on_asyncio.connect
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def started(self, main: Callable[[], Coroutine[Any, Any, T]], jumper: Jumper) -> T:
+        return run_asyncio(main, jumper=jumper)
+
+    async def give_up(self, talk: Callable[[], Coroutine[Any, Any, None]], turns: int, turn: Callable[[], None]) -> None:
+        task = asyncio.create_task(talk())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+            turn()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 class OnUvloop(OnAsyncio):
@@ -156,64 +190,32 @@ class OnUvloop(OnAsyncio):
     name, virtual, leaps = "uvloop", False, False
 
     def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T:
-        async def main() -> T:
-            async with on_asyncio.connect(config, dial=server.dial_soon, **options) as conversation:
-                return await program(self._Talk(conversation))
-
         server.tcp = True
         with on_the_real_clock(server), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(main())
+            return runner.run(self._main(program, server, config, options)())
 
 
-class OnTrio(Runtime):
+class OnTrio(OnALoop):
     """``rtcore_adapters.trio``."""
 
     name = "trio"
     failures = (on_trio.ConnectionFailed,)
+    connect = on_trio.connect
 
-    class _Talk(Talk):
-        async def notice(self) -> Notice | None:
-            try:
-                notice: Notice = await anext(self.conversation)
-            except StopAsyncIteration:
-                return None
-            return notice
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
 
-        async def sleep(self, seconds: float) -> None:
-            await trio.sleep(seconds)
-
-    def _run(self, program: Program[T], server: ScriptedServer, config: Config, jumper: Jumper, options: Any) -> T:
-        async def main() -> T:
-            async with on_trio.connect(config, dial=server.dial_soon, **options) as conversation:
-                return await program(self._Talk(conversation))
-
+    def started(self, main: Callable[[], Coroutine[Any, Any, T]], jumper: Jumper) -> T:
         return run_trio(main, jumper=jumper)
 
-    def cancelled(self, server: ScriptedServer, config: Config, *, turns: int) -> str:
-        """Connect, and cancel it after so many turns of the loop: where that was."""
-        where = "before"
-
-        async def talk() -> None:
-            nonlocal where
-            async with on_trio.connect(config, dial=server.dial_soon) as conversation:
-                where = "in the block"
-                async for _ in conversation:
-                    pass
-
-        async def main() -> None:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(talk)
-                for _ in range(turns):
-                    await trio.lowlevel.checkpoint()
-                    server.carry(0.0)
-                    while server.next_at == 0.0:
-                        server.step(0.0)
-                nursery.cancel_scope.cancel()
-            assert nursery.cancel_scope.cancelled_caught
-
-        with nothing_left(server):
-            run_trio(main, server)
-        return where
+    async def give_up(self, talk: Callable[[], Coroutine[Any, Any, None]], turns: int, turn: Callable[[], None]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk)
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+                turn()
+            nursery.cancel_scope.cancel()
+        assert nursery.cancel_scope.cancelled_caught
 
 
 class OnThreads(Runtime):
@@ -306,7 +308,9 @@ class OnOwnLoop(Runtime):
     failures = (on_asyncio.ConnectionFailed,)
 
 
-RUNTIMES: tuple[Runtime, ...] = (OnAsyncio(), OnTrio(), OnThreads(), OnOwnLoop())
+LOOPS: tuple[OnALoop, ...] = (OnAsyncio(), OnTrio())
+"""Those whose conversations can be cancelled."""
+RUNTIMES: tuple[Runtime, ...] = (*LOOPS, OnThreads(), OnOwnLoop())
 if uvloop is not None:
     RUNTIMES = (*RUNTIMES, OnUvloop())
 
@@ -371,4 +375,4 @@ def engines() -> set[weakref.ref[Any]]:
     return {weakref.ref(each) for each in gc.get_objects() if isinstance(each, Engine)}
 
 
-__all__ = ["RUNTIMES", "Program", "Runtime", "Talk", "engines", "nothing_left", "on_the_real_clock", "straight"]
+__all__ = ["LOOPS", "RUNTIMES", "Program", "Runtime", "Talk", "engines", "nothing_left", "on_the_real_clock", "straight"]

@@ -16,7 +16,7 @@ from loopback import config
 
 from conformance.jumping import Jumper
 from conformance.server import ScriptedServer, json
-from conformance.talks import RUNTIMES, OnThreads, Runtime, Talk, engines
+from conformance.talks import LOOPS, RUNTIMES, OnALoop, OnThreads, Runtime, Talk, engines
 from rtcore import (
     AudioFormat,
     Config,
@@ -400,8 +400,8 @@ def test_a_line_is_kept_for_eight_hours_by_pings(runtime: Runtime) -> None:  # F
 
 
 @pytest.mark.parametrize("answers", ["nothing", "the handshake", "everything"])
-@pytest.mark.parametrize("runtime", RUNTIMES[:2], ids=lambda runtime: runtime.name)
-def test_a_hundred_connects_that_are_cancelled_anywhere_leave_nothing(runtime: Runtime, answers: str) -> None:
+@pytest.mark.parametrize("runtime", LOOPS, ids=lambda runtime: runtime.name)
+def test_a_hundred_connects_that_are_cancelled_anywhere_leave_nothing(runtime: OnALoop, answers: str) -> None:
     """Cancelled after any number of turns of the loop, and in the middle of a sentence."""
     held = engines()
     random = Random(answers)
