@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rtcore import HistoryItem, MessageEnded, ResponseEnded, Verdict
+from rtcore import MessageEnded, ResponseEnded, Verdict
 from rtcore._effects import Effect, Send
 from rtcore._formats import PCM16_24K
 from rtcore.sim._audit_order import OrderAudit
@@ -90,10 +90,6 @@ def test_the_end_of_one_response_is_not_the_end_of_another() -> None:  # C18, F0
 # -- places ------------------------------------------------------------------------------------------------------------------
 
 
-def history(*ids: str) -> list[HistoryItem]:
-    return [HistoryItem(item_id, "message", None, None, "", "") for item_id in ids]
-
-
 def conversation(*ids: str) -> tuple[OrderAudit, Ledger]:
     ledger = Ledger(1, PCM16_24K, 0)
     order = OrderAudit(ledger)
@@ -104,7 +100,7 @@ def conversation(*ids: str) -> tuple[OrderAudit, Ledger]:
 
 
 def broken(order: OrderAudit, ledger: Ledger, *ids: str) -> int:
-    order.check(history(*ids))
+    order.check(ids)
     return len(ledger.violations)
 
 

@@ -8,8 +8,18 @@ the last where nobody knows it.
 
 from collections.abc import Sequence
 
-from rtcore._items import HistoryItem
+from rtcore.sim._audit_memory import Held
 from rtcore.sim._ledger import Ledger
+
+
+def ids_of(session: Held) -> list[str]:
+    """The ids of the history in their order.
+
+    The view makes every text of the conversation anew, which would make a long one's audit quadratic: where the session's inside
+    can be looked at, the order is read that the view is made of.
+    """
+    core = getattr(session, "_core", None)
+    return [item.id for item in session.history] if core is None else list(core.history._order)
 
 
 class OrderAudit:
@@ -49,12 +59,11 @@ class OrderAudit:
         """``conversation.item.deleted`` arrived."""
         self._deleted.add(item_id)
 
-    def check(self, history: Sequence[HistoryItem]) -> None:
-        """The session has dealt with it: is every item where it belongs?"""
+    def check(self, told: Sequence[str]) -> None:
+        """The session has dealt with it, and has these items in this order: is every one where it belongs?"""
         self.due = False
-        told = [item.id for item in history]
         order = [item_id for item_id in self._places if item_id not in self._deleted]
-        if told == order:
+        if list(told) == order:
             return
         back = next((item_id for item_id in told if item_id in self._deleted), None)
         if back is not None:

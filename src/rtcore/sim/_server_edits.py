@@ -88,8 +88,7 @@ def _repeats(state: State, item: Json) -> Fault | None:
     if state.rules.repeated_call == "accepted" or item["type"] not in ("function_call", "function_call_output"):
         return None
     call_id = item.get("call_id")
-    held = (state.items[name] for name in state.order)
-    if not any(other.type == item["type"] and other.call_id == call_id for other in held):
+    if not state.has_call(item["type"], call_id):
         return None
     what = "an output" if item["type"] == "function_call_output" else "a function call"
     message = f"Tool call ID '{call_id}' already has {what} in the conversation."

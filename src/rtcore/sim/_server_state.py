@@ -62,6 +62,7 @@ class State:
         self.out: list[bytes] = []
         self.items: dict[str, ServerItem] = {}
         self.order: dict[str, None] = {}
+        self._held_calls: dict[tuple[str, str | None], int] = {}  # items in the conversation, by type and call
         self.unannounced: dict[str, ServerItem] = {}
         """Items being generated, or generated, that have no place in the conversation yet."""
         self._places: dict[str, str | None] = {}
@@ -206,6 +207,7 @@ class State:
         self.items[item.id] = item
         if item.out_of_band:
             return
+        self._held_calls[item.type, item.call_id] = self._held_calls.get((item.type, item.call_id), 0) + 1
         if first or (after is not None and after != self.last_item()):
             places = list(self.order)
             places.insert(0 if first else places.index(after or "") + 1, item.id)
@@ -214,6 +216,10 @@ class State:
         else:
             item.previous_item_id = self.last_item()
             self.order[item.id] = None
+
+    def has_call(self, type: str, call_id: str | None) -> bool:
+        """Whether an item of this type with this call is in the conversation now."""
+        return self._held_calls.get((type, call_id), 0) > 0
 
     def last_item(self) -> str | None:
         """The conversation's last item."""
@@ -230,6 +236,7 @@ class State:
             at = places.index(item.id)
             self._gone[item.id] = places[at - 1] if at else None
         del self.order[item.id]
+        self._held_calls[item.type, item.call_id] -= 1
         item.deleted_at = self.now
 
     def announce(self, item: ServerItem) -> None:

@@ -55,7 +55,7 @@ from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_memory import check_memory
 from rtcore.sim._audit_microphone import MicrophoneAudit
 from rtcore.sim._audit_news import HEARD, NewsAudit
-from rtcore.sim._audit_order import OrderAudit
+from rtcore.sim._audit_order import OrderAudit, ids_of
 from rtcore.sim._audit_prompt import ASKS, PromptAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import SoundingAudit
@@ -423,7 +423,7 @@ class Auditor:
         if not self._steps % _SAMPLED:
             self._look_inside(session)
         if self._order.due:
-            self._order.check(session.history)
+            self._order.check(ids_of(session))
         unchecked = self.cuts.unchecked
         if not unchecked or not (now >= unchecked[0].at + _CHECK_AFTER or self._quiescent()):
             return

@@ -179,7 +179,7 @@ class Reference:
 
         ``estimates``: by generation, where an unanswered flush leaves it; the core may be a few samples off, no more.
         """
-        for number in [number for number in self._handed if self._closed < number <= generation]:
+        for number in [number for number in range(self._closed + 1, generation + 1) if number in self._handed]:
             if number != generation or not answered:
                 self._guess(number, estimates.get(number) if estimates is not None else None)
             elif self._coarse or not self._reports:
