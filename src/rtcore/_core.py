@@ -27,6 +27,7 @@ from rtcore.policies import Policies
 if TYPE_CHECKING:
     from rtcore._barge_in import BargeIn
     from rtcore._creation import Creation
+    from rtcore._hearing import Hearing
     from rtcore._holds import Holds
     from rtcore._interruption import Interruption
     from rtcore._lifecycle import Lifecycle
@@ -168,6 +169,7 @@ class Core:
     speech: "Speech"
     interruption: "Interruption"
     barge_in: "BargeIn"
+    hearing: "Hearing"
     pauses: "Pauses"
     creation: "Creation"
     holds: "Holds"

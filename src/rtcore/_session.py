@@ -17,6 +17,7 @@ from rtcore._effects import Deadline, Effect, Send
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
 from rtcore._generation import Generation
+from rtcore._hearing import Hearing
 from rtcore._holds import Holds
 from rtcore._interruption import Interruption
 from rtcore._item_check import check_item
@@ -79,6 +80,7 @@ class Session:
         core.remote = Remote(core)
         core.interruption = Interruption(core)
         core.barge_in = BargeIn(core)
+        core.hearing = Hearing(core)
         core.pauses = Pauses(core)
         core.creation = Creation(core)
         core.holds = Holds(core)
@@ -291,7 +293,7 @@ class Session:
             )
         out = self._enter(now)
         core = self._core
-        core.microphone.append(pcm)
+        core.microphone.append(core.hearing.said(pcm))
         core.send_microphone(rest=False)
         return self._leave(out)
 
@@ -617,6 +619,23 @@ class Session:
         self._core.pauses.release("program")
         return self._leave(out)
 
+    def mute(self, *, now: float) -> list[Effect]:
+        """The user is not heard from now on: whatever ``append_audio`` is given, the server hears silence (F126).
+
+        Under manual turns it hears nothing, and what was not committed is thrown away. Muted twice is muted.
+        """
+        self._check_open("mute")
+        out = self._enter(now)
+        self._core.hearing.mute()
+        return self._leave(out)
+
+    def unmute(self, *, now: float) -> list[Effect]:
+        """The user is heard again."""
+        self._check_open("unmute")
+        out = self._enter(now)
+        self._core.hearing.unmute()
+        return self._leave(out)
+
     def close(self, *, now: float) -> list[Effect]:
         """End the session in order. ``SessionClosed`` is the last effect; after it, every input gives none."""
         out = self._enter(now)
@@ -639,6 +658,11 @@ class Session:
     def speaking(self) -> bool:
         """From a turn's first audible sample until nothing more of it will be heard (S01)."""
         return self._core.speech.speaking
+
+    @property
+    def muted(self) -> bool:
+        """Whether the user is not heard, by ``mute()``."""
+        return self._core.hearing.muted
 
     @property
     def history(self) -> tuple[HistoryItem, ...]:

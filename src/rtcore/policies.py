@@ -156,6 +156,8 @@ def interruption(view: InterruptionView) -> InterruptionAnswer:
     mode = view.options.mode
     if mode == "ignore" or view.uninterruptible:
         return IGNORE
+    if mode == "half_duplex" and view.cause == "local" and view.sounding:
+        return IGNORE  # whoever it was, the server does not hear them now
     if not view.active:
         return CUT
     if view.playout_ms and view.playout_ms < view.guard_ms:

@@ -186,6 +186,12 @@ class Scene:
     def resume(self) -> list[Effect]:
         return self._took(self.session.resume(now=self.now))
 
+    def mute(self) -> list[Effect]:
+        return self._took(self.session.mute(now=self.now))
+
+    def unmute(self) -> list[Effect]:
+        return self._took(self.session.unmute(now=self.now))
+
     def close(self) -> list[Effect]:
         return self._took(self.session.close(now=self.now))
 

@@ -51,6 +51,11 @@ class Commands(ABC, Generic[R]):
         return self._look(lambda: self._session.speaking)
 
     @property
+    def muted(self) -> bool:
+        """Whether the user is not heard, by ``mute()``."""
+        return self._look(lambda: self._session.muted)
+
+    @property
     def history(self) -> tuple[HistoryItem, ...]:
         """The conversation's items in order, each with the text that was heard."""
         return self._look(lambda: self._session.history)
@@ -87,6 +92,14 @@ class Commands(ABC, Generic[R]):
     def clear(self) -> R:
         """Forget the user's audio that is not committed."""
         return self._ask(self._session.clear)
+
+    def mute(self) -> None:
+        """The user is not heard from now on; the server hears silence, so that its turn detection goes on."""
+        self._do(self._session.mute)
+
+    def unmute(self) -> None:
+        """The user is heard again."""
+        self._do(self._session.unmute)
 
     def speech(self, event: Literal["started", "stopped"]) -> None:
         """What a local detector noticed."""

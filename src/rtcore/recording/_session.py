@@ -260,6 +260,12 @@ class RecordedSession(Session):
     def resume(self, *, now: float) -> list[Effect]:
         return self._did("resume", dict, now, lambda: self._inner.session.resume(now=now))
 
+    def mute(self, *, now: float) -> list[Effect]:
+        return self._did("mute", dict, now, lambda: self._inner.session.mute(now=now))
+
+    def unmute(self, *, now: float) -> list[Effect]:
+        return self._did("unmute", dict, now, lambda: self._inner.session.unmute(now=now))
+
     def close(self, *, now: float) -> list[Effect]:
         return self._did("close", dict, now, lambda: self._inner.session.close(now=now))
 
@@ -276,6 +282,10 @@ class RecordedSession(Session):
     @property
     def speaking(self) -> bool:
         return self._inner.session.speaking
+
+    @property
+    def muted(self) -> bool:
+        return self._inner.session.muted
 
     @property
     def history(self) -> tuple[HistoryItem, ...]:
