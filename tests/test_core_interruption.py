@@ -78,7 +78,7 @@ FOUR_WORDS = "aaaa bbbb cccc dddd"
 
 def test_speech_silences_at_once_and_the_clock_s_answer_settles_it() -> None:  # B01, C01, F012, F019, F041
     scene = talking(opened(), audio("m1", 2000), heard_ms=480, at=0.5)
-    assert scene.server(speech_started("u1")) == [Flush(1), UserSpeechStarted("u1", audio_start_ms=100)]
+    assert scene.server(speech_started("u1")) == [Flush(1), UserSpeechStarted("u1", audio_start_ms=100, at=0.5)]
     assert acts(scene.flushed(1, 500)) == [truncate("m1", 500), ended("m1", "partial", 500), interrupted("m1")]
 
 
@@ -151,7 +151,7 @@ def test_zero_is_a_position() -> None:  # F010
 
 def test_time_spent_in_silence_after_the_end_is_nobody_s_audio() -> None:  # C07, F002, F015
     scene = spoken(message("m1", 13_600), heard_ms=13_600, at=13.6)
-    assert scene.at(41.6).server(speech_started("u1")) == [UserSpeechStarted("u1", audio_start_ms=100)]
+    assert scene.at(41.6).server(speech_started("u1")) == [UserSpeechStarted("u1", audio_start_ms=100, at=41.6)]
 
 
 def test_a_last_sample_that_a_clock_rounds_away_leaves_nothing_to_interrupt() -> None:  # C07, B02, F002

@@ -332,5 +332,5 @@ def test_a_call_of_an_out_of_band_response_is_forgotten_when_it_is_answered() ->
     scene.respond({"conversation": "none"})
     scene.server(created("r1", request=scene.request, in_band=False), call("c1"), done("r1", in_band=False))
     scene.tool_result("c1", "yes")
-    with pytest.raises(LocalProtocolError, match="not an open call"):
+    with pytest.raises(LocalProtocolError, match="has its output already"):
         scene.tool_result("c1", "again")

@@ -48,7 +48,7 @@ def documented(text: str) -> dict[str, str]:
 
 # -- notices and effects ---------------------------------------------------------------------------------------------------------
 
-_ALIASES = {"CloseReason", "Outcome", "Cause", "Told"}
+_ALIASES = {"CloseReason", "Outcome", "Cause", "Told", "ToolOutcome", "TurnCause", "TurnOutcome"}
 
 
 def _fields(struct: type[msgspec.Struct]) -> dict[str, str]:

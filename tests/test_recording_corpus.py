@@ -89,6 +89,7 @@ EVIDENCE: dict[str, Callable[[str, Counters], bool]] = {
     "manual-turns": _told("Send(input_audio_buffer.commit", "Send(response.create"),  # C13
     "late-deltas": _counted("late_deltas"),  # B10
     "function-calls": _told("ToolCalled(", "Send(conversation.item.create"),  # invariant 10
+    "calls-that-take-long": _told("ToolSlow(", "ToolArguments(", "outcome=cancelled"),  # F065, F069
     "text-only-answers": _told("verdict=text"),
     "out-of-band-responses": _told("OutOfBandAudio("),  # B12
     "guardrail": _told("AudioHeld(", "AudioReleased(", "Interrupted(cause=program"),  # F161

@@ -10,7 +10,9 @@ from helpers import wire
 from pydantic import SecretStr
 
 from rtcore import Config, Disconnection, LocalProtocolError
+from rtcore.config import FunctionCalls
 from rtcore.recording import Keep, RecordedSession, read, replay
+from rtcore.recording._privacy import Privacy
 
 SECRETS = {
     "api key": "sk-live-3141592653589793",
@@ -301,3 +303,10 @@ def test_of_an_address_only_what_is_public_is_kept(url: str, shown: str) -> None
     lines: list[bytes] = []
     RecordedSession(Config.model_validate({"connection": {"url": url}}), sink=lines.append)
     assert json.loads(lines[0])["config"]["connection"]["url"] == shown
+
+
+def test_the_words_that_bridge_a_wait_are_text() -> None:
+    config = Config(function_calls=FunctionCalls(slow_ms=500, filler="Say wait.", interrupted="cancel"))
+    kept = Privacy(config, Keep(text=True)).config(config)["function_calls"]
+    masked = Privacy(config, Keep()).config(config)["function_calls"]
+    assert (kept["filler"], masked) == ("Say wait.", {"interrupted": "cancel", "slow_ms": 500, "filler": "xxx xxxx."})

@@ -70,7 +70,14 @@ from rtcore._notices import SpeakingStarted as SpeakingStarted
 from rtcore._notices import SpeakingStopped as SpeakingStopped
 from rtcore._notices import TextDelta as TextDelta
 from rtcore._notices import Told as Told
+from rtcore._notices import ToolArguments as ToolArguments
 from rtcore._notices import ToolCalled as ToolCalled
+from rtcore._notices import ToolEnded as ToolEnded
+from rtcore._notices import ToolOutcome as ToolOutcome
+from rtcore._notices import ToolSlow as ToolSlow
+from rtcore._notices import TurnCause as TurnCause
+from rtcore._notices import TurnOutcome as TurnOutcome
+from rtcore._notices import TurnReport as TurnReport
 from rtcore._notices import Underrun as Underrun
 from rtcore._notices import UnknownEvent as UnknownEvent
 from rtcore._notices import UnknownFields as UnknownFields

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rtcore._silent_answers import SilentAnswers
     from rtcore._speech import Speech
     from rtcore._tools import Tools
+    from rtcore._turn_report import Reports
     from rtcore._turns import Turns
     from rtcore.config import Config
 
@@ -179,6 +180,7 @@ class Core:
     remote: "Remote"
     mcp: "Mcp"
     silent_answers: "SilentAnswers"
+    reports: "Reports"
 
     def __init__(self, config: "Config", clock: Clock, seed: int, policies: Policies) -> None:
         self.config = config

@@ -71,6 +71,8 @@ class Order(Struct):
     """How many turns the server had to answer by itself until then."""
     dead: bool = False
     """Interrupted or given up: should its response show itself, nobody is to hear it."""
+    filler: bool = False
+    """A few words while a function takes long: nobody is to hear them once something else comes."""
     given_up: bool = False
     """Dead only because it had no answer in time."""
     due: float | None = None
@@ -131,6 +133,18 @@ class Creation:
         order.interruptible = interruptible
         self._queue.append(order)
         core.timers.set_earlier("turn of a request", due)
+
+    def ask_filler(self, instructions: str) -> None:
+        """A few words beside the conversation, to be heard now or not at all; nobody waits for them by name."""
+        core = self._core
+        number = core.requests.number()
+        body = {"conversation": "none", "instructions": instructions, "tool_choice": "none"}
+        self._send_response(Order(0, number, body, out_of_band=True, filler=True))
+
+    def drop_filler(self) -> None:
+        """There is something better to hear: what was not begun is cancelled when it shows itself."""
+        for order in self._side.values():
+            order.dead |= order.filler
 
     def ask_item(self, item: dict[str, Any], item_id: str, *, request: int, previous_item_id: str | None, gated: bool) -> None:
         """Queue an item. User items wait for edits (``gated``); others only for their place in the queue."""
@@ -194,6 +208,12 @@ class Creation:
             if order.out_of_band:
                 self._queue.remove(order)
                 self._send_response(order)
+
+    @property
+    def due(self) -> bool:
+        """Whether a response of ours is asked for in the conversation, or will be."""
+        owed = self._turn_due or self._tools_due or bool(self._refused)
+        return owed or self._reserved is not None or any(o.item_id is None and not o.out_of_band for o in self._queue)
 
     @property
     def _free(self) -> bool:
@@ -565,6 +585,7 @@ class Creation:
         ``sparing``: but for those that were asked for as uninterruptible. Gives whether it was one that nobody asked for by name.
         """
         core = self._core
+        self.drop_filler()
         answer = False
         if self._reserved is not None and (self._reserved.interruptible or not sparing):
             answer = not self._reserved.dead and (self._reserved.for_turn or self._reserved.for_tools)

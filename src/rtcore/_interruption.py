@@ -92,6 +92,7 @@ class Interruption:
         answer = False
         if only is None:
             answer = core.creation.kill_reserved(all_queued=cause == "program", sparing=sparing)
+            core.tools.interrupted(cause)
         targets = [r for r in core.responses.live.values() if self._cuttable(r, only) and (r.interruptible or not sparing)]
         if not targets:
             return Lost(answer=answer)
@@ -266,6 +267,7 @@ class Interruption:
                         skipped.append(item.id)
                     estimated |= any(p.segment is not None and p.segment.estimated for p in item.parts.values())
                 core.responses.retire(response)
+            core.reports.silenced(cut.responses, core.now, unheard=bool(partial or skipped), estimated=estimated)
             if partial or skipped:
                 core.news.append(Interrupted(cut.cause, tuple(partial), tuple(skipped), estimated))
         self.pump_deletes()

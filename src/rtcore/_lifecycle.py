@@ -322,10 +322,12 @@ class Lifecycle:
                 if item.type == "message" and item.verdict is None:
                     core.speech.end(item, verdict_of(item))
         core.speech.stop_speaking()
+        core.tools.end()
         core.requests.end_all("cancelled" if reason == "closed" else "connection_lost", told)
         core.timers.clear()
         core.holds.clear()
         self.early.clear()
+        core.reports.end(core.news)
         core.news.append(SessionClosed(reason, told))
 
 

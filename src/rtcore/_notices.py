@@ -9,6 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from rtcore._formats import AudioFormat
+from rtcore.usage import Usage
 
 
 class Verdict(Enum):
@@ -43,6 +44,17 @@ the session ended in any other way."""
 Cause = Literal["server", "local", "program", "text", "device", "overflow"]
 """What interrupted: the server's turn detection, a local detector, ``interrupt()``, typed text, a lost audio device (F100), or a
 playout buffer at its bound (F075)."""
+
+TurnCause = Literal["speech", "text", "idle", "program", "server"]
+"""What began a turn: the user's voice, typed text or a text of a recogniser of one's own, the server's idle time-out, the program
+(``respond``: a greeting, for one), or the server by itself."""
+
+TurnOutcome = Literal["answered", "interrupted", "failed", "unanswered"]
+"""What became of a turn: its answer was heard or read to its end; something of it was cut and not heard; its last response
+failed; no response came."""
+
+ToolOutcome = Literal["answered", "cancelled", "gone"]
+"""How a function call was settled: by ``tool_result``; by ``cancel_tool``; its item left the conversation."""
 
 CloseReason = Literal["closed", "refused", "lost", "fatal_error", "not_acknowledged", "expired"]
 """Why a session ended: by ``close()``, handshake refused, line lost, fatal server error, no acknowledgement, server's limit."""
@@ -155,20 +167,25 @@ class RateLimitsUpdated(Notice, frozen=True):
 class UserSpeechStarted(Notice, frozen=True):
     """A person began to speak. ``item_id`` is the user item to be (None from a local detector).
 
-    ``audio_start_ms`` counts the audio written in the session, padding included; it is no time of day (facts 5.10).
+    ``audio_start_ms`` counts the audio written in the session, padding included; it is no time of day (facts 5.10). ``at`` is
+    when the session was told.
     """
 
     item_id: str | None
     source: Literal["server", "local"] = "server"
     audio_start_ms: int | None = None
+    at: float = 0.0
 
 
 class UserSpeechStopped(Notice, frozen=True):
-    """A person stopped speaking. ``audio_end_ms`` as ``audio_start_ms``."""
+    """A person stopped speaking. ``audio_end_ms`` and ``at`` as in ``UserSpeechStarted``: a detector that waits for silence is
+    told of the end that much later.
+    """
 
     item_id: str | None
     source: Literal["server", "local"] = "server"
     audio_end_ms: int | None = None
+    at: float = 0.0
 
 
 class IdleTimeout(Notice, frozen=True):
@@ -263,6 +280,7 @@ class ResponseStarted(Notice, frozen=True):
     request: int | None = None
     out_of_band: bool = False
     metadata: dict[str, str] | None = None
+    at: float = 0.0
 
 
 class ResponseEnded(Notice, frozen=True):
@@ -275,6 +293,7 @@ class ResponseEnded(Notice, frozen=True):
     reason: str | None = None
     problem: Problem | None = None
     usage: dict[str, Any] | None = None
+    at: float = 0.0
 
 
 class TextDelta(Notice, frozen=True):
@@ -424,6 +443,44 @@ class ToolCalled(Notice, frozen=True):
     arguments: str
     response_id: str
     item_id: str
+    at: float = 0.0
+
+
+class ToolArguments(Notice, frozen=True):
+    """A piece of a call's arguments, while the model writes them; told where ``function_calls.stream_arguments`` asks for it.
+
+    The call may be cut before it is complete: nothing may be done by a piece. ``ToolCalled`` has the whole.
+    """
+
+    response_id: str
+    item_id: str
+    call_id: str | None
+    delta: str
+
+
+class ToolSlow(Notice, frozen=True):
+    """A function call is open for ``function_calls.slow_ms``; told once for each. ``filler``: the core says that it takes a
+    while.
+    """
+
+    call_id: str
+    name: str
+    waited_ms: int
+    filler: bool = False
+
+
+class ToolEnded(Notice, frozen=True):
+    """A function call that ``ToolCalled`` reported is settled, told once: nothing more can be said to it.
+
+    ``took_ms`` is the time from one to the other. Whatever still works on a call that was ``cancelled``, or is ``gone``, works
+    for nothing.
+    """
+
+    call_id: str
+    name: str
+    outcome: ToolOutcome
+    at: float
+    took_ms: int
 
 
 class McpListing(Notice, frozen=True):
@@ -470,6 +527,43 @@ class ContextStale(Notice, frozen=True):
     """The server created this response before our truncates or deletes were acknowledged; it may answer unheard words."""
 
     response_id: str
+
+
+# -- the turn ---------------------------------------------------------------------------------------------------------------
+
+
+class TurnReport(Notice, frozen=True):
+    """What a turn took, told once when it is over. A turn is what follows once the user has said something, or once the program
+    or the server has spoken up by itself: the responses up to the next turn, with their tools.
+
+    ``to_first_delta_ms``: from ``began_at``, the end of the user's speech (as told; see ``UserSpeechStopped``), the typed text or
+    the command, to the first audio of an answer, or the first text of one in writing. ``to_first_heard_ms``: to its first audible
+    sample. ``to_silence_ms``: from what interrupted it to the clock's answer that it is silent; ``estimated`` where it gave none.
+    Both hold ``clock_latency_ms``, what the clock declares to sound later than it can tell. Each is None where nothing of the
+    kind happened. ``tool_ms`` is how long at least one function call was open. ``stale`` counts responses that the server created
+    before our edits were acknowledged. ``usage`` is that of its responses, and of its transcription where that came before the
+    report. ``response_ids`` are the first 32 of ``responses``.
+    """
+
+    turn: int
+    cause: TurnCause
+    outcome: TurnOutcome
+    item_id: str | None
+    response_ids: tuple[str, ...]
+    responses: int
+    began_at: float
+    ended_at: float
+    to_first_delta_ms: int | None = None
+    to_first_heard_ms: int | None = None
+    to_silence_ms: int | None = None
+    clock_latency_ms: int = 0
+    estimated: bool = False
+    underruns: int = 0
+    tool_calls: int = 0
+    tool_ms: int = 0
+    renewals: int = 0
+    stale: int = 0
+    usage: Usage = Usage()
 
 
 # -- the conversation -------------------------------------------------------------------------------------------------------

@@ -129,6 +129,7 @@ class Responses:
             return None
         if (item.id, event.content_index) in self.segments:
             return segment
+        core.reports.first_audio(response.id)
         self.segments[item.id, event.content_index] = segment
         if response.dead or item.verdict is not None:
             segment.cut = True
@@ -246,7 +247,7 @@ class Responses:
         self.live[response_id] = response
         if response.audible:
             core.playout.open(response_id)
-        core.news.append(ResponseStarted(response_id, claim.shown, out_of_band, core.creation.visible(metadata)))
+        core.news.append(ResponseStarted(response_id, claim.shown, out_of_band, core.creation.visible(metadata), at=core.now))
         core.interruption.response_created(response, ours=claim.ours, dead=claim.dead)
         core.creation.response_created(response, announced=body is not None, ours=claim.ours, doubtful=claim.doubtful)
         return response
@@ -299,7 +300,7 @@ class Responses:
                 if part.segment is not None:
                     part.segment.complete = True
         core.playout.response_done(response.id, core.now, core.sound)
-        core.news.append(ResponseEnded(response.id, status, reason, error, usage))
+        core.news.append(ResponseEnded(response.id, status, reason, error, usage, at=core.now))
         self._notice_silence(response, usage)
         for item in list(response.items.values()):
             self._core.speech.check_ended(item)

@@ -34,7 +34,8 @@ from rtcore._routing import SETUP, TIMERS, handlers
 from rtcore._silent_answers import SilentAnswers
 from rtcore._speech import Speech
 from rtcore._tap import check_raw, unknown_fields
-from rtcore._tools import Tools
+from rtcore._tools import CANCELLED, Tools
+from rtcore._turn_report import Reports
 from rtcore._turns import Turns
 from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
 from rtcore.config import Config, check_hold, parse_options, parse_response
@@ -89,6 +90,7 @@ class Session:
         core.mcp = Mcp(core)
         core.silent_answers = SilentAnswers(core)
         core.lifecycle = Lifecycle(core)
+        core.reports = Reports(core)
         self._timers = core.timers
         self._inside = False
         self._tap = core.config.tap
@@ -320,6 +322,7 @@ class Session:
             core.requests.end(request, "failed", problem=told)
         else:
             core.microphone.committed()
+            core.reports.asked("speech")
             core.send(Commit(event_id), pending=Pending(event_id, "commit", request=request), wait_ms=wait)
         return Issued(request, self._leave(out))
 
@@ -353,6 +356,8 @@ class Session:
         if interrupt:
             core.interruption.barge_in("text")
         item_id = core.requests.item_id()
+        if respond:
+            core.reports.asked("text", request=request, item_id=item_id)
         item = {"id": item_id, "type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         core.creation.ask_item(item, item_id, request=0 if respond else request, previous_item_id=None, gated=True)
         if respond:
@@ -404,6 +409,9 @@ class Session:
         out = self._enter(now)
         core = self._core
         request = core.requests.open()
+        if not out_of_band:
+            core.reports.asked("program", request=request)
+        core.tools.offer(body)
         core.creation.ask_response(
             body,
             request=request,
@@ -455,6 +463,22 @@ class Session:
         out = self._enter(now)
         request = self._core.requests.open()
         self._core.tools.answer(call_id, text, respond=respond, request=request)
+        return Issued(request, self._leave(out))
+
+    def cancel_tool(self, call_id: str, output: object = None, *, respond: bool = True, now: float) -> Issued:
+        """Give up a call that ``ToolCalled`` reported: the model is told ``output`` ({"status": "cancelled"} where there is
+        none), as the call's one output. ``ToolEnded`` tells whoever works on it to stop; what they give is refused.
+
+        Raises ``LocalProtocolError`` as ``tool_result`` does.
+        """
+        self._check_open("cancel_tool")
+        self._check_able("cancel_tool", able=self._core.capabilities.create)
+        _check_id("call_id", call_id)
+        self._core.tools.check(call_id)
+        text = CANCELLED if output is None else self._read("cancel_tool", lambda: _as_text(output))
+        out = self._enter(now)
+        request = self._core.requests.open()
+        self._core.tools.answer(call_id, text, respond=respond, request=request, outcome="cancelled")
         return Issued(request, self._leave(out))
 
     def approve(
@@ -670,6 +694,13 @@ class Session:
         return self._core.history.view()
 
     @property
+    def tool_names(self) -> frozenset[str] | None:
+        """The functions that the model was told of; None where a stored prompt may define others. Models call functions that
+        nobody defined now and then (F070).
+        """
+        return self._core.tools.names
+
+    @property
     def usage(self) -> UsageTotals:
         """Tokens and seconds used so far, by the session and by its latest turn; ``rtcore.usage.cost`` prices them."""
         return self._core.accounts.totals
@@ -750,8 +781,10 @@ class Session:
                 core.news += [RawEvent("sent", effect.payload) for effect in core.wire if isinstance(effect, Send)]
             core.wire.clear()
         if core.news:
+            core.reports.read(core.news)
             out += core.news
             core.news.clear()
+            core.reports.left()
         self._inside = False
         return out
 

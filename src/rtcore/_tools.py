@@ -11,8 +11,14 @@ from msgspec import Struct
 from rtcore._core import Core
 from rtcore._errors import LocalProtocolError
 from rtcore._items import Item, Response
-from rtcore._notices import ToolCalled
-from rtcore._wire import ArgumentsDone
+from rtcore._notices import Cause, ToolArguments, ToolCalled, ToolEnded, ToolOutcome, ToolSlow
+from rtcore._recent import keep_latest
+from rtcore._wire import ArgumentsDelta, ArgumentsDone
+
+CANCELLED = '{"status":"cancelled"}'
+"""The output of a call that was cancelled, where the program gives none."""
+_REMEMBERED = 64
+"""Settled calls of which it is known how they were, so that an answer that comes too late is told why it is refused."""
 
 _NOT_RUN = '{"error":"interrupted: the function was not called"}'
 """What a model is told of a call that was cut at a server which cannot delete it."""
@@ -21,8 +27,11 @@ _NOT_RUN = '{"error":"interrupted: the function was not called"}'
 class _Call(Struct):
     response: Response
     item: Item
+    at: float
+    """When it was told."""
     state: Literal["open", "sent", "answered", "failed"] = "open"
     respond: bool = True
+    slow_told: bool = False
 
 
 class Tools:
@@ -35,6 +44,21 @@ class Tools:
         self._passed: set[str] = set()
         self._refused = False
         """The last output that the server dealt with was refused."""
+        self._settled: dict[str, ToolOutcome] = {}
+        self._filled: set[str] = set()
+        """Responses to whose calls a filler was said."""
+        self._offered: dict[str, None] = {}
+        """Names of functions that single responses were given."""
+
+    def arguments_delta(self, event: ArgumentsDelta) -> None:
+        """A piece of the arguments, for a program that shows them as they come. Nothing is done by it."""
+        core = self._core
+        response = core.responses.live.get(event.response_id)
+        item = core.history.get(event.item_id)
+        if response is None or response.dead or item is None or item.response is not response or item.dispatched:
+            core.counters.late_deltas += 1
+            return
+        core.news.append(ToolArguments(response.id, item.id, event.call_id or item.call_id, event.delta))
 
     def arguments_done(self, event: ArgumentsDone) -> None:
         """The arguments are complete: this is when a call is dispatched (F074)."""
@@ -59,25 +83,30 @@ class Tools:
         if item.dispatched or response.dead or not item.call_id or item.name is None or item.call_id in self._calls:
             return
         item.dispatched = True
-        self._calls[item.call_id] = _Call(response, item)
-        self._core.news.append(ToolCalled(item.call_id, item.name, item.arguments or "", response.id, item.id))
+        now = self._core.now
+        self._calls[item.call_id] = _Call(response, item, now)
+        self._settled.pop(item.call_id, None)
+        self._core.news.append(ToolCalled(item.call_id, item.name, item.arguments or "", response.id, item.id, at=now))
+        wait_ms = self._core.config.function_calls.slow_ms
+        if wait_ms is not None:
+            self._core.timers.set_earlier("function call that takes long", now + wait_ms / 1000)
 
     def check(self, call_id: str) -> None:
         """Raise ``LocalProtocolError`` for a call that is unknown or has its output."""
         call = self._calls.get(call_id)
-        if call is None or call.item.type == "mcp_approval_request":
-            raise LocalProtocolError(
-                f"call_id: {call_id!r} is not an open call; answer those that ToolCalled reported, once each"
-            )
-        if call.state != "open":
-            raise LocalProtocolError(f"call_id: {call_id!r} has its output already; each call gets exactly one")
+        if call is not None and call.item.type != "mcp_approval_request" and call.state == "open":
+            return
+        settled = self._settled.get(call_id)
+        if settled is not None:
+            raise LocalProtocolError(f"call_id: {call_id!r} {_SETTLED[settled]}")
+        raise LocalProtocolError(f"call_id: {call_id!r} is not an open call; answer those that ToolCalled reported, once each")
 
     def approval_requested(self, item: Item, response: Response) -> bool:
         """The model asks whether it may call a remote tool. True where that is to be told: once, and not of what was cut."""
         if item.dispatched or response.dead or item.id in self._calls:
             return False
         item.dispatched = True
-        self._calls[item.id] = _Call(response, item)
+        self._calls[item.id] = _Call(response, item, self._core.now)
         return True
 
     def check_approval(self, approval_request_id: str) -> None:
@@ -100,6 +129,7 @@ class Tools:
         for call_id, call in list(self._calls.items()):
             if call.item.id == item_id and call.state == "open":
                 del self._calls[call_id]
+                self._ended(call, "gone")
                 # It may have been the last that its batch was waiting for.
                 self._batch(call.response)
                 self._forget(call.response)
@@ -116,22 +146,88 @@ class Tools:
         output = {"type": "function_call_output", "call_id": item.call_id, "output": _NOT_RUN}
         core.creation.send_output({"id": item_id, **output}, item_id, 0)
 
-    def answer(self, call_id: str, output: str, *, respond: bool, request: int) -> None:
+    def answer(self, call_id: str, output: str, *, respond: bool, request: int, outcome: ToolOutcome = "answered") -> None:
         """Send a call's output. It is pinned: nothing holds it up, and no interruption takes it back (F064)."""
-        self._answer(
-            call_id, {"type": "function_call_output", "call_id": call_id, "output": output}, respond=respond, request=request
-        )
+        item = {"type": "function_call_output", "call_id": call_id, "output": output}
+        self._answer(call_id, item, respond=respond, request=request, outcome=outcome)
+
+    def interrupted(self, cause: Cause) -> None:
+        """Somebody interrupts. Where calls are not to outlive that, the model is told so before anything is created (F069)."""
+        if self._core.config.function_calls.interrupted == "keep" or cause in ("device", "overflow"):
+            return
+        for call_id, call in list(self._calls.items()):
+            if call.state == "open" and call.item.type == "function_call":
+                self.answer(call_id, CANCELLED, respond=False, request=0, outcome="cancelled")
+
+    def end(self) -> None:
+        """The session is over: no call can be answered any more."""
+        for call in self._calls.values():
+            if call.state == "open":
+                self._ended(call, "gone")
+        self._calls.clear()
+
+    def offer(self, body: dict[str, Any]) -> None:
+        """A response is given functions of its own."""
+        for tool in body.get("tools") or ():
+            self._offered[str(tool.get("name"))] = None
+        keep_latest(self._offered, _REMEMBERED)
+
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The functions that the model was told of, or None where a stored prompt may define others."""
+        core = self._core
+        if core.session.get("prompt") or core.asked.get("prompt"):
+            return None
+        tools = core.session.get("tools")
+        told = tools if isinstance(tools, list) else core.asked.get("tools") or ()
+        return frozenset(str(tool.get("name")) for tool in told if isinstance(tool, dict)).union(self._offered)
+
+    # -- calls that take long ----------------------------------------------------------------------------------------------------
+
+    def slow(self) -> None:
+        """Some call is open for so long that somebody should say so."""
+        core = self._core
+        options = core.config.function_calls
+        wait = (options.slow_ms or 0) / 1000
+        again: list[float] = []
+        for call_id, call in self._calls.items():
+            if call.state != "open" or call.item.type != "function_call":
+                continue
+            if core.now < call.at + wait:
+                again.append(call.at + wait)
+                continue
+            filler = self._may_fill(call)
+            if not call.slow_told:
+                call.slow_told = True
+                core.news.append(ToolSlow(call_id, call.item.name or "", int((core.now - call.at) * 1000 + 0.001), filler))
+            if filler:
+                self._filled.add(call.response.id)
+                core.creation.ask_filler(options.filler or "")
+            elif options.filler is not None and call.response.id not in self._filled:
+                again.append(core.now + wait)  # something sounds: it may end before the call does
+        if again:
+            core.timers.set("function call that takes long", min(again))
+
+    def _may_fill(self, call: _Call) -> bool:
+        core = self._core
+        wanted = core.config.function_calls.filler is not None and call.response.id not in self._filled
+        able = core.capabilities.out_of_band and core.capabilities.playout != "server" and core.ready
+        silent = core.playout.idle and not core.responses.running and not core.turns.user_has_the_floor
+        return wanted and able and silent and not core.interruption.editing and not core.playout.held
 
     def approve(self, request_id: str, *, approve: bool, reason: str | None, respond: bool, request: int) -> None:
         """Answer a request for approval, which counts as a call of its batch: one response follows them all (facts 4.14)."""
         said = {"type": "mcp_approval_response", "approval_request_id": request_id, "approve": approve}
         self._answer(request_id, said if reason is None else {**said, "reason": reason}, respond=respond, request=request)
 
-    def _answer(self, call_id: str, item: dict[str, Any], *, respond: bool, request: int) -> None:
+    def _answer(
+        self, call_id: str, item: dict[str, Any], *, respond: bool, request: int, outcome: ToolOutcome = "answered"
+    ) -> None:
         core = self._core
         call = self._calls[call_id]
         call.state = "sent"
         call.respond = respond
+        self._ended(call, outcome)
         if call.response.out_of_band:
             call.state = "answered"
             core.requests.end(request, "done")
@@ -142,6 +238,14 @@ class Tools:
         self._outputs[item_id] = call_id
         core.creation.send_output({"id": item_id, **item}, item_id, request)
         self._batch(call.response)
+
+    def _ended(self, call: _Call, outcome: ToolOutcome) -> None:
+        if call.item.type == "function_call":
+            now, item = self._core.now, call.item
+            took_ms = max(0, int((now - call.at) * 1000 + 0.001))
+            self._settled[item.call_id or ""] = outcome
+            keep_latest(self._settled, _REMEMBERED)
+            self._core.news.append(ToolEnded(item.call_id or "", item.name or "", outcome, now, took_ms))
 
     @property
     def outputs_seen(self) -> bool:
@@ -197,8 +301,11 @@ class Tools:
         if self._refused and any(call.state == "sent" for call in calls):
             return
         response.tools_answered = True
+        self._filled.discard(response.id)
+        self._core.creation.drop_filler()
         # The program that interrupted decides itself what comes next; a person's turn is answered, by the server or by us (F064).
         silenced = response.dead and response.cut_cause not in ("server", "local")
+        silenced |= self._core.config.function_calls.answer == "if_silent" and _spoke(response)
         if any(call.respond and call.state != "failed" for call in calls) and not response.out_of_band and not silenced:
             self._core.creation.ask_answer(to="tools")
             self._core.creation.pump()
@@ -210,3 +317,16 @@ class Tools:
         for call_id, call in list(self._calls.items()):
             if call.response is response and call.state in ("answered", "failed"):
                 del self._calls[call_id]
+
+
+_SETTLED: dict[ToolOutcome, str] = {
+    "answered": "has its output already; each call gets exactly one",
+    "cancelled": "was cancelled, and the model has been told so; drop this result",
+    "gone": "is not in the conversation any more; drop this result",
+}
+
+
+def _spoke(response: Response) -> bool:
+    """Whether the response said anything itself: sound that came, or text (F059)."""
+    messages = [item for item in response.items.values() if item.type == "message"]
+    return any(item.full_text or any(segment.received for segment in item.segments) for item in messages)

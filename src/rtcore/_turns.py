@@ -79,7 +79,7 @@ class Turns:
         """The server heard a person begin: an interruption, unless nothing can be heard."""
         core = self._core
         self._floor(speaking=True, awaiting=False)
-        core.news.append(UserSpeechStarted(event.item_id, audio_start_ms=_ms(event.audio_start_ms)))
+        core.news.append(UserSpeechStarted(event.item_id, audio_start_ms=_ms(event.audio_start_ms), at=core.now))
         core.barge_in.started("server", event.item_id)
 
     def stopped(self, event: SpeechStopped) -> None:
@@ -87,7 +87,7 @@ class Turns:
         core = self._core
         if self._speaking:
             self._floor(speaking=False, awaiting=True)
-        core.news.append(UserSpeechStopped(event.item_id, audio_end_ms=_ms(event.audio_end_ms)))
+        core.news.append(UserSpeechStopped(event.item_id, audio_end_ms=_ms(event.audio_end_ms), at=core.now))
         core.barge_in.stopped(event.item_id)
 
     def committed(self, event: BufferCommitted) -> None:
@@ -187,10 +187,10 @@ class Turns:
         """A detector on this side heard something."""
         core = self._core
         if event == "started":
-            core.news.append(UserSpeechStarted(None, "local"))
+            core.news.append(UserSpeechStarted(None, "local", at=core.now))
             core.barge_in.started("local", None)
         else:
-            core.news.append(UserSpeechStopped(None, "local"))
+            core.news.append(UserSpeechStopped(None, "local", at=core.now))
             core.barge_in.stopped(None)
 
     # -- what the user said ------------------------------------------------------------------------------------------------------

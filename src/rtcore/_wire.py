@@ -305,7 +305,12 @@ class PreviewTextDone(OutputTextDone, tag="response.text.done"):
 
 
 class ArgumentsDelta(Event, tag="response.function_call_arguments.delta", gc=False):
-    """Not read: the arguments come whole with .done."""
+    """A piece, told where that is asked for; a call is dispatched by what comes whole with .done."""
+
+    response_id: str = ""
+    item_id: str = ""
+    delta: str = ""
+    call_id: str | None = None
 
 
 class ArgumentsDone(Event, tag="response.function_call_arguments.done"):

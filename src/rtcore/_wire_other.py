@@ -101,12 +101,6 @@ UNREAD: Mapping[str, Mapping[str, str]] = {
     },
     "conversation.created": {"conversation": "the default conversation is known without its id"},
     "conversation.item.done": {"previous_item_id": "sometimes null although .added named one (facts 3.4)"},
-    "response.function_call_arguments.delta": {
-        "call_id": _CALL,
-        "delta": "a call is made when its arguments are whole; .done carries them",
-        "item_id": "as delta",
-        "response_id": "as delta",
-    },
     "response.mcp_call_arguments.delta": {
         "delta": "the arguments are told when they are whole; .done carries them",
         "item_id": "as delta",

@@ -746,6 +746,36 @@ class BargeIn(_Model, frozen=True):
         return tuple(sorted({plain_words(each) for every in lists for each in every} - {""}, key=lambda each: (-len(each), each)))
 
 
+class FunctionCalls(_Model, frozen=True):
+    """What becomes of the model's function calls. The functions themselves are the program's."""
+
+    interrupted: Literal["keep", "cancel"] = Field(
+        default="keep",
+        description="A call that is open when a person interrupts: keep it and tell the model its result, or answer it at once "
+        "as cancelled.",
+    )
+    answer: Literal["always", "if_silent"] = Field(
+        default="always",
+        description="Ask for a response to the results: always, or only where the response with the calls said nothing itself.",
+    )
+    slow_ms: Annotated[_Int, Field(ge=1)] | None = Field(
+        default=None, description="ToolSlow is told where a call is open for so long, in ms; None: never."
+    )
+    filler: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Instructions for a few spoken words beside the conversation, where a call is slow (slow_ms) and nothing "
+        "sounds; None: none.",
+    )
+    stream_arguments: _Bool = Field(default=False, description="Tell arguments piece by piece while the model writes them.")
+
+    @model_validator(mode="after")
+    def _timed(self) -> Self:
+        if self.filler is not None and self.slow_ms is None:
+            raise ValueError("filler: needs slow_ms, which says when")
+        return self
+
+
 class Timeouts(_Model, frozen=True):
     """How long answers may take, in ms."""
 
@@ -798,6 +828,7 @@ class Config(_Model, frozen=True):
         "told, so that the program can say it. retry: it is deleted too, and the answer asked for once more.",
     )
     answer_turns: _Bool = Field(default=True, description="Answer a committed turn where the server does not create by itself.")
+    function_calls: FunctionCalls = Field(default=FunctionCalls(), description="What becomes of function calls.")
     timeouts: Timeouts = Field(default=Timeouts(), description="How long answers may take.")
     tap: Literal["off", "unknown", "all"] = Field(
         default="off",

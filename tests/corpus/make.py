@@ -229,6 +229,19 @@ def _remote_tools() -> list[bytes]:
     return hand.done()
 
 
+def _long_calls() -> list[bytes]:
+    """Calls that take long: their arguments as they come, words that bridge the wait, one given up and one answered."""
+    hand = _Hand(function_calls={"slow_ms": 500, "filler": "Say that it takes a moment.", "stream_arguments": True})
+    hand.ready()
+    hand.server(wire.created("r1") + wire.call_opened("c1") + wire.arguments("c1", '{"x":') + wire.arguments("c1", "1}"))
+    hand.server(wire.call_closed("c1", '{"x":1}') + wire.call("c2", index=1, previous="f_c1") + wire.done("r1"))
+    hand.wait(1.0)
+    hand.session.tool_result("c1", "sunny", now=hand.now)
+    hand.session.cancel_tool("c2", now=hand.now)
+    hand.session.close(now=hand.now)
+    return hand.done()
+
+
 _NOISE = {"duplicate_per_mille": 100, "unknown_per_mille": 60, "malformed_per_mille": 60}
 _CALL = ResponsePlan((MessagePlan((PartPlan(audio_ms=1200),)), CallPlan("look_up", '{"query":"tea"}'), CallPlan("look_up")))
 _FAILED = structs.replace(spoken(700), ends="failed", detail="server_error")
@@ -290,6 +303,7 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
     "impossible-reports": _clock_faults,
     "device-lost-and-back": _device,
     "every-command": _by_hand,
+    "calls-that-take-long": _long_calls,
     "remote-tools-and-the-raw-wire": _remote_tools,
 }
 """What is in the corpus, by the file's name."""

@@ -41,6 +41,7 @@ from rtcore import (
     ToolCalled,
 )
 from rtcore.policies import Policies
+from rtcore_adapters import _journal
 from rtcore_adapters._devices import Devices
 from rtcore_adapters._failures import ConnectionFailed
 from rtcore_adapters._line import Line, Ways, check
@@ -147,6 +148,7 @@ class Engine(Generic[R]):
         self._due: float | None = None
         self._closed: SessionClosed | None = None
         self._was_ready = False
+        self._traces = _journal.traces()
         self._thread = threading.get_ident()
 
     # -- inputs -------------------------------------------------------------------------------------------------------------
@@ -292,6 +294,8 @@ class Engine(Generic[R]):
 
     def _input(self, number: int, event: LinkEvent, now: float) -> list[Effect]:
         if isinstance(event, Message):  # first, and quicker than a pattern: nearly all of them are
+            if self._traces:
+                _journal.message("received", number, event.payload)
             return self.session.receive(number, event.payload, now=now)
         match event:
             case Opened():
@@ -329,6 +333,8 @@ class Engine(Generic[R]):
                 self._devices.sound(effect, now=self._host.time())
             case Send(number, payload, lane):
                 if (line := self.lines.get(number)) is not None:
+                    if self._traces:
+                        _journal.message("sent", number, payload)
                     self._dropped(line.send(payload, lane))
                     self._hear(line, line.refuse_if_overfull(now=self._host.time()))
             case Connect(number, handshake):
@@ -369,6 +375,7 @@ class Engine(Generic[R]):
                 self._devices.stop_listening(now=self._host.time())
             case _:
                 pass
+        _journal.note(notice)
         self.mailbox.put(notice)
         self._host.tell()
 
@@ -406,7 +413,9 @@ class Engine(Generic[R]):
                 self.ask(partial(self.session.tool_result, call.call_id, each))
                 return
             except LocalProtocolError as error:  # the output is not JSON; or, both times, its item was deleted meanwhile
-                _log.warning("the result of the tool %s was not sent: %s", call.name, error)
+                # What is wrong may repeat the output, which the log is not to hold.
+                _log.warning("the result of the tool %s for %s was not sent", call.name, call.call_id)
+                _log.debug("the result for %s was not sent: %s", call.call_id, error)
 
     # -- what a program waits for -------------------------------------------------------------------------------------------
 

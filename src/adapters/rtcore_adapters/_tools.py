@@ -6,6 +6,7 @@ A coroutine function runs on the runtime; any other callable in a thread of its 
 import inspect
 import logging
 import threading
+import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -93,11 +94,19 @@ def failure(call: ToolCalled, error: BaseException) -> dict[str, str]:
         _log.warning("a call of the tool %s does not fit and was sent back", call.name)
         text = str(error)
     else:
-        _log.error("the tool %s failed", call.name, exc_info=error)
+        # The words of an error and the frames of its traceback may repeat what was said.
+        _log.error("the tool %s failed: %s%s", call.name, type(error).__name__, _where(error))
+        _log.debug("the tool %s failed", call.name, exc_info=error)
         text = type(error).__name__
         with suppress(Exception):  # words of the program's own making, which may fail as well
             text += f": {error}" if str(error) else ""
     return {"error": text.encode("utf-8", "replace").decode()}
+
+
+def _where(error: BaseException) -> str:
+    """File and line of what raised, where there is one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" in {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def own(tools: Tools | None, config: Config) -> tuple[dict[str, Tool], Config]:

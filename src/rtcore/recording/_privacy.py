@@ -109,6 +109,9 @@ class Privacy:
     def config(self, config: Config) -> dict[str, Any]:
         """The configuration as data: what was set, without credentials, host names and, unless kept, texts."""
         data: dict[str, Any] = config.model_dump(mode="json", exclude_unset=True, exclude={"connection", "session"})
+        calls = data.get("function_calls", {})
+        if calls.get("filler") is not None:
+            calls["filler"] = self.text(calls["filler"])
         connection = config.connection.model_dump(mode="json", exclude_unset=True)
         # As it goes over the wire: only there are the tags of its parts written out.
         session = msgspec.json.decode(msgspec.json.encode(config.session.wire()))

@@ -126,7 +126,7 @@ SIMPLE = frozenset(
     {
         "open", "connected", "played", "flushed", "underrun", "device", "speech", "tick", "commit", "clear", "send_text",
         "respond", "interrupt", "release", "tool_result", "update", "create_item", "delete_item", "retrieve_item", "approve",
-        "send_raw", "pause", "resume", "mute", "unmute", "close",
+        "send_raw", "pause", "resume", "mute", "unmute", "close", "cancel_tool",
     }
 )  # fmt: skip
 """Inputs whose arguments are JSON as they are."""

@@ -205,6 +205,16 @@ class RecordedSession(Session):
             "tool_result", given, now, lambda: self._inner.session.tool_result(call_id, output, respond=respond, now=now)
         )
 
+    def cancel_tool(self, call_id: str, output: object = None, *, respond: bool = True, now: float) -> Issued:
+        def given() -> dict[str, Any]:
+            text = output if isinstance(output, str | None) else msgspec.json.encode(output, enc_hook=_options).decode()
+            shown = None if text is None else self._privacy.text(text)
+            return {"call_id": self._plain(call_id, "id"), "output": shown, "respond": respond}
+
+        return self._did(
+            "cancel_tool", given, now, lambda: self._inner.session.cancel_tool(call_id, output, respond=respond, now=now)
+        )
+
     def update(self, changes: Mapping[str, object], *, now: float) -> Issued:
         return self._did(
             "update", lambda: {"changes": self._plain(changes)}, now, lambda: self._inner.session.update(changes, now=now)
@@ -294,6 +304,10 @@ class RecordedSession(Session):
     @property
     def usage(self) -> UsageTotals:
         return self._inner.session.usage
+
+    @property
+    def tool_names(self) -> frozenset[str] | None:
+        return self._inner.session.tool_names
 
     @property
     def counters(self) -> Counters:

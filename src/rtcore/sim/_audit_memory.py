@@ -33,6 +33,9 @@ BOUNDED: dict[str, int] = {
     "remote._truncated": 64,
     "requests._pending": 8,
     "timers._armed": 16,
+    "tools._settled": 64,
+    "tools._offered": 64,
+    "reports._turns": 8,
 }
 """Memories with a bound of their own: ids whose late news must be recognised, and what is given up at a deadline."""
 SILENT = 8

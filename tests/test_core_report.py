@@ -1,0 +1,288 @@
+"""A report per turn: what it took, by the core's own clocks (issue 6, part 9)."""
+
+import pytest
+from helpers.scene import Scene, ready, sent, told
+from helpers.wire import (
+    Script,
+    audio,
+    call,
+    committed,
+    created,
+    done,
+    message,
+    opened,
+    speech_started,
+    speech_stopped,
+    text_message,
+    turn,
+    user_item,
+)
+
+from rtcore import Clock, Flush, SessionClosed, ToolEnded, TurnReport, UserSpeechStarted, UserSpeechStopped
+from rtcore.usage import Usage
+
+USAGE = {
+    "total_tokens": 40,
+    "input_tokens": 10,
+    "output_tokens": 30,
+    "output_token_details": {"text_tokens": 5, "audio_tokens": 25},
+}
+
+
+def used(script: Script) -> Script:
+    """The same ``response.done``, with what was used."""
+    return [{**event, "response": {**event["response"], "usage": USAGE}} for event in script]
+
+
+def reports(scene: Scene) -> list[TurnReport]:
+    return told(scene.log, TurnReport)
+
+
+def only(scene: Scene) -> TurnReport:
+    [report] = reports(scene)
+    return report
+
+
+def asked(item: str = "u1", *, at: float = 1.0, scene: Scene | None = None, **options: object) -> Scene:
+    """The user has spoken until ``at``, and the server has committed the turn."""
+    scene = scene or ready(**options)  # type: ignore[arg-type]
+    scene.server(speech_started(item))
+    scene.at(at).server(speech_stopped(item), turn(item))
+    return scene
+
+
+def answered(*script: Script, **options: object) -> Scene:
+    """.. and was answered by r1: its first delta 300 ms later, its first sample heard 100 ms after that."""
+    scene = asked(**options)  # type: ignore[arg-type]
+    scene.at(1.2).server(created("r1"))
+    scene.at(1.3).server(*(script or (message("m1", 1000),)))
+    scene.at(1.5).played(1, 100)
+    return scene
+
+
+def test_a_turn_is_reported_once_when_its_answer_was_heard() -> None:
+    scene = answered()
+    scene.at(1.9).server(used(done("r1")))
+    assert reports(scene) == []
+    scene.at(2.4).played(1, 1000)
+    assert only(scene) == TurnReport(
+        turn=1,
+        cause="speech",
+        outcome="answered",
+        item_id="u1",
+        response_ids=("r1",),
+        responses=1,
+        began_at=1.0,
+        ended_at=2.4,
+        to_first_delta_ms=300,
+        to_first_heard_ms=400,
+        usage=Usage(responses=1, input_text=10, output_text=5, output_audio=25),
+    )
+    scene.at(9.0).close()
+    assert len(reports(scene)) == 1
+
+
+def test_the_report_follows_the_news_of_the_input_that_ends_the_turn() -> None:  # DESIGN 2: the order is part of the contract
+    scene = answered()
+    scene.server(done("r1"))
+    effects = scene.at(2.4).played(1, 1000)
+    assert [type(effect).__name__ for effect in effects] == ["Drain", "MessageEnded", "SpeakingStopped", "TurnReport"][
+        -len(effects) :
+    ]
+    assert isinstance(effects[-1], TurnReport)
+
+
+def test_speech_says_when_it_was_noticed() -> None:
+    scene = ready(turn_detection=None)
+    scene.at(0.5).server(speech_started("u1"))
+    scene.at(0.75).server(speech_stopped("u1"))
+    scene.at(0.8).local_speech()
+    started, stopped = told(scene.log, UserSpeechStarted), told(scene.log, UserSpeechStopped)
+    assert ([each.at for each in started], [each.at for each in stopped]) == ([0.5, 0.8], [0.75])
+
+
+def test_what_a_clock_sounds_later_than_it_tells_is_in_the_figures() -> None:  # the declared latency
+    scene = answered(clock=Clock(latency_ms=80))
+    scene.server(done("r1"))
+    scene.at(2.4).played(1, 1000)
+    report = only(scene)
+    assert (report.to_first_delta_ms, report.to_first_heard_ms, report.clock_latency_ms) == (300, 480, 80)
+
+
+def test_a_barge_in_is_measured_to_the_answer_of_the_clock() -> None:
+    scene = answered()
+    [flush] = [e for e in scene.at(1.8).server(speech_started("u2")) if isinstance(e, Flush)]
+    scene.at(1.84).flushed(flush.generation, 400)
+    assert reports(scene) == []  # the response has not ended
+    scene.at(1.9).server(done("r1", "cancelled", reason="turn_detected"))
+    report = only(scene)
+    assert (report.outcome, report.to_silence_ms, report.estimated) == ("interrupted", 40, False)
+
+
+def test_a_barge_in_that_the_clock_did_not_answer_is_an_estimate() -> None:  # B29
+    scene = answered()
+    scene.at(1.8).server(speech_started("u2"), done("r1", "cancelled", reason="turn_detected"))
+    scene.at(2.3).tick()
+    report = only(scene)
+    assert (report.outcome, report.to_silence_ms, report.estimated) == ("interrupted", 500, True)
+
+
+def test_a_cut_of_what_was_heard_is_no_interruption() -> None:  # C07
+    scene = answered()
+    scene.server(done("r1"))
+    scene.at(2.4).played(1, 1000)
+    scene.at(2.5).server(speech_started("u2"))
+    assert (only(scene).outcome, only(scene).to_silence_ms) == ("answered", None)
+
+
+def test_tools_belong_to_the_turn_and_their_time_counts_once() -> None:  # B28: two at once are no twice as long
+    scene = asked()
+    scene.at(1.2).server(created("r1"), call("c1"), call("c2", index=1, previous="f_c1"), done("r1"))
+    scene.at(2.2).tool_result("c1", "sunny")
+    ours = int(sent(scene.at(3.2).tool_result("c2", "windy"))[-1]["response"]["metadata"]["rtcore_request"])
+    assert [(e.call_id, e.outcome, e.at, e.took_ms) for e in told(scene.log, ToolEnded)] == [
+        ("c1", "answered", 2.2, 1000),
+        ("c2", "answered", 3.2, 2000),
+    ]
+    assert reports(scene) == []
+    scene.at(3.4).server(created("r2", request=ours), message("m2", 100, r="r2"), done("r2"))
+    scene.at(3.6).played(1, 100)
+    report = only(scene)
+    assert (report.response_ids, report.responses, report.tool_calls, report.tool_ms) == (("r1", "r2"), 2, 2, 2000)
+    assert (report.to_first_delta_ms, report.to_first_heard_ms) == (2400, 2500)
+
+
+def test_a_turn_without_an_answer_is_told_when_the_next_begins() -> None:
+    scene = asked()
+    asked("u2", at=9.0, scene=scene)
+    report = only(scene)
+    assert (report.turn, report.outcome, report.responses, report.to_first_delta_ms) == (1, "unanswered", 0, None)
+
+
+def test_words_that_were_not_committed_belong_to_those_that_follow() -> None:
+    scene = ready()
+    scene.server(speech_started("u1"))
+    scene.at(1.0).server(speech_stopped("u1"))
+    scene.at(1.2).server(speech_started("u1"))
+    scene.at(2.0).server(speech_stopped("u1"), turn("u1"))
+    scene.at(2.3).server(created("r1"), message("m1", 100), done("r1"))
+    scene.at(2.4).played(1, 100)
+    assert (only(scene).began_at, only(scene).to_first_delta_ms) == (2.0, 300)
+
+
+def test_a_local_detector_may_hear_the_end_first() -> None:
+    scene = ready()
+    scene.server(speech_started("u1"))
+    scene.local_speech()
+    scene.at(0.7)
+    scene.log += scene.session.speech("stopped", now=0.7)
+    scene.at(1.0).server(speech_stopped("u1"), turn("u1"))
+    scene.at(1.2).server(created("r1"), text_message("m1", "Yes."), done("r1"))
+    assert (only(scene).began_at, only(scene).to_first_delta_ms) == (0.7, 500)
+
+
+def test_an_answer_in_writing_has_a_first_delta_and_is_not_heard() -> None:
+    scene = asked()
+    scene.at(1.5).server(created("r1"), text_message("m1", "Yes."), done("r1"))
+    report = only(scene)
+    assert (report.outcome, report.to_first_delta_ms, report.to_first_heard_ms) == ("answered", 500, None)
+
+
+def test_push_to_talk_begins_at_the_release() -> None:  # commit(), respond(): one turn
+    scene = ready(turn_detection=None)
+    scene.append(bytes(48 * 200))
+    scene.at(1.0).commit()
+    scene.respond()
+    scene.at(1.1).server(committed("u1"), user_item("u1"))
+    scene.at(1.4).server(created("r1", request=scene.request), message("m1", 100), done("r1"))
+    scene.at(1.5).played(1, 100)
+    report = only(scene)
+    assert (report.cause, report.item_id, report.began_at, report.to_first_delta_ms) == ("speech", "u1", 1.0, 400)
+
+
+def test_typed_text_and_a_greeting_are_turns() -> None:
+    scene = ready()
+    scene.at(0.5).respond({"instructions": "Greet."})
+    scene.at(0.8).server(created("r1", request=scene.request), message("m1", 100), done("r1"))
+    scene.at(0.9).played(1, 100)
+    scene.at(2.0).say("hello")
+    scene.at(2.5).server(created("r2", request=scene.request), message("m2", 100, r="r2"), done("r2"))
+    scene.at(2.7).played(1, 200)
+    assert [(each.cause, each.began_at, each.to_first_delta_ms) for each in reports(scene)] == [
+        ("program", 0.5, 300),
+        ("text", 2.0, 500),
+    ]
+
+
+def test_a_turn_that_overlaps_the_next_has_what_is_its_own() -> None:  # F057: events of one response never change another
+    scene = answered()
+    scene.at(1.6).say("And then?", interrupt=False)
+    scene.at(1.9).server(used(done("r1")))
+    scene.at(2.0).server(created("r2", request=scene.request), message("m2", 100, r="r2"), done("r2"))
+    scene.at(2.6).played(1, 1000)
+    scene.at(2.7).played(1, 1100)
+    first, second = reports(scene)
+    assert (first.turn, first.responses, first.usage.output_audio) == (1, 1, 25)
+    assert (second.turn, second.responses, second.usage.output_audio, second.began_at) == (2, 1, 0, 1.6)
+
+
+def test_the_answer_to_what_was_typed_first_belongs_to_it() -> None:  # two in the queue: each response to its request
+    scene = ready()
+    scene.at(1.0).say("One.")
+    first = scene.request
+    scene.at(1.1).say("Two.", interrupt=False)
+    scene.at(1.5).server(created("r1", request=first), text_message("m1", "Yes."), done("r1"))
+    scene.at(2.0).server(created("r2", request=scene.request), text_message("m2", "Yes.", r="r2"), done("r2"))
+    assert [(each.turn, each.to_first_delta_ms) for each in reports(scene)] == [(1, 500), (2, 900)]
+
+
+def test_a_failed_response_makes_a_failed_turn() -> None:  # S06
+    scene = asked()
+    scene.at(1.2).server(created("r1"), done("r1", "failed"))
+    assert only(scene).outcome == "failed"
+
+
+def test_underruns_and_stale_context_are_counted() -> None:  # F147, C16
+    scene = answered(opened("m1"), audio("m1", 200))
+    scene.at(1.6).underrun(1)
+    scene.at(1.7).underrun(1)
+    scene.server(done("r1"))
+    scene.at(2.0).played(1, 200)
+    assert only(scene).underruns == 2
+
+
+def test_a_stale_response_is_counted() -> None:  # C16
+    scene = answered()
+    scene.at(1.8).barge_in(400, "u2")
+    scene.at(2.2).server(done("r1", "cancelled", reason="turn_detected"), speech_stopped("u2"), turn("u2"), created("r2"))
+    scene.server(message("m2", 100, r="r2"), done("r2"))
+    scene.at(2.4).played(2, 100)
+    assert [each.stale for each in reports(scene)] == [0, 1]
+
+
+def test_the_end_of_the_session_tells_what_is_open_before_it_closes() -> None:  # F101: SessionClosed is the last
+    scene = answered()
+    effects = scene.at(1.8).close()
+    assert [type(effect) for effect in effects[-2:]] == [TurnReport, SessionClosed]
+    assert only(scene).outcome == "interrupted"
+
+
+def test_memory_stays_bounded_where_nothing_is_ever_answered() -> None:  # invariant 13
+    scene = ready()
+    for number in range(50):
+        scene.at(number + 1.0).say("hello", interrupt=False)
+    inside = scene.session._core.reports
+    assert len(inside._turns) <= 8
+    assert sorted(each.turn for each in reports(scene)) == list(range(1, len(reports(scene)) + 1))
+    assert len(inside._asked) <= 8
+
+
+def test_a_delta_of_sound_costs_the_report_nothing(monkeypatch: pytest.MonkeyPatch) -> None:  # O(1): nothing in the hot path
+    scene = answered(opened("m1"), audio("m1", 100))
+
+    def fails(*_: object) -> None:
+        raise AssertionError("an audio delta reached the report")
+
+    monkeypatch.setattr(scene.session._core.reports, "read", fails)
+    monkeypatch.setattr(scene.session._core.reports, "first_audio", fails)
+    scene.server(audio("m1", 100), audio("m1", 100))
