@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from rtcore._consult import consult
+from rtcore._context import ContextView, CreationView, Wanted, checked, context, creation
 from rtcore._core import Core
 from rtcore._errors import ErrorKind, named_response
 from rtcore._formats import AudioFormat
@@ -133,6 +135,21 @@ class Creation:
         order.interruptible = interruptible
         self._queue.append(order)
         core.timers.set_earlier("turn of a request", due)
+        self._coalesce()
+
+    def _coalesce(self) -> None:
+        """Of several requests that wait, those to which the answer of another is one too are not asked for (C15)."""
+        core = self._core
+        waiting = [o for o in self._queue if o.item_id is None and not (o.out_of_band or o.retried or o.doubtful)]
+        if len(waiting) < 2:
+            return
+        wanted = tuple(Wanted(order.request, not order.body) for order in waiting)
+        view = CreationView(wanted, core.config.coalesce)
+        given_up = consult(core, "creation", core.policies.creation, creation, view, tuple)
+        for order in waiting:
+            if order.request in given_up:
+                self._queue.remove(order)
+                core.requests.end(order.request, "superseded")
 
     def ask_filler(self, instructions: str) -> None:
         """A few words beside the conversation, to be heard now or not at all; nobody waits for them by name."""
@@ -342,6 +359,8 @@ class Creation:
             self._core.turns.server_could_not_answer()
         else:
             self._core.turns.answered(by_server=not ours)
+        if response.context_stale and response.dead:
+            self.ask_answer(to="turn")  # what it was to answer is answered after our edits
 
     def named_at_last(self, response: Response, metadata: dict[str, Any] | None) -> None:
         """A response that was never announced says at its end whose it is (facts 4.10): our request settles with it."""
@@ -359,10 +378,14 @@ class Creation:
         elif order.doubtful:
             self._core.turns.server_could_not_answer()
 
-    def stale(self, response: Response) -> None:
-        """The server created this response before our edits were acknowledged (DESIGN 3)."""
+    def stale(self, response: Response, unheard_ms: int | None) -> bool:
+        """The server created this response before our edits were acknowledged (DESIGN 3). Gives whether it is not to stand."""
+        core = self._core
         response.context_stale = True
-        self._core.news.append(ContextStale(response.id))
+        view = ContextView(response.id, core.config.context, core.config.stale_context, unheard_ms)
+        again = consult(core, "context", checked(core.policies.context), context, view, str) == "recreate"
+        core.news.append(ContextStale(response.id, again))
+        return again
 
     def response_done(self, response: Response, status: str, problem: Problem | None) -> None:
         """The slot may be free; the request that led to it settles."""

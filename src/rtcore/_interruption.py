@@ -183,16 +183,35 @@ class Interruption:
         core = self._core
         if dead and core.capabilities.playout == "server":
             core.remote.interrupt("program", [response])
-        elif dead:
-            response.dead = True
-            response.cut_at = core.now
-            response.cut_cause = "program"
-            response.cut_settled = True
-            core.playout.cut(response.id, [], core.now)
-            core.timers.set_earlier("end of a response that was cut", core.now + core.config.timeouts.create_ms / 1000)
-            self.cancel(response)
-        elif not ours and not response.out_of_band and self.editing:
-            core.creation.stale(response)
+        elif dead or self._not_to_stand(response, ours):
+            self._dead_on_arrival(response)
+
+    def _not_to_stand(self, response: Response, ours: bool) -> bool:
+        """Whether it is stale, and the policy wants another after our edits."""
+        if ours or response.out_of_band or not self.editing:
+            return False
+        return self._core.creation.stale(response, self._unheard_ms)
+
+    def _dead_on_arrival(self, response: Response) -> None:
+        core = self._core
+        response.dead = True
+        response.cut_at = core.now
+        response.cut_cause = "program"
+        response.cut_settled = True
+        core.playout.cut(response.id, [], core.now)
+        core.timers.set_earlier("end of a response that was cut", core.now + core.config.timeouts.create_ms / 1000)
+        self.cancel(response)
+
+    @property
+    def _unheard_ms(self) -> int | None:
+        """How much sound of what was cut the server takes for heard until our edits reach it."""
+        core = self._core
+        if self._cuts:
+            return None
+        edited = {*self._unwanted, *core.requests.keys("truncate"), *core.requests.keys("delete")}
+        items = [item for item in map(core.history.get, edited) if item is not None]
+        segments = [segment for item in items for segment in item.segments]
+        return sum(segment.format.ms(segment.received - min(segment.heard, segment.playable)) for segment in segments)
 
     def overdue_responses(self) -> None:
         """A response that was cut never ended: the server is taken at its silence, so that the slot is free again. While sound of

@@ -38,8 +38,8 @@ a truncate; by a delete, where nothing was; by a delete and the heard words in i
 because it takes none of these; or it sounds the audio itself."""
 
 Outcome = Literal["done", "failed", "cancelled", "superseded", "timed_out", "connection_lost"]
-"""How a request settled. ``cancelled``: interrupted, or open when the program closed the session; ``connection_lost``: open when
-the session ended in any other way."""
+"""How a request settled. ``cancelled``: interrupted, or open when the program closed the session; ``superseded``: a later one
+stands for it (``Config.coalesce``); ``connection_lost``: open when the session ended in any other way."""
 
 Cause = Literal["server", "local", "program", "text", "device", "overflow"]
 """What interrupted: the server's turn detection, a local detector, ``interrupt()``, typed text, a lost audio device (F100), or a
@@ -524,9 +524,13 @@ class ApprovalRequested(Notice, frozen=True):
 
 
 class ContextStale(Notice, frozen=True):
-    """The server created this response before our truncates or deletes were acknowledged; it may answer unheard words."""
+    """The server created this response before our truncates or deletes were acknowledged; it may answer unheard words.
+
+    ``recreated``: so it is cancelled, nothing of it is heard, and another is asked for after our edits (``stale_context``).
+    """
 
     response_id: str
+    recreated: bool = False
 
 
 # -- the turn ---------------------------------------------------------------------------------------------------------------

@@ -827,6 +827,16 @@ class Config(_Model, frozen=True):
         description="What becomes of an answer in text alone where sound was asked for, which nobody would hear. It is always "
         "told, so that the program can say it. retry: it is deleted too, and the answer asked for once more.",
     )
+    stale_context: Literal["accept", "recreate"] = Field(
+        default="accept",
+        description="What becomes of a response that the server began by itself before our edits were acknowledged: it stands, "
+        "or it is cancelled unheard and asked for again after them.",
+    )
+    coalesce: Literal["automatic", "plain"] = Field(
+        default="automatic",
+        description="Which responses that wait for their turn become one: those that nobody asked for by name; with plain, also "
+        "those asked for without options, of which the newest stays and the others end as superseded.",
+    )
     answer_turns: _Bool = Field(default=True, description="Answer a committed turn where the server does not create by itself.")
     function_calls: FunctionCalls = Field(default=FunctionCalls(), description="What becomes of function calls.")
     timeouts: Timeouts = Field(default=Timeouts(), description="How long answers may take.")

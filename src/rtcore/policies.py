@@ -18,6 +18,12 @@ from typing import Literal
 
 from msgspec import Struct
 
+from rtcore._context import ContextView as ContextView
+from rtcore._context import CreationView as CreationView
+from rtcore._context import Stale as Stale
+from rtcore._context import Wanted as Wanted
+from rtcore._context import context as context
+from rtcore._context import creation as creation
 from rtcore._notices import Cause
 
 # -- is this an interruption? ------------------------------------------------------------------------------------------------
@@ -214,6 +220,11 @@ class Policies(Struct, frozen=True):
     """The decisions of a session. What is not given is the default, which needs no choice."""
 
     interruption: Callable[[InterruptionView], InterruptionAnswer] = interruption
+    """Is this an interruption?"""
+    context: Callable[[ContextView], Stale] = context
+    """May an answer stand that the server began before our edits were acknowledged?"""
+    creation: Callable[[CreationView], tuple[int, ...]] = creation
+    """Which requests that wait are not asked for, because the answer to a later one is one to them too?"""
 
     @property
     def own(self) -> tuple[str, ...]:

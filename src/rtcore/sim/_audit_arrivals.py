@@ -310,7 +310,7 @@ class Arrivals:
         if item is None:
             return
         if message.type == "conversation.item.added":
-            item.announced = True
+            item.announced, item.announced_at = True, self._ledger.now if not item.announced else item.announced_at
         else:
             self._complete(item, None)
 

@@ -132,6 +132,8 @@ class AskingAudit:
         self._awaited_until = 0
         """The server is about to answer a turn by itself."""
         self._since: int | None = None
+        self._before = (False, False, frozenset[str]())
+        """What was due to function results before the latest response began, for one that is taken back."""
 
     # -- what reaches the client ---------------------------------------------------------------------------------------------
 
@@ -183,6 +185,7 @@ class AskingAudit:
         if record.dead:
             return
         self._look_at_batches()  # what ended before, in messages that came together, is answered by this one as well
+        self._before = (self._may_tools, self._must_tools, frozenset(self._outputs))
         self._must_turn = self._must_tools = False
         if record.created and not (record.doubtful or record.withdrawn):
             accepted = round(served.accepted_at * 1_000_000_000)
@@ -193,6 +196,13 @@ class AskingAudit:
             if all(self._held(item_id, served.accepted_at) for item_id in self._outputs):
                 self._may_tools = False
                 self._outputs.clear()
+
+    def taken_back(self) -> None:
+        """The response that has just begun is not to be heard: what it was to answer is due again."""
+        self._may_turn = self._must_turn = True
+        self._may_tools, self._must_tools, outputs = self._before
+        self._outputs |= outputs
+        self._settle()
 
     def over(self, response_id: str) -> None:
         """A response is over of whose end nobody was told."""

@@ -74,6 +74,8 @@ class LineAudit:
 
     def request_ended(self, notice: RequestEnded) -> None:
         """A request settled."""
+        if notice.outcome == "superseded":
+            self._superseded(notice.request)
         if notice.request in self._settled:
             self._ledger.fail(2, f"request {notice.request} settled twice")
         elif notice.request not in self._open:
@@ -81,6 +83,14 @@ class LineAudit:
         else:
             del self._open[notice.request]
             self._settled.add(notice.request)
+
+    def _superseded(self, request: int) -> None:
+        """A later request stands for it, and it was never sent: nothing of it may be under way."""
+        if not any(later > request and what in ("respond", "send_text") for later, what in self._open.items()):
+            self._ledger.fail(2, f"request {request} was superseded, and no later one is open")
+        if any(creation.request == str(request) for creation in self._ledger.creations):
+            self._ledger.fail(2, f"request {request} was superseded after it had been sent")
+        self._ledger.saw("C15: a request superseded by a later one")
 
     @property
     def requests_open(self) -> bool:

@@ -99,6 +99,7 @@ class ItemRecord(Struct, eq=False):
     type: str
     response: "ResponseRecord"
     announced: bool = False
+    announced_at: int = -1
     audio_parts: set[int] = field(default_factory=set)
     done_parts: set[int] = field(default_factory=set)
     done: bool = False

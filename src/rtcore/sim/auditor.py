@@ -43,6 +43,7 @@ from rtcore.sim._audit_arrivals import Arrivals, Truth
 from rtcore.sim._audit_asking import ASKING, AskingAudit
 from rtcore.sim._audit_call import CallAudit
 from rtcore.sim._audit_clock import ClockAudit
+from rtcore.sim._audit_context import ContextAudit
 from rtcore.sim._audit_counts import CountAudit
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_digest import Digest
@@ -63,6 +64,7 @@ from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
 from rtcore.sim._server_call import Call
+from rtcore.sim._server_truth import ServerResponse
 from rtcore.sim.results import KindResult, Violation
 from rtcore.sim.speaker import MILLISECOND, Report, Speaker, SpeakerOptions
 
@@ -124,6 +126,8 @@ class Auditor:
         hold_ms: int = 0,
         call: Call | None = None,
         line_ms: int | None = None,
+        exact: bool = False,
+        recreates: bool = False,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -133,6 +137,8 @@ class Auditor:
         ``lead_ms``: how much is handed over ahead of what was heard (``config.playout.lead_ms``).
         ``batch_ms``: how much microphone audio goes into one message (``config.microphone.batch_ms``).
         ``hold_ms``: how long the first audio of each response is held back (``config.playout.hold_ms``).
+        ``exact``: the core alone creates, after its edits (``config.context``); ``recreates``: a response that the server began
+        before them is taken back (``config.stale_context``).
         ``loses``: the device may vanish.
         ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
@@ -207,6 +213,8 @@ class Auditor:
         self._closed = False
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
+        self.context = ContextAudit(ledger, self.edits.unheard_left, self.sync, exact=exact, call=call is not None)
+        self._recreates = recreates or exact
         self.holds = HoldAudit(ledger, hold_ms, self.sync)
         self.arrivals.sounds = self.holds.audio
         self._counts = CountAudit(
@@ -336,6 +344,7 @@ class Auditor:
                 self.arrivals.named = None
             self._presumed(effects)
             self.cuts.end(effects)
+            self._take_back(effects)
             self._digest.add(effects, now)
             self._estimated = None
             self.clock.refer(effects)
@@ -402,11 +411,37 @@ class Auditor:
 
     def _check_stale(self, effects: Sequence[Effect]) -> None:
         """A response of the server's own, created before our edits were acknowledged, is marked so at once (DESIGN section 3)."""
-        marked = {effect.response_id for effect in effects if isinstance(effect, ContextStale)}
+        marked = {effect.response_id: effect.recreated for effect in effects if isinstance(effect, ContextStale)}
         for response in self.arrivals.stale:
-            if response.id not in marked and not response.dead:
+            if response.id in marked:
+                if marked[response.id] is not self._recreates:
+                    done = "taken back" if marked[response.id] else "left"
+                    self.ledger.fail(5, f"{response.id} is stale and was {done}, against the policy")
+            elif not response.dead:
                 self.ledger.fail(5, f"{response.id} was created by the server before our edits, and is not marked as stale")
         self.arrivals.stale.clear()
+
+    def _take_back(self, effects: Sequence[Effect]) -> None:
+        """The core cancels an answer of the server's that may be made from unheard words, to ask for another after its edits."""
+        ledger = self.ledger
+        for effect in effects:
+            if type(effect) is not ContextStale or not effect.recreated:
+                continue
+            record, served = ledger.responses.get(effect.response_id), self._truth.responses.get(effect.response_id)
+            if record is None or served is None or served.cause != "turn":
+                ledger.fail(5, f"{effect.response_id} was taken back as stale, and the server did not begin it by itself")
+                continue
+            self.sync(ledger.now)
+            if any(segment.heard for segment in record.segments):
+                ledger.fail(5, f"{record.id} was taken back although it had been heard")
+            ledger.saw("C16: a stale answer was taken back")
+            self.context.taken_back.add(record.id)
+            self.cuts.kill(record, ledger.stream.end)
+            self.asking.taken_back()
+
+    def accepted(self, response: ServerResponse, now: int) -> None:
+        """The server has begun a response of the conversation."""
+        self.context.accepted(response, now)
 
     def ticked(self, before: Deadline, after: Deadline | None, now: int) -> None:
         """The session was ticked because ``before`` was due."""

@@ -43,7 +43,7 @@ _PARTS: dict[str, tuple[str, type[Struct]]] = {
 _None, _Union = type(None), type(int | None)
 _Section = type[Playout] | type[Microphone] | type[Timeouts] | type[Config]
 _SECTIONS: dict[str, _Section] = {"playout": Playout, "microphone": Microphone, "timeouts": Timeouts}
-_CORE: tuple[str, ...] = ("answer_turns",)
+_CORE: tuple[str, ...] = ("answer_turns", "stale_context", "coalesce")
 _DEPENDENT = frozenset({"detection", "microphone", "core", "loss", "loss_at_ms", "hang_up_turn", "hang_up_ms"})
 """Settings of a world that a seed draws together with others."""
 _UNSETTLED = frozenset({"server.log", "server.model"})

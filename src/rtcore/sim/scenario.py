@@ -322,6 +322,10 @@ _FALLS_SILENT = 150
 """In how many of 1000 worlds whose line stalls it does so for 9 to 13 s."""
 _REFUSES_REPEATS = 500
 """In how many of 1000 worlds whose server drops what it says after a truncate it also refuses to be told the same once more."""
+_RECREATES = 150
+"""In how many of 1000 worlds whose server answers by itself its stale answers are taken back."""
+_COALESCES = 100
+"""In how many of 1000 worlds plain requests that wait become one."""
 _HOLDS_LESS = 80
 """In how many of 1000 worlds the server holds less of each part than it sent (F005)."""
 _IGNORES = 250
@@ -396,10 +400,21 @@ def _draw_session(
         batch_ms=rng.beside("batch").choice(_BATCHES_MS),
         early=rng.chance(150),
         names_defaults=rng.chance(500),
+        core=_draw_core(rng.beside("decisions"), by_server=creates),
         stream=stream,
         speaker=speaker,
         server=server,
     )
+
+
+def _draw_core(rng: Rng, *, by_server: bool) -> dict[str, Any]:
+    """Decisions that a program may make by configuration, in some worlds."""
+    drawn: dict[str, Any] = {}
+    if rng.chance(_RECREATES) and by_server:
+        drawn["stale_context"] = "recreate"
+    if rng.chance(_COALESCES):
+        drawn["coalesce"] = "plain"
+    return drawn
 
 
 def _within_a_report(lead_ms: int | None, speaker: SpeakerOptions, rng: Rng) -> int | None:

@@ -142,6 +142,11 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("C15: an answer asked for while a response runs", "it has to wait for its turn", ("C15", "B13"), 25_000),
     Sometimes("C16: a tool's result while the user speaks", "the output goes out, the answer waits", ("C16",), 3_500),
     Sometimes("C16: context stale", "the server answered before our edits", ("C16",), 10_000),
+    Sometimes(
+        "C16: the model saw words that nobody heard", "the server was asked by a turn before our edits came", ("C16",), 5_000
+    ),
+    Sometimes("C16: a stale answer was taken back", "cancelled unheard, and asked for again after our edits", ("C16",), 500),
+    Sometimes("C15: a request superseded by a later one", "the answer to both is one", ("C15", "F060"), 100),
     Sometimes("C17: an out-of-band response ended while another ran", "the other goes on", ("C17",), 3_300),
     Sometimes(
         "C17: an out-of-band response cut while it was heard", "nothing of it is edited in the conversation", ("C17", "B12"), 700

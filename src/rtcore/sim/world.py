@@ -119,6 +119,8 @@ class World:
             able=_able(self.session.capabilities, served),
             call=self.server.call,
             line_ms=_there_and_back(scenario.stream),
+            exact=config.context == "exact",
+            recreates=config.stale_context == "recreate",
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
@@ -412,6 +414,7 @@ class World:
             for response in list(accepted.values())[self._accepted :]:
                 if not response.out_of_band:
                     self.responses.append(response)
+                    self.auditor.accepted(response, self.now)
             self._accepted = len(accepted)
         deadline = self.server.deadline
         self._server_at = _NEVER if deadline is None else _wake(deadline)
