@@ -76,8 +76,8 @@ bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simul
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/world.py
 
-bench-text: $(VENV)/demo.stamp  ## what was heard, in words: the estimate against the word times of real speech (1 minute)
-	$(BIN)/python benchmarks/heard_text.py
+bench-text: $(VENV)/demo.stamp $(CLIENTS)/bench.stamp  ## what was heard, in words: three estimates and livekit's against real word times (N minutes)
+	$(BIN)/python benchmarks/heard_text.py --clients-python $(CLIENTS)/bin/python
 
 bench-clients: $(VENV)/test.stamp $(CLIENTS)/bench.stamp  ## what a client spends on a delta: rtcore beside three others and the floor (10 minutes)
 	$(BIN)/python benchmarks/clients.py --clients-python $(CLIENTS)/bin/python

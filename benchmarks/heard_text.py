@@ -10,18 +10,28 @@ number of words told that had not begun, or of those not told that were over. *s
 word in progress is told, and *mean* is the signed mean against the words that were over. Words whose text had not come are not
 asked for. *back* counts words that the running text took back.
 
+The same for sentences that were held out: nothing was fitted to them or to their voices. Beside the estimate of rtcore: the share
+of the received audio, syllables at an even pace, and, where ``--clients-python`` names a Python that has it, the transcript
+synchroniser of livekit-agents.
+
 The figures are quality, the same on every machine. Run it by ``make bench-text`` or ``python benchmarks/heard_text.py``.
 """
 
 import argparse
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from said import Message, Random, messages, others
+
+import rtcore
+import rtcore_adapters
 from rtcore import PCM16_24K
 from rtcore._pacing import Pacing
 from rtcore._script import syllables
-from rtcore_adapters.voices import load_voices
 
 PIECE_MS = 100
 """Audio in a delta, and between two questions for the running text."""
@@ -29,59 +39,17 @@ CUTS = 12
 """In each message, for each way to arrive."""
 EXACT = {"after arrival": 0.95, "while arriving": 0.90}
 """To reach."""
-SPELLED = {
-    "de_train": (("zwanzig", "20"), ("fünfzehn", "15"), ("sieben", "7"), ("zehn", "10")),
-    "fr_museum": (("neuf", "9"),),
-    "list": (("three options", "3 options"), ("third", "3rd"), ("second", "2nd"), ("first", "1st")),
-    "order": (("four", "4"), ("two", "2"), ("seven", "7"), ("nine", "9")),
-    "story_1": (("one", "1"),),
-    "story_2": (("two", "2"),),
-}
-
-
-class Random:
-    """A small integer generator (Lehmer's), so that the figures are the same under every Python."""
-
-    def __init__(self, seed: int) -> None:
-        self._state = seed % 2147483646 + 1
-
-    def below(self, end: int) -> int:
-        """0 to ``end`` - 1."""
-        self._state = self._state * 48271 % 2147483647
-        return self._state % end
-
-    def between(self, first: int, last: int) -> int:
-        """Both included."""
-        return first + self.below(last - first + 1)
-
-
-class Word(NamedTuple):
-    """Where a word ends in the text, and when its sound begins and ends, in samples."""
-
-    end: int
-    starts: int
-    over: int
-
-
-class Message(NamedTuple):
-    """What is said."""
-
-    name: str
-    text: str
-    pcm: bytes
-    words: tuple[Word, ...]
-
-    @property
-    def samples(self) -> int:
-        """Of the whole."""
-        return len(self.pcm) // 2
+SPEEDS: dict[str, tuple[int | None, ...]] = {"after arrival": (None,), "while arriving": (12, 30, 100)}
+"""In tenths of the sound's own time."""
+GUEST = "livekit-agents"
 
 
 class Estimate(Protocol):
     """What is measured: one for each message."""
 
-    def add(self, pcm: bytes) -> None:
-        """Audio came."""
+    @property
+    def fresh(self) -> list[bytes | memoryview]:
+        """Where audio that comes is appended."""
 
     def heard(self, text: str, heard: int, received: int, *, final: bool, complete: bool) -> int:
         """Characters of the text that were heard."""
@@ -90,8 +58,8 @@ class Estimate(Protocol):
 class Proportional:
     """The share of the received audio is the share of the text, in whole words."""
 
-    def add(self, pcm: bytes) -> None:
-        """Nothing to learn from it."""
+    def __init__(self) -> None:
+        self.fresh: list[bytes | memoryview] = []
 
     def heard(self, text: str, heard: int, received: int, *, final: bool, complete: bool) -> int:
         """Characters of the text that were heard."""
@@ -108,8 +76,8 @@ class Proportional:
 class Paced:
     """Syllables at an even pace: 3.83 a second, which is usual, and what uses up both once text and audio are complete."""
 
-    def add(self, pcm: bytes) -> None:
-        """Nothing to learn from it."""
+    def __init__(self) -> None:
+        self.fresh: list[bytes | memoryview] = []
 
     def heard(self, text: str, heard: int, received: int, *, final: bool, complete: bool) -> int:
         """Characters of the text that were heard."""
@@ -129,92 +97,6 @@ ESTIMATES: dict[str, Callable[[], Estimate]] = {
     "even pace": Paced,
     "rtcore": lambda: Pacing(PCM16_24K),
 }
-
-
-def _words(text: str, times: Sequence[tuple[int, int, int]]) -> tuple[Word, ...]:
-    """Each ends where the space before the next one begins, or with its own character where there are none."""
-    words = []
-    for number, (char, starts, over) in enumerate(times):
-        follows = times[number + 1][0] if number + 1 < len(times) else len(text)
-        words.append(Word(char + len(text[char:follows].rstrip()), starts * 24, over * 24))
-    return tuple(words)
-
-
-def recordings() -> list[Message]:
-    """As they are."""
-    return [
-        Message(
-            voice.name,
-            voice.text,
-            voice.pcm,
-            _words(voice.text, [(word.char, word.start_ms, word.sound_end_ms) for word in voice.words]),
-        )
-        for voice in load_voices()
-    ]
-
-
-def joined(parts: Sequence[Message], random: Random) -> Message:
-    """Several as one, with the pauses of a speaker between them."""
-    text, pcm, words = "", b"", []
-    for part in parts:
-        if text:
-            pcm += bytes(48 * random.between(250, 600))
-            text += " " if " " in part.text else ""
-        words += [Word(len(text) + w.end, len(pcm) // 2 + w.starts, len(pcm) // 2 + w.over) for w in part.words]
-        text += part.text
-        pcm += part.pcm
-    return Message("+".join(part.name for part in parts), text, pcm, tuple(words))
-
-
-def paced(message: Message, hundredths: int) -> Message:
-    """So many hundredths of its time, by linear interpolation."""
-    source = array("h", message.pcm)
-    count = (len(source) - 1) * hundredths // 100
-    out = array("h", bytes(2 * count))
-    for at in range(count):
-        whole, part = divmod(at * 100, hundredths)
-        out[at] = source[whole] + (source[whole + 1] - source[whole]) * part // hundredths
-    words = tuple(Word(w.end, w.starts * hundredths // 100, w.over * hundredths // 100) for w in message.words)
-    return Message(message.name, message.text, out.tobytes(), words)
-
-
-def with_digits(message: Message) -> Message:
-    """Numbers that are spelled out become digits."""
-    text, words = message.text, list(message.words)
-    for spelled, digits in SPELLED[message.name]:
-        at = text.index(spelled)
-        text = text[:at] + digits + text[at + len(spelled) :]
-        grown = len(digits) - len(spelled)
-        words = [w if w.end <= at else w._replace(end=w.end + grown) for w in words]
-    return message._replace(text=text, words=tuple(words))
-
-
-def surrounded(message: Message, random: Random, noise: int) -> Message:
-    """Silence before and after it, and noise of that amplitude everywhere."""
-    before, after = random.between(300, 1500), random.between(300, 1500)
-    samples = array("h", bytes(48 * before) + message.pcm + bytes(48 * after))
-    if noise:
-        for at, sample in enumerate(samples):
-            samples[at] = max(-32768, min(32767, sample + random.between(-noise, noise)))
-    words = tuple(Word(w.end, w.starts + 24 * before, w.over + 24 * before) for w in message.words)
-    return Message(message.name, message.text, samples.tobytes(), words)
-
-
-def messages(random: Random) -> Iterator[tuple[str, list[Message]]]:
-    """Each kind with its messages."""
-    single = recordings()
-    english = [each for each in single if each.name in ("list", "order", "pause", "preamble", "story_1", "story_2", "weather")]
-    yield "single", single
-    long = []
-    for count in (4, 6, 9):
-        long.append(joined([english[random.below(len(english))] for _ in range(count)], random))
-    long += [joined([each] * 3, random) for each in single if each.name[:3] in ("de_", "es_", "fr_", "zh_")]
-    yield "long", long
-    yield "faster", [paced(each, 70) for each in single]
-    yield "slower", [paced(each, 140) for each in single]
-    yield "digits", [with_digits(each) for each in single if each.name in SPELLED]
-    yield "silence", [surrounded(each, random, 0) for each in single]
-    yield "noise", [surrounded(each, random, 400) for each in single]
 
 
 class Arrival(NamedTuple):
@@ -250,10 +132,10 @@ TEXTS = {"ahead": (None, 100), "in step": (0, 100), "1 s behind": (1000, 100), "
 class Tally:
     """The errors of one line."""
 
-    def __init__(self) -> None:
-        self.errors: list[int] = []
-        self.strict: list[int] = []
-        self.back = 0
+    def __init__(self, errors: Sequence[int] = (), strict: Sequence[int] = (), back: int = 0) -> None:
+        self.errors = list(errors)
+        self.strict = list(strict)
+        self.back = back
 
     def add(self, told: int, over: int, begun: int) -> None:
         """One cut."""
@@ -298,7 +180,7 @@ def play(message: Message, arrival: Arrival, make: Callable[[], Estimate], rando
     for heard in sorted(cuts | set(range(PIECE_MS * 24, message.samples, PIECE_MS * 24))):
         received = arrival.audio(message, heard)
         if received > given:
-            estimate.add(message.pcm[2 * given : 2 * received])
+            estimate.fresh.append(message.pcm[2 * given : 2 * received])
             given = received
         text, final = arrival.text(message, received)
         told = estimate.heard(text, heard, received, final=final, complete=received == message.samples)
@@ -312,16 +194,10 @@ def play(message: Message, arrival: Arrival, make: Callable[[], Estimate], rando
     return tally
 
 
-def main() -> int:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=1)
-    seed = parser.parse_args().seed
-    kinds = list(messages(Random(seed)))
-    missed = False
-    for name, make in ESTIMATES.items():
-        print(f"\n{name:32}{HEAD}")
-        for when, speeds in (("after arrival", (None,)), ("while arriving", (12, 30, 100))):
+def tallies(make: Callable[[], Estimate], seed: int) -> Iterator[tuple[str, str, Tally]]:
+    """What is said, when it is cut, and how far the estimate is off: the kinds, how they arrive, and all together."""
+    for title, kinds in (("packaged", list(messages(Random(seed)))), ("held out", list(others(Random(seed))))):
+        for when, speeds in SPEEDS.items():
             random = Random(seed)
             whole = Tally()
             by: dict[str, Tally] = {}
@@ -337,13 +213,62 @@ def main() -> int:
                                 by.setdefault(key, Tally()).__iadd__(found)
             for key, tally in by.items():
                 if key and not (when == "after arrival" and key.startswith("text")):
-                    print(f"{f'{when}, {key}':32}{tally}")
-            print(f"{f'{when}, ALL':32}{whole}")
-            if name == "rtcore":
-                missed |= whole.exact < EXACT[when] or whole.p95 > 1 or whole.back > 0
-    after, arriving = EXACT.values()
-    print(f"\nto reach: exact {after:.0%} after arrival, {arriving:.0%} while arriving, p95 1, back 0: ", end="")
-    print("MISSED" if missed else "reached")
+                    yield title, f"{when}, {key}", tally
+            yield title, when, whole
+
+
+def show(name: str, found: Iterable[tuple[str, str, Tally]]) -> dict[tuple[str, str], Tally]:
+    """Print one estimate's table, and give its sums."""
+    whole: dict[tuple[str, str], Tally] = {}
+    for title, line, tally in found:
+        if (title, line) == ("packaged", "after arrival, single") or line == "after arrival, voices of people, English":
+            print(f"\n{f'{name}, {title} speech':40}{HEAD}")
+        if line in SPEEDS:
+            whole[title, line] = tally
+        print(f"{line + ', ALL' * (line in SPEEDS):40}{tally}", flush=True)
+    return whole
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--clients-python", type=Path, help="a Python that has livekit-agents, to measure its synchroniser beside"
+    )
+    parser.add_argument("--programs-turn", action="store_true", help=argparse.SUPPRESS)  # it is that Python that runs this
+    given = parser.parse_args()
+    if given.programs_turn:
+        from programs.livekit_text import Synchroniser  # noqa: PLC0415  # only where it is installed
+
+        for title, line, tally in tallies(Synchroniser, given.seed):
+            print(json.dumps([title, line, tally.errors, tally.strict, tally.back]), flush=True)
+        return 0
+    guest = None
+    if given.clients_python is not None:
+        roots = [str(Path(module.__path__[0]).parent) for module in (rtcore, rtcore_adapters)]
+        guest = subprocess.Popen(
+            [given.clients_python, __file__, "--programs-turn", "--seed", str(given.seed)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(roots)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    sums = {name: show(name, tallies(make, given.seed)) for name, make in ESTIMATES.items()}
+    if guest is not None and guest.stdout is not None:
+        lines = (json.loads(line) for line in guest.stdout)
+        sums[GUEST] = show(GUEST, ((title, line, Tally(*counts)) for title, line, *counts in lines))
+        if guest.wait():
+            raise SystemExit(f"{given.clients_python} could not measure {GUEST}")
+    print(f"\n{'all together':40}{HEAD}")
+    for title, when in sums["rtcore"]:
+        for name, found in sums.items():
+            print(f"{f'{title}, {when}: {name}':40}{found[title, when]}")
+    missed = False
+    for (title, when), tally in sums["rtcore"].items():
+        reached = tally.exact >= EXACT[when] and tally.p95 <= 1 and not tally.back
+        missed |= not reached and title == "packaged"
+        print(f"to reach, {title} speech, {when}: exact {EXACT[when]:.0%}, p95 1, back 0: {'reached' if reached else 'MISSED'}")
     return missed
 
 

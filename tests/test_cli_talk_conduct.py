@@ -7,6 +7,7 @@ import os
 import pytest
 
 from rtcore import (
+    HeardText,
     HistoryItem,
     ItemAdded,
     LocalProtocolError,
@@ -17,6 +18,7 @@ from rtcore import (
     SessionClosed,
     SpeakingStarted,
     SpeakingStopped,
+    TextDelta,
 )
 from rtcore_adapters.cli.talk._conduct import QUIET_S, Input, Rules, Talk
 from rtcore_adapters.cli.talk._editor import Silent
@@ -133,10 +135,15 @@ def test_a_command_that_comes_too_late_is_told() -> None:
     assert "warning  send_text(): the session is closed" in printed and not talk.over
 
 
-def test_the_status_shows_what_the_history_says_was_heard() -> None:  # B30
-    heard = HistoryItem("m1", "message", "assistant", None, "Once upon", "Once upon a time")
-    script: list[tuple[float, Input]] = [(1.0, SpeakingStarted("r1", 1.0)), (1.0, MessageStarted("r1", "m1", 1.0)), (1.2, None)]
-    _, printed = conducted(Rules(), Conversation(heard), *script, live=True)
+def test_the_status_shows_the_words_as_they_are_heard() -> None:  # B30
+    script: list[tuple[float, Input]] = [
+        (1.0, SpeakingStarted("r1", 1.0)),
+        (1.0, MessageStarted("r1", "m1", 1.0)),
+        (1.1, TextDelta("r1", "m1", 0, "Once upon a time")),
+        (1.2, HeardText("r1", "m1", 0, "Once upon")),
+        (1.4, None),
+    ]
+    _, printed = conducted(Rules(), Conversation(), *script, live=True)
     assert "Once upon" in printed and "a time" not in printed
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from rtcore import (
     ContextStale,
+    HeardText,
     HistoryItem,
     Interrupted,
     LoopLagged,
@@ -179,9 +180,12 @@ def test_the_status_is_who_speaks_and_what_was_heard() -> None:  # S01, B30
     assert screen.status(now=3.4) == Status("model", "answers soon; waited 0.4 s")
     screen.notice(SpeakingStarted("r1", 3.5), now=3.5)
     assert screen.status(now=3.6) == Status("model", "speaks", tail=True)
-    assert screen.status(now=3.6, heard="Once\nupon") == Status("model", "Once upon", tail=True)
+    screen.notice(MessageStarted("r1", "m1", 3.5), now=3.5)
+    screen.notice(HeardText("r1", "m1", 0, "Once\n"), now=3.6)
+    screen.notice(HeardText("r1", "m1", 0, "upon"), now=3.6)
+    assert screen.status(now=3.6) == Status("model", "Once upon", tail=True)
     screen.pause(True, now=3.7)
-    assert screen.status(now=3.8, heard="Once upon") == Status("model", "(held) Once upon", tail=True)
+    assert screen.status(now=3.8) == Status("model", "(held) Once upon", tail=True)
     screen.notice(SpeakingStopped(4.0), now=4.0)
     assert screen.status(now=4.1).text == "the sound is held; space lets it go on"
 

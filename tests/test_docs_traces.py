@@ -153,7 +153,7 @@ class Replay:
         if kind == "response.content_part.added":
             event["part"] = {"type": found["word"]}
         if kind == "response.output_audio.delta":
-            event["delta"] = base64.b64encode(bytes(48 * int(found["ms"]))).decode()
+            event["delta"] = base64.b64encode(b"\x00\x20\x00\xe0" * (12 * int(found["ms"]))).decode()
         elif kind.endswith(".delta"):
             event["delta"] = found["text"]
         elif kind.endswith(("transcript.done", "text.done")):

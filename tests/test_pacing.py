@@ -117,7 +117,7 @@ def test_a_text_that_turns_out_to_be_another_one_is_read_anew() -> None:  # F115
 @pytest.mark.parametrize("format", [PCM16_24K, PCMU, PCMA])
 def test_a_pause_is_found_in_every_format(format: AudioFormat) -> None:
     loudness = Loudness(format)
-    loudness.add(in_format(sound(500) + sound(200, 0) + sound(300), format))
+    loudness.fresh.append(in_format(sound(500) + sound(200, 0) + sound(300), format))
     assert loudness.look()
     assert [tuple(silence) for silence in loudness.silences()] == [(50, 70, 50)]
 
@@ -128,7 +128,7 @@ def test_a_pause_is_found_in_noise() -> None:
     for at, sample in enumerate(speech):
         speech[at] = sample + noise.randint(-400, 400)
     loudness = Loudness(PCM16_24K)
-    loudness.add(speech.tobytes())
+    loudness.fresh.append(speech.tobytes())
     loudness.look()
     assert [tuple(silence) for silence in loudness.silences()] == [(100, 120, 100)]
 
@@ -138,11 +138,11 @@ def test_a_pause_is_found_in_noise() -> None:
 def test_audio_in_pieces_has_the_levels_of_the_whole(sizes: list[int], random: Random) -> None:
     pcm = b"".join(sound(random.randint(20, 200), random.choice((0, 8_000))) for _ in range(12))
     whole, grown = Loudness(PCM16_24K), Loudness(PCM16_24K)
-    whole.add(pcm)
+    whole.fresh.append(pcm)
     whole.look()
     at = 0
     for size in [*sizes, len(pcm)]:
-        grown.add(memoryview(pcm)[at : at + 2 * size])
+        grown.fresh.append(memoryview(pcm)[at : at + 2 * size])
         at += 2 * size
         grown.look()
         grown.silences()
@@ -159,7 +159,7 @@ def test_audio_in_pieces_has_the_levels_of_the_whole(sizes: list[int], random: R
 def test_real_speech_is_followed_to_a_word(voice: Voice, format: AudioFormat) -> None:  # B30, C24, issue 6: what was heard
     pacing = Pacing(format)
     pcm = in_format(voice.pcm, format)
-    pacing.add(pcm)
+    pacing.fresh.append(pcm)
     received = len(pcm) // format.sample_width
     errors = []
     for heard in range(0, received, format.rate // 20):
@@ -175,7 +175,7 @@ def test_a_pause_holds_the_text_at_its_comma() -> None:  # S05
     text = "Good morning, how are you today?"
     pcm = sound(900) + sound(700, 0) + sound(1_200)
     pacing = Pacing(PCM16_24K)
-    pacing.add(pcm)
+    pacing.fresh.append(pcm)
     for milliseconds in (910, 1_200, 1_590):
         assert text[: pacing.heard(text, milliseconds * 24, len(pcm) // 2, final=True, complete=True)] == "Good morning,"
 
@@ -185,7 +185,7 @@ def test_slow_speech_waits_for_its_pause() -> None:
     text = "Good morning everybody, and welcome to the show of tonight."
     pacing = Pacing(PCM16_24K)
     for tenth in range(1, 21):
-        pacing.add(sound(100))
+        pacing.fresh.append(sound(100))
         end = pacing.heard(text, tenth * STEP - STEP // 2, tenth * STEP, final=True, complete=False)
         assert "and" not in text[:end]
 
@@ -193,13 +193,13 @@ def test_slow_speech_waits_for_its_pause() -> None:
 def test_a_transcript_that_stops_is_told_to_its_end_and_no_further() -> None:
     text = "One two three"
     pacing = Pacing(PCM16_24K)
-    pacing.add(sound(10_000))
+    pacing.fresh.append(sound(10_000))
     assert pacing.heard(text, 200_000, 240_000, final=False, complete=False) == len(text)
 
 
 def test_half_a_word_is_not_told_as_a_word() -> None:  # C24
     pacing = Pacing(PCM16_24K)
-    pacing.add(sound(1_000))
+    pacing.fresh.append(sound(1_000))
     assert pacing.heard("un", 6_000, 24_000, final=False, complete=False) == 0
 
 
@@ -216,7 +216,7 @@ def test_whatever_comes_the_text_never_goes_back(steps: list[tuple[str, int, int
     text, received, heard, shown = "", 0, 0, 0
     for number, (more, milliseconds, level, on) in enumerate(steps):
         text += more
-        pacing.add(sound(milliseconds, level))
+        pacing.fresh.append(sound(milliseconds, level))
         received += milliseconds * 24
         heard = min(heard + on, received)
         over = closed and number == len(steps) - 1
@@ -242,7 +242,7 @@ def test_a_long_message_is_followed_with_bounded_work(monkeypatch: pytest.Monkey
     text, received = "", 0
     for _ in range(230):
         text += phrase
-        pacing.add(piece)
+        pacing.fresh.append(piece)
         received += len(piece) // 2
         end = pacing.heard(text, received, received, final=False, complete=False)
         assert len(text) - len(phrase) <= end <= len(text)

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from rtcore import Effect, HistoryItem, MessageEnded, Session, Verdict
+from rtcore import Effect, HeardText, HistoryItem, MessageEnded, Session, TextDelta, Verdict
 from rtcore.sim import Scenario, ServerOptions, Word, World, WorldResult, synthetic_voices
-from rtcore.sim._audit_text import overclaimed
+from rtcore.sim._audit_text import words_off
 
 VOICES = synthetic_voices(1)
 SCENARIO = Scenario(interruptions=8, server=ServerOptions(audio_ms=(600, 2500), message_weights=(20, 60, 20)))
@@ -13,18 +13,26 @@ WORDS = (Word("one", 0, 0, 180, 200), Word("two", 4, 200, 380, 400), Word("three
 
 
 @pytest.mark.parametrize(
-    ("text", "heard_ms", "too_many"),
+    ("text", "heard_ms", "off"),
     [
         ("", 0, 0),
         ("one two", 250, 0),
+        ("one", 250, 0),
         ("one two three", 250, 1),
-        ("one", 650, -2),
+        ("one", 650, -1),
+        ("", 650, -2),
         ("one two three", 401, 0),
         ("one two ", 200, 1),
     ],
 )
-def test_a_claim_beyond_the_word_in_progress_is_an_overclaim(text: str, heard_ms: int, too_many: int) -> None:  # B30, C24
-    assert overclaimed(text, WORDS, heard_ms) == too_many
+def test_the_word_that_sounds_may_be_told_or_not_and_every_other_is_an_error(text: str, heard_ms: int, off: int) -> None:
+    """B30, C24."""
+    assert words_off(text, WORDS, heard_ms) == off
+
+
+@pytest.mark.parametrize(("known", "off"), [(13, -2), (9, -2), (7, -1), (3, 0), (0, 0)])
+def test_words_whose_text_had_not_come_are_not_missed(known: int, off: int) -> None:
+    assert words_off("", WORDS, 650, known) == off
 
 
 class Broken(Session):
@@ -52,6 +60,33 @@ class ClaimsNothingWell(Broken):
         return msgspec.structs.replace(ended, text="Hello") if ended.verdict is Verdict.SKIPPED else ended
 
 
+class ShortOfAPhrase(Broken):
+    """Tells less than was heard."""
+
+    def change(self, ended: MessageEnded) -> MessageEnded:
+        return msgspec.structs.replace(ended, text=" ".join(ended.text.split()[:-6]))
+
+
+class RunsAhead(Session):
+    """Tells words as heard as they are generated (F014)."""
+
+    def receive(self, connection: int, payload: bytes, *, now: float) -> list[Effect]:
+        effects = super().receive(connection, payload, now=now)
+        ahead = [HeardText(e.response_id, e.item_id, e.content_index, e.delta) for e in effects if isinstance(e, TextDelta)]
+        return [e for e in effects if not isinstance(e, HeardText)] + list(ahead)
+
+    def played(self, generation: int, samples: int, *, now: float) -> list[Effect]:
+        return [e for e in super().played(generation, samples, now=now) if not isinstance(e, HeardText)]
+
+
+class TellsAgain(Session):
+    """Takes words back, to tell them once more."""
+
+    def played(self, generation: int, samples: int, *, now: float) -> list[Effect]:
+        effects = super().played(generation, samples, now=now)
+        return [twice for e in effects for twice in ([e, e] if isinstance(e, HeardText) else [e])]
+
+
 class OtherHistory(Session):
     """Its history keeps the full text."""
 
@@ -64,8 +99,12 @@ def run(factory: type[Session], seed: int) -> WorldResult:
     return World(seed, VOICES, scenario=SCENARIO, session_factory=factory).run()
 
 
-@pytest.mark.parametrize("broken", [ClaimsEverything, ClaimsNothingWell, OtherHistory], ids=lambda each: each.__name__)
-def test_a_session_that_claims_too_much_is_caught(broken: type[Session]) -> None:  # B21, B30, C24, S05
+@pytest.mark.parametrize(
+    "broken",
+    [ClaimsEverything, ClaimsNothingWell, OtherHistory, ShortOfAPhrase, RunsAhead, TellsAgain],
+    ids=lambda each: each.__name__,
+)
+def test_a_session_that_claims_too_much_or_too_little_is_caught(broken: type[Session]) -> None:  # B21, B30, C24, S05
     assert any(violation.invariant == 11 for seed in range(6) for violation in run(broken, seed).violations)
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rtcore._pauses import Pauses
     from rtcore._remote import Remote
     from rtcore._responses import Responses
+    from rtcore._running_text import RunningText
     from rtcore._silent_answers import SilentAnswers
     from rtcore._speech import Speech
     from rtcore._tools import Tools
@@ -168,6 +169,7 @@ class Core:
 
     responses: "Responses"
     speech: "Speech"
+    running_text: "RunningText"
     interruption: "Interruption"
     barge_in: "BargeIn"
     hearing: "Hearing"

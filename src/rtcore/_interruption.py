@@ -526,7 +526,7 @@ class Interruption:
 
 def _words(item: Item) -> str:
     """What was heard of it, in words."""
-    return "".join(part.heard_text for _, part in sorted(item.parts.items()))
+    return "".join(part.heard_text() for _, part in sorted(item.parts.items()))
 
 
 def _was_read(item: Item) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from rtcore._formats import AudioFormat
-from rtcore._heard import heard_text
 from rtcore._notices import Cause, Told, Verdict
+from rtcore._pacing import Pacing
 
 PartKind = Literal["audio", "text", "other"]
 
@@ -24,6 +24,7 @@ class Segment:
     """
 
     __slots__ = (
+        "asked",
         "carry",
         "complete",
         "complete_at_cut",
@@ -32,9 +33,11 @@ class Segment:
         "discarded",
         "estimated",
         "format",
+        "fresh",
         "heard",
         "item_id",
         "odd_told",
+        "pacing",
         "received",
         "received_at_cut",
         "response_id",
@@ -63,6 +66,21 @@ class Segment:
         self.waiting: deque[tuple[bytes | memoryview, int]] = deque()
         self.started_at: float | None = None
         self.stopped_at: float | None = None
+        self.asked = 0
+        """Samples that had been heard when its text was last asked for."""
+        self.pacing: Pacing | None = None
+        self.fresh: list[bytes | memoryview] = []
+
+    def follow_sound(self) -> None:
+        """It will be heard: what its sound says of its text is looked at from now on."""
+        if self.pacing is None:
+            self.pacing = Pacing(self.format)
+            self.fresh = self.pacing.fresh
+
+    def forget_sound(self) -> None:
+        """Its text needs no estimate any more, and nothing of its sound is kept for one."""
+        self.pacing = None
+        self.fresh = []
 
     def align(self, pcm: bytes) -> bytes:
         """Whole samples only: a half sample is carried to the next delta (B27, C22). One copy, where it is joined or cut."""
@@ -101,7 +119,18 @@ class Segment:
 class Part:
     """A content part: its kind once known, its text so far, its segment if it has audio."""
 
-    __slots__ = ("_complete_at_cut", "_cut_length", "_pieces", "complete", "final", "kind", "segment")
+    __slots__ = (
+        "_complete_at_cut",
+        "_cut_length",
+        "_final_at_cut",
+        "_pieces",
+        "_shown",
+        "complete",
+        "final",
+        "kind",
+        "segment",
+        "told",
+    )
 
     def __init__(self) -> None:
         self.kind: PartKind | None = None
@@ -111,6 +140,10 @@ class Part:
         self.segment: Segment | None = None
         self._cut_length: int | None = None
         self._complete_at_cut: bool | None = None
+        self._final_at_cut = False
+        self._shown = 0
+        self.told = 0
+        """Characters that were told as heard while it sounded."""
 
     def cut(self) -> None:
         """Freeze what belongs to the audio received so far: the text, and whether the part was complete.
@@ -119,6 +152,7 @@ class Part:
         """
         self._cut_length = len(self.text)
         self._complete_at_cut = self.complete
+        self._final_at_cut = self.final
 
     @property
     def was_complete(self) -> bool:
@@ -131,12 +165,21 @@ class Part:
         return self.text if self._cut_length is None else self.text[: self._cut_length]
 
     @property
+    def told_text(self) -> str:
+        """The text of what was heard of its audio when it was last looked at; of a text part, all that came before the cut."""
+        return self.text_at_cut[: self._shown] if self.kind == "audio" else self.text_at_cut
+
     def heard_text(self) -> str:
-        """The text of what was heard of its audio; of a text part, all that came before the cut (B30, S05)."""
-        if self.kind != "audio":
-            return self.text_at_cut
+        """The text of what was heard of its audio until now; of a text part, all that came before the cut (B30, S05)."""
         segment = self.segment
-        return heard_text(self.text_at_cut, segment.heard, segment.playable) if segment is not None else ""
+        if self.kind == "audio" and segment is not None and segment.pacing is not None:
+            text = self.text_at_cut
+            cut = self._cut_length is not None
+            final = self._final_at_cut if cut else self.final
+            complete = segment.complete if segment.complete_at_cut is None else segment.complete_at_cut
+            heard = segment.playable if segment.all_heard else segment.heard
+            self._shown = segment.pacing.heard(text, heard, segment.playable, final=final, complete=complete)
+        return self.told_text
 
     def add_text(self, delta: str) -> None:
         """One more piece, unless the complete text is there already (F115)."""
@@ -268,7 +311,7 @@ class Item:
             return self.heard_text
         if self.verdict is not None or self.response is None:
             return self.full_text
-        return "".join(part.heard_text for _, part in sorted(self.parts.items()))
+        return "".join(part.told_text for _, part in sorted(self.parts.items()))
 
     @property
     def full_text(self) -> str:

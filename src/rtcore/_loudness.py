@@ -6,6 +6,8 @@ that nobody asked about yet is kept by reference.
 """
 
 import re
+from bisect import bisect_right
+from itertools import accumulate
 from typing import NamedTuple
 
 from rtcore._formats import AudioFormat
@@ -62,13 +64,13 @@ class Loudness:
         "_counts",
         "_found",
         "_levels",
-        "_magnitudes",
         "_most",
-        "_pieces",
         "_rest",
         "_scanned",
         "_skip",
         "_stride",
+        "_type",
+        "fresh",
         "per_frame",
     )
 
@@ -78,18 +80,15 @@ class Loudness:
         """Samples."""
         self._stride = step * format.sample_width
         self._skip = format.sample_width - 1
-        self._magnitudes = _MAGNITUDES[format.type]
-        self._pieces: list[Pcm] = []
+        self._type = format.type
+        self.fresh: list[Pcm] = []
+        """Pieces, of whole samples, that were not looked at yet; whoever has more appends it."""
         self._rest = b""
         self._levels = bytearray()
         self._counts = [0] * _LEVELS
         self._found: list[Silence] = []
         self._scanned = 0
         self._most = 0
-
-    def add(self, pcm: Pcm) -> None:
-        """One more piece, of whole samples: constant work."""
-        self._pieces.append(pcm)
 
     @property
     def frames(self) -> int:
@@ -98,19 +97,19 @@ class Loudness:
 
     def look(self) -> bool:
         """Take the levels of what has come since. Gives whether there was a new one."""
-        if not self._pieces:
+        if not self.fresh:
             return False
         stride, skip = self._stride, self._skip
         codes = [self._rest]
-        for pcm in self._pieces:
+        for pcm in self.fresh:
             codes.append(bytes(pcm[skip::stride]))
             skip = (skip - len(pcm)) % stride
         self._skip = skip
-        self._pieces = []
+        self.fresh.clear()
         looked = b"".join(codes)
         end = len(looked) - len(looked) % _LOOKED_AT
         self._rest = looked[end:]
-        looked = looked.translate(self._magnitudes)
+        looked = looked.translate(_MAGNITUDES[self._type])
         counts, levels = self._counts, self._levels
         for at in range(0, end, _LOOKED_AT):
             level = max(looked[at : at + _LOOKED_AT])
@@ -118,8 +117,15 @@ class Loudness:
             levels.append(level)
         return end > 0
 
+    @property
+    def sounds(self) -> bool:
+        """Whether there was anything but silence."""
+        return len(self._levels) > self._counts[0]
+
     def silences(self) -> list[Silence]:
-        """The silences so far, in order; the last may still go on."""
+        """The silences so far, in order; the last may still go on. Where all is silence, none is one."""
+        if not self.sounds:
+            return self._found
         most = self._quiet()
         if most != self._most:
             self._most, self._scanned = most, 0
@@ -137,20 +143,14 @@ class Loudness:
     def tail(self) -> Silence:
         """The quiet at the very end, however short."""
         last = self._found[-1] if self._found else _NOTHING
+        if not self.sounds:
+            return Silence(len(self._levels), len(self._levels), len(self._levels))
         loud = len(self._levels.rstrip(bytes(range(self._most + 1))))
         return last if loud <= last.start else Silence(loud, len(self._levels), last.sounded + loud - last.end)
 
     def _quiet(self) -> int:
         """The largest level of silence: a little above the noise, and well below the loudest."""
         frames = len(self._levels)
-        floor = self._rank(frames // 20)
-        loud = self._rank(frames * 4 // 5)
-        return min(floor + max(loud - floor, 0) // 16 + (floor > 0), self._rank(frames - 1) // 3, _LOUDEST_QUIET)
-
-    def _rank(self, rank: int) -> int:
-        seen = 0
-        for level, count in enumerate(self._counts):
-            seen += count
-            if seen > rank:
-                return level
-        return 0
+        upto = list(accumulate(self._counts))
+        floor, loud, loudest = (bisect_right(upto, rank) for rank in (frames // 20, frames * 4 // 5, frames - 1))
+        return min(floor + max(loud - floor, 0) // 16 + (floor > 0), loudest // 3, _LOUDEST_QUIET)

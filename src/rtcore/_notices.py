@@ -297,12 +297,27 @@ class ResponseEnded(Notice, frozen=True):
 
 
 class TextDelta(Notice, frozen=True):
-    """Generated text: a transcript or text delta. It runs ahead of the sound; what was heard is in ``MessageEnded.text``."""
+    """Generated text: a transcript or text delta. It runs ahead of the sound; ``HeardText`` is in step with it."""
 
     response_id: str
     item_id: str
     content_index: int
     delta: str
+
+
+class HeardText(Notice, frozen=True):
+    """Words that were heard, told in step with the sound: ``delta`` goes on where the last one of this part ended.
+
+    Never taken back, and never beyond what ``MessageEnded.text`` says: the pieces of a message's audio parts are together its
+    heard text, unless the server's complete transcript is another one than its pieces (F115). ``estimated``: the protocol gives
+    no word times; the piece that ends a part heard to its end is exact (B30, C24, F105). How often: ``playout.heard_text_ms``.
+    """
+
+    response_id: str
+    item_id: str
+    content_index: int
+    delta: str
+    estimated: bool = True
 
 
 class OutOfBandAudio(Notice, frozen=True):

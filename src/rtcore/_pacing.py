@@ -11,7 +11,7 @@ It stays an estimate, the same one for the text that runs along and for the text
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from math import log, sqrt
+from math import inf, log, sqrt
 from typing import NamedTuple
 
 from rtcore._formats import AudioFormat
@@ -29,8 +29,8 @@ _REACH = 5
 """Silences in a row that may have no mark, and marks that may have no silence."""
 _WINDOW = 12
 """Silences and marks that are matched together; the first match among more of them is settled."""
-_LEFT_OUT, _PER_FRAME = 0.2, 0.1
-"""What a silence without a mark costs, and for each of its frames."""
+_PER_FRAME, _CLOSURE = 0.1, 6
+"""What a silence without a mark costs for each of its frames, beyond as many as a consonant may take."""
 _NO_PAUSE, _NO_PAUSE_AT_END = 1.0, 3.0
 """What a mark without a silence costs, within a sentence and at its end."""
 _MISFIT = 12.0
@@ -43,6 +43,8 @@ _SLOWER, _SLOWER_AT_END = 1.4, 2.0
 """Times the pace: so much slower a phrase may be, before its mark counts as passed without a pause, and a sentence."""
 _PACES = (1.0, 0.75, 1.33, 1.75)
 """Times the pace that is likely: what else is tried while little is known."""
+_FASTEST = 0.5
+"""Times the usual pace: nobody speaks faster."""
 _UNLIKELY = 0.3
 """Spread of the pace between speakers, as a logarithm."""
 _KNOWN = 20.0
@@ -77,7 +79,19 @@ class _Way(NamedTuple):
 class Pacing:
     """The estimate for one audio part, as its text and its audio arrive."""
 
-    __slots__ = ("_closed", "_edition", "_loudness", "_matches", "_pace", "_script", "_seen", "_settled", "_shown")
+    __slots__ = (
+        "_closed",
+        "_due",
+        "_edition",
+        "_ends",
+        "_loudness",
+        "_matches",
+        "_pace",
+        "_script",
+        "_seen",
+        "_settled",
+        "_shown",
+    )
 
     def __init__(self, format: AudioFormat) -> None:
         self._loudness = Loudness(format)
@@ -86,13 +100,19 @@ class Pacing:
         self._matches: list[_Match] = [_BEGIN]
         self._pace = _PACE
         self._shown = 0
-        self._closed = False
+        self._due = inf
+        self._closed = self._ends = False
         self._edition = self._script.edition
         self._seen: tuple[int, int] = (0, 0)
 
-    def add(self, pcm: Pcm) -> None:
-        """One more piece of the audio, by reference: constant work."""
-        self._loudness.add(pcm)
+    @property
+    def fresh(self) -> list[Pcm]:
+        """Audio that was not looked at yet, in whole samples, by reference: more of it is appended here."""
+        return self._loudness.fresh
+
+    def look(self) -> bool:
+        """Take in the audio that has come, and keep nothing of it but its levels. Gives whether there was any."""
+        return self._loudness.look()
 
     def heard(self, text: str, heard: int, received: int, *, final: bool, complete: bool) -> int:
         """How many characters of ``text`` were heard when ``heard`` of the ``received`` samples were (B30, S05).
@@ -101,14 +121,14 @@ class Pacing:
         """
         if heard <= 0:
             return 0
-        if complete and heard >= received:
-            self._shown = len(text)
-            return self._shown
         fresh = self._script.read(text, final)
+        if complete and heard >= received:
+            self._shown = len(text) if final else max(self._shown, self._script.whole)
+            return self._shown
         if self._script.edition != self._edition:
             self._edition = self._script.edition
             self._settled = [_BEGIN]
-        if self._loudness.look():
+        if self.look():
             silences = self._loudness.silences()
             last = silences[-1] if silences else None
             # A silence that goes on is no news until it is over.
@@ -116,14 +136,22 @@ class Pacing:
             seen = (len(silences), over)
             fresh |= seen != self._seen
             self._seen = seen
-        closed = complete and final
-        if fresh or closed != self._closed:
+        self._ends = complete or final
+        closed = complete and final and self._plausible()
+        frame = heard / self._loudness.per_frame
+        if fresh or closed != self._closed or frame >= self._due:
             self._closed = closed
-            self._align()
-        words = self._words(heard / self._loudness.per_frame)
+            self._align(frame)
+        if not (complete or self._loudness.sounds):
+            return self._shown  # nothing was said yet
+        words = self._words(frame)
         end = self._script.ends[words - 1] if words else 0
         self._shown = min(max(self._shown, end), len(text))
         return self._shown
+
+    def _plausible(self) -> bool:
+        """Whether so much can be said in this time: a server that is cut short closes a text that its sound never came to."""
+        return self._loudness.tail().sounded >= self._script.total * _PACE * _FASTEST
 
     # -- position ----------------------------------------------------------------------------------------------------------------
 
@@ -150,7 +178,8 @@ class Pacing:
                 break
             if slowest < pace * (_SLOWER_AT_END if mark.strong else _SLOWER):
                 return slowest
-        return pace
+        # Where nothing is missing at one end, all sound that is there says what is there of the text, or less.
+        return max(pace, there / max(script.total - last.time, 0.1)) if self._ends else pace
 
     def _sounded(self, frame: float) -> float:
         """Frames of sound before ``frame``."""
@@ -160,12 +189,13 @@ class Pacing:
 
     # -- matching ----------------------------------------------------------------------------------------------------------------
 
-    def _align(self) -> None:
-        """Match what has come since with what is not settled yet."""
-        while self._match():
+    def _align(self, frame: float) -> None:
+        """Match what has come since with what is not settled yet; settled is only what was heard, since more may yet come."""
+        self._due = inf
+        while self._match(frame):
             pass
 
-    def _match(self) -> bool:
+    def _match(self, frame: float) -> bool:
         """Match one window of it. Gives whether some of that was settled, so that there is a next one."""
         script, frames, begin = self._script, self._loudness.frames, self._settled[-1]
         silences = self._loudness.silences()
@@ -189,6 +219,9 @@ class Pacing:
         if not full:
             return False
         half = stops[_WINDOW // 2]
+        if half.end > frame:
+            self._due = half.end
+            return False
         settled = [match for match in found if match.stop <= half.start]
         if not settled:
             # Nothing to hold on to: settled where the pace says, unless the text is not there yet.
@@ -206,13 +239,14 @@ class Pacing:
         """The cheapest matches, and the pace that they go with."""
         if end is not None:
             pace = max(end.sounded - begin.sounded, 1) / max(end.time - begin.time, 0.1)
-            return _cheapest(begin, stops, marks, None if full else end, pace, reach)[1], pace
+            return _cheapest(begin, stops, marks, None if full else end, pace, reach, None)[1], pace
         last = begin if len(self._matches) == 1 else self._matches[-1]
         usual = (_PACE * _TRUST + last.sounded) / (_TRUST + last.time)
+        total = self._script.total - begin.time if self._script.final else None
         found: list[_Match] = []
         cheapest = _NEVER
         for times in _PACES if last.time < _KNOWN else _PACES[:1]:
-            cost, matches = _cheapest(begin, stops, marks, None, usual * times, reach)
+            cost, matches = _cheapest(begin, stops, marks, None, usual * times, reach, total)
             cost += (log(times) / _UNLIKELY) ** 2 / 2
             if cost < cheapest:
                 cheapest, found = cost, matches
@@ -221,17 +255,24 @@ class Pacing:
 
 
 def _cheapest(
-    begin: _Match, stops: Sequence[Silence], marks: Sequence[Mark], end: _Match | None, pace: float, reach: int
+    begin: _Match,
+    stops: Sequence[Silence],
+    marks: Sequence[Mark],
+    end: _Match | None,
+    pace: float,
+    reach: int,
+    total: float | None,
 ) -> tuple[float, list[_Match]]:
     """The cheapest way to lay silences and marks side by side, in order; ``end`` is matched with itself where it is known.
 
-    ``reach``: frames of sound in all. A silence behind the text that is known, and a mark behind it, cost nothing.
+    ``reach``: frames of sound in all; ``total``: syllables, where the text is complete. A silence behind the text that is known,
+    and a mark behind it, cost nothing.
     """
     heard = [stop.sounded - begin.sounded for stop in stops]
     said = [mark.time - begin.time for mark in marks]
     unmarked, silent = [0.0], [0.0]
     for silence in stops:
-        unmarked.append(unmarked[-1] + _LEFT_OUT + (silence.end - silence.start) * _PER_FRAME)
+        unmarked.append(unmarked[-1] + (silence.end - silence.start - _CLOSURE) * _PER_FRAME)
     for each in marks:
         silent.append(silent[-1] + (_NO_PAUSE_AT_END if each.strong else _NO_PAUSE))
     ways = [_Way(-1, -1, 0.0, None)]
@@ -265,6 +306,9 @@ def _cheapest(
             passed = bisect_right(said, until / _HURRY)
             known = bisect_right(heard, first + (said[-1] - begun) * pace) if said else 0
             cost = max(silent[passed] - silent[way.mark + 1], 0.0) + max(unmarked[known] - unmarked[way.stop + 1], 0.0)
+            if total is not None and until > total:
+                # Behind the end of a text that is complete nothing is said any more.
+                cost += _misfit(reach - begin.sounded - first, total - begun, pace)
         if way.cost + cost < cheapest:
             cheapest, chosen = way.cost + cost, way
     found = [] if end is None else [end]

@@ -139,6 +139,7 @@ class Playout:
         entry.done |= done
         if segment not in entry.segments:
             entry.segments.append(segment)
+            segment.follow_sound()
         self._direct = False
 
     def withhold(self, response_id: str) -> None:
@@ -166,6 +167,7 @@ class Playout:
             return
         segment.received += count
         self.received += count
+        segment.fresh.append(pcm)
         if self._direct and segment is self._head:
             generation = self.generation
             start = generation.handed

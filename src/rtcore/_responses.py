@@ -207,6 +207,7 @@ class Responses:
             core.counters.late_deltas += 1
         else:
             core.news.append(TextDelta(event.response_id, event.item_id, event.content_index, event.delta))
+            core.running_text.words_came(item, event.content_index, part)
 
     def text_done(self, event: TranscriptDone | OutputTextDone) -> None:
         """The part's text is complete."""

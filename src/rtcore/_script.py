@@ -182,6 +182,12 @@ class Script:
         """Syllables in all."""
         return self.times[-1]
 
+    @property
+    def whole(self) -> int:
+        """Past-the-end character of the last word that is known to be whole."""
+        words = len(self.ends) - self._open
+        return self.ends[words - 1] if words else 0
+
     def said(self, time: float, enough: float) -> int:
         """Words of which, after so many syllables, that share was said."""
         times = self.times

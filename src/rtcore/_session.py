@@ -31,6 +31,7 @@ from rtcore._remote import Remote
 from rtcore._requests import Pending
 from rtcore._responses import Responses
 from rtcore._routing import SETUP, TIMERS, handlers
+from rtcore._running_text import RunningText
 from rtcore._silent_answers import SilentAnswers
 from rtcore._speech import Speech
 from rtcore._tap import check_raw, unknown_fields
@@ -78,6 +79,7 @@ class Session:
         )
         core.responses = Responses(core)
         core.speech = Speech(core)
+        core.running_text = RunningText(core)
         core.remote = Remote(core)
         core.interruption = Interruption(core)
         core.barge_in = BargeIn(core)

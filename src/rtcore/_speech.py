@@ -34,6 +34,7 @@ class Speech:
                     self.speaking, self.since = True, segment.started_at
                     core.news.append(SpeakingStarted(segment.response_id, segment.started_at))
                 core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at, item.phase))
+            core.running_text.moved(item, segment)
             if segment.all_heard:
                 self.check_ended(item)
 
@@ -173,12 +174,13 @@ class Speech:
         heard_ms = sum(segment.heard_ms for segment in segments) if item.remote_ms is None else item.remote_ms
         full = item.full_text
         if verdict is Verdict.PARTIAL and item.remote_ms is None:
-            item.heard_text = "".join(part.heard_text for _, part in sorted(item.parts.items()))
+            item.heard_text = "".join(part.heard_text() for _, part in sorted(item.parts.items()))
         elif verdict is Verdict.SKIPPED:
             item.heard_text = ""
         item.heard_ms = heard_ms
         if verdict is Verdict.FULL:
             core.barge_in.heard_out()
+        core.running_text.ended(item, verdict)
         core.responses.went_quiet(response)
         stops = [segment.stopped_at for segment in segments if segment.stopped_at is not None]
         starts = [segment.started_at for segment in segments if segment.started_at is not None]

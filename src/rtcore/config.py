@@ -687,6 +687,12 @@ class Playout(_Model, frozen=True):
         description="How long the first audio of each response is held back, in ms, so that a guardrail can interrupt it before "
         "a word is heard; release() ends it sooner. 0: not at all.",
     )
+    heard_text_ms: _Int | None = Field(
+        default=100,
+        ge=20,
+        description="Sound between two looks at which words were heard, told as HeardText, in ms; None: not told, and the "
+        "history shows the words of a message once it has ended.",
+    )
     max_buffered_s: _Int = Field(
         default=900, ge=1, description="Unheard audio held, in seconds; beyond it the response is cancelled and reported."
     )

@@ -19,6 +19,7 @@ from rtcore import (
     Drain,
     Effect,
     Flush,
+    HeardText,
     Interrupted,
     Issued,
     MessageEnded,
@@ -76,6 +77,7 @@ class Scene:
         self._flushed = 0
         self._closed = False
         self._seen: set[tuple[str, object]] = set()
+        self._running: dict[str, str] = {}
 
     def at(self, now: float) -> "Scene":
         self.now = now
@@ -226,6 +228,9 @@ class Scene:
                     self._once("client event", event["event_id"])
             case RequestEnded(request):
                 self._once("request", request)
+            case HeardText(item_id=item, content_index=part, delta=delta):
+                assert delta and ("message", item) not in self._seen, "words that are none, or behind the message's end"
+                self._running[item] = self._running.get(item, "") + ("" if part else delta)
             case MessageEnded():
                 self._once("message", effect.item_id)
             case SessionClosed():

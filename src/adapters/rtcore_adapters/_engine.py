@@ -24,6 +24,7 @@ from rtcore import (
     Effect,
     Flush,
     Handshake,
+    HeardText,
     Issued,
     LocalProtocolError,
     LoopLagged,
@@ -360,7 +361,7 @@ class Engine(Generic[R]):
 
     def _note(self, notice: Notice) -> None:
         match notice:
-            case TextDelta():
+            case TextDelta() | HeardText():
                 pass  # nearly all of them
             case SessionReady():
                 self._was_ready = True

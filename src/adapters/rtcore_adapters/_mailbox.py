@@ -9,7 +9,10 @@ first, and counted.
 import threading
 from collections import deque
 
+from msgspec.structs import replace
+
 from rtcore import (
+    HeardText,
     LoopLagged,
     MicrophoneDropped,
     Notice,
@@ -31,7 +34,7 @@ MAX_WAITING = 2_000
 MAX_AUDIO = 16 * 1024 * 1024
 """Bytes of out-of-band audio that may wait: about six minutes of PCM16 at 24 kHz."""
 
-_STREAMS = (TextDelta, UserTranscriptDelta)
+_STREAMS = (HeardText, TextDelta, UserTranscriptDelta)
 _DIAGNOSTICS = (
     PolicyFailed,
     ProtocolWarning,
@@ -77,6 +80,8 @@ class Mailbox:
             last = self._queue[-1]
             if _one_stream(last.notice, notice):
                 last.more.append(notice.delta)
+                if isinstance(last.notice, HeardText) and isinstance(notice, HeardText):
+                    last.notice = replace(last.notice, estimated=notice.estimated)  # the end is exact, so all of it is
                 return
         if isinstance(notice, MicrophoneDropped) and self._queue:
             last = self._queue[-1]
@@ -145,6 +150,8 @@ def _one_stream(one: Notice | None, other: Notice) -> bool:
     match one, other:
         case TextDelta(), TextDelta():
             return (one.item_id, one.content_index, one.response_id) == (other.item_id, other.content_index, other.response_id)
+        case HeardText(), HeardText():
+            return (one.item_id, one.content_index) == (other.item_id, other.content_index)
         case UserTranscriptDelta(), UserTranscriptDelta():
             # Each piece has its own logprobs; the text of several would not say whose they are.
             plain = not (one.logprobs or other.logprobs)
@@ -159,6 +166,8 @@ def _joined(notice: Notice, more: list[str]) -> Notice:
     match notice:
         case TextDelta(response_id, item_id, content_index, delta):
             return TextDelta(response_id, item_id, content_index, "".join([delta, *more]))
+        case HeardText(response_id, item_id, content_index, delta, estimated):
+            return HeardText(response_id, item_id, content_index, "".join([delta, *more]), estimated)
         case UserTranscriptDelta(item_id, content_index, delta):
             return UserTranscriptDelta(item_id, content_index, "".join([delta, *more]))
         case _:

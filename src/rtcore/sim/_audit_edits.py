@@ -58,7 +58,7 @@ class EditAudit:
         self._own_index = own_index
         self._bound_ms = bound_ms
         self._reference = reference
-        self._text = TextAudit(ledger, truth)
+        self.text = TextAudit(ledger, truth)
         self.lies = lies
         self._sound_ends = sound_ends
         self._losses = losses
@@ -191,7 +191,7 @@ class EditAudit:
             verdicts[notice.verdict.value] = verdicts.get(notice.verdict.value, 0) + 1
             if item.estimated:
                 cut.estimated = True
-        self._text.ended(item, notice)
+        self.text.ended(item, notice)
         if item.response.audible:
             received = sum(ledger.ms(self._received(item, segment)) for segment in item.segments)
             if notice.received_ms != received:
@@ -242,7 +242,7 @@ class EditAudit:
 
     def history(self, history: Sequence[HistoryItem]) -> None:
         """At the quiet end: the history says what the notices said."""
-        self._text.history(history)
+        self.text.history(history)
 
     # -- checks --------------------------------------------------------------------------------------------------------------
 

@@ -239,6 +239,10 @@ class Ledger:
         """Those of which something reached the client, and not yet their end."""
         self.alive: dict[str, ResponseRecord] = {}
         """Those that may still be cut."""
+        self.runs_text = True
+        """The program is told the words as they are heard (``config.playout.heard_text_ms``)."""
+        self.remote = False
+        """The server sounds the audio by itself."""
         self.able = Capabilities()
         """What the server can do."""
         self.now = 0

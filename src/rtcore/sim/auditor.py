@@ -24,6 +24,7 @@ from rtcore._notices import (
     AudioReleased,
     ClockFault,
     ContextStale,
+    HeardText,
     Interrupted,
     MessageEnded,
     MessageStarted,
@@ -60,6 +61,7 @@ from rtcore.sim._audit_order import OrderAudit, ids_of
 from rtcore.sim._audit_prompt import ASKS, PromptAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import SoundingAudit
+from rtcore.sim._audit_text import TextAudit
 from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
@@ -68,9 +70,7 @@ from rtcore.sim._server_truth import ServerResponse
 from rtcore.sim.results import KindResult, Violation
 from rtcore.sim.speaker import MILLISECOND, Report, Speaker, SpeakerOptions
 
-PENDING_REASONS: dict[int, str] = {
-    11: "the heard text is an estimate from the share of the audio until word times are known; its sample half is held",
-}
+PENDING_REASONS: dict[int, str] = {}
 """Invariants that this version does not hold in full, and why."""
 PENDING = tuple(PENDING_REASONS)
 """.. and their numbers."""
@@ -128,6 +128,7 @@ class Auditor:
         line_ms: int | None = None,
         exact: bool = False,
         recreates: bool = False,
+        heard_text_ms: int | None = 100,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -139,6 +140,7 @@ class Auditor:
         ``hold_ms``: how long the first audio of each response is held back (``config.playout.hold_ms``).
         ``exact``: the core alone creates, after its edits (``config.context``); ``recreates``: a response that the server began
         before them is taken back (``config.stale_context``).
+        ``heard_text_ms``: how often the words that were heard are told (``config.playout.heard_text_ms``).
         ``loses``: the device may vanish.
         ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
@@ -147,6 +149,8 @@ class Auditor:
         bound = clock.latency_ms + clock.flush_latency_ms + clock.report_ms
         self.ledger = ledger = Ledger(seed, audio, allowance)
         ledger.able = able
+        ledger.runs_text = heard_text_ms is not None
+        ledger.remote = call is not None
         self.line = LineAudit(
             ledger, truth.items, truth.responses, untold=lambda: truth.untold, server_interrupts=server_interrupts
         )
@@ -176,6 +180,7 @@ class Auditor:
             lies=lies,
             losses=speaker.losses if speaker.options.silent_per_mille else (),
         )
+        self._text = self.edits.text if isinstance(self.edits, EditAudit) else TextAudit(ledger, truth.items)
         self.line.owed_delete = self.edits.owed_delete
         self.cuts = CutAudit(
             ledger,
@@ -712,12 +717,17 @@ class Auditor:
             self.news.told(notice)
             return
         match notice:
+            case HeardText():
+                self.sync(self.ledger.now)
+                self._text.told(notice)
             case MessageEnded():
                 self.sync(self.ledger.now)
                 self.edits.message_ended(notice, self.clock.owes(notice.item_id))
                 item = self.ledger.items.get(notice.item_id)
                 if item is not None and isinstance(self.sounding, SoundingAudit):
                     self.sounding.message_ended(item, notice)
+                if item is not None and self.call is not None:
+                    self._text.ran(item, notice)
             case RequestEnded():
                 self.line.request_ended(notice)
                 self.asking.request_ended(notice)

@@ -23,6 +23,18 @@ class Spread(Struct, frozen=True):
     max: float
 
 
+class WordErrors(Struct, frozen=True):
+    """How far the words told as heard were off: the share that was not, and the sizes in words; ``mean`` keeps the sign."""
+
+    count: int
+    exact: float
+    median: int
+    p95: int
+    p99: int
+    max: int
+    mean: float
+
+
 class Violation(Struct, frozen=True):
     """A broken invariant of DESIGN section 6: its number, what happened, and when in the world of this seed (seconds)."""
 
@@ -39,9 +51,9 @@ class KindResult(Struct, frozen=True):
     did not answer are in ``estimated_error_ms`` instead, and those that a wrong or coarse clock misled in ``misled_error_ms``.
     ``silence_us`` counts by microseconds of old sound after the interruption reached the client, ``talked_over_us`` by those from
     the interruption itself to the silence, the line included, and ``answer_us`` by those from the end of the user's turn to the
-    first sound of its answer. ``text_error_words`` counts by (words told as heard - words that had begun to sound), for messages
-    that were heard in part: above 0 is claimed too much (invariant 11). ``answered`` and ``unanswered`` are about the turn that
-    followed.
+    first sound of its answer. ``text_error_words`` counts, for messages that were heard in part, by words told as heard that had
+    not begun to sound, or, below 0, by words whose sound was over that were not told (invariant 11). ``answered`` and
+    ``unanswered`` are about the turn that followed.
     """
 
     kind: str
@@ -228,9 +240,9 @@ class CampaignResult(_ByKind, Struct, frozen=True):
         return spread(kind.misled_error_ms for kind in self.kinds)
 
     @property
-    def text_error_words(self) -> Spread:
-        """Size of (words told as heard - words that had begun to sound), where a message was heard in part."""
-        return spread(kind.text_error_words for kind in self.kinds)
+    def text_error_words(self) -> WordErrors | None:
+        """How far the text of messages that were heard in part was off, in words; None where nothing was measured."""
+        return word_errors(kind.text_error_words for kind in self.kinds)
 
     @property
     def silence_after_barge_in_ms(self) -> Spread:
@@ -250,6 +262,23 @@ def spread(many: Iterable[Mapping[int, int]], per_unit: int = 1) -> Spread:
     ordered = sorted(sizes.items())
     median, p99 = _rank(ordered, (total + 1) // 2), _rank(ordered, -(-total * 99 // 100))
     return Spread(total, median / per_unit, p99 / per_unit, ordered[-1][0] / per_unit)
+
+
+def word_errors(many: Iterable[Mapping[int, int]]) -> WordErrors | None:
+    """The errors in words, signed, as counts by value, in short."""
+    errors: Counts = {}
+    for counts in many:
+        errors = _add(errors, counts)
+    sizes: Counts = {}
+    for value, count in errors.items():
+        sizes[abs(value)] = sizes.get(abs(value), 0) + count
+    total = sum(sizes.values())
+    if not total:
+        return None
+    ordered = sorted(sizes.items())
+    median, p95, p99 = (_rank(ordered, -(-total * share // 100)) for share in (50, 95, 99))
+    mean = sum(value * count for value, count in errors.items()) / total
+    return WordErrors(total, sizes.get(0, 0) / total, median, p95, p99, ordered[-1][0], mean)
 
 
 def _by_fault(world: WorldResult) -> tuple[FaultResult, ...]:

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from rtcore._effects import Connect, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
 from rtcore._formats import AudioFormat
-from rtcore._notices import Notice, TextDelta
+from rtcore._notices import HeardText, Notice, TextDelta
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client
 from rtcore.sim.speaker import Report
 
@@ -69,7 +69,7 @@ class Story:
                     what = f"> {_client_message(message)}"
                 case Connect() | Disconnect():
                     what = repr(effect)
-                case TextDelta():
+                case TextDelta() | HeardText():
                     continue
                 case Notice():
                     what = repr(effect)

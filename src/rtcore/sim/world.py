@@ -121,6 +121,7 @@ class World:
             line_ms=_there_and_back(scenario.stream),
             exact=config.context == "exact",
             recreates=config.stale_context == "recreate",
+            heard_text_ms=config.playout.heard_text_ms,
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None

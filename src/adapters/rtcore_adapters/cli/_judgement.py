@@ -8,6 +8,8 @@ from rtcore_adapters.cli._table import broken
 
 _CHECKED = 0.95  # of the cuts, at least (DESIGN section 6, invariant 5)
 _SHOWN = 5
+_WORDS, _ENOUGH = 1, 500
+"""Words that the text at a cut may be off at the 95th percentile, of so many cuts at least (invariant 11)."""
 
 
 def campaign_problems(
@@ -23,6 +25,9 @@ def campaign_problems(
     if result.cuts_checked < _CHECKED * result.cuts:
         # Of many worlds: one alone may hold a cut or two, and end before they can be checked.
         problems.append(f"only {result.cuts_checked} of {result.cuts} cuts were checked")
+    words = result.text_error_words
+    if words is not None and words.count >= _ENOUGH and words.p95 > _WORDS:
+        problems.append(f"the words told as heard are {words.p95} off at the 95th percentile of {words.count} cuts")
     if not policy:
         problems += [f"not reached, so not tested: {each}" for each in missed(result)]
     return problems

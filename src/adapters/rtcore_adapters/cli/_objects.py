@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from msgspec.structs import asdict
+
 from rtcore.sim.auditor import PENDING_REASONS
 from rtcore.sim.comparison import Difference, Ranks
 from rtcore.sim.results import CampaignResult, FaultResult, Spread, spread
@@ -27,6 +29,7 @@ def campaign_object(campaign: Campaign, result: CampaignResult) -> dict[str, Any
         "cuts_estimated": result.cuts_estimated,
         "truncation_error_ms": _spread(result.truncation_error_ms),
         "estimated_error_ms": _spread(result.estimated_error_ms),
+        "text_error_words": None if result.text_error_words is None else asdict(result.text_error_words),
         "silence_after_barge_in_ms": _spread(result.silence_after_barge_in_ms),
         **{
             name: _spread(spread((getattr(kind, field) for kind in result.kinds), per_unit))

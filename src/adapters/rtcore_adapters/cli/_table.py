@@ -10,7 +10,7 @@ from operator import add
 from msgspec import Struct
 
 from rtcore.sim.auditor import PENDING_REASONS
-from rtcore.sim.results import CampaignResult, Counts, FaultResult, KindResult, Spread, Violation, spread
+from rtcore.sim.results import CampaignResult, Counts, FaultResult, KindResult, Spread, Violation, WordErrors, spread
 
 INVARIANTS = {
     1: "one response at a time",
@@ -195,6 +195,7 @@ def figures(result: CampaignResult, seconds: float | None, process_seconds: floa
         ("truncation error", _spread(result.truncation_error_ms)),
         ("estimated cuts", f"{number(result.cuts_estimated)}, where the clock did not answer; error {estimated}"),
         *_where_measured("misled cuts, clock wrong", result, "misled_error_ms", 1),
+        *words_off(result.text_error_words),
         ("silence after barge-in", _spread(result.silence_after_barge_in_ms)),
         *_where_measured("barge-in to silence", result, "talked_over_us", 1000),
         *_where_measured("turn to answer", result, "answer_us", 1000),
@@ -208,6 +209,14 @@ def figures(result: CampaignResult, seconds: float | None, process_seconds: floa
         *pending(result.pending_invariants),
         ("digest", result.digest),
     ]
+
+
+def words_off(found: WordErrors | None) -> list[tuple[str, str]]:
+    """How far the words told as heard were off."""
+    if found is None:
+        return []
+    sizes = f"median {found.median}, p95 {found.p95}, p99 {found.p99}, max {found.max}, mean {found.mean:+.2f}"
+    return [("words heard", f"{found.exact:.1%} exact; off by {sizes} words ({number(found.count)} measured)")]
 
 
 def _where_measured(name: str, result: CampaignResult, field: str, per_unit: int) -> list[tuple[str, str]]:

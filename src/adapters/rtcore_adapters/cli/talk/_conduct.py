@@ -73,7 +73,7 @@ class Talk:
         self.over = self._screen.over
         if not self.over and not self._ending and self._is_done(now):
             self._end(conversation)
-        self._show(conversation, lines, now)
+        self._show(lines, now)
 
     def leave(self) -> None:
         """Take the status away."""
@@ -132,13 +132,10 @@ class Talk:
         nobody_types = self._silent or (rules.waits_for_keys and self._says is not None and not self._editor.text)
         return nobody_types and now - max(screen.changed, self._spoke) >= QUIET_S and not screen.busy(now=now)
 
-    def _show(self, conversation: Commands[Any], lines: list[Line], now: float) -> None:
+    def _show(self, lines: list[Line], now: float) -> None:
         terminal, screen = self._terminal, self._screen
         if self.over or not terminal.live:
             terminal.show(lines)
         elif lines or self._editor.text != self._drawn_text or now - self._drawn >= FRAME_S:
             self._drawn, self._drawn_text = now, self._editor.text
-            heard = ""
-            if screen.sounding is not None:
-                heard = next((item.text for item in reversed(conversation.history) if item.id == screen.sounding), "")
-            terminal.show(lines, screen.status(now=now, heard=heard), self._editor.text)
+            terminal.show(lines, screen.status(now=now), self._editor.text)

@@ -14,6 +14,7 @@ from rtcore import (
     Cause,
     ClockFault,
     ContextStale,
+    HeardText,
     HistoryItem,
     Interrupted,
     LoopLagged,
@@ -88,6 +89,7 @@ class Screen:
         self._now = began
         self._user_since: float | None = None
         self._user_words = ""
+        self._heard = ""  # of the message that sounds
         self._turn_ended: float | None = None
         self._barged: float | None = None
         self._typed = False  # the last turn, not spoken
@@ -143,14 +145,14 @@ class Screen:
         waiting = self._awaiting is not None and now - self._awaiting < _PATIENCE_S
         return self._user_since is not None or self._speaking or waiting
 
-    def status(self, *, now: float, heard: str = "") -> Status:
-        """The moment; ``heard`` is what was heard until now of the message that sounds."""
+    def status(self, *, now: float) -> Status:
+        """The moment."""
         if self._user_since is not None:
             said = f": {_printable(self._user_words)}" if self._user_words else ""
             return Status("you", f"speak, {now - self._user_since:.1f} s{said}", tail=bool(said))
         if self._speaking:
             held = "(held) " if self.paused else ""
-            return Status("model", f"{held}{_printable(heard) or 'speaks'}", tail=True)
+            return Status("model", f"{held}{_printable(self._heard) or 'speaks'}", tail=True)
         if self.paused:
             return Status("talk", "the sound is held; space lets it go on")
         if self._awaiting is not None and now - self._awaiting < _PATIENCE_S:
@@ -231,6 +233,12 @@ class Screen:
     @_show.register
     def _(self, notice: MessageStarted) -> None:
         self.changed, self.sounding = self._now, notice.item_id
+        self._heard = ""
+
+    @_show.register
+    def _(self, notice: HeardText) -> None:
+        if notice.item_id == self.sounding:
+            self._heard += notice.delta
 
     @_show.register
     def _(self, notice: SpeakingStopped) -> None:

@@ -12,6 +12,7 @@ from rtcore import (
     Disconnect,
     Drain,
     Flush,
+    HeardText,
     Interrupted,
     MessageEnded,
     Notice,
@@ -179,7 +180,7 @@ class _Reader:
     def _notice(self, notice: Notice) -> None:
         it, text = self.it, told(notice)
         match notice:
-            case TextDelta():
+            case TextDelta() | HeardText():
                 return
             case MessageEnded():
                 verdict = notice.verdict.value
