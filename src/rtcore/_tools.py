@@ -178,9 +178,9 @@ class Tools:
         core = self._core
         if core.session.get("prompt") or core.asked.get("prompt"):
             return None
-        tools = core.session.get("tools")
-        told = tools if isinstance(tools, list) else core.asked.get("tools") or ()
-        return frozenset(str(tool.get("name")) for tool in told if isinstance(tool, dict)).union(self._offered)
+        # Not every server repeats what it was given.
+        lists = [each for each in (core.session.get("tools"), core.asked.get("tools")) if isinstance(each, list | tuple)]
+        return frozenset(str(tool.get("name")) for told in lists for tool in told if isinstance(tool, dict)).union(self._offered)
 
     # -- calls that take long ----------------------------------------------------------------------------------------------------
 

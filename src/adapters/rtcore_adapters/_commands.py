@@ -142,6 +142,10 @@ class Commands(ABC, Generic[R]):
         """Answer a function call, once. A ``str`` goes out unchanged, anything else as JSON."""
         return self._ask(self._session.tool_result, call_id, output, respond=respond)
 
+    def cancel_tool(self, call_id: str, output: object = None, *, respond: bool = True) -> R:
+        """Give up a function call: the model is told ``output``, or that it was cancelled; a tool that works on it is stopped."""
+        return self._ask(self._session.cancel_tool, call_id, output, respond=respond)
+
     def approve(self, approval_request_id: str, *, approve: bool = True, reason: str | None = None, respond: bool = True) -> R:
         """Let the model call the remote tool that ``ApprovalRequested`` named, or not; once."""
         return self._ask(self._session.approve, approval_request_id, approve=approve, reason=reason, respond=respond)

@@ -40,6 +40,7 @@ from rtcore import (
     SessionReady,
     TextDelta,
     ToolCalled,
+    ToolEnded,
 )
 from rtcore.policies import Policies
 from rtcore_adapters import _journal
@@ -50,8 +51,20 @@ from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message,
 from rtcore_adapters._mailbox import Mailbox
 from rtcore_adapters._outbox import audio_ms
 from rtcore_adapters._token import NO_CALL, TokenProvider, Tokens
-from rtcore_adapters._tools import NOT_JSON, Tool, Tools, failure, is_coroutine_tool, own, run_in_thread, started
+from rtcore_adapters._tools import (
+    NOT_JSON,
+    Stop,
+    Tools,
+    failure,
+    is_coroutine_tool,
+    own,
+    run_coroutine,
+    run_in_thread,
+    started,
+    unknown,
+)
 from rtcore_adapters.audio import Microphone, Speaker, VirtualSpeaker
+from rtcore_adapters.tools import Output, ToolRun
 
 
 class Settles(Protocol):
@@ -91,8 +104,8 @@ class Host(Protocol[R_co]):
     def arm(self, at: float | None) -> None:
         """Call ``Engine.wake`` at this time; it replaces the time before."""
 
-    def run(self, work: Awaitable[object], call: ToolCalled) -> None:
-        """Await a coroutine tool beside the conversation; then ``Engine.answer``."""
+    def run(self, work: Awaitable[object], call: ToolCalled) -> Stop | None:
+        """Await a coroutine tool beside the conversation; then ``Engine.answer``. Gives what cancels it; None: nothing can."""
 
     def hand_over(self, work: Callable[[], None]) -> None:
         """Do this on the engine's thread, soon. May be called on any thread; drops it once the conversation is over."""
@@ -143,6 +156,7 @@ class Engine(Generic[R]):
         self._ways = ways
         self._tokens = Tokens(token, host, wait_s=self._times.open_s, came=self._dial, failed=self._no_token)
         self._requests: dict[int, R] = {}
+        self._runs: dict[str, ToolRun] = {}
         self._inputs: deque[Callable[[], list[Effect]]] = deque()
         self._acting = False
         self._waking = False
@@ -368,8 +382,11 @@ class Engine(Generic[R]):
             case RequestEnded(number):
                 if (request := self._requests.pop(number, None)) is not None:
                     request.settle(notice)
-            case ToolCalled(name=name) if name in self._tools:
-                self._call(self._tools[name], notice)
+            case ToolCalled() if self._tools:
+                self._call(notice)
+            case ToolEnded(call_id, _, outcome):
+                if (run := self._runs.pop(call_id, None)) is not None and outcome != "answered":
+                    run._give_up()
             case SessionClosed():
                 self.over, self._closed = True, notice
                 self._tokens.drop()
@@ -388,14 +405,21 @@ class Engine(Generic[R]):
 
     # -- tools --------------------------------------------------------------------------------------------------------------
 
-    def _call(self, tool: Tool, call: ToolCalled) -> None:
-        if is_coroutine_tool(tool):
+    def _call(self, call: ToolCalled) -> None:
+        tool = self._tools.get(call.name)
+        refusal = None if tool is not None else unknown(call, self.session.tool_names)
+        if tool is None and refusal is None:
+            return  # the program's
+        run = self._runs[call.call_id] = ToolRun(call)
+        if tool is None:
+            self._host.hand_over(partial(self.answer, call, refusal))
+        elif is_coroutine_tool(tool):
             try:
-                self._host.run(started(tool, call), call)
+                run_coroutine(started(tool, call), run, self._host.run)
             except Exception as error:  # arguments that are no JSON object, or not those of the function
                 self._host.hand_over(partial(self.answer, call, failure(call, error)))
         else:
-            run_in_thread(tool, call, lambda output: self._host.hand_over(partial(self.answer, call, output)))
+            run_in_thread(tool, run, lambda output: self._host.hand_over(partial(self.answer, call, output)))
 
     def answer(self, call: ToolCalled, output: object) -> None:
         """A tool has answered, or its failure is the answer."""
@@ -404,16 +428,20 @@ class Engine(Generic[R]):
         if self._acting:  # an eager task answers within the call that has begun it
             self._host.hand_over(partial(self.answer, call, output))
             return
+        run = self._runs.get(call.call_id)
+        if run is None or run.call is not call:
+            return  # given up, or answered by the program
         if isawaitable(output):
-            self._host.run(output, call)
+            run_coroutine(output, run, self._host.run)
             return
-        for each in (output, NOT_JSON):
+        value, respond = (output.value, output.respond) if isinstance(output, Output) else (output, True)
+        for each in (value, NOT_JSON):
             if self.over or self.crash is not None:
                 return
             try:
-                self.ask(partial(self.session.tool_result, call.call_id, each))
+                self.ask(partial(self.session.tool_result, call.call_id, each, respond=respond))
                 return
-            except LocalProtocolError as error:  # the output is not JSON; or, both times, its item was deleted meanwhile
+            except LocalProtocolError as error:  # the output is not JSON
                 # What is wrong may repeat the output, which the log is not to hold.
                 _log.warning("the result of the tool %s for %s was not sent", call.name, call.call_id)
                 _log.debug("the result for %s was not sent: %s", call.call_id, error)

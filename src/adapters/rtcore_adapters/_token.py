@@ -26,7 +26,7 @@ Failed = Callable[[int, str], None]
 class Runs(Protocol):
     """What fetching needs of a runtime."""
 
-    def run(self, work: Awaitable[object], call: ToolCalled) -> None:
+    def run(self, work: Awaitable[object], call: ToolCalled) -> object:
         """Await this beside the conversation."""
 
     def hand_over(self, work: Callable[[], None]) -> None:

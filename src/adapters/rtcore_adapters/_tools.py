@@ -15,7 +15,7 @@ import msgspec
 
 from rtcore import Config, ToolCalled
 from rtcore_adapters._token import NO_CALL
-from rtcore_adapters.tools import BadArguments, DefinedTool, defined
+from rtcore_adapters.tools import _RUNNING, BadArguments, DefinedTool, ToolRun, defined
 
 Tool = Callable[..., object]
 """A function, or coroutine function, that answers a function call: arguments by name in, output (``str`` or JSON-like) out."""
@@ -25,6 +25,9 @@ Tools = Mapping[str, Tool] | Sequence[Tool]
 
 Answer = Callable[[ToolCalled, object], None]
 """Takes a tool's output, on the engine's thread."""
+
+Stop = Callable[[], None]
+"""Ends a coroutine tool that nobody waits for any more."""
 
 _log = logging.getLogger("rtcore.tools")
 
@@ -49,13 +52,17 @@ def _called(tool: Tool, call: ToolCalled) -> object:
     return tool(**msgspec.json.decode(call.arguments or "{}", type=dict[str, Any]))
 
 
-def run_in_thread(tool: Tool, call: ToolCalled, answer: Callable[[object], None]) -> None:
+def run_in_thread(tool: Tool, run: ToolRun, answer: Callable[[object], None]) -> None:
     """Call a plain function in a thread of its own; ``answer`` takes its output in that thread.
 
-    The thread cannot be ended from outside. A conversation that is over does not wait for it, and drops what it gives.
+    The thread cannot be ended from outside, but ``run`` tells it where nobody waits for it any more. A conversation that is over
+    does not wait for it, and drops what it gives.
     """
 
+    call = run.call
+
     def work() -> None:
+        _RUNNING.set(run)
         try:
             output = _called(tool, call)
         except BaseException as error:  # a tool that raises SystemExit must be answered as well
@@ -63,6 +70,22 @@ def run_in_thread(tool: Tool, call: ToolCalled, answer: Callable[[object], None]
         answer(output)
 
     threading.Thread(target=work, name=f"rtcore tool {call.name}", daemon=True).start()
+
+
+def run_coroutine(work: Awaitable[object], run: ToolRun, start: Callable[[Awaitable[object], ToolCalled], Stop | None]) -> None:
+    """Have ``start``, the runtime, await what a coroutine function gave; inside, ``running`` is this call."""
+    token = _RUNNING.set(run)  # a task takes the context of whoever starts it
+    try:
+        run._began(start(work, run.call))
+    finally:
+        _RUNNING.reset(token)
+
+
+def unknown(call: ToolCalled, names: frozenset[str] | None) -> dict[str, str] | None:
+    """The answer to a call of a function that the model was not told of (F070); None where it was, or where nobody can know."""
+    if names is None or call.name in names:
+        return None
+    return {"error": f"there is no tool of this name; there are: {', '.join(sorted(names)) or 'none'}"}
 
 
 def not_its_own(error: BaseException, *cancelled: type[BaseException]) -> BaseException | None:

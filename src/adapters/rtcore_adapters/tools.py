@@ -13,7 +13,9 @@ called. Coroutine functions are tools as well, except in a program of threads.
 """
 
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
@@ -27,15 +29,68 @@ from pydantic import (
     create_model,
 )
 
+from rtcore import ToolCalled
 from rtcore.config import FunctionTool
 
-__all__ = ["BadArguments", "DefinedTool", "tool"]
+__all__ = ["BadArguments", "DefinedTool", "Output", "ToolRun", "running", "tool"]
 
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
 _GIVEN = 80  # characters of a wrong value that are repeated
 
 Take = Callable[[Mapping[str, Any]], Mapping[str, Any] | BaseModel]
 """Turns what the model gave into what the function takes; raises pydantic's ``ValidationError``."""
+
+
+class Output:
+    """What a tool gives where it decides about the answer as well: ``return Output("saved", respond=False)`` tells the model and
+    asks for nothing. One response follows the calls of a response unless all of them say so.
+    """
+
+    def __init__(self, value: object, *, respond: bool = True) -> None:
+        self.value = value
+        self.respond = respond
+
+
+class ToolRun:
+    """One call that runs, as the function that answers it may look at it: see ``running``.
+
+    A coroutine function is cancelled where the call is given up. A plain one runs in a thread, which cannot be ended from
+    outside: one that takes long asks ``cancelled`` now and then, or waits with ``wait``. What it gives afterwards is dropped.
+    """
+
+    def __init__(self, call: ToolCalled) -> None:
+        self.call = call
+        """What the model asked for."""
+        self._given_up = threading.Event()
+        self._cancels: Callable[[], None] | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the call is settled without this function: given up, or gone with its item or the conversation."""
+        return self._given_up.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the call is given up, for ``timeout_s`` at most; gives whether it was. Blocks: only for plain functions."""
+        return self._given_up.wait(timeout_s)
+
+    def _began(self, cancels: Callable[[], None] | None) -> None:
+        self._cancels = cancels
+
+    def _give_up(self) -> None:
+        self._given_up.set()
+        if self._cancels is not None:
+            self._cancels()
+
+
+_RUNNING: ContextVar[ToolRun] = ContextVar("rtcore_tool")
+
+
+def running() -> ToolRun:
+    """The call that is being answered, from within the function that answers it. Raises ``LookupError`` anywhere else."""
+    try:
+        return _RUNNING.get()
+    except LookupError:
+        raise LookupError("running() is for the function of a tool while it answers a call") from None
 
 
 class BadArguments(ValueError):

@@ -2,6 +2,7 @@
 is a callback of the loop."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -12,6 +13,10 @@ from rtcore_adapters._tools import failure, not_its_own
 from rtcore_adapters.asyncio._connect import Dial
 from rtcore_adapters.asyncio._request import Request
 from rtcore_adapters.asyncio._wire import Wire
+
+
+def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
 
 
 class Pump:
@@ -53,8 +58,11 @@ class Pump:
             self._timer.cancel()
         self._timer = None if at is None else self._loop.call_at(at, self.engine.wake)
 
-    def run(self, work: Awaitable[object], call: ToolCalled) -> None:
-        self._spawn(self._run(work, call))
+    def run(self, work: Awaitable[object], call: ToolCalled) -> Callable[[], None]:
+        task = self._spawn(self._run(work, call))
+        if inspect.iscoroutine(work):
+            task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it began has not awaited it
+        return lambda: _cancel(task)
 
     def hand_over(self, work: Callable[[], None]) -> None:
         if not self._stopped and not self._loop.is_closed():

@@ -65,8 +65,8 @@ class Pump:
     def arm(self, at: float | None) -> None:
         self._at = self._alarm.deadline = math.inf if at is None else at
 
-    def run(self, work: Awaitable[object], call: ToolCalled) -> None:
-        self._spawn(self._run, work, call)
+    def run(self, work: Awaitable[object], call: ToolCalled) -> Callable[[], None]:
+        return self._spawn(self._run, work, call).cancel
 
     def hand_over(self, work: Callable[[], None]) -> None:
         with suppress(trio.RunFinishedError):  # a thread that outlived the run: nobody is left to hear it
@@ -81,10 +81,11 @@ class Pump:
 
     # -- tasks ----------------------------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+    def _spawn(self, work: Callable[..., Awaitable[None]], *args: object) -> trio.CancelScope:
         scope = trio.CancelScope(shield=True)
         self._scopes.add(scope)
         self._nursery.start_soon(self._live, scope, work, *args, name=f"rtcore {work.__name__.strip('_')}")
+        return scope
 
     @trio.lowlevel.enable_ki_protection
     async def _live(self, scope: trio.CancelScope, work: Callable[..., Awaitable[None]], *args: object) -> None:
