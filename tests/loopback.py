@@ -19,7 +19,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from rtcore import Config, Notice
-from rtcore.config import Connection
+from rtcore.config import Connection, Reconnect
 from rtcore.sim.server import Server, ServerOptions
 from rtcore.sim.voices import Voice, synthetic_voices
 from rtcore_adapters.asyncio import Conversation
@@ -32,6 +32,8 @@ VOICES: tuple[Voice, ...] = synthetic_voices(1)
 
 
 def config(url: str, *, key: str = KEY, **options: Any) -> Config:
+    # A test is of one line, and ends with it, unless it says otherwise.
+    options.setdefault("reconnect", Reconnect(attempts=0))
     return Config(connection=Connection(url=url, api_key=SecretStr(key)), **options)
 
 

@@ -76,6 +76,7 @@ from rtcore.config import Connection, Microphone, SessionOptions, Timeouts
 
 TEXT = [{"type": "input_text", "text": "x"}]
 LOST = Disconnection(close_code=1006, reason="")
+ONE_LINE = configured(reconnect={"attempts": 0})
 
 
 def _connected(**options: object) -> Scene:
@@ -586,7 +587,7 @@ def test_after_a_time_out_the_next_turn_works() -> None:  # F061
 
 
 def _many_requests() -> Scene:
-    scene = ready(turn_detection=None)
+    scene = ready(ONE_LINE, turn_detection=None)
     scene.append(pcm("mic", 200))
     scene.commit()
     scene.respond()
@@ -650,7 +651,7 @@ def test_after_the_end_inputs_are_ignored() -> None:  # B31, F098
     [Disconnection(close_code=1006), Disconnection(error="connection reset by peer"), Disconnection(close_code=1000)],
 )
 def test_a_lost_connection_ends_the_session_with_its_reason(cause: Disconnection) -> None:  # DESIGN 2, F101
-    scene = ready()
+    scene = ready(ONE_LINE)
     effects = scene.disconnected(cause)
     [end] = told(effects, SessionClosed)
     assert (effects[-1] is end, end.reason, end.problem is not None, scene.session.state) == (True, "lost", True, "closed")
@@ -666,7 +667,7 @@ def test_a_refused_handshake_ends_the_session_and_says_what_to_do(status: int) -
 
 
 def test_a_lost_connection_ends_what_was_being_said() -> None:  # DESIGN 6 invariant 6, F093, F162
-    scene = talking(opened(), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene = talking(opened(), audio("m1", 2000), heard_ms=500, at=0.5, config=ONE_LINE)
     effects = scene.disconnected(LOST)
     assert (ended("m1", "partial", 500) in acts(effects), scene.session.speaking, isinstance(effects[-1], SessionClosed)) == (
         True,
@@ -701,7 +702,7 @@ def test_a_second_acknowledgement_is_not_a_second_beginning() -> None:  # contra
     ],
 )
 def test_a_short_list_of_errors_is_fatal(code: str, reason: str) -> None:  # DESIGN 2, F007
-    scene = ready()
+    scene = ready(ONE_LINE)
     effects = scene.server(error(code, "No."))
     [end] = told(effects, SessionClosed)
     assert (effects[-1] is end, end.reason, end.problem and end.problem.code) == (True, reason, code)

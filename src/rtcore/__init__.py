@@ -60,6 +60,9 @@ from rtcore._notices import Problem as Problem
 from rtcore._notices import ProtocolWarning as ProtocolWarning
 from rtcore._notices import RateLimitsUpdated as RateLimitsUpdated
 from rtcore._notices import RawEvent as RawEvent
+from rtcore._notices import Reconnected as Reconnected
+from rtcore._notices import Reconnecting as Reconnecting
+from rtcore._notices import ReplayIncomplete as ReplayIncomplete
 from rtcore._notices import RequestEnded as RequestEnded
 from rtcore._notices import ResponseEnded as ResponseEnded
 from rtcore._notices import ResponseStarted as ResponseStarted

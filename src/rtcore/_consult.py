@@ -10,7 +10,7 @@ V = TypeVar("V")
 A = TypeVar("A")
 
 
-def consult(core: Core, decision: str, own: Callable[[V], A], default: Callable[[V], A], view: V, answer: type[A]) -> A:
+def consult(core: Core, decision: str, own: Callable[[V], A], default: Callable[[V], A], view: V, *answer: type) -> A:
     """The answer of ``own``; where it raises or gives something else than an ``answer``, that is told and ``default`` decides."""
     if own is default:
         return default(view)
@@ -21,6 +21,6 @@ def consult(core: Core, decision: str, own: Callable[[V], A], default: Callable[
     else:
         if isinstance(given, answer):
             return given
-        failed = f"gave {type(given).__name__}, not {answer.__name__}"
+        failed = f"gave {type(given).__name__}, not {' or '.join(kind.__name__ for kind in answer)}"
     core.news.append(PolicyFailed(decision, core.scrub(failed)))
     return default(view)

@@ -26,6 +26,7 @@ from rtcore.policies import Policies
 
 if TYPE_CHECKING:
     from rtcore._barge_in import BargeIn
+    from rtcore._continuity import Continuity
     from rtcore._creation import Creation
     from rtcore._hearing import Hearing
     from rtcore._holds import Holds
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)?")
 
-State = Literal["new", "connecting", "configuring", "ready", "closed"]
+State = Literal["new", "connecting", "configuring", "ready", "reconnecting", "closed"]
 
 
 class Counters(Struct):
@@ -183,6 +184,7 @@ class Core:
     mcp: "Mcp"
     silent_answers: "SilentAnswers"
     reports: "Reports"
+    continuity: "Continuity"
 
     def __init__(self, config: "Config", clock: Clock, seed: int, policies: Policies) -> None:
         self.config = config

@@ -167,9 +167,9 @@ class Creation:
         """Queue an item. User items wait for edits (``gated``); others only for their place in the queue."""
         self._queue.append(Order(request, request, item, item_id, previous_item_id, gated=gated))
 
-    def send_output(self, item: dict[str, Any], item_id: str, request: int) -> None:
+    def send_output(self, item: dict[str, Any], item_id: str, request: int, previous_item_id: str | None) -> None:
         """Send a function call's output now: it is no creation that an edit could make wrong."""
-        self._send_item(Order(request, request, item, item_id))
+        self._send_item(Order(request, request, item, item_id, previous_item_id))
 
     def ask_answer(self, *, to: Literal["turn", "tools"]) -> None:
         """An answer that nobody asked for by name is due, to a committed turn or a batch of outputs; several become one (C15)."""
@@ -244,7 +244,7 @@ class Creation:
         # Its predecessor may have been deleted while it waited for its turn.
         previous = order.previous_item_id and core.history.standing(order.previous_item_id)
         core.send(
-            CreateItem(event_id, core.dialect.render_item(order.body), previous),
+            CreateItem(event_id, core.dialect.render_item(order.body), previous and core.history.wire(previous)),
             pending=Pending(event_id, "item", request=order.request or None, key=item_id),
             wait_ms=core.config.timeouts.edit_ms,
         )
@@ -263,12 +263,55 @@ class Creation:
         body = order.body
         if core.capabilities.metadata:
             body = {**body, "metadata": {**(body.get("metadata") or {}), _METADATA: str(order.number)}}
+        if "input" in body:
+            body = {**body, "input": [self._referring(each) for each in body["input"]]}
         order.due = None
         core.send(
             CreateResponse(event_id, core.dialect.render_response(body)),
             pending=Pending(event_id, "response", request=order.request or None, key=str(order.number)),
             wait_ms=core.config.timeouts.create_ms,
         )
+
+    def _referring(self, item: Any) -> Any:
+        """An item of a response's input; one that is named may have another name on this connection."""
+        if not isinstance(item, dict) or item.get("type") != "item_reference" or not isinstance(item.get("id"), str):
+            return item
+        return {**item, "id": self._core.history.wire(item["id"])}
+
+    # -- another connection ------------------------------------------------------------------------------------------------------
+
+    def line_lost(self, told: Problem, *, again: bool) -> None:
+        """Nothing that was sent is answered any more. What was not carried out is asked for ``again``, or fails; what was
+        interrupted is over."""
+        core = self._core
+        sent = [order for order in self._items.values() if order.body and not core.tools.owns(order.item_id)]
+        for order in self._queue:
+            order.doubtful = order.retried = False
+        asked = [*([self._reserved] if self._reserved is not None else []), *self._side.values()]
+        for order in [*asked, *self._refused]:
+            if order.dead:
+                core.requests.end(order.request, "cancelled")
+            elif order.for_turn or order.for_tools:
+                self._make_due(order)
+        asked = [order for order in asked if not order.dead and core.requests.is_open(order.request)]
+        self._items.clear()
+        self._side.clear()
+        self._expired.clear()
+        self._reserved = None
+        self._forget_refused()
+        self._slot_shown()
+        if again:
+            for order in asked:
+                order.doubtful, order.suspected = False, None
+                order.due = core.now + core.config.timeouts.queue_ms / 1000
+                core.timers.set_earlier("turn of a request", order.due)
+            # An item comes before the response to it, which has a number of its own.
+            self._queue.extendleft(reversed([*sent, *sorted(asked, key=lambda order: order.number)]))
+            return
+        for order in sorted([*sent, *asked, *self._queue], key=lambda order: order.request):
+            core.requests.end(order.request, "connection_lost", problem=told)
+        self._queue.clear()
+        core.timers.cancel("turn of a request")
 
     # -- answers -----------------------------------------------------------------------------------------------------------------
 
@@ -424,6 +467,8 @@ class Creation:
     def item_failed(self, pending: Pending, problem: Problem, outcome: Outcome = "failed") -> None:
         """An item of ours was refused, or got no answer: a response that was to follow it is not created."""
         self._items.pop(pending.key, None)
+        if outcome == "failed" and self._core.continuity.refused(pending.key, problem):
+            return
         if outcome == "timed_out":
             # No word of it is no refusal: it is on its way, and counts as there.
             self._core.tools.output_announced(pending.key, late=True)

@@ -92,5 +92,5 @@ class Hearing:
         self._written += samples
         if core.ready and core.acknowledged.detects_turns:
             most = form.samples(_MOST_MS)
-            core.microphone.append(self._silence(min(samples, most) * form.sample_width))
+            core.microphone.append(self._silence(min(samples, most) * form.sample_width), core.now, held=not core.ready)
             core.send_microphone(rest=False)

@@ -7,6 +7,7 @@ puts the item at the tail, never drops it (F108). A deleted id leaves a tombston
 from collections.abc import Iterator
 
 from rtcore._items import HistoryItem, Item
+from rtcore._notices import Verdict
 from rtcore._recent import keep_latest
 
 _NOWHERE = ""
@@ -25,6 +26,9 @@ class History:
         self._items: dict[str, Item] = {}
         self._tombstones: dict[str, str | None] = {}
         self._shelved: dict[str, None] = {}
+        self._replayed: dict[str, str] = {}
+        self.line = 0
+        """The connection whose session the items with this ``line`` are in."""
 
     def get(self, item_id: str) -> Item | None:
         """The item, announced or not."""
@@ -46,6 +50,7 @@ class History:
         if item.announced:
             return False
         item.announced = True
+        item.line = self.line
         self._items[item.id] = item
         self._shelved.pop(item.id, None)
         order = self._order
@@ -54,12 +59,19 @@ class History:
         while previous_item_id in self._tombstones:
             previous_item_id = self._tombstones[previous_item_id]
         if previous_item_id is None:
-            order.insert(0, item.id)
+            order.insert(self._past_lost(0), item.id)
         elif order and order[-1] != previous_item_id and self._is_placed(previous_item_id):
-            order.insert(order.index(previous_item_id) + 1, item.id)
+            order.insert(self._past_lost(order.index(previous_item_id) + 1), item.id)
         else:
             order.append(item.id)
         return True
+
+    def _past_lost(self, at: int) -> int:
+        """What the server's session does not hold came before anything new: the new goes behind it."""
+        order = self._order
+        while at < len(order) and self._items[order[at]].line != self.line:
+            at += 1
+        return at
 
     def standing(self, item_id: str | None) -> str | None:
         """What an item that is to stand behind this one names as its predecessor now: the item itself, what stood before it where
@@ -69,12 +81,56 @@ class History:
             item = self._items.get(item_id)
             if item_id in self._tombstones:
                 item_id = self._tombstones[item_id]
-            elif item is not None and item.announced and item.delete_sent:
+            elif item is not None and item.announced and (item.delete_sent or item.line != self.line):
                 at = self._order.index(item_id)
                 item_id = self._order[at - 1] if at > 0 else None
             else:
                 return item_id or None
         return "root"
+
+    # -- another connection ------------------------------------------------------------------------------------------------------
+
+    def line_lost(self) -> list[Item]:
+        """The session that held the items is gone. Those of its responses that it never announced get a place at the end, because
+        they were spoken all the same; gives these."""
+        unannounced = [item for item in self._items.values() if not item.announced and _was_said(item)]
+        for item in unannounced:
+            self.announce(item, self.last)
+        for item in [item for item in self._items.values() if not item.announced]:
+            del self._items[item.id]
+        self._shelved.clear()
+        self._replayed.clear()
+        return unannounced
+
+    def replayed(self, item: Item, wire_id: str) -> None:
+        """The item is in the session of the present connection, under this name."""
+        item.line, item.wire_id = self.line, wire_id
+        self._replayed[wire_id] = item.id
+
+    def by_wire(self, wire_id: str) -> Item | None:
+        """The item that was replayed under this name."""
+        found = self._replayed.get(wire_id)
+        return self._items.get(found) if found is not None else None
+
+    def public(self, wire_id: str) -> str:
+        """The id that the program knows for the server's."""
+        return self._replayed.get(wire_id, wire_id)
+
+    def wire(self, item_id: str) -> str:
+        """The id that the server knows for the program's."""
+        item = self._items.get(item_id)
+        return item.wire_id if item is not None and item.line == self.line else item_id
+
+    def before(self, item: Item) -> str | None:
+        """What an item of this place names as its predecessor on the wire: what stands before it there, or "root"."""
+        at = self._order.index(item.id)
+        found = self.standing(self._order[at - 1]) if at > 0 else "root"
+        return found and (found if found == "root" else self.wire(found))
+
+    def before_id(self, item: Item) -> str:
+        """The id of what stands before an item here; empty where nothing does."""
+        at = self._order.index(item.id)
+        return self._order[at - 1] if at > 0 else ""
 
     @property
     def last(self) -> str | None:
@@ -114,6 +170,7 @@ class History:
         if item is None:
             return False
         item.deleted = True
+        self._replayed.pop(item.wire_id, None)
         if item.announced:
             self._order.remove(item_id)
         return item.announced
@@ -146,3 +203,11 @@ class History:
             )
             for item in self
         )
+
+
+def _was_said(item: Item) -> bool:
+    """A message or call of a response of the conversation that the server may only have forgotten to announce."""
+    response = item.response
+    if response is None or response.out_of_band or item.delete_sent:
+        return False
+    return item.dispatched or (item.type == "message" and item.verdict is not Verdict.SKIPPED)

@@ -56,6 +56,8 @@ class Interruption:
     def editing(self) -> bool:
         """Whether a flush, truncate or delete of ours is unsettled: nothing may be created yet (DESIGN 3)."""
         core = self._core
+        if core.continuity.replaying:
+            return True
         return bool(self._cuts or self._unwanted) or core.requests.editing or core.playout.flushing
 
     # -- silence -----------------------------------------------------------------------------------------------------------------
@@ -146,7 +148,7 @@ class Interruption:
 
     def cancel(self, response: Response) -> None:
         """Exactly one cancel per response, always by id (B07, F052)."""
-        if response.cancel_sent or response.done:
+        if response.cancel_sent or response.done or response.gone:
             return
         response.cancel_sent = True
         core = self._core
@@ -329,6 +331,8 @@ class Interruption:
 
     def _tell_partial(self, item: Item, response: Response, cut: Segment) -> Told:
         """The best way that the server has to learn how much was heard (the ladder of DESIGN 5)."""
+        if response.gone:
+            return "nothing"
         if response.out_of_band or item.deleted or item.delete_sent:
             return "nothing"
         rung = self._core.capabilities.heard
@@ -345,6 +349,8 @@ class Interruption:
         if self.unwant(item, response):
             return "delete"
         able = self._core.capabilities
+        if response.gone:
+            return "nothing"
         if able.playout == "server":
             return "server"
         if response.out_of_band or item.delete_sent or item.deleted or able.delete or _was_read(item):
@@ -359,7 +365,7 @@ class Interruption:
         if item.verdict is Verdict.PARTIAL and not item.heard_text:
             heard = "only its very beginning"
         text = f"The user interrupted {which} and heard {heard}."
-        self._create({"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]}, None)
+        self._create({"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]}, None, aside=True)
 
     def _rewrite(self, item: Item, previous_item_id: str | None) -> None:
         """Put the words that were heard in the place of the message that was deleted."""
@@ -367,17 +373,23 @@ class Interruption:
             content = [{"type": "output_text", "text": item.heard_text}]
             self._create({"type": "message", "role": "assistant", "content": content}, previous_item_id)
 
-    def _create(self, item: Wire, previous_item_id: str | None) -> None:
+    def _create(self, item: Wire, previous_item_id: str | None, *, aside: bool = False) -> None:
         """Create an item that is an edit: nothing else is created before it is there."""
         core = self._core
         event_id, item_id = core.requests.event_id(), core.requests.item_id()
         core.send(
-            CreateItem(event_id, core.dialect.render_item({"id": item_id, **item}), previous_item_id),
+            CreateItem(
+                event_id,
+                core.dialect.render_item({"id": item_id, **item}),
+                previous_item_id and core.history.wire(previous_item_id),
+            ),
             lane="urgent",
             pending=Pending(event_id, "item", key=item_id, edit=True),
             wait_ms=core.config.timeouts.edit_ms,
         )
         core.creation.expect_edit(item_id)
+        if aside:
+            core.continuity.aside(item_id)
 
     def _truncate(self, item: Item, response: Response, segment: Segment) -> None:
         own = self._core.capabilities.truncate_content_index == "own"
@@ -386,7 +398,7 @@ class Interruption:
 
     def _send_truncate(self, item: Item) -> None:
         core = self._core
-        if item.truncated is None or item.deleted or item.delete_sent:
+        if item.truncated is None or item.deleted or item.delete_sent or (item.response is not None and item.response.gone):
             return
         event_id = core.requests.event_id()
         waits = core.capabilities.truncate_acknowledged
@@ -465,6 +477,8 @@ class Interruption:
 
     def unwant(self, item: Item, response: Response) -> bool:
         """Have an item deleted that nobody heard or read (DESIGN 3). Gives whether it will be."""
+        if response.gone:
+            return False
         shown = _was_read(item)
         if response.out_of_band or shown or item.delete_sent or item.deleted or not self._deletable:
             return False
@@ -500,6 +514,14 @@ class Interruption:
         else:
             self._orphans[item.id] = None
             keep_latest(self._orphans, _ORPHANS)
+
+    def line_lost(self) -> list[Item]:
+        """The session that held them is gone, and what was unheard of it with it: gives the items that were to be deleted."""
+        unwanted = list(self._unwanted.values())
+        self._unwanted.clear()
+        self._orphans.clear()
+        self._core.timers.cancel("delete of an unheard item")
+        return unwanted
 
     def announced(self, item: Item) -> None:
         """The server announced an item that nobody heard."""

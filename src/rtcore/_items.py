@@ -43,6 +43,7 @@ class Segment:
         "response_id",
         "started_at",
         "stopped_at",
+        "torn",
         "waiting",
         "width",
     )
@@ -60,6 +61,8 @@ class Segment:
         self.complete = False
         self.complete_at_cut: bool | None = None
         self.cut = False
+        self.torn = False
+        """Its connection was lost before it was complete: what came of it is all that can be heard."""
         self.estimated = False
         self.carry = b""
         self.odd_told = False
@@ -114,6 +117,11 @@ class Segment:
         """Complete, and heard but for a sample: clocks that convert rates round by one (B02)."""
         complete = self.complete if self.complete_at_cut is None else self.complete_at_cut
         return complete and self.heard >= self.playable - 1
+
+    @property
+    def exhausted(self) -> bool:
+        """Nothing more of it can be heard: all of it was, or all that came before its connection was lost."""
+        return self.all_heard or (self.torn and not self.cut and self.heard >= self.playable - 1)
 
 
 class Part:
@@ -209,6 +217,8 @@ class Item:
         "approval_request_id",
         "approve",
         "arguments",
+        "aside",
+        "body",
         "call_id",
         "delete_sent",
         "deleted",
@@ -221,6 +231,7 @@ class Item:
         "heard_text",
         "id",
         "late_audio",
+        "line",
         "name",
         "output",
         "parts",
@@ -238,6 +249,7 @@ class Item:
         "truncated",
         "type",
         "verdict",
+        "wire_id",
     )
 
     def __init__(self, id: str, type: str, role: str | None, response: "Response | None") -> None:
@@ -272,6 +284,14 @@ class Item:
         self.started_told = False
         self.text_due: float | None = None
         self.told: Told = "nothing"
+        self.body: dict[str, Any] | None = None
+        """As the program had it created, where it holds more than text."""
+        self.aside = False
+        """A note of ours about what was heard: whoever is told what was heard need not be told it twice."""
+        self.line = 0
+        """The connection whose session holds it; an earlier one where it was lost with that and not replayed."""
+        self.wire_id = id
+        """Its name on that connection; another than ``id`` where it was replayed."""
         self.remote_ms: int | None = None
         """How much of it was heard by the word of a server that sounds the audio itself."""
         self.reckoned = False
@@ -335,6 +355,7 @@ class Response:
         "dead",
         "done",
         "format",
+        "gone",
         "hold_ms",
         "id",
         "interruptible",
@@ -365,6 +386,8 @@ class Response:
         self.cancel_sent = False
         self.context_stale = False
         self.tools_answered = False
+        self.gone = False
+        """Its connection is lost: nothing more comes of it, and nothing can be said to the server about it."""
         self.quiet_since = 0.0
         self.activity = 0
         self.after: str | None = None

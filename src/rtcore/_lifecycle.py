@@ -2,6 +2,8 @@
 
     new -> connecting -> configuring -> ready -> closed
 
+A lost line is ``_continuity``'s affair first; where it does not go on, the session ends.
+
 Every way a session can end runs through ``end``: silence, hang up, verdicts, requests, ``SessionClosed``, once.
 """
 
@@ -22,7 +24,6 @@ from rtcore._notices import (
     ServerError,
     SessionChanged,
     SessionClosed,
-    SessionReady,
 )
 from rtcore._requests import Pending
 from rtcore._verdicts import verdict_of
@@ -32,6 +33,8 @@ from rtcore.dialects import Dialect, recognised
 
 _EARLY = 4096
 """Events of responses that arrive before the session is acknowledged and wait for its formats (C22)."""
+_IN_ORDER, _GOING_AWAY = 1000, 1001
+"""Close codes (facts 1.8)."""
 
 
 class Disconnection(Struct, frozen=True):
@@ -135,7 +138,7 @@ class Lifecycle:
             return
         core.timers.cancel("acknowledgement of the session")
         core.state = "ready"
-        core.news.append(SessionReady(core.connection, core.acknowledged.session_id))
+        core.continuity.acknowledged()
         core.send_backlog()
         core.send_microphone(rest=False)
         core.creation.pump()
@@ -161,6 +164,8 @@ class Lifecycle:
         wait = self._core.config.timeouts.acknowledge_ms
         message = f"the server did not acknowledge the session within {wait} ms"
         remedy = "Check the dialect and the options, then try again."
+        if self._core.continuity.lost(Problem("not_acknowledged", message, True, remedy), hang_up=True):
+            return
         self.end("not_acknowledged", self._mistaken(Problem("not_acknowledged", message, True, remedy)))
 
     def _mistaken(self, told: Problem) -> Problem:
@@ -199,6 +204,9 @@ class Lifecycle:
         elif kind is ErrorKind.CANCEL_NOT_ACTIVE:
             key = core.interruption.refused_cancel()
         pending = core.requests.take_for_error(body.event_id, kind, key, param)
+        if told.code == "session_expired" and core.continuity.lost(told, hang_up=True):
+            core.news.append(ServerError(told))
+            return
         if kind is ErrorKind.FATAL:
             core.news.append(ServerError(told, pending.request if pending is not None else None, fatal=True))
             self.end("expired" if told.code == "session_expired" else "fatal_error", told)
@@ -285,7 +293,7 @@ class Lifecycle:
     # -- ending ------------------------------------------------------------------------------------------------------------------
 
     def disconnected(self, cause: Disconnection) -> None:
-        """The line is gone, or never was."""
+        """The line is gone, or never was: the conversation goes on over another, or ends."""
         core = self._core
         told = connection_problem(
             http_status=cause.http_status,
@@ -293,7 +301,10 @@ class Lifecycle:
             reason=core.scrub(cause.reason),
             error=core.scrub(cause.error),
         )
-        if core.state == "connecting":
+        # A server that closes in order has ended the conversation (F101); 1001 says that it only goes away.
+        if cause.close_code != _IN_ORDER and core.continuity.lost(told, planned=cause.close_code == _GOING_AWAY):
+            return
+        if core.state == "connecting" and not (core.continuity.begun and told.retryable):
             reason: CloseReason = "refused"
         else:
             reason = "expired" if told.code == "session_expired" else "lost"
@@ -307,7 +318,7 @@ class Lifecycle:
         core = self._core
         if core.state == "closed":
             return
-        dialled = core.state != "new"
+        dialled = core.state not in ("new", "reconnecting")
         core.state = "closed"
         if core.playout.unconfirmed:
             core.playout.flush(core.now, core.sound)

@@ -2,12 +2,21 @@
 
 Batching costs a fixed overhead per message instead of one per frame of the device. While it is held, the oldest audio is dropped
 first, because a person's newest words matter most, and the drop is told.
+
+What was sent is kept for as long as another session may have to hear it: a turn that is not finished, or the last moment, in
+which one may have begun. It is kept by reference, and bounded.
 """
+
+from collections import deque
 
 from rtcore._formats import AudioFormat
 
 COMMIT_MIN_MS = 100
 """A commit of less is refused by the server (facts 5.9, F123)."""
+LOOKBACK_MS = 1_000
+"""So much of what was sent is kept while nobody is known to speak: speech begins before the server says so."""
+_GIVEN = 512
+"""Pieces of held audio whose times are known."""
 
 
 class Microphone:
@@ -20,6 +29,13 @@ class Microphone:
         self._buffer = bytearray()
         self._uncommitted = 0
         self._before_ms = 0
+        self._sent: deque[bytes] = deque()
+        self._sent_bytes = 0
+        self._given: deque[tuple[float, int]] = deque()
+        self.keeps = False
+        """Whether what was sent may have to be said again."""
+        self.in_turn = False
+        """Whether a turn of the user's is under way, which is kept from its beginning."""
 
     def change(self, format: AudioFormat) -> int:
         """Another format counts from here on (C22). What waits in the old one can be sent no more; gives its milliseconds."""
@@ -30,6 +46,7 @@ class Microphone:
         self._buffer.clear()
         self._before_ms += self._ms(self._uncommitted)
         self._uncommitted = 0
+        self._forget_sent()
         self.format = format
         return dropped_ms
 
@@ -39,10 +56,16 @@ class Microphone:
     def _bytes(self, ms: int) -> int:
         return self.format.samples(ms) * self.format.sample_width
 
-    def append(self, pcm: bytes) -> None:
-        """Take what the microphone gave."""
+    def append(self, pcm: bytes, now: float, *, held: bool) -> None:
+        """Take what the microphone gave; ``held``: it cannot be sent yet, and may be too old when it can."""
         self._buffer += pcm
         self._uncommitted += len(pcm)
+        if held:
+            self._given.append((now, len(pcm)))
+            if len(self._given) > _GIVEN:
+                # The two oldest as one, as old as the older.
+                at, size = self._given.popleft()
+                self._given[0] = (at, size + self._given[0][1])
 
     @property
     def holds(self) -> bool:
@@ -51,7 +74,9 @@ class Microphone:
 
     def trim(self) -> int:
         """Drop the oldest audio beyond the bound; gives the dropped milliseconds."""
-        excess = len(self._buffer) - self._bytes(self._max_held_ms)
+        return self._drop_oldest(len(self._buffer) - self._bytes(self._max_held_ms))
+
+    def _drop_oldest(self, excess: int) -> int:
         if excess <= 0:
             return 0
         # Whole milliseconds as near as samples come to them, so that what was dropped can be said.
@@ -76,7 +101,43 @@ class Microphone:
             at += tail
         if at:
             del self._buffer[:at]
+            if self.keeps:
+                self._keep(out)
+        self._given.clear()
         return out
+
+    # -- what another session may have to hear -----------------------------------------------------------------------------------
+
+    def _keep(self, batches: list[bytes]) -> None:
+        self._sent.extend(batches)
+        self._sent_bytes += sum(map(len, batches))
+        most = self._bytes(self._max_held_ms if self.in_turn else min(LOOKBACK_MS, self._max_held_ms))
+        while self._sent_bytes > most:
+            self._sent_bytes -= len(self._sent.popleft())
+
+    def _forget_sent(self) -> None:
+        self._sent.clear()
+        self._sent_bytes = 0
+
+    def turn(self) -> list[bytes]:
+        """What was sent of the turn that ends here. It is kept no more: nobody is to hear it twice."""
+        pieces = list(self._sent)
+        self.in_turn = False
+        self._forget_sent()
+        return pieces
+
+    def line_lost(self, now: float) -> None:
+        """What the lost session heard and no other did is to be sent again, before what was not sent."""
+        self._buffer[:0] = b"".join(self._sent)
+        self._given.clear()
+        self._given.append((now, len(self._buffer)))
+        self._forget_sent()
+        self._uncommitted, self._before_ms = len(self._buffer), 0
+
+    def trim_older(self, since: float, carry_ms: int) -> int:
+        """Drop what was given before ``since``, and all but the last ``carry_ms`` of it; gives the dropped milliseconds."""
+        newer = sum(size for at, size in self._given if at >= since)
+        return self._drop_oldest(len(self._buffer) - min(self._bytes(carry_ms), newer))
 
     @property
     def uncommitted(self) -> bool:
@@ -96,5 +157,7 @@ class Microphone:
     def clear(self) -> None:
         """Drop what was not sent, because the program clears."""
         self._buffer.clear()
+        self._forget_sent()
+        self.in_turn = False
         self._uncommitted = 0
         self._before_ms = 0

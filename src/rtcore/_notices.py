@@ -32,14 +32,16 @@ class Problem(Struct, frozen=True):
     type: str = ""
 
 
-Told = Literal["nothing", "truncate", "delete", "rewrite", "note", "record", "server"]
+Told = Literal["nothing", "truncate", "delete", "rewrite", "note", "record", "server", "replay"]
 """How the server came to know how much of a message was heard (DESIGN 5): it need not (all of it was, or it is out of band); by
 a truncate; by a delete, where nothing was; by a delete and the heard words in its place; by a note to the model; not at all,
-because it takes none of these; or it sounds the audio itself."""
+because it takes none of these; it sounds the audio itself; or its connection was lost, and the next session is told what was
+heard."""
 
 Outcome = Literal["done", "failed", "cancelled", "superseded", "timed_out", "connection_lost"]
 """How a request settled. ``cancelled``: interrupted, or open when the program closed the session; ``superseded``: a later one
-stands for it (``Config.coalesce``); ``connection_lost``: open when the session ended in any other way."""
+stands for it (``Config.coalesce``); ``connection_lost``: open when the session ended in any other way, or under way when a
+connection was lost."""
 
 Cause = Literal["server", "local", "program", "text", "device", "overflow"]
 """What interrupted: the server's turn detection, a local detector, ``interrupt()``, typed text, a lost audio device (F100), or a
@@ -85,6 +87,40 @@ class SessionClosed(Notice, frozen=True):
 
     reason: CloseReason
     problem: Problem | None = None
+
+
+class Reconnecting(Notice, frozen=True):
+    """The connection is lost, and the conversation goes on: it is dialled again in ``delay_s`` seconds. Told for each attempt.
+
+    ``attempt`` counts from 1 since a response was last completed. What was received is heard meanwhile, commands wait.
+    """
+
+    attempt: int
+    delay_s: float
+    problem: Problem
+
+
+class Reconnected(Notice, frozen=True):
+    """The conversation goes on over another connection, in a session of its own; told once for each.
+
+    ``planned``: the old session was changed for it at its time (renewal), rather than lost. ``replayed`` counts the items that it
+    was told; ``ReplayIncomplete`` names those that it could not be. Items keep the ids under which they were told.
+    """
+
+    connection: int
+    session_id: str
+    replayed: int
+    planned: bool = False
+
+
+class ReplayIncomplete(Notice, frozen=True):
+    """Items that the new session does not know, each with the reason. They stay in ``Session.history``.
+
+    What nobody heard, and what was empty, is not among them.
+    """
+
+    connection: int
+    left_out: tuple[tuple[str, str], ...]
 
 
 class RequestEnded(Notice, frozen=True):

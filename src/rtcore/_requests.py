@@ -110,6 +110,14 @@ class Requests:
         for request in list(self._open):
             self.end(request, outcome, problem=problem)
 
+    def line_lost(self) -> list[Pending]:
+        """Nothing answers any more: gives what was pending, oldest first. The requests stay open."""
+        pending = list(self._pending.values())
+        self._pending.clear()
+        self._edits = 0
+        self._timers.cancel("answer to a command")
+        return pending
+
     @property
     def editing(self) -> bool:
         """Whether a truncate or delete of ours is unacknowledged."""

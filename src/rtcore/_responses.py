@@ -16,6 +16,7 @@ from rtcore._notices import (
     ItemAdded,
     ItemDeleted,
     ItemRetrieved,
+    Outcome,
     OutOfBandAudio,
     Problem,
     ResponseEnded,
@@ -310,6 +311,7 @@ class Responses:
         core.mcp.response_done(response)
         core.tools.response_done(response)  # first: what is due to its calls and what is due to a turn is one answer (C15)
         core.creation.response_done(response, status, error)
+        core.continuity.response_done(response, status, error)
         self._core.speech.after_playout()
         if all(other.done for other in self.live.values()):
             core.timers.cancel("end of a response")
@@ -418,6 +420,52 @@ class Responses:
             else:
                 core.history.shelve(item.id)
 
+    def line_lost(self, told: Problem) -> list[Response]:
+        """The connection of these responses is gone: what was received of them is all that can be heard. Gives those of the
+        conversation that were cut off by it, for which an answer is still due."""
+        core = self._core
+        broken: list[Response] = []
+        for response in list(self.live.values()):
+            response.gone = True
+            response.presumed = False
+            if not response.done:
+                whole = bool(response.items) and all(_is_whole(item) for item in response.items.values())
+                if not (whole or response.dead or response.out_of_band):
+                    broken.append(response)
+                core.news.append(ResponseEnded(response.id, "incomplete" if whole else "failed", "connection_lost", told))
+                outcome: Outcome = "done" if whole else "connection_lost"
+                core.requests.end(response.request, outcome, problem=None if whole else told, response_id=response.id)
+            response.done = True
+            for item in response.items.values():
+                self._close(item, cut=not response.dead)
+            core.playout.response_done(response.id, core.now, core.sound)
+        self._silent.clear()
+        self._outran = 0
+        core.timers.cancel("end of a response")
+        core.timers.cancel("end of a response that was cut")
+        for response in list(self.live.values()):
+            for item in list(response.items.values()):
+                core.speech.check_ended(item)
+            core.interruption.response_done(response)
+            core.mcp.response_done(response)
+            self.retire(response)
+        core.speech.after_playout()
+        return broken
+
+    def _close(self, item: Item, *, cut: bool) -> None:
+        """Nothing more comes of this item. Parts that were open are not heard to their end by being all that came."""
+        item.done = True
+        for part in item.parts.values():
+            if cut and not part.complete and item.verdict is None and item.text_due is None:
+                part.cut()
+            part.complete = part.final = True
+            segment = part.segment
+            if segment is not None and not segment.complete:
+                segment.torn = not segment.cut
+                if segment.complete_at_cut is None:
+                    segment.complete_at_cut = False
+                segment.complete = True
+
     def knows(self, response_id: str) -> bool:
         """Whether it runs, or has ended a while ago."""
         return response_id in self.live or response_id in self._ended
@@ -457,15 +505,20 @@ class Responses:
         body = event.item
         if not body.id or core.history.is_deleted(body.id):
             return
+        if (again := core.history.by_wire(body.id)) is not None:
+            core.creation.item_announced(again.id)
+            return
         item = core.history.get(body.id)
         if item is None:
             item = core.turns.early_words.pop(body.id, None) or Item(body.id, body.type or "message", body.role, None)
         item.role = item.role or body.role
         core.creation.item_announced(body.id)
         place = core.history.last if event.previous_item_id is UNSET else event.previous_item_id
+        place = place and core.history.public(place)
         first = core.history.announce(item, place)
         self._fill(item, body)
         if first:
+            core.continuity.announced(item)
             if item.role == "user":
                 core.accounts.turn(item.id)
             core.news.append(ItemAdded(item.id, item.type, item.role, place))
@@ -475,7 +528,7 @@ class Responses:
         """The item is complete in the conversation; for one of a response, its parts are too."""
         core = self._core
         item = core.history.get(event.item.id)
-        if item is None:
+        if item is None or core.history.by_wire(event.item.id) is not None:
             return
         self._finish(item, event.item)
         if item.response is not None:
@@ -485,7 +538,7 @@ class Responses:
     def item_retrieved(self, event: ItemRetrievedEvent) -> None:
         """The server's own copy of an item, for the program that asked for it. The mirror goes by announcements alone."""
         core = self._core
-        item_id = str(event.item.get("id") or "")
+        item_id = core.history.public(str(event.item.get("id") or ""))
         pending = core.requests.take_first("retrieve", item_id)
         core.requests.end(pending.request if pending is not None else None, "done", item_id=item_id)
         core.news.append(ItemRetrieved(item_id, event.item))
@@ -493,6 +546,7 @@ class Responses:
     def item_deleted(self, event: ItemDeletedEvent) -> None:
         """An item left the conversation. An empty id can only mean the one delete that is under way (F108)."""
         core = self._core
+        event.item_id = core.history.public(event.item_id)
         pending = core.requests.take_first("delete", event.item_id or None)
         item_id = event.item_id or (pending.key if pending is not None else "")
         if pending is not None:
@@ -592,6 +646,11 @@ class Responses:
             part.complete = True
         if item.response is not None and item.response.dead:
             self._core.interruption.part_known(item)
+
+
+def _is_whole(item: Item) -> bool:
+    """Whether all that the server had to say of it has come."""
+    return item.done or (bool(item.parts) and all(part.complete for part in item.parts.values()))
 
 
 def _waits_to_be_heard(item: Item) -> bool:

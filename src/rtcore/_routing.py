@@ -91,6 +91,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
     "function call that takes long": lambda core: core.tools.slow(),
     "microphone batch": lambda core: core.send_microphone(rest=True),
     "position report of the clock": lambda core: core.speech.clock_overdue(),
+    "reconnection": lambda core: core.continuity.dial(),
     "response that holds the slot": lambda core: core.creation.slot_overdue(),
     "segment that holds up the queue": lambda core: core.speech.step_aside(),
     "silence of a muted microphone": lambda core: core.hearing.due(),

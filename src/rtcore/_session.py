@@ -11,6 +11,7 @@ import msgspec
 
 from rtcore._barge_in import BargeIn
 from rtcore._clock import Clock
+from rtcore._continuity import Continuity
 from rtcore._core import Core, Counters, State
 from rtcore._creation import Creation
 from rtcore._effects import Deadline, Effect, Send
@@ -93,6 +94,7 @@ class Session:
         core.silent_answers = SilentAnswers(core)
         core.lifecycle = Lifecycle(core)
         core.reports = Reports(core)
+        core.continuity = Continuity(core, seed)
         self._timers = core.timers
         self._inside = False
         self._tap = core.config.tap
@@ -119,7 +121,9 @@ class Session:
         return self._leave(out)
 
     def disconnected(self, connection: int, cause: Disconnection, *, now: float) -> list[Effect]:
-        """The transport of ``connection`` did not come up, or went away; the session ends and every request settles."""
+        """The transport of ``connection`` did not come up, or went away: the session goes on over another one, or ends and every
+        request settles (``config.reconnect``).
+        """
         out = self._enter(now)
         if self._current(connection):
             self._core.lifecycle.disconnected(cause)
@@ -180,6 +184,10 @@ class Session:
             core.news.append(UnknownEvent(event_type, bytes(payload)))
         else:
             core.lifecycle.warn("a server message could not be read", event_type, f"{type(error).__name__}: {error}"[:500])
+
+    def _runs(self) -> bool:
+        """Whether there is a conversation, over whatever connection."""
+        return self._core.ready or (self._core.continuity.begun and self._core.state != "closed")
 
     def _current(self, connection: int) -> bool:
         if connection == self._core.connection and self._core.state != "closed":
@@ -262,7 +270,7 @@ class Session:
             core.playout.device_lost()
             core.interruption.barge_in("device")
             core.interruption.settle_now()
-        elif state == "ready" and core.state == "ready":
+        elif state == "ready" and self._runs():
             core.playout.device_ready(core.now, core.sound)
             core.speech.after_playout()
         return self._leave(out)
@@ -272,7 +280,7 @@ class Session:
         if event not in ("started", "stopped"):
             raise LocalProtocolError(f'event: {event!r} is not "started" or "stopped"')
         out = self._enter(now)
-        if self._core.state == "ready":
+        if self._runs():
             self._core.turns.local(event)
         return self._leave(out)
 
@@ -297,7 +305,9 @@ class Session:
             )
         out = self._enter(now)
         core = self._core
-        core.microphone.append(core.hearing.said(pcm))
+        core.microphone.append(core.hearing.said(pcm), core.now, held=not core.ready)
+        if not core.acknowledged.detects_turns:
+            core.microphone.in_turn = True  # until it is committed
         core.send_microphone(rest=False)
         return self._leave(out)
 
@@ -325,6 +335,7 @@ class Session:
         else:
             core.microphone.committed()
             core.reports.asked("speech")
+            core.continuity.committing()
             core.send(Commit(event_id), pending=Pending(event_id, "commit", request=request), wait_ms=wait)
         return Issued(request, self._leave(out))
 
@@ -587,10 +598,15 @@ class Session:
             raise LocalProtocolError(f"item_id: {item_id!r} is not in the conversation; Session.history lists what is")
         out = self._enter(now)
         request = core.requests.open()
+        if item.line != core.history.line:
+            # Lost with the session that held it: the present one was never told.
+            core.responses.forget(item_id)
+            core.requests.end(request, "done", item_id=item_id)
+            return Issued(request, self._leave(out))
         event_id = core.requests.event_id()
         item.delete_sent = True
         core.send(
-            Delete(event_id, item_id),
+            Delete(event_id, core.history.wire(item_id)),
             pending=Pending(event_id, "delete", request=request, key=item_id),
             wait_ms=core.config.timeouts.edit_ms,
         )
@@ -605,7 +621,7 @@ class Session:
         request = core.requests.open()
         event_id = core.requests.event_id()
         core.send(
-            Retrieve(event_id, item_id),
+            Retrieve(event_id, core.history.wire(item_id)),
             pending=Pending(event_id, "retrieve", request=request, key=item_id),
             wait_ms=core.config.timeouts.edit_ms,
         )
@@ -677,7 +693,7 @@ class Session:
 
     @property
     def state(self) -> State:
-        """new, connecting, configuring (sent, not acknowledged), ready, closed."""
+        """new, connecting, configuring (sent, not acknowledged), ready, reconnecting (lost, not dialled again yet), closed."""
         return self._core.state
 
     @property

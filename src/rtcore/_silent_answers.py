@@ -1,7 +1,8 @@
 """An answer in text where sound was asked for: without a word to the program, the user would wait in silence (F140).
 
 Models copy what they see, so that an answer may come as text after messages of text were put into the conversation. That is told.
-By ``Config.text_answers`` it is also taken out of the conversation, where it would be copied again, and asked for once more.
+By ``Config.text_answers``, and always where it is the first after a replay (``_continuity``), it is also taken out of the
+conversation, where it would be copied again, and asked for once more.
 """
 
 from rtcore._core import Core
@@ -40,5 +41,7 @@ class SilentAnswers:
         """Once, until an answer has sounded: a model that only writes is not asked, and paid for, without end. With calls beside
         it the answer to their outputs follows anyway."""
         alone = len(texts) == len(response.items)
-        wanted = self._core.config.text_answers == "retry" and self._core.capabilities.delete
+        # Who was just shown the conversation as text is the likeliest to go on in text.
+        wanted = self._core.config.text_answers == "retry" or self._core.continuity.shown_as_text
+        wanted = wanted and self._core.capabilities.delete
         return bool(texts) and alone and wanted and not self._retried

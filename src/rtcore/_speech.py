@@ -7,6 +7,7 @@ and a clock that falls silent have a deadline, so that nothing waits for ever (F
 from rtcore._core import Core
 from rtcore._items import Item, Segment
 from rtcore._notices import MessageEnded, MessageStarted, SpeakingStarted, SpeakingStopped, Verdict
+from rtcore._verdicts import verdict_of
 
 
 class Speech:
@@ -35,7 +36,7 @@ class Speech:
                     core.news.append(SpeakingStarted(segment.response_id, segment.started_at))
                 core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at, item.phase))
             core.running_text.moved(item, segment)
-            if segment.all_heard:
+            if segment.exhausted:
                 self.check_ended(item)
 
     def after_playout(self) -> None:
@@ -127,7 +128,7 @@ class Speech:
                 self.end(item, Verdict.TEXT)
             return
         audio = item.audio_parts
-        if item.text_due is None and any(part.segment is not None and not part.segment.all_heard for _, part in audio):
+        if item.text_due is None and any(part.segment is not None and not part.segment.exhausted for _, part in audio):
             return
         core = self._core
         silent = not any(part.segment is not None and part.segment.received for _, part in audio)
@@ -140,7 +141,8 @@ class Speech:
                 self.end(item, Verdict.SKIPPED)
                 return
         if all(part.final for part in item.parts.values()) or (item.text_due is not None and core.now >= item.text_due):
-            self.end(item, Verdict.FULL if audio else Verdict.TEXT)
+            torn = response.gone and not (item.parts and all(part.was_complete for part in item.parts.values()))
+            self.end(item, verdict_of(item) if torn else Verdict.FULL if audio else Verdict.TEXT)
         else:
             self.await_text(item)
 
@@ -181,6 +183,8 @@ class Speech:
         if verdict is Verdict.FULL:
             core.barge_in.heard_out()
         core.running_text.ended(item, verdict)
+        if response.gone and verdict in (Verdict.PARTIAL, Verdict.SKIPPED) and core.state != "closed":
+            item.told = "replay"
         core.responses.went_quiet(response)
         stops = [segment.stopped_at for segment in segments if segment.stopped_at is not None]
         starts = [segment.started_at for segment in segments if segment.started_at is not None]
@@ -201,3 +205,5 @@ class Speech:
             )
         )
         core.responses.retire(response)
+        if response.gone:
+            core.continuity.ended(item)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from rtcore._core import Core
 from rtcore._errors import LocalProtocolError
 from rtcore._items import Item, Response
-from rtcore._notices import Cause, ToolArguments, ToolCalled, ToolEnded, ToolOutcome, ToolSlow
+from rtcore._notices import Cause, Problem, ToolArguments, ToolCalled, ToolEnded, ToolOutcome, ToolSlow
 from rtcore._recent import keep_latest
 from rtcore._wire import ArgumentsDelta, ArgumentsDone
 
@@ -32,6 +32,10 @@ class _Call(Struct):
     state: Literal["open", "sent", "answered", "failed"] = "open"
     respond: bool = True
     slow_told: bool = False
+    output: dict[str, Any] | None = None
+    """Its output as an item, from when it is known until the server has it."""
+    output_id: str = ""
+    request: int = 0
 
 
 class Tools:
@@ -144,7 +148,7 @@ class Tools:
         item.dispatched = True
         item_id = core.requests.item_id()
         output = {"type": "function_call_output", "call_id": item.call_id, "output": _NOT_RUN}
-        core.creation.send_output({"id": item_id, **output}, item_id, 0)
+        core.creation.send_output({"id": item_id, **output}, item_id, 0, None)
 
     def answer(self, call_id: str, output: str, *, respond: bool, request: int, outcome: ToolOutcome = "answered") -> None:
         """Send a call's output. It is pinned: nothing holds it up, and no interruption takes it back (F064)."""
@@ -234,9 +238,10 @@ class Tools:
             self._batch(call.response)
             self._forget(call.response)
             return
-        item_id = core.requests.item_id()
-        self._outputs[item_id] = call_id
-        core.creation.send_output({"id": item_id, **item}, item_id, request)
+        call.output_id, call.request = core.requests.item_id(), request
+        call.output = {"id": call.output_id, **item}
+        if core.continuity.holds(call.item):
+            self.send_output(call_id)  # else it goes with its call, which the present session was not told
         self._batch(call.response)
 
     def _ended(self, call: _Call, outcome: ToolOutcome) -> None:
@@ -246,6 +251,49 @@ class Tools:
             self._settled[item.call_id or ""] = outcome
             keep_latest(self._settled, _REMEMBERED)
             self._core.news.append(ToolEnded(item.call_id or "", item.name or "", outcome, now, took_ms))
+
+    def send_output(self, call_id: str, previous_item_id: str | None = None) -> None:
+        """Create the output of a call that is in the conversation; at its end, or where the call is not."""
+        call = self._calls[call_id]
+        if call.output is not None:
+            self._outputs[call.output_id] = call_id
+            self._core.creation.send_output(call.output, call.output_id, call.request, previous_item_id)
+
+    # -- another connection ------------------------------------------------------------------------------------------------------
+
+    def owns(self, item_id: str | None) -> bool:
+        """Whether the item is an output that was sent."""
+        return item_id in self._outputs
+
+    def output_of(self, call_id: str | None) -> str | None:
+        """The output of a call that the server may not have, as text, or None: there is none yet, or the server has it."""
+        call = self._calls.get(call_id or "")
+        return str(call.output["output"]) if call is not None and call.output is not None and "output" in call.output else None
+
+    def is_open(self, call_id: str | None) -> bool:
+        """Whether the call still runs."""
+        call = self._calls.get(call_id or "")
+        return call is not None and call.state == "open"
+
+    @property
+    def open_calls(self) -> bool:
+        """Whether any call of the conversation still runs."""
+        return any(call.state == "open" and not call.response.out_of_band for call in self._calls.values())
+
+    def line_lost(self, told: Problem) -> None:
+        """Outputs that the lost session did not confirm are to be created with their calls in the next; what only that session
+        could be told, an approval, is over."""
+        self._outputs.clear()
+        self._passed.clear()
+        self._refused = False
+        for call_id, call in list(self._calls.items()):
+            if call.item.type == "mcp_approval_request":
+                if call.output is not None:
+                    self._core.requests.end(call.request, "connection_lost", problem=told)
+                del self._calls[call_id]
+        for response in {call.response.id: call.response for call in self._calls.values()}.values():
+            self._batch(response)
+            self._forget(response)
 
     @property
     def outputs_seen(self) -> bool:
@@ -263,6 +311,7 @@ class Tools:
             self._passed.add(earlier)
         call = self._calls[self._taken(item_id)]
         call.state = "answered"
+        call.output = None
         if not late:
             self._refused = False
         self._dealt_with(call.response)
@@ -277,6 +326,7 @@ class Tools:
             return
         call = self._calls[self._taken(item_id)]
         call.state = "failed"
+        call.output = None
         self._refused = True
         self._core.creation.drop_tools_answer()
         self._dealt_with(call.response)

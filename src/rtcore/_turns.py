@@ -38,8 +38,8 @@ _SPEECH_S = 60.0
 """Speech whose end is never told does not hold up answers for longer (F127)."""
 _ANSWER_S = 2.0
 """A server that answers turns by itself creates the response within this time of the turn's end, or not at all."""
-
-
+_HEARD_AGAIN_S = 3.0
+"""So long a server may take to notice the turn that it is told again after a lost connection."""
 _EARLY_ITEMS = 64
 """Items not announced yet whose words are kept."""
 _REMEMBERED = 64
@@ -59,6 +59,30 @@ class Turns:
         self._owed: deque[float] = deque(maxlen=_REMEMBERED)
         self.early_words: dict[str, Item] = {}
         self._committed: dict[str, None] = {}
+        self._unfinished = False
+
+    # -- another connection ------------------------------------------------------------------------------------------------------
+
+    def line_lost(self) -> bool:
+        """The server that heard the user is gone. Gives whether it owed a turn an answer."""
+        owed = self._unanswered and self.automatic > 0
+        self._owed.clear()
+        self._unanswered = False
+        self.early_words.clear()
+        self._floor(speaking=False, awaiting=False)
+        return owed
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the user began a turn that is not committed."""
+        return self._unfinished
+
+    def go_on(self) -> None:
+        """Another server is about to hear the turn that was not finished: the user has the floor until it says so, or has had the
+        time to."""
+        if self._unfinished:
+            self._floor(speaking=True, awaiting=False)
+            self._core.timers.set("end of the user's speech", self._core.now + _HEARD_AGAIN_S)
 
     @property
     def user_has_the_floor(self) -> bool:
@@ -78,6 +102,7 @@ class Turns:
     def started(self, event: SpeechStarted) -> None:
         """The server heard a person begin: an interruption, unless nothing can be heard."""
         core = self._core
+        self._unfinished = core.microphone.in_turn = True
         self._floor(speaking=True, awaiting=False)
         core.news.append(UserSpeechStarted(event.item_id, audio_start_ms=_ms(event.audio_start_ms), at=core.now))
         core.barge_in.started("server", event.item_id)
@@ -100,7 +125,9 @@ class Turns:
             return
         self._committed[event.item_id] = None
         keep_latest(self._committed, _REMEMBERED)
+        self._unfinished = False
         pending = core.requests.take_first("commit")
+        core.continuity.turn_committed(event.item_id, by_program=pending is not None)
         if pending is not None:
             # Counted from when it was sent: what was appended since belongs to the next turn.
             core.requests.end(pending.request, "done", item_id=event.item_id)
@@ -133,6 +160,7 @@ class Turns:
     def cleared(self) -> None:
         """The server's buffer is empty."""
         core = self._core
+        self._unfinished = False
         pending = core.requests.take_first("clear")
         if pending is not None:
             core.requests.end(pending.request, "done")
@@ -170,6 +198,8 @@ class Turns:
 
     def floor_overdue(self) -> None:
         """Nobody said how the turn ended."""
+        self._unfinished = False
+        self._core.microphone.in_turn = False
         self._floor(speaking=False, awaiting=False)
         self._core.creation.pump()
 
@@ -206,6 +236,7 @@ class Turns:
     def transcript_completed(self, event: TranscriptionCompleted) -> None:
         """The user's words, complete. Some servers repeat it (facts 14)."""
         self._item(event.item_id).part(event.content_index).finish_text(event.transcript or "")
+        self._core.continuity.words_known(event.item_id)
         logprobs = _objects(event.logprobs)
         languages = tuple(event.languages) if isinstance(event.languages, list) else ()
         usage = event.usage if isinstance(event.usage, dict) else None

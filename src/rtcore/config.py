@@ -800,6 +800,57 @@ class Timeouts(_Model, frozen=True):
     )
 
 
+class Reconnect(_Model, frozen=True):
+    """What happens when the connection is lost, or the server's session gets too old (docs/continuity.md).
+
+    The conversation goes on over another connection: its session is configured as this one was, and gets the history that was
+    heard. It needs a session that was ready once: a first connection that fails ends the session, because then a wrong address or
+    key shows at once.
+    """
+
+    attempts: _Int = Field(
+        default=10,
+        ge=0,
+        le=1_000,
+        description="How often a lost connection is dialled again before the session ends; counted anew after a completed "
+        "response. 0: never, and the session ends with its connection.",
+    )
+    first_ms: _Int = Field(default=100, ge=0, description="Wait before the first attempt, in ms; it doubles with each.")
+    cap_ms: _Int = Field(default=10_000, ge=0, description="Longest wait before an attempt, in ms.")
+    jitter: _Number = Field(
+        default=0.2, ge=0, le=1, description="Share of each wait that chance, drawn from the session's seed, may take off."
+    )
+    history: Literal["items", "summary", "none"] = Field(
+        default="items",
+        description="What the new session is told of the conversation: its items, as text; one message that sums it up; nothing.",
+    )
+    max_items: _Int = Field(default=200, ge=1, description="So many of the latest items are told; older ones are left out.")
+    pending: Literal["again", "fail"] = Field(
+        default="again",
+        description="What becomes of commands that the lost connection did not answer: asked for again, or failed.",
+    )
+    carry_ms: _Int = Field(
+        default=3_000,
+        ge=0,
+        description="Microphone audio that is older when the session goes on is dropped, in ms. A turn of the user's that was "
+        "not finished is kept up to microphone.max_held_ms.",
+    )
+    renew: _Bool = Field(
+        default=True, description="Change over to a new session, at a quiet moment, before the server ends the old one."
+    )
+    limit_s: _Number | None = Field(
+        default=None,
+        ge=1,
+        description="Age at which a session is renewed, in seconds; None: two grace_s before the dialect's limit, if it has one.",
+    )
+    grace_s: _Number = Field(
+        default=60, ge=0, description="Longest wait for a quiet moment; then it is renewed in the middle of anything."
+    )
+    poisoned_after: _Int = Field(
+        default=3, ge=0, description="So many errors of the server in a row, without a completed response, renew it. 0: never."
+    )
+
+
 class Config(_Model, frozen=True):
     """Everything a ``Session`` is told at its start. Frozen; what belongs together is settled here (DESIGN, section 4).
 
@@ -846,6 +897,7 @@ class Config(_Model, frozen=True):
     answer_turns: _Bool = Field(default=True, description="Answer a committed turn where the server does not create by itself.")
     function_calls: FunctionCalls = Field(default=FunctionCalls(), description="What becomes of function calls.")
     timeouts: Timeouts = Field(default=Timeouts(), description="How long answers may take.")
+    reconnect: Reconnect = Field(default=Reconnect(), description="How the conversation survives its connection.")
     tap: Literal["off", "unknown", "all"] = Field(
         default="off",
         description="unknown: fields that this version does not know are told; all: so is every message, both ways. For looking "

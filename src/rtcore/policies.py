@@ -24,7 +24,7 @@ from rtcore._context import Stale as Stale
 from rtcore._context import Wanted as Wanted
 from rtcore._context import context as context
 from rtcore._context import creation as creation
-from rtcore._notices import Cause
+from rtcore._notices import Cause, Problem
 
 # -- is this an interruption? ------------------------------------------------------------------------------------------------
 
@@ -213,6 +213,51 @@ _ROUNDING_MS = 0.001
 """Spans are differences of floats: a microsecond is none."""
 
 
+# -- is a lost connection dialled again? --------------------------------------------------------------------------------------
+
+
+class ReconnectView(Struct, frozen=True):
+    """What is known when a connection is lost and the session could go on over another one.
+
+    Only losses that may pass are asked about: what credentials, quota or a wrong address end stays ended, whatever a policy says.
+    """
+
+    attempt: int
+    """Which attempt the next one is, from 1, since a response was last completed. It begins anew only with that (B25)."""
+    problem: Problem
+    """Why the connection, or the attempt before, failed."""
+    planned: bool
+    """The server ended the session at its time (``session_expired``, close code 1001), rather than failing."""
+    down_s: float
+    """Seconds since the connection was lost; 0 at the first attempt."""
+    chance: float
+    """A number from 0 to 1, drawn from the session's seed: with it, many sessions that were lost together do not come back
+    together."""
+    attempts: int
+    """``config.reconnect.attempts``"""
+    first_s: float
+    """``config.reconnect.first_ms``, in seconds."""
+    cap_s: float
+    """``config.reconnect.cap_ms``, in seconds."""
+    jitter: float
+    """``config.reconnect.jitter``"""
+
+
+def reconnect(view: ReconnectView) -> float | None:
+    """Seconds until the next attempt, or None: no more of them, the session ends.
+
+    The delay doubles from ``first_s`` up to ``cap_s`` and is shortened by up to the share ``jitter`` of it. A session that the
+    server ended at its time is dialled again at once the first time, because nothing is wrong.
+    """
+    if view.attempt > view.attempts:
+        return None
+    if view.planned and view.attempt == 1:
+        return 0.0
+    # 2 ** 30 times any delay is beyond any cap; a larger power would only be a larger number.
+    delay = min(view.cap_s, view.first_s * 2.0 ** min(view.attempt - 1, 30))
+    return delay * (1.0 - view.jitter * view.chance)
+
+
 # -- all of them -------------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +270,8 @@ class Policies(Struct, frozen=True):
     """May an answer stand that the server began before our edits were acknowledged?"""
     creation: Callable[[CreationView], tuple[int, ...]] = creation
     """Which requests that wait are not asked for, because the answer to a later one is one to them too?"""
+    reconnect: Callable[[ReconnectView], float | None] = reconnect
+    """Is a lost connection dialled again, and in how many seconds?"""
 
     @property
     def own(self) -> tuple[str, ...]:

@@ -56,7 +56,8 @@ class _Hand:
 
     def __init__(self, clock: Clock | None = None, **options: Any) -> None:
         self.lines: list[bytes] = []
-        config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}, **options})
+        own = {"connection": {"dialect": "openai", "url": "ws://localhost"}, "reconnect": {"attempts": 0}}
+        config = Config.model_validate({**own, **options})
         self.session = RecordedSession(config, clock=clock, seed=9, sink=self.lines.append, keep=Keep(text=True))
         self.now = 10.0
         self.session.open(now=self.now)
@@ -89,6 +90,30 @@ class _Hand:
 def _refused() -> list[bytes]:
     hand = _Hand()
     hand.session.disconnected(1, Disconnection(http_status=401), now=hand.now + 0.2)
+    return hand.done()
+
+
+def _lost_and_back() -> list[bytes]:
+    """The line drops in the middle of an answer; the session goes on, is answered in writing, and then in words."""
+    hand = _Hand(reconnect={"attempts": 3})
+    hand.ready()
+    hand.server(wire.speech_started("u1") + wire.turn("u1") + wire.user_transcript("u1", "Tell me a story."))
+    hand.server(wire.speech_started("u2") + wire.turn("u2", previous="u1"))
+    hand.server(
+        wire.created("r1") + wire.opened("m1", previous="u2") + wire.transcript("m1", "Once upon a") + wire.audio("m1", 1000)
+    )
+    hand.session.played(1, 12_000, now=hand.now)
+    hand.session.disconnected(1, Disconnection(close_code=1006), now=hand.now)
+    hand.session.append_audio(bytes(4_800), now=hand.now)
+    hand.wait(0.2)
+    hand.session.connected(2, now=hand.now)
+    hand.raw(wire.encode(wire.session_updated()[0]), connection=2)
+    hand.session.played(1, 24_000, now=hand.now)
+    again = wire.created("r2", request=1) + wire.text_message("m2", "time.", r="r2") + wire.done("r2", request=1)
+    for event in again + wire.deleted("m2") + wire.created("r3") + wire.message("m3", 400, "time.", r="r3") + wire.done("r3"):
+        hand.raw(wire.encode(event), connection=2)
+    hand.wait(2)
+    hand.session.close(now=hand.now)
     return hand.done()
 
 
@@ -249,6 +274,7 @@ _INCOMPLETE = structs.replace(spoken(700), ends="incomplete", detail="max_output
 _BY_HAND: tuple[Kind, ...] = ("manual turn", "interrupt() by the program")
 
 CASES: dict[str, Callable[[], list[bytes]]] = {
+    "line-lost-and-back": _lost_and_back,
     "interruption-inside-a-message": world("inside message 1"),
     "interruption-between-messages": world("at the boundary", "inside message 2", server=_scripted(*[spoken(900, 900)] * 8)),
     "interruption-on-the-first-sample": world("on the first sample", "between declaration and audio", "before the first event"),

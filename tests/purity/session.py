@@ -121,6 +121,11 @@ def run() -> bytes:
     it.ticks(30.0)
     it.lines.append(repr((session.history, session.counters)).encode())
     it.step(session.disconnected(1, Disconnection(close_code=1006), now=it.now))
+    it.ticks(1.0)
+    it.step(session.connected(2, now=it.now))
+    it.step(session.receive(2, wire.encode(wire.session_updated()[0]), now=it.now))
+    it.ticks(1.0)
+    it.step(session.close(now=it.now))
     if it.steps < MIN_STEPS:
         raise AssertionError(f"the run has {it.steps} steps, which is too few to prove anything")
     return b"\n".join(it.lines)

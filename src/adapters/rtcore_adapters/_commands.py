@@ -41,7 +41,7 @@ class Commands(ABC, Generic[R]):
         return self._session
 
     @property
-    def state(self) -> Literal["new", "connecting", "configuring", "ready", "closed"]:
+    def state(self) -> Literal["new", "connecting", "configuring", "ready", "reconnecting", "closed"]:
         """How far the session has come."""
         return self._look(lambda: self._session.state)
 

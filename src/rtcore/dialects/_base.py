@@ -60,6 +60,8 @@ class Capabilities(Struct, frozen=True):
     """Formats that it takes from the microphone; the first is its default."""
     output_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
     """Formats in which it speaks; the first is its default."""
+    second_session: bool = True
+    """A second session may be open beside the first, so that one can be changed for the other without a gap."""
     session_s: int | None = None
     """How long a session lasts at most, in seconds; None where nobody has written it down."""
 

@@ -282,7 +282,7 @@ SPEACHES = Dialect(
 SPEECH_TO_SPEECH = Dialect(
     name="speech-to-speech",
     title="Hugging Face speech-to-speech",
-    capabilities=Capabilities(truncate_acknowledged=False, out_of_band=False),
+    capabilities=Capabilities(truncate_acknowledged=False, out_of_band=False, second_session=False),
     form=NestedShape("speech-to-speech"),
     way=_OWN,
     address="ws://{host}/v1/realtime",

@@ -155,6 +155,8 @@ class Scenario(Struct, frozen=True):
             "interruption": self.interruption,
             "playout": {"lead_ms": self.lead_ms} | ({"hold_ms": self.hold_ms} if self.hold_ms else {}),
             "microphone": {"batch_ms": self.batch_ms},
+            # A world of one server ends with its connection; those in which it comes back are ``rtcore.sim.lines``.
+            "reconnect": {"attempts": 0},
         }
         return Config.model_validate(_laid_over(options, self.core) if self.core else options)
 

@@ -1,0 +1,402 @@
+"""What happens when the line drops: the conversation goes on in a session that knows nothing but what it is told.
+
+    ready -- line lost --> reconnecting -- back-off --> connecting --> configuring -- acknowledged --> replay --> ready
+
+A lost line takes with it everything that was said only to its server. Here is decided what of that is said again: the session's
+options whole, as they were asked for; the history, as it was *heard*, as text; function calls with their outputs, in pairs; what
+the user was about to say. Nothing that was meant for the lost session itself, a truncate, a cancel, is sent to another (B24).
+
+What was received goes on sounding. An item that sounds while the line is gone is told when it is known how much of it was heard,
+and nothing is created before that.
+"""
+
+from collections import deque
+from math import isfinite
+
+from rtcore._consult import consult
+from rtcore._core import Core
+from rtcore._effects import Connect, Disconnect
+from rtcore._errors import LocalProtocolError
+from rtcore._items import Item, Response
+from rtcore._notices import (
+    ItemAdded,
+    MicrophoneDropped,
+    Problem,
+    Reconnected,
+    Reconnecting,
+    ReplayIncomplete,
+    SessionReady,
+    Verdict,
+)
+from rtcore._recent import keep_latest
+from rtcore._replay import rendered, summed_up
+from rtcore._requests import Pending
+from rtcore._wire import CreateItem
+from rtcore.policies import ReconnectView, reconnect
+
+_TURNS = 2
+"""Turns of the user's whose audio is kept until their words are known."""
+_MASK = (1 << 64) - 1
+
+
+class Continuity:
+    """Owner of: what happens when the line drops?"""
+
+    def __init__(self, core: Core, seed: int) -> None:
+        self._core = core
+        self._drawn = seed & _MASK
+        self.begun = False
+        """Whether the session was ready once: only then is there anything to go on with."""
+        self._attempt = 0
+        self._lost_at: float | None = None
+        self._planned = False
+        self._todo: deque[Item] = deque()
+        self._outputs: dict[str, str] = {}
+        self._left_out: list[tuple[str, str]] = []
+        self._told = 0
+        self._empty = False
+        self._owed = False
+        self._updates: list[Pending] = []
+        self._asides: dict[str, None] = {}
+        self._audio: dict[str, list[bytes]] = {}
+        self._commits: deque[list[bytes]] = deque()
+        self.shown_as_text = False
+        """Whether the session was shown words of the model as text, and has not answered since."""
+
+    @property
+    def able(self) -> bool:
+        """Whether a lost connection is not the end. On a call it is: the call's session lives on, with all it holds."""
+        return self._core.config.reconnect.attempts > 0 and self._core.capabilities.playout == "client"
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the session has not been told all yet that it is to know before anything is created."""
+        return bool(self._todo)
+
+    # -- losing ------------------------------------------------------------------------------------------------------------------
+
+    def lost(self, told: Problem, *, hang_up: bool = False, planned: bool = False) -> bool:
+        """The connection is gone, or did not come up, or is of no use (``hang_up``); ``planned``: the server meant it so. Gives
+        whether another one is dialled."""
+        core = self._core
+        if not (self.begun and told.retryable and self.able):
+            return False
+        if self._lost_at is None:
+            self._planned = planned or told.code == "session_expired"
+        delay = self._delay(told)
+        if delay is None:
+            return False
+        self._attempt += 1
+        if hang_up:
+            core.wire.append(Disconnect(core.connection))
+        first, core.state = self._lost_at is None, "reconnecting"
+        core.lifecycle.early.clear()
+        if first:
+            self._let_go(told)
+        else:
+            core.requests.line_lost()
+        core.timers.cancel("acknowledgement of the session")
+        core.connection += 1
+        core.history.line = core.connection
+        core.news.append(Reconnecting(self._attempt, delay, told))
+        core.timers.set("reconnection", core.now + delay)
+        return True
+
+    def _delay(self, told: Problem) -> float | None:
+        core = self._core
+        options = core.config.reconnect
+        view = ReconnectView(
+            attempt=self._attempt + 1,
+            problem=told,
+            planned=self._planned,
+            down_s=0.0 if self._lost_at is None else core.now - self._lost_at,
+            chance=self._draw(),
+            attempts=options.attempts,
+            first_s=options.first_ms / 1000,
+            cap_s=options.cap_ms / 1000,
+            jitter=options.jitter,
+        )
+        delay = consult(core, "reconnect", core.policies.reconnect, reconnect, view, float, int, type(None))
+        return max(0.0, delay) if delay is not None and isfinite(delay) else None
+
+    def _draw(self) -> float:
+        """The next number from 0 to 1 of the session's own (SplitMix64, as the simulated world has it)."""
+        self._drawn = (self._drawn + 0x9E3779B97F4A7C15) & _MASK
+        z = self._drawn
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return ((z ^ (z >> 31)) >> 11) / (1 << 53)
+
+    def dial(self) -> None:
+        """The wait is over."""
+        core = self._core
+        core.state = "connecting"
+        core.wire.append(Connect(core.connection, core.dialect.handshake(core.config.connection)))
+
+    def _let_go(self, told: Problem) -> None:
+        """Every owner lets go of what was said to the lost session alone."""
+        core = self._core
+        self._lost_at = core.now
+        self._todo.clear()
+        self._asides.clear()
+        again = core.config.reconnect.pending == "again"
+        pending = core.requests.line_lost()
+        unwanted = core.interruption.line_lost()
+        self._owed |= core.turns.line_lost()
+        core.creation.line_lost(told, again=again)
+        broken = core.responses.line_lost(told)
+        # One that calls a function is answered after its output.
+        self._owed |= any(not any(item.dispatched for item in response.items.values()) for response in broken)
+        for item in core.history.line_lost():
+            core.news.append(ItemAdded(item.id, item.type, item.role, None))
+        for item in [*unwanted, *(item for item in core.history if item.delete_sent or _never_said(item))]:
+            core.responses.forget(item.id)
+        core.tools.line_lost(told)
+        for each in pending:
+            self._settle(each, told, again=again)
+        self._commits.clear()
+        core.timers.cancel("microphone batch")
+        core.microphone.line_lost(core.now)
+
+    def _settle(self, pending: Pending, told: Problem, *, again: bool) -> None:
+        """What becomes of one command that was not answered; items and responses are the creation's and the tools' affair."""
+        core = self._core
+        if pending.kind == "commit":
+            pieces = self._commits.popleft() if self._commits else []
+            if again and pieces and core.capabilities.create and pending.request is not None:
+                # The server that heard the turn is gone: it is told as what it was about to become.
+                content = [{"type": "input_audio", "audio": b"".join(pieces)}]
+                item_id = core.requests.item_id()
+                body = {"id": item_id, "type": "message", "role": "user", "content": content}
+                core.creation.ask_item(body, item_id, request=pending.request, previous_item_id=None, gated=True)
+                self._audio[item_id] = pieces
+                return
+        if pending.request is None or pending.kind in ("item", "response"):
+            return
+        if pending.kind == "update" and again:
+            self._updates.append(pending)
+        elif pending.kind in ("delete", "clear"):
+            core.requests.end(pending.request, "done", item_id=pending.key or None)
+        else:
+            core.requests.end(pending.request, "connection_lost", problem=told)
+
+    # -- coming back -------------------------------------------------------------------------------------------------------------
+
+    def acknowledged(self) -> None:
+        """The server has acknowledged the session: it begins, or goes on."""
+        core = self._core
+        self.begun = True
+        core.history.line = core.connection
+        core.microphone.keeps = self.able
+        if self._lost_at is None:
+            core.news.append(SessionReady(core.connection, core.acknowledged.session_id))
+            return
+        self._lost_at = None
+        options = core.config.reconnect
+        if not (core.turns.unfinished or core.microphone.in_turn):
+            dropped_ms = core.microphone.trim_older(core.now - options.carry_ms / 1000, options.carry_ms)
+            if dropped_ms:
+                core.news.append(MicrophoneDropped(dropped_ms, "it was said too long before the session went on"))
+        self._told = 0
+        at = len(core.news)
+        self._begin()
+        core.news.insert(at, Reconnected(core.connection, core.acknowledged.session_id, self._told, self._planned))
+        core.turns.go_on()
+        updates, self._updates = self._updates, []
+        for each in updates:
+            if each.changes is not None and each.request is not None:
+                core.lifecycle.update(each.changes, each.request)
+
+    def _begin(self) -> None:
+        core = self._core
+        options = core.config.reconnect
+        self._left_out = []
+        items = [item for item in core.history if not item.aside]
+        self._outputs = {
+            item.call_id: item.output or "" for item in items if item.type == "function_call_output" and item.call_id
+        }
+        if options.history == "none" or core.acknowledged.transcribes:
+            items = []
+        elif len(items) > options.max_items:
+            more = len(items) - options.max_items
+            items = items[more:]
+            reason = f"with it {more} items are left out: reconnect.max_items is {options.max_items}"
+            self._left_out.append((core.history.before_id(items[0]), reason))
+        self._todo.extend(items)
+        self._empty = True
+        self._go_on()
+        self._empty = False
+
+    def _go_on(self) -> None:
+        """Tell what can be told, in order, up to an item that still sounds."""
+        core = self._core
+        if core.config.reconnect.history == "summary":
+            if any(_sounds(item) for item in self._todo):
+                return
+            self._sum_up()
+        while self._todo and not _sounds(self._todo[0]):
+            item = self._todo.popleft()
+            if not item.deleted:
+                self._tell(item)
+        if self._todo:
+            return
+        if self._left_out:
+            core.news.append(ReplayIncomplete(core.connection, tuple(self._left_out)))
+            self._left_out = []
+        if self._owed:
+            self._owed = False
+            core.creation.ask_answer(to="turn")
+        core.creation.pump()
+
+    def _tell(self, item: Item) -> None:
+        """Create an item anew: as text, under a name of its own, in its place."""
+        core = self._core
+        if item.line == core.history.line:
+            return
+        reason = self._reason(item)
+        if reason is not None:
+            if reason:
+                self._left_out.append((item.id, reason))
+            return
+        body = rendered(item, self._audio.get(item.id))
+        if not isinstance(body, dict):
+            if body is not None:
+                self._left_out.append((item.id, body))
+            return
+        wire_id = core.requests.item_id()
+        try:
+            body = core.dialect.render_item({"id": wire_id, **body})
+        except LocalProtocolError as fault:
+            self._left_out.append((item.id, str(fault)))
+            return
+        self._create(item, wire_id, body)
+        self._told += 1
+        self.shown_as_text |= item.role == "assistant"
+        if core.tools.output_of(item.call_id) is not None:
+            core.tools.send_output(item.call_id or "", item.id)
+
+    def _reason(self, item: Item) -> str | None:
+        """Why an item is not told, as far as that does not lie in its words; empty where it need not be said."""
+        core = self._core
+        able = core.capabilities
+        if not able.create or (item.role == "assistant" and item.type == "message" and not able.create_assistant):
+            return f"servers of the {core.dialect.name} dialect take no such items"
+        if item.type == "function_call" and item.call_id not in self._outputs and core.tools.output_of(item.call_id) is None:
+            return "" if core.tools.is_open(item.call_id) else "the call has no output"
+        if item.type == "function_call_output":
+            calls = (each for each in core.history if each.type == "function_call" and each.call_id == item.call_id)
+            return None if any(call.line == core.history.line for call in calls) else "its call is not told"
+        return None
+
+    def _create(self, item: Item, wire_id: str, body: dict[str, object]) -> None:
+        core = self._core
+        previous = core.history.before(item)
+        if previous == "root" and self._empty:
+            previous = None  # nothing is there yet: its end is its beginning
+        core.history.replayed(item, wire_id)
+        event_id = core.requests.event_id()
+        core.send(
+            CreateItem(event_id, body, previous),
+            pending=Pending(event_id, "item", key=item.id),
+            wait_ms=core.config.timeouts.edit_ms,
+        )
+        core.creation.expect_edit(item.id)
+
+    def _sum_up(self) -> None:
+        core = self._core
+        told = summed_up(self._todo, self._outputs)
+        self._todo.clear()
+        if not told:
+            return
+        item_id, event_id = core.requests.item_id(), core.requests.event_id()
+        body = {"id": item_id, "type": "message", "role": "system", "content": [{"type": "input_text", "text": told}]}
+        try:
+            wire = core.dialect.render_item(body)
+        except LocalProtocolError as fault:
+            self._left_out.append((core.history.last or "", str(fault)))
+            return
+        if not core.capabilities.create:
+            self._left_out.append((core.history.last or "", f"servers of the {core.dialect.name} dialect take no items"))
+            return
+        self.aside(item_id)
+        wait = core.config.timeouts.edit_ms
+        core.send(CreateItem(event_id, wire, None), pending=Pending(event_id, "item", key=item_id), wait_ms=wait)
+        core.creation.expect_edit(item_id)
+        self._told = 1
+
+    # -- what the other owners tell ----------------------------------------------------------------------------------------------
+
+    def ended(self, item: Item) -> None:
+        """How much of an item of a lost connection was heard is known. What nobody heard or read was never said."""
+        core = self._core
+        if core.state == "closed":
+            return
+        if item.verdict is Verdict.SKIPPED:
+            core.responses.forget(item.id)
+        if core.ready and self._todo:
+            self._go_on()
+
+    def holds(self, item: Item) -> bool:
+        """Whether the present session has this call. If it has not, it is told now, with its output, or its turn comes."""
+        core = self._core
+        if not core.ready:
+            return False
+        if item.line == core.history.line or not item.announced:
+            return True
+        if item not in self._todo and not item.deleted:
+            self._tell(item)
+        return False
+
+    def refused(self, item_id: str, told: Problem) -> bool:
+        """The new session did not take an item that it was told. Gives whether it was one."""
+        core = self._core
+        item = core.history.get(item_id)
+        if item is None or item.wire_id == item.id or item.line != core.history.line:
+            return False
+        item.line = 0
+        core.news.append(ReplayIncomplete(core.connection, ((item_id, told.message),)))
+        return True
+
+    def aside(self, item_id: str) -> None:
+        """An item of ours that says only what a replay says anyway."""
+        self._asides[item_id] = None
+
+    def announced(self, item: Item) -> None:
+        """An item is in the conversation."""
+        if item.id in self._asides:
+            del self._asides[item.id]
+            item.aside = True
+
+    def committing(self) -> None:
+        """The program ends the user's turn; what was sent of it is kept until the server has it."""
+        if self._core.microphone.keeps:
+            self._commits.append(self._core.microphone.turn())
+
+    def turn_committed(self, item_id: str, *, by_program: bool) -> None:
+        """The server has the turn; what was said is kept until its words are known."""
+        if not self._core.microphone.keeps:
+            return
+        pieces = self._commits.popleft() if by_program and self._commits else self._core.microphone.turn()
+        self._audio[item_id] = pieces
+        keep_latest(self._audio, _TURNS)
+
+    def words_known(self, item_id: str) -> None:
+        """The words of a turn have come: its audio need not be kept."""
+        self._audio.pop(item_id, None)
+
+    def response_done(self, response: Response, status: str, problem: Problem | None) -> None:
+        """A response ended. One that was completed shows that the session is sound: the attempts are counted anew (B25)."""
+        if status == "completed":
+            self._attempt = 0
+            if not response.out_of_band:
+                self.shown_as_text = False
+
+
+def _sounds(item: Item) -> bool:
+    """A message of a lost connection of which it is not known yet how much is heard."""
+    return item.type == "message" and item.response is not None and item.response.gone and item.verdict is None
+
+
+def _never_said(item: Item) -> bool:
+    """A call of the model's whose arguments were not complete."""
+    return item.type == "function_call" and item.response is not None and not item.dispatched

@@ -1,0 +1,74 @@
+"""History as what can be said again: items as text for a session that knows nothing, one message that sums them up.
+
+Only what was heard or said is told (B21). Nothing here sends anything; the owner of the new session does (``_continuity``).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rtcore._items import Item
+from rtcore._notices import Verdict
+
+_SUMMARY = 16_000
+"""Characters of a summary at most; of a longer one the end is kept, because what came last matters most."""
+_SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "Note"}
+_FOREIGN = {
+    "mcp_list_tools": "each session asks remote servers for their tools itself",
+    "mcp_call": "a call of a remote tool cannot be created by a client",
+    "mcp_approval_request": "a request for approval belongs to the session that made it",
+    "mcp_approval_response": "an approval belongs to the session that asked for it",
+}
+
+
+def rendered(item: Item, audio: list[bytes] | None = None) -> dict[str, Any] | str | None:
+    """The item as ``conversation.item.create`` says it, without an id; a reason why it cannot be said; or None: it says nothing.
+
+    ``audio`` is that of a turn of the user's whose words are not known.
+    """
+    if item.type == "message":
+        return _message(item, audio)
+    if item.type == "function_call":
+        return {"type": item.type, "call_id": item.call_id, "name": item.name, "arguments": item.arguments or "{}"}
+    if item.type == "function_call_output":
+        return {"type": item.type, "call_id": item.call_id, "output": item.output or ""}
+    return _FOREIGN.get(item.type, f"items of the type {item.type} are not known here")
+
+
+def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | None:
+    if item.body is not None:
+        return {name: value for name, value in item.body.items() if name != "id"}
+    text = item.text_so_far
+    if item.role != "user":
+        if not text.strip():
+            return None
+        kind = "output_text" if item.role == "assistant" else "input_text"
+        message = {"type": "message", "role": item.role or "assistant", "content": [{"type": kind, "text": text}]}
+        if item.verdict is Verdict.PARTIAL:
+            message["status"] = "incomplete"
+        return message
+    if text.strip():
+        return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+    if audio:
+        return {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": b"".join(audio)}]}
+    return "the user's words are not known: no transcript of them came; set audio.input.transcription"
+
+
+def summed_up(items: Iterable[Item], outputs: dict[str, str]) -> str:
+    """The conversation as one text, a line for each thing that was said, called or answered; empty where nothing was.
+
+    ``outputs`` are those of calls, by ``call_id``.
+    """
+    lines: list[str] = []
+    for item in items:
+        text = item.text_so_far.strip()
+        if item.type == "message" and text:
+            cut = " (interrupted)" if item.verdict is Verdict.PARTIAL else ""
+            lines.append(f"{_SPEAKERS.get(item.role or 'assistant', 'Note')}: {text}{cut}")
+        elif item.type == "function_call" and item.call_id in outputs:
+            lines.append(f"Tool {item.name}({item.arguments or ''}) answered: {outputs[item.call_id]}")
+    if not lines:
+        return ""
+    told = "\n".join(lines)
+    if len(told) > _SUMMARY:
+        told = "..." + told[-_SUMMARY:]
+    return f"This conversation goes on from an earlier connection. What was said so far, as it was heard:\n{told}"

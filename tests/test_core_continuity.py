@@ -1,0 +1,635 @@
+"""The conversation survives its connection: back-off, replay of what was heard, and nothing of the dead line on the new one."""
+
+import json
+from typing import Any
+
+import pytest
+from helpers.scene import (
+    Scene,
+    acts,
+    configured,
+    ended,
+    event_id,
+    kinds,
+    outcomes,
+    ready,
+    sent,
+    sounded,
+    spoke,
+    spoken,
+    talking,
+    told,
+    verdicts,
+)
+from helpers.wire import (
+    Event,
+    Script,
+    active_response,
+    audio,
+    call,
+    call_opened,
+    committed,
+    created,
+    deleted,
+    done,
+    error,
+    message,
+    opened,
+    pcm,
+    session_created,
+    session_updated,
+    speech_started,
+    text_message,
+    transcript,
+    turn,
+    user_item,
+    user_transcript,
+)
+
+from rtcore import (
+    AnsweredInText,
+    Clock,
+    Connect,
+    Disconnect,
+    Disconnection,
+    Effect,
+    Flush,
+    ItemDeleted,
+    MicrophoneDropped,
+    Policies,
+    Reconnected,
+    Reconnecting,
+    ReplayIncomplete,
+    RequestEnded,
+    ServerError,
+    Session,
+    SessionClosed,
+    SessionReady,
+)
+from rtcore.policies import ReconnectView, reconnect
+
+LOST = Disconnection(close_code=1006)
+STEADY: dict[str, Any] = {"jitter": 0.0}
+TEXT = [{"type": "input_text", "text": "Be brief."}]
+
+
+def steady(**options: Any) -> Any:
+    return configured(reconnect={**STEADY, **options})
+
+
+def lose(scene: Scene, cause: Disconnection = LOST, connection: int = 1) -> list[Effect]:
+    return scene.disconnected(cause, connection=connection)
+
+
+def back(scene: Scene, connection: int = 2, **session: Any) -> list[Effect]:
+    """The next connection comes up when its wait is over, and is acknowledged."""
+    due = scene.session.deadline
+    assert due is not None and due.why == "reconnection"
+    effects = scene.at(due.at).tick() + scene.connected(connection)
+    return effects + scene.server(session_created(**session), session_updated(**session), connection=connection)
+
+
+def dropped(scene: Scene) -> list[Effect]:
+    """Lost and back; gives what was done since the loss."""
+    return lose(scene) + back(scene)
+
+
+def created_items(effects: list[Effect]) -> list[Event]:
+    """The items that were created: what they say, without their names."""
+    items = [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"]
+    return [{key: value for key, value in item.items() if key != "id"} for item in items]
+
+
+def says(text: str, role: str = "assistant", **more: str) -> Event:
+    kind = "output_text" if role == "assistant" else "input_text"
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}], **more}
+
+
+def a_turn(item: str, text: str, previous: str | None = None) -> Script:
+    return speech_started(item) + turn(item, previous=previous) + user_transcript(item, text)
+
+
+# -- back-off ----------------------------------------------------------------------------------------------------------------
+
+
+def test_waits_grow_to_the_cap_and_stop_after_the_budget() -> None:  # B25
+    scene = ready(steady(attempts=5, cap_ms=500))
+    lose(scene)
+    delays = []
+    for connection in range(2, 7):
+        [notice] = told(scene.log, Reconnecting)[-1:]
+        delays.append(notice.delay_s)
+        due = scene.session.deadline
+        assert due is not None
+        scene.at(due.at).tick()
+        scene.disconnected(Disconnection(error="refused"), connection=connection)
+    assert delays == [0.1, 0.2, 0.4, 0.5, 0.5]
+    [closed] = told(scene.log, SessionClosed)
+    assert (closed.reason, [n.attempt for n in told(scene.log, Reconnecting)]) == ("lost", [1, 2, 3, 4, 5])
+
+
+def test_a_connection_that_comes_up_and_dies_does_not_fill_the_budget() -> None:  # B25, F091
+    scene = ready(steady(attempts=3))
+    for connection in (1, 2, 3):
+        lose(scene, connection=connection)
+        back(scene, connection + 1)
+    [*_, last] = lose(scene, connection=4)
+    assert isinstance(last, SessionClosed)
+
+
+def test_a_completed_response_fills_the_budget() -> None:  # B25, F091
+    scene = ready(steady(attempts=2))
+    for connection in range(1, 8):
+        lose(scene, connection=connection)
+        back(scene, connection + 1)
+        response = f"r{connection}"
+        scene.server(
+            created(response), message(f"m{connection}", 20, "Hm.", r=response), done(response), connection=connection + 1
+        )
+    assert (scene.session.state, {n.attempt for n in told(scene.log, Reconnecting)}) == ("ready", {1})
+
+
+def test_chance_takes_its_share_off_and_comes_from_the_seed() -> None:  # B25
+    def delay(seed: int) -> float:
+        scene = ready(configured(), seed=seed)
+        lose(scene)
+        return told(scene.log, Reconnecting)[0].delay_s
+
+    delays = [delay(seed) for seed in range(20)]
+    assert all(0.08 <= each <= 0.1 for each in delays) and len(set(delays)) == 20
+    assert delays == [delay(seed) for seed in range(20)]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_that_will_not_pass_ends_the_session_at_once(status: int) -> None:  # B25, C27
+    scene = ready(steady())
+    lose(scene)
+    due = scene.session.deadline
+    assert due is not None
+    scene.at(due.at).tick()
+    [closed] = told(scene.disconnected(Disconnection(http_status=status), connection=2), SessionClosed)
+    assert closed.reason == "refused"
+
+
+def test_no_quota_ends_the_session_at_once_with_one_error() -> None:  # B25, C27, F091
+    scene = ready(steady())
+    effects = scene.server(error("insufficient_quota", "You exceeded your current quota."))
+    assert ([type(e) for e in effects], scene.session.deadline) == ([Disconnect, ServerError, SessionClosed], None)
+
+
+def test_a_server_that_closes_in_order_has_ended_the_conversation() -> None:  # F101
+    [closed] = told(lose(ready(steady()), Disconnection(close_code=1000)), SessionClosed)
+    assert closed.reason == "lost"
+
+
+def test_a_first_connection_that_fails_ends_the_session() -> None:  # F101: a wrong address shows at once
+    scene = Scene(steady())
+    scene.open()
+    assert [type(e) for e in lose(scene)] == [SessionClosed]
+
+
+def test_a_session_that_expired_is_dialled_again_at_once() -> None:  # C27, F085
+    scene = ready(steady())
+    effects = scene.server(error("session_expired", "Your session hit the maximum duration of 60 minutes."))
+    assert [type(e) for e in effects][:2] == [Disconnect, Connect]
+    assert told(effects, Reconnecting)[0].delay_s == 0.0
+    scene.connected(2)
+    [again] = told(scene.server(session_updated(), connection=2), Reconnected)
+    assert again.planned
+
+
+def test_going_away_is_planned() -> None:  # C27, facts 1.8
+    [notice] = told(lose(ready(steady()), Disconnection(close_code=1001)), Reconnecting)
+    assert notice.delay_s == 0.0
+
+
+def test_a_new_session_that_is_not_acknowledged_is_one_attempt() -> None:  # B25, DESIGN 2
+    scene = ready(steady())
+    lose(scene)
+    scene.at(0.1).tick()
+    scene.connected(2)
+    effects = scene.at(10.1).tick()
+    assert [type(e) for e in effects] == [Disconnect, Reconnecting]
+    assert told(effects, Reconnecting)[0].attempt == 2
+
+
+def test_a_policy_of_the_programs_own_decides() -> None:  # issue 6: each policy is replaceable
+    seen: list[ReconnectView] = []
+
+    def patient(view: ReconnectView) -> float | None:
+        seen.append(view)
+        return 2.5 if view.attempt == 1 else None
+
+    session = Session(steady(), seed=3, policies=Policies(reconnect=patient))
+    session.open(now=0.0)
+    session.connected(1, now=0.0)
+    session.receive(1, json.dumps(session_updated()[0]).encode(), now=0.0)
+    [notice] = session.disconnected(1, LOST, now=1.0)
+    assert isinstance(notice, Reconnecting) and notice.delay_s == 2.5
+    assert session.deadline is not None and session.deadline.at == 3.5
+    session.tick(now=3.5)
+    *_, closed = session.disconnected(2, LOST, now=3.6)
+    assert isinstance(closed, SessionClosed)
+    assert ([view.attempt for view in seen], [round(view.down_s, 3) for view in seen]) == ([1, 2], [0.0, 2.6])
+
+
+def test_the_default_policy_is_a_pure_function() -> None:
+    lost = told(ready(configured(reconnect={"attempts": 0})).disconnected(LOST), SessionClosed)[0].problem
+    assert lost is not None
+    view = ReconnectView(1, lost, False, 0.0, 0.5, 3, 0.1, 10.0, 0.2)
+    assert reconnect(view) == reconnect(view) == pytest.approx(0.09)
+
+
+# -- replay ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_new_session_is_asked_for_as_the_old_one_was_with_what_changed_since() -> None:  # F137, C27, S08
+    scene = ready(steady(), turn_detection=None)
+    scene.update({"instructions": "Be brief."})
+    scene.server(session_updated())
+    effects = dropped(scene)
+    assert kinds(effects) == ["session.update"]
+    assert sent(effects)[0]["session"]["instructions"] == "Be brief."
+    assert [type(n) for n in effects if isinstance(n, SessionReady | Reconnected)] == [Reconnected]
+
+
+def test_the_heard_history_is_told_in_order_as_text() -> None:  # B21, C27, S08, F086, F087, F088
+    scene = ready(steady())
+    scene.server(
+        a_turn("u1", "Tell me a story."), created("r1"), opened("m1", previous="u1"), transcript("m1", "One two three four")
+    )
+    scene.server(audio("m1", 4000))
+    scene.played(1, 2000)
+    scene.barge_in(2000, "u2")
+    scene.server(done("r1", "cancelled", "turn_detected"), turn("u2", previous="m1"), user_transcript("u2", "Stop."))
+    scene.server(created("r2"), message("m2", 100, "All right.", r="r2", previous="u2"), done("r2"))
+    scene.played(2, 100)
+    effects = dropped(scene)
+    assert created_items(effects) == [
+        says("Tell me a story.", "user"),
+        says("One two", status="incomplete"),
+        says("Stop.", "user"),
+        says("All right."),
+    ]
+    items = [event for event in sent(effects) if event["type"] == "conversation.item.create"]
+    assert items[0].get("previous_item_id") is None
+    assert [event["previous_item_id"] for event in items[1:]] == [event["item"]["id"] for event in items[:-1]]
+    assert told(effects, Reconnected)[0].replayed == 4
+    assert kinds(effects)[0] == "session.update"
+
+
+def test_no_id_of_the_lost_session_is_on_the_new_line() -> None:  # C27
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"), done("r1"))
+    scene.played(1, 100)
+    effects = dropped(scene)
+    assert not any(old in json.dumps(sent(effects)) for old in ('"u1"', '"m1"', '"r1"'))
+    assert [item.id for item in scene.session.history] == ["u1", "m1"]
+
+
+def test_items_keep_their_ids_for_the_program() -> None:  # C25, C27
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"), done("r1"))
+    scene.played(1, 100)
+    names = [event["item"]["id"] for event in sent(dropped(scene)) if event["type"] == "conversation.item.create"]
+    for name, role in zip(names, ("user", "assistant"), strict=True):
+        body = {"id": name, "type": "message", "role": role, "status": "completed", "content": []}
+        added = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": None, "item": body}
+        assert scene.server([added], connection=2) == []
+    assert [item.id for item in scene.session.history] == ["u1", "m1"]
+    scene.server(speech_started("u2"), turn("u2", previous=names[1]), connection=2)
+    assert [item.id for item in scene.session.history] == ["u1", "m1", "u2"]
+    assert sent(scene.delete_item("m1")) == [{"type": "conversation.item.delete", "item_id": names[1]}]
+    assert told(scene.server(deleted(names[1]), connection=2), ItemDeleted) == [ItemDeleted("m1")]
+    assert [item.id for item in scene.session.history] == ["u1", "u2"]
+
+
+def test_what_nobody_heard_is_not_told_and_leaves_the_history() -> None:  # C27, S08
+    scene = talking(opened("m1"), transcript("m1", "Unheard."), config=steady(), clock=Clock(pause=False))
+    scene.server(speech_started("u1"))
+    effects = lose(scene)
+    assert ended("m1", "skipped", 0) in verdicts(scene.log)
+    effects += back(scene)
+    assert created_items(effects) == [] and "m1" not in [item.id for item in scene.session.history]
+
+
+def test_a_call_is_told_with_its_output() -> None:  # C27, S08
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Weather?"), created("r1"), call("c1", '{"q": 1}', previous="u1"), done("r1"))
+    effects = scene.tool_result("c1", "Sunny.")
+    [output] = [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"]
+    scene.server([{"type": "conversation.item.added", "event_id": "e", "previous_item_id": "f_c1", "item": output}])
+    assert created_items(dropped(scene)) == [
+        says("Weather?", "user"),
+        {"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"q": 1}'},
+        {"type": "function_call_output", "call_id": "c1", "output": "Sunny."},
+    ]
+
+
+def test_an_output_that_was_not_confirmed_is_told_again_and_its_request_settles_once() -> None:  # C27, DESIGN 6 invariant 10
+    scene = ready(steady())
+    scene.server(created("r1"), call("c1"), done("r1"))
+    scene.tool_result("c1", "Sunny.")
+    request = scene.request
+    effects = dropped(scene)
+    assert [item["type"] for item in created_items(effects)] == ["function_call", "function_call_output"]
+    assert "response.create" in kinds(effects)
+    output = [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"][1]
+    added = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": None, "item": output}
+    assert outcomes(scene.server([added], connection=2)) == [(request, "done")]
+
+
+def test_a_call_whose_tool_still_runs_is_told_when_its_result_comes() -> None:  # C27, DESIGN 6 invariant 10
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Weather?"), created("r1"), call("c1", previous="u1"), done("r1"))
+    assert created_items(dropped(scene)) == [says("Weather?", "user")]
+    effects = scene.tool_result("c1", "Sunny.")
+    assert [item["type"] for item in created_items(effects)] == ["function_call", "function_call_output"]
+    assert kinds(effects)[-1] == "response.create"
+
+
+def test_a_result_that_comes_while_the_line_is_gone_waits_for_the_next() -> None:  # C27
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Weather?"), created("r1"), call("c1", previous="u1"), done("r1"))
+    lose(scene)
+    assert sent(scene.tool_result("c1", "Sunny.")) == []
+    effects = back(scene)
+    assert [item["type"] for item in created_items(effects)] == ["message", "function_call", "function_call_output"]
+    assert kinds(effects)[-1] == "response.create"
+
+
+def test_a_call_whose_arguments_were_not_complete_is_asked_for_again() -> None:  # C26, C27
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Weather?"), created("r1"), call_opened("c1", previous="u1"))
+    effects = dropped(scene)
+    assert (created_items(effects), kinds(effects)[-1]) == ([says("Weather?", "user")], "response.create")
+    assert [item.id for item in scene.session.history] == ["u1"]
+
+
+def test_items_that_cannot_be_told_are_named_with_the_reason() -> None:  # C27: nothing is left out silently
+    scene = ready(steady())
+    scene.server(speech_started("u1"), committed("u1"), user_item("u1"))
+    body = {"id": "l1", "type": "mcp_list_tools", "server_label": "far", "tools": []}
+    scene.server([{"type": "conversation.item.added", "event_id": "e", "previous_item_id": "u1", "item": body}])
+    [notice] = told(dropped(scene), ReplayIncomplete)
+    assert [item_id for item_id, _ in notice.left_out] == ["u1", "l1"]
+    assert "transcription" in notice.left_out[0][1] and "remote" in notice.left_out[1][1]
+
+
+def test_an_item_that_the_new_session_refuses_is_named() -> None:
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."))
+    effects = dropped(scene)
+    refusal = error("invalid_value", "No.", event_id=event_id(effects, "conversation.item.create"))
+    effects = scene.server(refusal, connection=2)
+    assert told(effects, ReplayIncomplete) == [ReplayIncomplete(2, (("u1", "No."),))]
+
+
+def test_only_the_latest_items_are_told() -> None:
+    scene = ready(steady(max_items=1))
+    scene.server(a_turn("u1", "One."), a_turn("u2", "Two.", "u1"), a_turn("u3", "Three.", "u2"))
+    effects = dropped(scene)
+    assert created_items(effects) == [says("Three.", "user")]
+    assert told(effects, ReplayIncomplete)[0].left_out[0][0] == "u2"
+
+
+def test_a_summary_is_one_message() -> None:
+    scene = ready(steady(history="summary"))
+    scene.server(a_turn("u1", "Hello."), created("r1"), opened("m1", previous="u1"), transcript("m1", "One two three four"))
+    scene.server(audio("m1", 4000), done("r1"))
+    scene.played(1, 2000)
+    scene.barge_in(2000, "u2")
+    [item] = created_items(dropped(scene))
+    assert item["role"] == "system"
+    assert item["content"][0]["text"].endswith("User: Hello.\nAssistant: One two (interrupted)")
+
+
+def test_nothing_is_told_where_that_is_wanted() -> None:
+    scene = ready(steady(history="none"))
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"), done("r1"))
+    scene.played(1, 100)
+    assert kinds(dropped(scene)) == ["session.update"]
+
+
+def test_the_first_answer_after_a_replay_that_comes_as_text_is_asked_for_again_once() -> None:  # issue 6, part 7
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"), done("r1"))
+    scene.played(1, 100)
+    dropped(scene)
+    written = created("r2") + text_message("m2", "In writing.", r="r2") + done("r2")
+    effects = scene.server(written, connection=2)
+    assert told(effects, AnsweredInText) == [AnsweredInText("r2", "m2", "In writing.", True)]
+    assert kinds(effects) == ["conversation.item.delete"]
+    effects = scene.server(deleted("m2"), connection=2)
+    assert kinds(effects) == ["response.create"]
+    again = created("r3", request=1) + text_message("m3", "In writing.", r="r3") + done("r3", request=1)
+    assert [notice.retried for notice in told(scene.server(again, connection=2), AnsweredInText)] == [False]
+
+
+# -- what sounds while the line is gone ---------------------------------------------------------------------------------------
+
+
+def test_what_was_received_goes_on_sounding_and_is_told_when_it_was_heard() -> None:  # C27, F093, DESIGN 6 invariant 11
+    scene = ready(steady())
+    scene.server(
+        a_turn("u1", "Tell me."), created("r1"), opened("m1", previous="u1"), transcript("m1", "One two"), audio("m1", 2000)
+    )
+    scene.at(0.5).played(1, 500)
+    effects = lose(scene)
+    assert not [effect for effect in effects if isinstance(effect, Flush)] and verdicts(effects) == []
+    effects = back(scene)
+    assert created_items(effects) == [says("Tell me.", "user")]
+    assert "response.create" not in kinds(effects)
+    effects = scene.at(2.0).played(1, 2000)
+    assert verdicts(effects) == [ended("m1", "partial", 2000)]
+    # The answer was cut off by the line: the model is told how much was heard, and asked to go on.
+    assert created_items(effects) == [says("One two", status="incomplete")]
+    assert kinds(effects)[-1] == "response.create"
+    assert sounded(scene.log) == pcm("m1", 2000)
+
+
+def test_an_interruption_of_what_sounds_is_not_told_to_a_server_that_does_not_know_it() -> None:  # B23
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Tell me."), created("r1"), message("m1", 4000, "One two three four", previous="u1"), done("r1"))
+    scene.at(0.5).played(1, 500)
+    dropped(scene)
+    effects = scene.at(1.0).server(speech_started("u2"), connection=2)
+    effects = scene.answering(effects, 1000)
+    assert verdicts(effects) == [ended("m1", "partial", 1000)]
+    assert kinds(effects) == ["conversation.item.create"]
+    assert created_items(effects) == [says("One", status="incomplete")]
+    [item] = [item for item in scene.session.history if item.id == "m1"]
+    assert (item.text, item.full_text) == ("One", "One two three four")
+
+
+def test_an_interruption_while_the_line_is_gone_silences_at_once() -> None:  # B23, B24
+    scene = ready(steady())
+    scene.server(created("r1"), opened("m1"), transcript("m1", "One two"), audio("m1", 2000))
+    scene.at(0.5).played(1, 500)
+    lose(scene)
+    effects = scene.answering(scene.at(0.55).local_speech(), 550)
+    assert (acts(effects)[0], verdicts(effects), kinds(effects)) == (Flush(1), [ended("m1", "partial", 550)], [])
+
+
+def test_an_answer_that_came_whole_is_not_asked_for_again() -> None:  # only its end was not told
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"))
+    scene.played(1, 100)
+    effects = dropped(scene)
+    assert "response.create" not in kinds(effects)
+    assert created_items(effects) == [says("Hello.", "user"), says("Hi.")]
+
+
+# -- nothing of the dead line on the new one -----------------------------------------------------------------------------------
+
+
+def test_edits_of_the_lost_session_are_not_sent_to_another() -> None:  # B24
+    scene = ready(steady(), turn_detection=None)
+    scene.server(created("r1"), opened("m1"), transcript("m1", "One two"), audio("m1", 2000))
+    scene.at(0.5).played(1, 500)
+    flushed = scene.interrupt()
+    lose(scene)
+    scene.answering(flushed, 500)
+    effects = back(scene)
+    assert set(kinds(effects)) <= {"session.update", "conversation.item.create"}
+
+
+def test_a_turn_that_the_server_owed_an_answer_is_answered() -> None:  # DESIGN 6 invariant 15, S08
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello?"))
+    effects = dropped(scene)
+    assert (created_items(effects), kinds(effects)[-1]) == ([says("Hello?", "user")], "response.create")
+
+
+def test_commands_that_were_not_answered_are_asked_for_again() -> None:  # B24, S08
+    scene = ready(steady(), turn_detection=None)
+    scene.say("Hello.")
+    first = scene.request
+    scene.update({"instructions": "Be brief."})
+    effects = dropped(scene)
+    assert kinds(effects) == ["session.update", "conversation.item.create", "response.create", "session.update"]
+    assert created_items(effects) == [says("Hello.", "user")]
+    assert outcomes(effects) == []
+    effects = scene.server(created("r1", request=first), message("m1", 20, "Hi."), done("r1", request=first), connection=2)
+    assert (first, "done") in outcomes(effects)
+
+
+def test_or_they_fail_where_that_is_wanted() -> None:  # B24, S08
+    scene = ready(steady(pending="fail"), turn_detection=None)
+    scene.say("Hello.")
+    scene.create_item({"type": "message", "role": "system", "content": TEXT})
+    effects = lose(scene)
+    assert outcomes(effects) == [(1, "connection_lost"), (2, "connection_lost")]
+    assert [notice.problem is not None for notice in told(effects, RequestEnded)] == [True, True]
+    assert kinds(back(scene)) == ["session.update"]
+
+
+def test_a_running_response_is_closed_and_its_request_settles() -> None:  # S08, F093
+    scene = ready(steady(), turn_detection=None)
+    scene.respond()
+    scene.server(created("r1", request=1), opened("m1"), audio("m1", 100))
+    assert outcomes(lose(scene)) == [(1, "connection_lost")]
+
+
+def test_messages_of_the_lost_connection_change_nothing() -> None:  # B24, DESIGN 6 invariant 3, F090
+    scene = ready(steady())
+    dropped(scene)
+    assert scene.server(created("r9"), opened("m9"), audio("m9", 100), active_response()) == []
+
+
+def test_commands_wait_while_the_line_is_gone() -> None:  # F097
+    scene = ready(steady(), turn_detection=None)
+    lose(scene)
+    assert sent(scene.say("Still there?")) == []
+    effects = back(scene)
+    assert (created_items(effects), kinds(effects)[-1]) == ([says("Still there?", "user")], "response.create")
+
+
+# -- the microphone ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_said_into_the_dead_line_is_not_sent_in_a_burst() -> None:  # B24, C27
+    scene = ready(steady(carry_ms=1000, first_ms=8000))
+    lose(scene)
+    for ms in range(0, 8000, 100):
+        scene.at(ms / 1000).append(pcm("mic", 100, start_ms=ms))
+    effects = back(scene)
+    assert sum(n.dropped_ms for n in told(effects, MicrophoneDropped)) == 7000
+    assert spoke(effects) == pcm("mic", 1000, start_ms=7000)
+
+
+def test_microphone_audio_goes_on_after_the_acknowledgement() -> None:  # C27
+    scene = ready(steady())
+    lose(scene)
+    scene.append(pcm("mic", 40))
+    due = scene.session.deadline
+    assert due is not None
+    scene.at(due.at).tick()
+    assert spoke(scene.connected(2)) == b""
+    assert spoke(scene.server(session_updated(), connection=2)) == pcm("mic", 40)
+
+
+def test_an_unfinished_turn_is_said_again_from_its_beginning() -> None:  # issue 6, part 7; C27
+    scene = ready(steady(carry_ms=100, first_ms=1000))
+    for ms in range(0, 3000, 100):
+        scene.at(ms / 1000).append(pcm("mic", 100, start_ms=ms))
+        if ms == 500:
+            scene.server(speech_started("u1"))
+    lose(scene.at(3.0))
+    for ms in range(3000, 4000, 100):
+        scene.at(ms / 1000).append(pcm("mic", 100, start_ms=ms))
+    effects = back(scene)
+    assert spoke(effects) == pcm("mic", 4000)
+    assert told(effects, MicrophoneDropped) == []
+
+
+def test_a_turn_that_the_program_ends_is_kept_whole() -> None:  # B24, C13
+    scene = ready(steady(first_ms=5000, carry_ms=100), turn_detection=None)
+    scene.append(pcm("mic", 400))
+    lose(scene)
+    effects = back(scene, turn_detection=None)
+    assert spoke(effects) == pcm("mic", 400)
+    assert kinds(scene.commit()) == ["input_audio_buffer.commit"]
+
+
+def test_a_commit_that_was_not_answered_becomes_the_turn_that_it_was_to_be() -> None:  # B24, issue 6, part 7
+    scene = ready(steady(), turn_detection=None)
+    scene.append(pcm("mic", 400))
+    scene.commit()
+    request = scene.request
+    effects = dropped(scene)
+    [event] = [event for event in sent(effects) if event["type"] == "conversation.item.create"]
+    [part] = event["item"]["content"]
+    assert part["type"] == "input_audio" and spoke(effects) == b""
+    added = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": None, "item": event["item"]}
+    assert outcomes(scene.server([added], connection=2)) == [(request, "done")]
+
+
+def test_a_turn_whose_words_have_not_come_is_told_as_sound() -> None:  # issue 6, part 7: no word is lost
+    scene = ready(steady())
+    scene.append(pcm("mic", 400))
+    scene.server(speech_started("u1"))
+    scene.append(pcm("mic", 400, start_ms=400))
+    scene.server(turn("u1"))
+    effects = dropped(scene)
+    [item] = created_items(effects)
+    assert item["content"][0]["type"] == "input_audio"
+    assert kinds(effects)[-1] == "response.create"
+
+
+def test_losing_it_again_before_anything_was_said_changes_nothing() -> None:  # B24
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"), done("r1"))
+    scene.played(1, 100)
+    first = created_items(dropped(scene))
+    lose(scene, connection=2)
+    again = created_items(back(scene, 3))
+    assert (first, again) == ([says("Hello.", "user"), says("Hi.")], first)
+
+
+def test_answered_after_the_loss_is_behind_what_was_before() -> None:  # C25
+    scene = spoken(message("m1", 100, "Hi."), config=steady())
+    scene.played(1, 100)
+    [name] = [event["item"]["id"] for event in sent(dropped(scene)) if event["type"] == "conversation.item.create"]
+    scene.server(created("r2"), message("m2", 100, "Well.", r="r2", previous=name), done("r2"), connection=2)
+    assert [item.id for item in scene.session.history] == ["m1", "m2"]
