@@ -19,6 +19,7 @@ from rtcore import (
     Config,
     Interrupted,
     MessageEnded,
+    MessageStarted,
     Notice,
     ProtocolWarning,
     RequestEnded,
@@ -141,7 +142,8 @@ async def speech_to_speech(errors: Path) -> None:
             assert [call.name for call in talk.all(ToolCalled)] == ["weather"]
             assert (after.verdict, after.full_text) == (Verdict.FULL, "It is so.")
             talk.conversation.send_text("Tell me a story.")
-            await asyncio.sleep(2)
+            await talk.until(MessageStarted, 3)
+            await asyncio.sleep(1)
             await talk.speak(700)
             [*_, story, last] = await talk.until(MessageEnded, 4)
             await talk.until(ResponseEnded, 5)

@@ -25,6 +25,7 @@ from rtcore.config import (
     parse_options,
     parse_response,
 )
+from rtcore.dialects import dialect_of
 
 SECRET = "sk-very-secret"
 VAD = {
@@ -292,6 +293,43 @@ def test_a_wrong_setting_of_the_program_is_refused_with_its_name(config: dict[st
     outer = next(iter(config))
     named = next(iter(config[outer])) if isinstance(config[outer], dict) else outer
     assert named in str(caught.value)
+
+
+AZURE_RESOURCE = "https://res.openai.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("connection", "said"),
+    [
+        ({"dialect": "azure-preview", "api_version": "2024-12-17-preview"}, "since 2026-04-30; their successor, GA"),
+        ({"dialect": "azure-preview", "api_version": "2025-08-28"}, "2025-04-01-preview have"),
+        ({"dialect": "azure-voice-live", "api_version": "2025-05-01-preview"}, "successors are 2025-10-01 and later"),
+        ({"dialect": "azure-voice-live", "api_version": "2024-10-01"}, "successors are 2025-10-01 and later"),
+        ({"dialect": "azure", "api_version": "2025-04-01-preview"}, "the azure dialect has none; leave it out"),
+        ({"url": AZURE_RESOURCE, "api_version": "2024-12-17-preview"}, "the azure dialect has none; leave it out"),
+        ({"api_version": "2025-04-01-preview"}, "the openai dialect has none; leave it out"),
+    ],
+)
+def test_an_api_version_that_the_dialect_does_not_have_is_named_with_its_successor(connection: Any, said: str) -> None:
+    """Issue 5: a retired preview version is named with its successor, and no option is dropped (F132, F138)."""
+    with pytest.raises(ValidationError) as caught:
+        Connection.model_validate({"api_key": "sk-secret-of-mine", **connection})
+    assert said in str(caught.value) and "secret-of-mine" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("connection", "dialect"),
+    [
+        ({"dialect": "azure-preview", "api_version": "2024-10-01-preview"}, "azure-preview"),
+        ({"dialect": "azure-voice-live", "api_version": "2026-07-15"}, "azure-voice-live"),
+        ({"url": AZURE_RESOURCE, "api_version": "2025-04-01-preview"}, "azure-preview"),
+        ({"url": AZURE_RESOURCE}, "azure"),
+        ({"url": "https://gateway.example", "api_version": "2025-08-28"}, None),
+    ],
+)
+def test_an_api_version_says_which_generation_of_a_resource_is_meant(connection: Any, dialect: str | None) -> None:  # S02, F132
+    found = dialect_of(Connection.model_validate(connection))
+    assert (found.name if found is not None else None) == dialect
 
 
 def test_a_configuration_is_frozen() -> None:

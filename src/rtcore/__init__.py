@@ -53,6 +53,7 @@ from rtcore._notices import MessageEnded as MessageEnded
 from rtcore._notices import MessageStarted as MessageStarted
 from rtcore._notices import MicrophoneDropped as MicrophoneDropped
 from rtcore._notices import Notice as Notice
+from rtcore._notices import OptionDiffers as OptionDiffers
 from rtcore._notices import Outcome as Outcome
 from rtcore._notices import OutOfBandAudio as OutOfBandAudio
 from rtcore._notices import PolicyFailed as PolicyFailed

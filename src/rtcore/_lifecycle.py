@@ -12,12 +12,14 @@ from typing import Any
 from msgspec import Struct
 
 from rtcore._core import Core, merged, read_acknowledged
+from rtcore._differences import differences
 from rtcore._effects import Connect, Disconnect
 from rtcore._errors import ErrorKind, LocalProtocolError, classify, connection_problem, problem, quoted_item_id
 from rtcore._notices import (
     ClockFault,
     CloseReason,
     MicrophoneDropped,
+    OptionDiffers,
     Problem,
     ProtocolWarning,
     RateLimitsUpdated,
@@ -135,13 +137,21 @@ class Lifecycle:
         if core.ready:
             core.requests.end(pending.request if pending is not None else None, "done")
             core.news.append(SessionChanged(core.connection))
+            self._tell_differences(pending)
             return
         core.timers.cancel("acknowledgement of the session")
         core.state = "ready"
         core.continuity.acknowledged()
+        self._tell_differences(pending)
         core.send_backlog()
         core.send_microphone(rest=False)
         core.creation.pump()
+
+    def _tell_differences(self, pending: Pending | None) -> None:
+        """Of what this acknowledgement answers, what the server has not done."""
+        asked = pending.changes if pending is not None else None
+        for option, wanted, given in differences(asked or {}, self._core.session):
+            self._core.news.append(OptionDiffers(option, wanted, given))
 
     def _read(self, session: dict[str, Any], *, defaults: bool = False) -> bool:
         core = self._core

@@ -82,6 +82,17 @@ class SessionChanged(Notice, frozen=True):
     connection: int
 
 
+class OptionDiffers(Notice, frozen=True):
+    """The server acknowledged another value of an option than was asked for, and that counts (S09).
+
+    ``option`` is its path, such as ``audio.output.voice``. Of lists of tools the names are told.
+    """
+
+    option: str
+    asked: Any
+    acknowledged: Any
+
+
 class SessionClosed(Notice, frozen=True):
     """The session is over; always the last notice, exactly once (F101). ``problem`` is None after an orderly ``close()``."""
 

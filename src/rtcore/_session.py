@@ -5,7 +5,7 @@ comes back as one list, silence first, then the wire, then the news. Nothing her
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from rtcore._clock import Clock
 from rtcore._continuity import Continuity
 from rtcore._core import Core, Counters, State
 from rtcore._creation import Creation
+from rtcore._differences import changed
 from rtcore._effects import Deadline, Effect, Send
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
@@ -516,9 +517,10 @@ class Session:
         return Issued(request, self._leave(out))
 
     def update(self, changes: Mapping[str, object], *, now: float) -> Issued:
-        """Change options of the session; only what is named is sent. What the server acknowledges counts (S09).
+        """Change options of the session; only what changes is sent. What the server acknowledges counts (S09).
 
-        Another voice once the model has spoken is refused here, because the server would refuse it (facts 2.4, F135).
+        Where nothing changes, the request is done at once. Another voice once the model has spoken, and another tracing once it
+        is on, are refused here, because the server would refuse them (facts 2.4, 2.10, F135).
         """
         _check_mapping("changes", changes)
         core = self._core
@@ -540,16 +542,28 @@ class Session:
         if wire.get("type", kind) != kind:
             raise LocalProtocolError(f"type: the session's is {kind!r} for good; open a new session for another")
         core.dialect.render_session({"type": kind, **wire})
-        if core.playout.received and "voice" in ((wire.get("audio") or {}).get("output") or {}):
-            raise LocalProtocolError(
-                "audio.output.voice: the voice is fixed once the model has spoken; open a new session for another"
-            )
+        if not core.requests.keys("update"):
+            wire = changed({name: value for name, value in wire.items() if name != "type"}, core.session)
+        self._check_frozen(wire)
         out = self._enter(now)
         if "format" in ((wire.get("audio") or {}).get("input") or {}):
             core.send_microphone(rest=True)  # what was said in the old format goes before the new one
         request = core.requests.open()
-        core.lifecycle.update(wire, request)
+        if wire:
+            core.lifecycle.update(wire, request)
+        else:
+            core.requests.end(request, "done")
         return Issued(request, self._leave(out))
+
+    def _check_frozen(self, wire: Mapping[str, Any]) -> None:
+        """Raise ``LocalProtocolError`` for what the server would refuse to change (facts 2.4, 2.10)."""
+        core = self._core
+        if core.playout.received and "voice" in ((wire.get("audio") or {}).get("output") or {}):
+            raise LocalProtocolError(
+                "audio.output.voice: the voice is fixed once the model has spoken; open a new session for another"
+            )
+        if "tracing" in wire and core.ready and core.session.get("tracing") is not None:
+            raise LocalProtocolError("tracing: once on it cannot be changed; open a new session")
 
     def create_item(self, item: Mapping[str, object], *, previous_item_id: str | None = None, now: float) -> Issued:
         """Put an item into the conversation: behind ``previous_item_id``, at the start ("root"), or at the end (None).

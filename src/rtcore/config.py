@@ -34,7 +34,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore.dialects import audio_format, capabilities, dialect_of, ga_format, on_a_call
+from rtcore.dialects import DIALECTS, audio_format, capabilities, dialect_of, ga_format, on_a_call
 from rtcore.policies import BACKCHANNELS, InterruptionOptions, plain_words
 
 _Bool = Annotated[bool, Strict()]
@@ -623,7 +623,8 @@ class Connection(_Model, frozen=True):
     )
     api_version: str | None = Field(
         default=None,
-        description="azure-preview: 2025-04-01-preview (None) or 2024-10-01-preview. azure-voice-live: 2025-10-01 (None).",
+        description="azure-preview: 2025-04-01-preview (None) or 2024-10-01-preview. azure-voice-live: 2025-10-01 (None) or "
+        "later. Others have none. With the address of an Azure resource and no dialect, a preview's version says azure-preview.",
         pattern=r"^\d{4}-\d{2}-\d{2}(-preview)?$",
     )
     deployment: str | None = Field(default=None, description="Azure: name of the model's deployment; None: model.", min_length=1)
@@ -638,6 +639,17 @@ class Connection(_Model, frozen=True):
     def _kept_secret(cls, value: SecretStr | str | None) -> SecretStr | None:
         """A plain string is as good, so that the obvious spelling passes a type checker; it is kept as a secret all the same."""
         return SecretStr(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _version_of_the_dialect(self) -> Self:
+        """An api-version that the dialect does not have is refused, not dropped."""
+        table = dialect_of(self) if self.api_version is not None else None
+        if table is not None and self.api_version is not None:
+            if table.check_version is None:
+                have = ", ".join(name for name, each in DIALECTS.items() if each.check_version is not None)
+                raise LocalProtocolError(f"api_version: the {table.name} dialect has none; leave it out ({have} have one)")
+            table.check_version(self.api_version)
+        return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """The address without user and query, which may carry a key."""

@@ -11,6 +11,7 @@ import msgspec
 
 from rtcore._errors import LocalProtocolError
 from rtcore.config import Config, Connection
+from rtcore.dialects.azure import PREVIEWS
 
 Vendor = Literal["openai", "azure"]
 """Whose variables count."""
@@ -35,8 +36,6 @@ _TELLING: Mapping[Vendor, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
     "azure": ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_ENDPOINT"),
 }
-PREVIEWS = ("2024-10-01-preview", "2025-04-01-preview")
-"""Azure's api-versions with realtime under preview names (protocol facts, 1.1); later ones have GA's, which needs no version."""
 
 
 def from_toml(text: str) -> Config:

@@ -193,6 +193,8 @@ def _by_hand() -> list[bytes]:
     session.commit(now=hand.now)
     session.clear(now=hand.now)
     session.update({"instructions": "Speak slowly."}, now=hand.now)
+    hand.server(wire.session_updated(instructions="Speak."))
+    session.update({"instructions": "Speak."}, now=hand.now)
     session.create_item(
         {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "It is night."}]}, now=hand.now
     )

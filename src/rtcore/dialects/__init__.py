@@ -22,6 +22,7 @@ from rtcore.dialects._shapes import read_session as read_session
 from rtcore.dialects.azure import AZURE as AZURE
 from rtcore.dialects.azure import AZURE_PREVIEW as AZURE_PREVIEW
 from rtcore.dialects.azure import AZURE_VOICE_LIVE as AZURE_VOICE_LIVE
+from rtcore.dialects.azure import PREVIEWS
 from rtcore.dialects.openai import OPENAI as OPENAI
 from rtcore.dialects.openai import OPENAI_BETA as OPENAI_BETA
 from rtcore.dialects.vendors import GLM, INWORLD, LOCALAI, QWEN, SPEACHES, SPEECH_TO_SPEECH, STEPFUN, XAI
@@ -83,7 +84,9 @@ def dialect_of(connection: "Connection") -> Dialect | None:
     if connection.url is None:
         return OPENAI
     parts = _parts(connection)
-    return _by_address(parts) if parts is not None else None
+    found = _by_address(parts) if parts is not None else None
+    # An Azure resource speaks both generations: a preview's api-version says which is meant.
+    return AZURE_PREVIEW if found is AZURE and connection.api_version in PREVIEWS else found
 
 
 def _parts(connection: "Connection") -> SplitResult | None:

@@ -5,6 +5,7 @@ in both generations are understood always, whatever the dialect: a gateway may s
 round (protocol facts, section 13). Capabilities decide what the core does, never a vendor's name.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
@@ -116,6 +117,8 @@ class Dialect(Struct, frozen=True):
     """How far the table was tried: only written from facts, against the simulated server, or against software of others."""
     source: str
     """Where its facts stand, and how sure they are."""
+    check_version: Callable[[str], None] | None = None
+    """Raises ``LocalProtocolError`` for an api-version that it does not have; None: it has none at all."""
     ignored: frozenset[str] = frozenset()
     """Its own events that mean nothing to a conversation, such as heartbeats; any other unknown one is an ``UnknownEvent``."""
     model_in_session: bool = False

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rtcore._errors import ErrorKind
+from rtcore._errors import ErrorKind, LocalProtocolError
 from rtcore._formats import PCMA, PCMU
 from rtcore.dialects._address import Address, completed
 from rtcore.dialects._base import Capabilities, Dialect, pcm
@@ -15,6 +15,28 @@ if TYPE_CHECKING:
 _HOUR = 3600
 _RESOURCE = "name the Azure resource, for example https://my-resource.openai.azure.com"
 _KEY = "api-key, or Authorization: Bearer with an Entra token"
+
+
+PREVIEWS = ("2024-10-01-preview", "2025-04-01-preview")
+"""Azure's api-versions with realtime under preview names (protocol facts, 1.1); later ones have GA's, which needs no version."""
+_VOICE_LIVE_SINCE = "2025-10-01"
+_PREVIEW = "-preview"
+
+
+def _check_preview(version: str) -> None:
+    if version not in PREVIEWS:
+        raise LocalProtocolError(
+            f"api_version: {version!r} has no realtime, or is retired; {' and '.join(PREVIEWS)} have. Previews are deprecated "
+            "since 2026-04-30; their successor, GA, needs no version: dialect='azure'"
+        )
+
+
+def _check_voice_live(version: str) -> None:
+    if version.endswith(_PREVIEW) or version < _VOICE_LIVE_SINCE:
+        raise LocalProtocolError(
+            f"api_version: {version!r} of Voice Live is retired; its successors are {_VOICE_LIVE_SINCE} and later, without "
+            f"{_PREVIEW!r}"
+        )
 
 
 def _deployment(connection: "Connection") -> str:
@@ -57,7 +79,7 @@ AZURE_PREVIEW = Dialect(
     way=Address(
         path=lambda host, path: completed(path, ("", "/openai/v1"), "/openai/realtime"),
         query=lambda connection, host: (
-            ("api-version", connection.api_version or "2025-04-01-preview"),
+            ("api-version", connection.api_version or PREVIEWS[-1]),
             ("deployment", _deployment(connection)),
         ),
         example=_RESOURCE,
@@ -66,6 +88,7 @@ AZURE_PREVIEW = Dialect(
     address="wss://{resource}.openai.azure.com/openai/realtime?api-version={api_version}&deployment={deployment}",
     credential=_KEY,
     verified="peer",
+    check_version=_check_preview,
     source="facts 13: MS; the report that this project began with (SEED 000)",
     quirks=(
         "announces items by conversation.item.created alone",
@@ -107,13 +130,17 @@ AZURE_VOICE_LIVE = Dialect(
     form=_VOICE_LIVE,
     way=Address(
         path=lambda host, path: completed(path, ("", "/voice-live"), "/voice-live/realtime"),
-        query=lambda connection, host: (("api-version", connection.api_version or "2025-10-01"), ("model", connection.model)),
+        query=lambda connection, host: (
+            ("api-version", connection.api_version or _VOICE_LIVE_SINCE),
+            ("model", connection.model),
+        ),
         example="name the Azure resource, for example https://my-resource.services.ai.azure.com",
         key="api-key",
     ),
     address="wss://{resource}.services.ai.azure.com/voice-live/realtime?api-version={api_version}&model={model}",
     credential=_KEY,
     verified="simulated",
+    check_version=_check_voice_live,
     source="facts 14: recordings of live sessions (REC-vl), MS",
     quirks=(
         "a voice is an object: OpenAI's names become type openai, others azure-standard; another kind goes into vendor",

@@ -1,0 +1,149 @@
+"""Options changed at run time: what is sent, what counts, what differs, and what cannot change (S09, F135, F138)."""
+
+from typing import Any
+
+import pytest
+from helpers import wire
+from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, talking, told
+
+from rtcore import LocalProtocolError, OptionDiffers, SessionChanged, SessionReady
+from rtcore._differences import differences
+
+VAD = wire.SERVER_VAD
+
+
+def asked(scene: Scene, changes: dict[str, Any]) -> Any:
+    """The session object of the update that these changes lead to."""
+    [update] = sent(scene.update(changes))
+    assert update["type"] == "session.update"
+    return update["session"]
+
+
+def test_only_what_changed_is_sent_and_turn_detection_whole() -> None:  # S09, F122, F138
+    scene = ready()
+    assert asked(scene, {"instructions": "Be brief."}) == {"type": "realtime", "instructions": "Be brief."}
+    scene.server(wire.session_updated(instructions="Be brief."))
+    assert asked(scene, {"audio": {"input": {"turn_detection": {"threshold": 0.8}}}}) == {
+        "type": "realtime",
+        "audio": {"input": {"turn_detection": {**VAD, "threshold": 0.8}}},
+    }
+
+
+def test_what_the_server_acknowledged_is_what_the_core_acts_on_and_the_difference_is_told() -> None:  # S09, DESIGN 2
+    scene = talking(wire.message("m1", 1000))
+    scene.update({"audio": {"input": {"turn_detection": {"interrupt_response": False}}}, "instructions": "Be brief."})
+    # It takes the words, and goes on interrupting by itself.
+    effects = scene.server(wire.session_updated(instructions="Be brief."))
+    assert outcomes(effects) == [(scene.request, "done")]
+    assert told(effects, SessionChanged) == [SessionChanged(1)]
+    detection = "audio.input.turn_detection"
+    assert told(effects, OptionDiffers) == [
+        OptionDiffers(f"{detection}.create_response", False, True),
+        OptionDiffers(f"{detection}.interrupt_response", False, True),
+    ]
+    assert "response.cancel" not in kinds(scene.barge_in(100))  # the server does it
+
+
+def test_a_difference_is_told_when_the_session_begins() -> None:  # S09
+    scene = Scene(configured(session={"audio": {"output": {"voice": "cedar", "speed": 1.2}}}))
+    scene.open()
+    scene.connected()
+    effects = scene.server(wire.session_created(), wire.session_updated())
+    notices = [effect for effect in effects if isinstance(effect, SessionReady | OptionDiffers)]
+    assert notices == [
+        SessionReady(1, "sess_1"),
+        OptionDiffers("audio.output.voice", "cedar", "marin"),
+        OptionDiffers("audio.output.speed", 1.2, 1.0),
+    ]
+
+
+def test_a_change_that_nobody_asked_for_is_no_difference() -> None:  # S09
+    scene = ready()
+    effects = scene.server(wire.session_updated(instructions="The server's own."))
+    assert (told(effects, SessionChanged), told(effects, OptionDiffers)) == ([SessionChanged(1)], [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [
+        ({"speed": 0.8}, {"speed": 0.800000011920929}),
+        ({"instructions": "Be brief. "}, {"instructions": "Be brief."}),
+        ({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24_000}}}}, {"audio": {"output": {"format": "pcm16"}}}),
+        ({"audio": {"output": {"voice": "alloy"}}}, {"audio": {"output": {"voice": {"type": "openai", "name": "alloy"}}}}),
+        ({"audio": {"output": {"voice": {"id": "voice_1"}}}}, {"audio": {"output": {"voice": "voice_1"}}}),
+        ({"tools": [{"type": "function", "name": "look"}]}, {"tools": [{"type": "function", "name": "look", "strict": False}]}),
+        ({"tools": [{"type": "mcp", "authorization": "secret"}]}, {"tools": [{"type": "mcp", "authorization": "***"}]}),
+        ({"audio": {"input": {"turn_detection": {**VAD}}}}, {"audio": {"input": {"turn_detection": {**VAD, "eagerness": None}}}}),
+        ({"audio": {"input": {"turn_detection": VAD}}}, {"audio": {"input": {"turn_detection": {"create_response": None}}}}),
+        ({"instructions": "Be brief."}, {"instructions": None}),
+        ({"instructions": "Be brief."}, {}),
+        ({"model": "gpt-realtime"}, {"model": "gpt-realtime-2025-08-28"}),
+        ({"vendor": {"x": 1}}, {"vendor": {}}),
+    ],
+)
+def test_what_means_the_same_is_no_difference(wanted: Any, given: Any) -> None:  # S09, C13, F016
+    assert [*differences(wanted, given)] == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "found"),
+    [
+        ({"audio": {"input": {"turn_detection": None}}}, {"audio": {"input": {"turn_detection": VAD}}}, ("turn_detection", VAD)),
+        ({"audio": {"input": {"transcription": {"model": "x"}}}}, {"audio": {"input": {"transcription": None}}}, ("n", None)),
+        ({"output_modalities": ["text"]}, {"output_modalities": ["audio"]}, ("output_modalities", ["audio"])),
+        ({"tools": [{"name": "look"}]}, {"tools": []}, ("tools", [])),
+        ({"tools": [{"name": "look"}]}, {"tools": [{"name": "listen"}]}, ("tools", ["listen"])),
+        ({"audio": {"output": {"format": {"type": "audio/pcmu"}}}}, {"audio": {"output": {"format": "pcm16"}}}, ("t", "pcm16")),
+        ({"max_output_tokens": 100}, {"max_output_tokens": "inf"}, ("max_output_tokens", "inf")),
+        (
+            {"audio": {"input": {"turn_detection": {"interrupt_response": False}}}},
+            {"audio": {"input": {"turn_detection": {"interrupt_response": None}}}},
+            ("interrupt_response", True),
+        ),
+    ],
+)
+def test_what_means_something_else_is_named(wanted: Any, given: Any, found: tuple[str, Any]) -> None:  # S09, C13
+    [(option, _, instead)] = differences(wanted, given)
+    assert (option.endswith(found[0]), instead) == (True, found[1])
+
+
+def test_the_voice_is_fixed_once_the_model_has_spoken() -> None:  # F135, facts 2.4: refused before it is sent
+    scene = ready()
+    assert asked(scene, {"audio": {"output": {"voice": "cedar"}}})["audio"] == {"output": {"voice": "cedar"}}
+    scene = talking(wire.message("m1", 100))
+    before = len(scene.log)
+    with pytest.raises(LocalProtocolError, match=r"audio\.output\.voice: the voice is fixed once the model has spoken"):
+        scene.update({"audio": {"output": {"voice": "alloy"}}})
+    assert len(scene.log) == before
+
+
+def test_the_voice_it_has_may_be_named_again() -> None:  # S09: nothing changes, so nothing is refused
+    scene = talking(wire.message("m1", 100))
+    assert asked(scene, {"audio": {"output": {"voice": "marin", "speed": 1.1}}})["audio"] == {"output": {"speed": 1.1}}
+
+
+def test_what_is_so_already_is_not_sent_and_settles_at_once() -> None:  # S09
+    scene = ready(instructions="Be brief.")
+    effects = scene.update({"instructions": "Be brief.", "audio": {"input": {"turn_detection": VAD}}})
+    assert (sent(effects), outcomes(effects)) == ([], [(scene.request, "done")])
+    assert asked(scene, {"instructions": "Be brief.", "tools": [{"type": "function", "name": "look"}]}) == {
+        "type": "realtime",
+        "tools": [{"type": "function", "name": "look"}],
+    }
+
+
+def test_a_change_back_is_sent_while_the_change_is_not_acknowledged() -> None:  # S09: nobody knows yet what is so
+    scene = ready(instructions="Be brief.")
+    scene.update({"instructions": "Be long."})
+    assert asked(scene, {"instructions": "Be brief."})["instructions"] == "Be brief."
+
+
+def test_the_model_cannot_be_changed() -> None:  # facts 2.4: refused before it is sent
+    with pytest.raises(LocalProtocolError, match=r"model.*fixed by the connection"):
+        ready().update({"model": "gpt-realtime-mini"})
+
+
+def test_tracing_that_is_on_cannot_be_changed() -> None:  # facts 2.10
+    scene = ready(tracing="auto")
+    with pytest.raises(LocalProtocolError, match="tracing"):
+        scene.update({"tracing": {"workflow_name": "calls"}})
