@@ -5,15 +5,13 @@ is synchronous, so nothing interleaves; what arises meanwhile waits its turn. Th
 starts nothing: for that it has a ``Host``, which is the runtime. It lives on one thread; ``feed`` alone may be called on any.
 """
 
-import logging
 import math
 import secrets
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from inspect import isawaitable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 from rtcore import (
     Config,
@@ -44,74 +42,20 @@ from rtcore import (
 )
 from rtcore.policies import Policies
 from rtcore_adapters import _journal
+from rtcore_adapters._calls import Calls
 from rtcore_adapters._devices import Devices
 from rtcore_adapters._failures import ConnectionFailed
+from rtcore_adapters._host import Host, R
 from rtcore_adapters._line import Line, Ways, check
 from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused, disconnection
 from rtcore_adapters._mailbox import Mailbox
 from rtcore_adapters._outbox import audio_ms
-from rtcore_adapters._token import NO_CALL, TokenProvider, Tokens
-from rtcore_adapters._tools import (
-    NOT_JSON,
-    Stop,
-    Tools,
-    failure,
-    is_coroutine_tool,
-    own,
-    run_coroutine,
-    run_in_thread,
-    started,
-    unknown,
-)
+from rtcore_adapters._token import TokenProvider, Tokens
+from rtcore_adapters._tools import Tools, own
 from rtcore_adapters.audio import Microphone, Speaker, VirtualSpeaker
-from rtcore_adapters.tools import Output, ToolRun
-
-
-class Settles(Protocol):
-    """A request as a runtime offers it: something that can be waited for."""
-
-    def settle(self, result: RequestEnded | Exception) -> None:
-        """How it ended, or the mistake in this program because of which it never will."""
-
-
-R = TypeVar("R", bound=Settles)
-R_co = TypeVar("R_co", bound=Settles, covariant=True)
 
 LAG_S = 0.1
 """Seconds of lateness from which on it is told: five frames of audio. Below it the machine's own scheduling is seen."""
-
-_log = logging.getLogger("rtcore.engine")
-
-
-class Host(Protocol[R_co]):
-    """What the engine asks of a runtime. Nothing here may wait, and nothing may call the engine back before it returns."""
-
-    def time(self) -> float:
-        """The runtime's clock, in seconds; may be read on any thread."""
-
-    def request(self, number: int) -> R_co:
-        """Something that a program can wait for."""
-
-    def dial(self, line: Line) -> None:
-        """Open a socket for the line, then write what it has; or ``Engine.failed``."""
-
-    def write(self, line: Line) -> None:
-        """The line may have something to write, or be over."""
-
-    def abort(self, line: Line) -> None:
-        """Drop the line's socket at once."""
-
-    def arm(self, at: float | None) -> None:
-        """Call ``Engine.wake`` at this time; it replaces the time before."""
-
-    def run(self, work: Awaitable[object], call: ToolCalled) -> Stop | None:
-        """Await a coroutine tool beside the conversation; then ``Engine.answer``. Gives what cancels it; None: nothing can."""
-
-    def hand_over(self, work: Callable[[], None]) -> None:
-        """Do this on the engine's thread, soon. May be called on any thread; drops it once the conversation is over."""
-
-    def tell(self) -> None:
-        """``take``, ``is_ready`` or ``over`` has something new."""
 
 
 class Engine(Generic[R]):
@@ -138,7 +82,7 @@ class Engine(Generic[R]):
         if token is not None:
             provided = config.connection.model_copy(update={"provided_token": True})
             config = config.model_copy(update={"connection": provided})
-        self._tools, config = own(tools, config)
+        functions, config = own(tools, config)
         if policies is not None:
             session = partial(session, policies=policies)
         self.session = session(config, clock=speaker.capabilities, seed=secrets.randbits(63) if seed is None else seed)
@@ -154,9 +98,9 @@ class Engine(Generic[R]):
         self._microphone = microphone
         self._times = times or LinkTimes()
         self._ways = ways
+        self._calls = Calls(functions, host, give=self._give, answer=self.answer)
         self._tokens = Tokens(token, host, wait_s=self._times.open_s, came=self._dial, failed=self._no_token)
         self._requests: dict[int, R] = {}
-        self._runs: dict[str, ToolRun] = {}
         self._inputs: deque[Callable[[], list[Effect]]] = deque()
         self._acting = False
         self._waking = False
@@ -382,11 +326,10 @@ class Engine(Generic[R]):
             case RequestEnded(number):
                 if (request := self._requests.pop(number, None)) is not None:
                     request.settle(notice)
-            case ToolCalled() if self._tools:
-                self._call(notice)
-            case ToolEnded(call_id, _, outcome):
-                if (run := self._runs.pop(call_id, None)) is not None and outcome != "answered":
-                    run._give_up()
+            case ToolCalled():
+                self._calls.begin(notice, self.session.tool_names)
+            case ToolEnded():
+                self._calls.end(notice)
             case SessionClosed():
                 self.over, self._closed = True, notice
                 self._tokens.drop()
@@ -405,46 +348,16 @@ class Engine(Generic[R]):
 
     # -- tools --------------------------------------------------------------------------------------------------------------
 
-    def _call(self, call: ToolCalled) -> None:
-        tool = self._tools.get(call.name)
-        refusal = None if tool is not None else unknown(call, self.session.tool_names)
-        if tool is None and refusal is None:
-            return  # the program's
-        run = self._runs[call.call_id] = ToolRun(call)
-        if tool is None:
-            self._host.hand_over(partial(self.answer, call, refusal))
-        elif is_coroutine_tool(tool):
-            try:
-                run_coroutine(started(tool, call), run, self._host.run)
-            except Exception as error:  # arguments that are no JSON object, or not those of the function
-                self._host.hand_over(partial(self.answer, call, failure(call, error)))
-        else:
-            run_in_thread(tool, run, lambda output: self._host.hand_over(partial(self.answer, call, output)))
-
     def answer(self, call: ToolCalled, output: object) -> None:
         """A tool has answered, or its failure is the answer."""
-        if call is NO_CALL:
-            return
         if self._acting:  # an eager task answers within the call that has begun it
             self._host.hand_over(partial(self.answer, call, output))
-            return
-        run = self._runs.get(call.call_id)
-        if run is None or run.call is not call:
-            return  # given up, or answered by the program
-        if isawaitable(output):
-            run_coroutine(output, run, self._host.run)
-            return
-        value, respond = (output.value, output.respond) if isinstance(output, Output) else (output, True)
-        for each in (value, NOT_JSON):
-            if self.over or self.crash is not None:
-                return
-            try:
-                self.ask(partial(self.session.tool_result, call.call_id, each, respond=respond))
-                return
-            except LocalProtocolError as error:  # the output is not JSON
-                # What is wrong may repeat the output, which the log is not to hold.
-                _log.warning("the result of the tool %s for %s was not sent", call.name, call.call_id)
-                _log.debug("the result for %s was not sent: %s", call.call_id, error)
+        else:
+            self._calls.answer(call, output)
+
+    def _give(self, call: ToolCalled, output: object, respond: bool) -> None:
+        if not self.over and self.crash is None:
+            self.ask(partial(self.session.tool_result, call.call_id, output, respond=respond))
 
     # -- what a program waits for -------------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ connection without a socket: a runtime opens one and moves bytes. ``Commands`` a
 """
 
 from rtcore_adapters._commands import Commands
-from rtcore_adapters._engine import Engine, Host, Settles
+from rtcore_adapters._engine import Engine
 from rtcore_adapters._failures import ConnectionFailed, RequestFailed, outcome
+from rtcore_adapters._host import Host, Settles
 from rtcore_adapters._line import Line, Ways
 from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._tools import Tools
