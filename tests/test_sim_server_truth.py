@@ -173,6 +173,20 @@ def test_the_transcript_runs_ahead_of_its_words() -> None:  # C24, F014
         assert (ahead > 300) is (lead > 0)
 
 
+def test_a_transcript_may_lag_behind_its_sound_and_come_whole_all_the_same() -> None:  # F105, F116, S07
+    client = Client(ResponsePlan((MessagePlan((PartPlan(audio_ms=3000),)),), transcript_lag_ms=1000))
+    client.say("response.create")
+    behind = 0
+    while client.server.deadline is not None and not any(event["type"] == "response.done" for event in client.heard):
+        client.until(client.server.deadline)
+        for item in client.server.items.values():
+            for part in item.parts:
+                over = [word for word in part.words if word.sound_end_ms <= part.sent_samples // 24]
+                behind = max(behind, sum(word.char >= part.sent_chars for word in over))
+    texts = [part.sent_text == part.planned_text for item in client.server.items.values() for part in item.parts]
+    assert behind >= 2 and texts == [True]
+
+
 # -- the same again ----------------------------------------------------------------------------------------------------------
 
 

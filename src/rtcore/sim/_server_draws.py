@@ -96,6 +96,10 @@ def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_b
         late = rng.beside("late error")
         if late.chance(options.late_error_per_mille):
             plan = structs.replace(plan, error_ms=late.choice((0, late.between(0, 400), late.between(300, 700))))
+    if options.lagging_per_mille:
+        lags = rng.beside("lagging transcript")
+        if lags.chance(options.lagging_per_mille):
+            plan = structs.replace(plan, transcript_lag_ms=lags.choice((200, 1000, 3000)))
     if not out_of_band and options.late_announcement_per_mille:
         output = tuple(_announced(out, rng, options) if isinstance(out, MessagePlan) else out for out in plan.output)
         plan = structs.replace(plan, output=output)
@@ -201,6 +205,7 @@ _TROUBLES = (
     "late_error_per_mille",
     "no_done_per_mille",
     "linger_per_mille",
+    "lagging_per_mille",
 )
 
 
@@ -233,6 +238,7 @@ def calm_plan(plan: ResponsePlan, options: ServerOptions) -> ResponsePlan:
         beside_ms=None,
         error_ms=None,
         ended=True,
+        transcript_lag_ms=0,
     )
 
 

@@ -220,7 +220,7 @@ class Generation:
         bytes_per_ms = part.format.bytes_per_ms
         unit, low, span = self._delta_sizes(part)
         us_per_byte = 100_000 / (bytes_per_ms * plan.rate_percent)
-        lead = plan.transcript_lead_ms * bytes_per_ms
+        lead = (-plan.transcript_lag_ms or plan.transcript_lead_ms) * bytes_per_ms
         stalls = sorted((stall.at_ms * bytes_per_ms, stall.for_s) for stall in plan.stalls if stall.output == out.index)
         # Where in this audio the next output is announced, and how many deltas pass before the one before is closed.
         early = rng.between(0, 900) * part.planned_bytes // 1000 if following and plan.interleaving != "sequential" else None
@@ -264,6 +264,11 @@ class Generation:
             if room <= 0 or position >= planned or (self.cut is not None and tell.deltas >= self._last_delta):
                 yield pause_us
                 pause_us, room = 0, plan.burst
+        if plan.transcript_lag_ms and self.cut is None:
+            while told + _WORDS_A_DELTA < len(starts):
+                yield plan.transcript_lag_ms * 1000 * _WORDS_A_DELTA // len(starts)
+                told += _WORDS_A_DELTA
+                tell.text_delta(out, part, ends[told - 1])
         tell.text_delta(out, part, len(part.planned_text))
 
     def _kept_back(self, out: Output, part: ServerPart, following: Output | None) -> int:

@@ -198,7 +198,8 @@ class ResponsePlan(Struct, frozen=True):
     ``think_s`` passes before its first event, ``gap_s`` between the declaration of an audio part and its first audio.
     ``rate_percent`` is the speed of the audio against real time (200: twice as fast). Deltas are ``delta_ms`` long, cut every 20
     ms; ``ragged`` ones at any sample (or byte, see ``Rules.whole_samples``). ``burst`` deltas leave at once, then the pause that
-    the rate demands; ``jitter_percent`` varies it. ``transcript_lead_ms`` is how far the transcript runs ahead. ``stragglers``
+    the rate demands; ``jitter_percent`` varies it. ``transcript_lead_ms`` is how far the transcript runs ahead, or
+    ``transcript_lag_ms``, where that is not 0, how far it is behind: its rest comes so long after the last audio. ``stragglers``
     deltas still leave after a cancel (None: drawn). ``ends`` is the status: ``incomplete`` and ``failed`` responses break off
     after their last delta, with ``detail`` as the reason or the error code.
 
@@ -219,6 +220,7 @@ class ResponsePlan(Struct, frozen=True):
     burst: int = 1
     jitter_percent: int = 0
     transcript_lead_ms: int = 500
+    transcript_lag_ms: int = 0
     interleaving: Interleaving = "sequential"
     stalls: tuple[Stall, ...] = ()
     stragglers: int | None = None
@@ -284,7 +286,8 @@ class ServerOptions(Struct, frozen=True):
 
     Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
     ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part),
-    ``late_announcement_per_mille`` (per message of the conversation, ``MessagePlan.announced_ms``). ``linger_per_mille``: a
+    ``late_announcement_per_mille`` (per message of the conversation, ``MessagePlan.announced_ms``), ``lagging_per_mille``
+    (``ResponsePlan.transcript_lag_ms``). ``linger_per_mille``: a
     cancelled response goes on for a second or three before it ends, unless its plan says how many deltas still leave.
     ``overlap_per_mille``: a second response of the conversation beside a running one, by ``ResponsePlan.beside_ms``, and wherever
     the server's automatic response meets a running or ending one, or a client's creation an automatic response that was not
@@ -331,6 +334,7 @@ class ServerOptions(Struct, frozen=True):
     malformed_per_mille: int = 0
     reject_per_mille: int = 0
     reorder_per_mille: int = 0
+    lagging_per_mille: int = 0
     no_created_per_mille: int = 0
     empty_audio_per_mille: int = 0
     short_audio_per_mille: int = 0

@@ -512,6 +512,7 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
     )
     odd = "server: odd bytes" in faults
     slow_to_think = rng.beside("slow to think").chance(200)
+    lagging = rng.beside("lagging transcripts")
     return ServerOptions(
         dialect="azure-preview" if "server: preview dialect" in faults else "openai",
         rules=rules,
@@ -542,6 +543,8 @@ def _draw_server(rng: Rng, faults: set[str]) -> ServerOptions:
         short_audio_per_mille=rate("fewer samples than announced", 50, 300),
         late_announcement_per_mille=rate("late announcement", 150, 700),
         linger_per_mille=rate("slow cancel", 200, 600),
+        # Words behind their sound: in a few worlds, and there in half of the answers.
+        lagging_per_mille=500 if lagging.chance(80) else 0,
         limit_minutes=rng.beside("limit").choice((60, 60, 60, 30)) if "server: session end" in faults else None,
         # Behind the others, so that they shift none of them.
         phantom_per_mille=rate("slot held by nothing", 50, 300),

@@ -197,7 +197,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("S06: a response failed in silence", "with an error, before its first sample", ("S06",), 520),
     Sometimes("S06: a response failed while it was heard", "with an error, and what was said counts", ("S06",), 2_000),
     Sometimes("B30: words were told while they sounded", "the running text of a message", ("B30", "C24", "F105"), 500_000),
-    Sometimes("F105: words came behind their own sound", "the transcript lags", ("F105", "B30"), 1_000),
+    Sometimes("F105: words came behind their own sound", "the transcript lags", ("F105", "B30"), 900),
     Sometimes("S07: the audio ended before its text", "the order of the two ends is open", ("S07",), 300_000),
     Sometimes("S07: the text ended before its audio", "the order of the two ends is open", ("S07",), 110_000),
 )
