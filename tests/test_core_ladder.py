@@ -7,6 +7,7 @@ import pytest
 from helpers.scene import Scene, configured, sent, told
 from helpers.wire import (
     audio,
+    call,
     created,
     deleted,
     done,
@@ -19,7 +20,7 @@ from helpers.wire import (
     user_item,
 )
 
-from rtcore import LocalProtocolError, MessageEnded, Verdict
+from rtcore import LocalProtocolError, MessageEnded, MessageStarted, ToolCalled, Verdict
 from rtcore.config import Connection
 from rtcore.dialects import dialect
 
@@ -155,3 +156,41 @@ def test_a_turn_goes_on_after_a_note() -> None:  # S01
     scene.server(message("m4", 200, "Yes?", r="r2", previous="u1"), done("r2"))
     scene.at(1.5).played(2, 200)
     assert ends(scene)[-1] == ("m4", Verdict.FULL, "nothing")
+
+
+def manual(name: str) -> Scene:
+    """Where the server finds no turns and creates nothing by itself."""
+    scene = connected(name)
+    scene.server(session_updated(turn_detection=None))
+    return scene
+
+
+def test_without_metadata_an_answer_that_was_given_up_is_known_where_nobody_else_creates() -> None:  # B14
+    scene = manual("qwen")
+    scene.respond()
+    scene.at(10.0).tick()
+    late = scene.server(created("r1"), opened("m1"), audio("m1", 300))
+    assert [event["type"] for event in sent(late)] == ["response.cancel"] and not told(late, MessageStarted)
+
+
+def test_without_metadata_nothing_wanted_is_taken_for_what_was_given_up() -> None:  # B14: two are asked for, and both may come
+    scene = manual("qwen")
+    scene.respond()
+    scene.at(10.0).tick()
+    scene.respond()
+    both = scene.server(created("r1"), opened("m1"), done("r1"), created("r2"), opened("m2", r="r2"), audio("m2", 300, r="r2"))
+    assert "response.cancel" not in [event["type"] for event in sent(both)]
+
+
+@pytest.mark.parametrize("name", ["inworld", "glm"])
+def test_a_call_that_was_cut_where_nothing_can_be_taken_out_gets_its_output_from_here(name: str) -> None:  # invariant 10, C26
+    scene = connected(name)
+    scene.server(created("r1"), opened("m1"), audio("m1", 500))
+    scene.barge_in(100)
+    told_then = scene.server(call("c1"), done("r1", status="cancelled"))
+    made = [event for event in sent(told_then) if event["type"].startswith("conversation.item")]
+    if name == "inworld":
+        assert [(event["item"]["type"], event["item"]["call_id"]) for event in made] == [("function_call_output", "c1")]
+    else:
+        assert [event["type"] for event in made] == ["conversation.item.delete"] * len(made) and made
+    assert told(scene.log, ToolCalled) == []

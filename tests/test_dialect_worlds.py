@@ -9,10 +9,12 @@ from msgspec import structs
 
 from rtcore import MessageEnded, Notice, ProtocolWarning, UnknownEvent
 from rtcore.dialects import DIALECTS
+from rtcore.sim._in_dialect import in_dialect
 from rtcore.sim._server_dialects import MANNERS, takes
 from rtcore.sim.network import NetworkOptions
+from rtcore.sim.policy import parse_policy
 from rtcore.sim.program import Commands
-from rtcore.sim.scenario import Scenario
+from rtcore.sim.scenario import Scenario, scenario_of
 from rtcore.sim.server import Rules, ServerOptions
 from rtcore.sim.world import World
 from rtcore_adapters.voices import load_voices
@@ -112,3 +114,26 @@ def test_positions_are_exact_in_every_format_a_dialect_speaks(name: str, form: A
         lived = Lived(name, seed, scenario)
         assert lived.result.violations == ()
         assert lived.world.session.output_format == scenario.audio
+
+
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+def test_a_drawn_world_holds_in_every_dialect(name: str) -> None:  # C28; DESIGN 5: the ladder, with every fault that goes with it
+    """``rtcore fuzz --policy server.dialect=NAME`` in small; docs/fuzzing.md has the command for more."""
+    policy = parse_policy(f"server.dialect={name}")
+    ways: set[str] = set()
+    for seed in (33, 70):
+        world = World(seed, load_voices(), scenario=policy.applied(scenario_of(seed)))
+        result = world.run()
+        assert world.scenario.server.dialect == name
+        assert result.violations == () and result.turns_unanswered == 0, seed
+        ways |= {item.ended.told for item in world.auditor.ledger.items.values() if item.ended is not None}
+    # A call stays one where the dialect knows calls; elsewhere the ladder of its capabilities decides.
+    assert {DIALECTS[name].capabilities.heard} <= ways <= {DIALECTS[name].capabilities.heard, "note", "nothing", "delete", "server"}
+
+
+def test_a_world_is_made_to_fit_its_dialect() -> None:
+    scenario = structs.replace(QUIET, output="audio/pcmu", detection="semantic_vad", server_interrupts=False, microphone=True)
+    fitted = in_dialect(scenario, "qwen")
+    assert (fitted.output, fitted.detection, fitted.server_interrupts, fitted.tools) == ("audio/pcm", "server_vad", True, False)
+    assert fitted.microphone is False and fitted.config().connection.dialect == "qwen"
+    assert in_dialect(scenario, "openai") == scenario

@@ -336,6 +336,11 @@ class Creation:
             unmarked = not core.capabilities.metadata and not core.turns.automatic
             if self._reserved is not None and (unmarked or not core.acknowledged.server_creates):
                 order, self._reserved = self._reserved, None
+                if not core.capabilities.metadata:
+                    self._expired.clear()  # it may have been one of these: then the next is the one that is wanted
+            elif self._expired and announced and not (core.capabilities.metadata or core.acknowledged.server_creates):
+                # A server that gives nothing back and creates nothing by itself: one that was given up shows itself (B14).
+                order = self._expired.pop(next(iter(self._expired)))
             elif announced and self._side and not conversation_known:
                 order = self._side.pop(next(iter(self._side)))
         if order is None:

@@ -141,14 +141,21 @@ class Tools:
     def explain(self, item: Item, response: Response) -> None:
         """A call that was complete when its response was cut is not executed, and cannot be taken out of the conversation: its
         one output comes from here (invariant 10)."""
-        core = self._core
-        known = item.call_id is not None and item.status == "completed" and not item.deleted
-        if not known or item.dispatched or response.out_of_band or not core.capabilities.create:
+        call_id = item.call_id
+        if call_id is None or item.status != "completed" or item.deleted or item.dispatched or call_id in self._calls:
             return
-        item.dispatched = True
-        item_id = core.requests.item_id()
-        output = {"type": "function_call_output", "call_id": item.call_id, "output": _NOT_RUN}
-        core.creation.send_output({"id": item_id, **output}, item_id, 0, None)
+        if not response.out_of_band and self._core.capabilities.create:
+            item.dispatched = True
+            call = self._calls[call_id] = _Call(response, item, self._core.now, state="sent", respond=False)
+            call.output_id = self._core.requests.item_id()
+            call.output = {
+                "id": call.output_id,
+                "type": "function_call_output",
+                "call_id": call_id,
+                "output": _NOT_RUN,
+            }
+            self.send_output(call_id)
+            self._batch(response)
 
     def answer(self, call_id: str, output: str, *, respond: bool, request: int, outcome: ToolOutcome = "answered") -> None:
         """Send a call's output. It is pinned: nothing holds it up, and no interruption takes it back (F064)."""

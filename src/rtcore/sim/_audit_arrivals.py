@@ -236,9 +236,17 @@ class Arrivals:
 
     def _answer_creation(self, metadata: object, record: ResponseRecord) -> None:
         request = request_of(metadata)
-        if request is not None:
+        asked = None
+        if request is None and not self._ledger.able.metadata:
+            # A server that does not give our mark back: whose it is, its truth knows, and the order of answers tells the client.
+            served = self._truth.responses.get(record.id)
+            asked = served.client_event_id if served is not None else None
+        if request is not None or asked is not None:
             self._line.give_up()
-            creation = self._line.creation_answered(request=request)
+            creation = self._line.creation_answered(request=request, event_id=asked)
+            others = [one for one in self._ledger.creations if not one.out_of_band]
+            if creation is not None and creation.expired and request is None and others:
+                return  # which of the two it is, nothing tells
             if creation is not None:
                 record.asked_at = creation.sent.sent_at
                 record.withdrawn = creation.withdrawn
@@ -304,6 +312,9 @@ class Arrivals:
     def _conversation_item(self, message: ServerSeen) -> None:
         if message.type == "conversation.item.added" and message.item is not None:
             self._order.announced(message.item.id, message.previous_item_id)
+            self._ledger.edits = [
+                edit for edit in self._ledger.edits if not (edit.kind == "note" and edit.item_id == message.item.id)
+            ]
             if message.item.id not in self._deleted:
                 self.conversation[message.item.id] = None
         item = self._ledger.items.get(message.item.id) if message.item is not None else None
@@ -406,7 +417,9 @@ class Arrivals:
                 event_id = refusal.event.get("event_id") if isinstance(refusal.event, dict) else None
                 ended: Creation | None = None
                 if isinstance(event_id, str):
-                    ledger.edits = [edit for edit in ledger.edits if edit.event_id != event_id]
+                    # Whose item a nameless refusal means, no client can know: a note counts as on its way for as long as it may.
+                    blind = refusal.event_id is None
+                    ledger.edits = [e for e in ledger.edits if e.event_id != event_id or (blind and e.kind == "note")]
                     ended = self._line.creation_answered(event_id=event_id)
                     if ended is not None and ended.expired and refusal.event_id is None:
                         for creation in ledger.creations:

@@ -379,6 +379,7 @@ class AskingAudit:
                 self._finished.append(response_id)
                 self._settle()
                 return
+        self._unconfirmed.add(item_id)  # the core's own, to a call that was cut
 
     def _batch(self, response_id: str, *, owed: bool = False) -> None:
         """Every call of a response that is done has its output: one answer may be asked for, or is owed (F062)."""

@@ -5,11 +5,12 @@ each call, and a deadline wherever something is waited for.
 """
 
 from collections.abc import Callable, Mapping, Set
+from typing import Any
 
 from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
 from rtcore.sim._audit_truncates import excused
-from rtcore.sim._ledger import ROUNDING, Creation, Ledger, ResponseRecord
+from rtcore.sim._ledger import ROUNDING, Creation, Edit, Ledger, ResponseRecord
 from rtcore.sim._seen import ClientSeen, ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 from rtcore.sim.speaker import MILLISECOND
@@ -136,6 +137,9 @@ class LineAudit:
                 self._ledger.fail(10, f"{call_id} got {self._outputs[call_id]} outputs")
             if call_id not in self._called and not self._explained(call_id):
                 self._ledger.fail(10, f"{call_id} got an output before it was called")
+        elif is_note(body):
+            # What the server is told of a cut in words is an edit like a truncate: nothing is created before it is there.
+            self._ledger.edits.append(Edit("note", str(body.get("id")), message.event_id, self._ledger.now))
         elif body.get("type") == "message" and body.get("role") == "user":
             self._edits_first("a user item", self._texts.pop(0) if self._texts else None)
 
@@ -369,6 +373,14 @@ class LineAudit:
                 ledger.fail(12, f"the core waits for the answer to {what} without a deadline")
         elif not deadline.why:
             ledger.fail(12, "a deadline without a reason")
+
+
+def is_note(item: Mapping[str, Any]) -> bool:
+    """Whether the core tells the server by this item what was heard: by the heard words, or by a note (DESIGN section 5)."""
+    content = item.get("content") or [{}]
+    return item.get("role") == "assistant" or (
+        item.get("role") == "system" and str(content[0].get("text", "")).startswith("The user interrupted ")
+    )
 
 
 _DECISIVE = frozenset(

@@ -30,7 +30,7 @@ _ERRORS: tuple[object, ...] = (
     [],
     None,
 )
-_UPDATES: tuple[dict[str, Any], ...] = (
+UPDATES: tuple[dict[str, Any], ...] = (
     {"instructions": "Be brief."},
     {"instructions": ""},
     {"tool_choice": "auto"},
@@ -101,7 +101,8 @@ class Habits:
     def ask_at_the_end(self) -> None:
         """It asks for much in the moment in which it hangs up: all of that has to settle too."""
         world = self._world
-        world.send_text("Goodbye.", interrupt=False)
+        if world.session.capabilities.create:
+            world.send_text("Goodbye.", interrupt=False)
         world.respond()
         world.issue(lambda session, now: session.update({"instructions": "Be gone."}, now=now), "update")
 
@@ -138,7 +139,7 @@ class Habits:
             later(rng.between(300, 2500), self.pause, rng)
             later(rng.between(2500, 4000), self.resume, rng, always=True)
         if rng.chance(scenario.updates_per_mille):
-            change = rng.choice(_UPDATES)
+            change = rng.choice(UPDATES)
             later(rng.between(0, 2500), lambda: self._update(change), rng)
         if rng.chance(scenario.typed_per_mille):
             text = rng.choice(_ASIDES)

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from rtcore.config import Config, Microphone, Playout, Timeouts
+from rtcore.sim._in_dialect import in_dialect
 from rtcore.sim.network import NetworkOptions
 from rtcore.sim.scenario import Scenario
 from rtcore.sim.server import ServerOptions
@@ -102,7 +103,9 @@ class Policy(Struct, frozen=True):
         for group, changes in parts.items():
             field = _PARTS[group][0]
             own[field] = structs.replace(own.get(field, getattr(scenario, field)), **changes)
-        return structs.replace(scenario, **own, core=core)
+        changed = structs.replace(scenario, **own, core=core)
+        # Named or not: a world of the wrong dialect would show what the configuration refuses, and nothing else.
+        return in_dialect(changed, changed.server.dialect) if "dialect" in parts.get("server", {}) else changed
 
 
 def parse_policy(text: str) -> Policy:
