@@ -128,7 +128,9 @@ def test_a_drawn_world_holds_in_every_dialect(name: str) -> None:  # C28; DESIGN
         assert result.violations == () and result.turns_unanswered == 0, seed
         ways |= {item.ended.told for item in world.auditor.ledger.items.values() if item.ended is not None}
     # A call stays one where the dialect knows calls; elsewhere the ladder of its capabilities decides.
-    assert {DIALECTS[name].capabilities.heard} <= ways <= {DIALECTS[name].capabilities.heard, "note", "nothing", "delete", "server"}
+    assert (
+        {DIALECTS[name].capabilities.heard} <= ways <= {DIALECTS[name].capabilities.heard, "note", "nothing", "delete", "server"}
+    )
 
 
 def test_a_world_is_made_to_fit_its_dialect() -> None:
