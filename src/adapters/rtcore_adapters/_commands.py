@@ -153,7 +153,7 @@ class Commands(ABC, Generic[R]):
     # -- the conversation ---------------------------------------------------------------------------------------------------
 
     def update(self, changes: Mapping[str, object]) -> R:
-        """Change session options, by their GA names; only what is named changes."""
+        """Change session options, by their GA names; only what changes is sent, and what the server acknowledges counts."""
         return self._ask(self._session.update, changes)
 
     def create_item(self, item: Mapping[str, object], *, previous_item_id: str | None = None) -> R:
