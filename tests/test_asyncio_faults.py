@@ -1,4 +1,7 @@
-"""What an asyncio conversation makes of servers that misbehave, lines that break, and places where there is no server."""
+"""What an asyncio conversation makes of servers that misbehave, lines that break, and places where there is no server.
+
+Over a real socket. What every runtime makes of the same faults is in tests/conformance/test_faults.py.
+"""
 
 import asyncio
 import base64
@@ -27,16 +30,12 @@ from rtcore import (
     ProtocolWarning,
     RequestEnded,
     SessionClosed,
-    TextDelta,
     UnknownEvent,
-    UserTranscript,
 )
 from rtcore_adapters import _line
 from rtcore_adapters._dial import dial_fault
-from rtcore_adapters._link import LinkTimes
 from rtcore_adapters._outbox import Outbox
 from rtcore_adapters.asyncio import ConnectionFailed, RequestFailed, connect
-from rtcore_adapters.audio import VirtualSpeaker
 
 
 def item_added(item_id: str) -> bytes:
@@ -141,18 +140,6 @@ def closed_by(script: Callable[[Line], Awaitable[None]], **options: Any) -> Sess
     return closed
 
 
-def test_a_line_cut_in_the_middle_of_a_frame_ends_the_session_with_its_reason() -> None:  # F093, F101
-    async def script(line: Line) -> None:
-        await line.set_up()
-        line.send_raw(Frame(Opcode.TEXT, b"x" * 500).serialize(mask=False)[:100])
-        await asyncio.sleep(0.01)
-
-    closed = closed_by(script)
-    assert closed.reason == "lost"
-    assert closed.problem is not None
-    assert "the connection was cut" in closed.problem.message or "reset" in closed.problem.message
-
-
 def test_what_was_asked_settles_when_the_line_breaks() -> None:  # invariant 2, F101
     async def script(line: Line) -> None:
         await line.set_up()
@@ -188,64 +175,6 @@ def test_a_server_that_breaks_the_websocket_protocol_is_named() -> None:
     closed = closed_by(script)
     assert closed.problem is not None
     assert "broke the websocket protocol: invalid opcode" in closed.problem.message
-
-
-def test_a_server_that_falls_silent_is_noticed() -> None:  # F095
-    async def script(line: Line) -> None:
-        await line.set_up()
-        await asyncio.sleep(100)
-
-    closed = closed_by(script, times=LinkTimes(ping_s=20, pong_s=20))
-    assert closed.reason == "lost"
-    assert closed.problem is not None
-    assert "nothing came from the server for 20 s after a ping" in closed.problem.message
-
-
-def test_an_idle_line_is_kept_by_pings() -> None:  # F097
-    async def script(line: Line) -> None:
-        await line.set_up()
-        reading = asyncio.ensure_future(line.event())
-        await asyncio.sleep(300)
-        line.send(item_added("item_1"))
-        await asyncio.sleep(0.01)
-        line.close(1000, "bye")
-        await reading
-
-    assert any(isinstance(notice, ItemAdded) for notice in talked(script))
-
-
-def test_a_server_that_never_acknowledges_is_given_up() -> None:  # DESIGN 2
-    async def script(line: Line) -> None:
-        await line.accept()
-        line.send(b'{"type":"session.created","session":{"id":"sess_1","type":"realtime"}}')
-        while await line.event() is not None:
-            pass
-
-    async def main() -> ConnectionFailed:
-        async with scripted(script) as url:
-            with pytest.raises(ConnectionFailed) as caught:
-                async with connect(config(url)):
-                    raise AssertionError("unreachable")
-            return caught.value
-
-    failed = clean_run(main())
-    assert failed.reason == "not_acknowledged"
-    assert failed.problem is not None
-    assert failed.problem.retryable
-
-
-def test_a_server_that_does_not_answer_the_close_frame_is_not_waited_for() -> None:
-    async def script(line: Line) -> None:
-        await line.set_up()
-        await asyncio.sleep(1000)
-
-    async def main() -> None:
-        async with scripted(script) as url:
-            async with connect(config(url), times=LinkTimes(close_s=2.0)):
-                left = asyncio.get_running_loop().time()
-            assert asyncio.get_running_loop().time() - left == pytest.approx(2.0)
-
-    clean_run(main())
 
 
 def test_cancelled_it_hangs_up_in_order() -> None:
@@ -450,7 +379,6 @@ async def redirecting_server(reader: asyncio.StreamReader, writer: asyncio.Strea
     ("server", "what", "remedy"),
     [
         (mail_server, "does not speak HTTP: it said '220 mail.example ESMTP ready'", "something else listens there"),
-        (silent_server, "did not answer the websocket handshake in 10 s", "check the host and the port"),
         (hasty_server, "closed the connection without an answer", "check the host, the port and ws:// or wss://"),
         (web_server, "answered HTTP 200 OK: a web page", "check the URL"),
         (echoing_proxy, "answered HTTP 403 Forbidden", "check its permissions"),
@@ -607,42 +535,6 @@ def test_the_key_is_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert KEY not in words
     ours = [record for record in caplog.records if not record.name.startswith("websockets")]  # that is the scripted server
     assert KEY not in "".join(record.getMessage() for record in ours)
-
-
-# -- a flood ----------------------------------------------------------------------------------------------------------------
-
-
-def test_a_flood_of_text_for_a_program_that_does_not_read_flows_together() -> None:
-    pieces = 5_000
-
-    async def script(line: Line) -> None:
-        await line.set_up()
-        response = {"id": "r", "object": "realtime.response", "status": "in_progress", "output": []}
-        line.send(msgspec.json.encode({"type": "response.created", "response": response}))
-        item = {"id": "i", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
-        line.send(
-            msgspec.json.encode({"type": "response.output_item.added", "response_id": "r", "output_index": 0, "item": item})
-        )
-        line.send(msgspec.json.encode({"type": "conversation.item.added", "previous_item_id": None, "item": item}))
-        base = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
-        line.send(msgspec.json.encode({"type": "response.content_part.added", **base, "part": {"type": "text", "text": ""}}))
-        delta = msgspec.json.encode({"type": "response.output_text.delta", **base, "delta": "word "})
-        line.send(*[delta] * pieces, item_added("item_last"))
-        await line.event()
-
-    async def main() -> None:
-        async with scripted(script) as url:
-            async with connect(config(url), speaker=VirtualSpeaker()) as conversation:
-                await asyncio.sleep(5.0)
-                seen: list[Notice] = []
-                async for notice in conversation:
-                    seen.append(notice)
-                    if isinstance(notice, ItemAdded) and notice.item_id == "item_last":
-                        break
-            assert [notice.delta for notice in seen if isinstance(notice, TextDelta)] == ["word " * pieces]
-            assert not [notice for notice in seen if isinstance(notice, UserTranscript)]
-
-    clean_run(main())
 
 
 # -- dialling that comes to nothing -------------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_frame(runtime: Runtime) -> N
     request, closed = runtime.run(program, server, CONFIG)
     assert closed.reason == "lost"
     assert closed.problem is not None and "cut in the middle of a message" in closed.problem.message
+    assert closed.problem.remedy
     assert request.ended.outcome == "connection_lost"
 
 
@@ -82,7 +83,7 @@ def test_a_line_that_goes_dead_without_a_word(runtime: Runtime) -> None:  # F095
 @every
 def test_a_server_that_does_not_answer_the_handshake(runtime: Runtime) -> None:
     server = ScriptedServer(accepts=False)
-    with pytest.raises(runtime.failures, match="did not answer the websocket handshake in"):
+    with pytest.raises(runtime.failures, match=r"did not answer the websocket handshake in .* check the host and the port"):
         runtime.run(to_the_end, server, CONFIG, times=times(runtime))
 
 
@@ -91,8 +92,11 @@ def test_a_server_that_never_acknowledges_the_session(runtime: Runtime) -> None:
     server = ScriptedServer(acknowledges=False)
     options: dict[str, Any] = {} if runtime.virtual else {"timeouts": {"acknowledge_ms": 150}}
     wanted = Config.model_validate({"connection": CONFIG.connection, **options})
-    with pytest.raises(runtime.failures, match="acknowledge"):
+    with pytest.raises(runtime.failures, match="acknowledge") as caught:
         runtime.run(to_the_end, server, wanted)
+    failed: Any = caught.value
+    assert failed.reason == "not_acknowledged"
+    assert failed.problem.retryable
     if runtime.virtual:
         assert 10.0 <= server.now <= 12.0
 
