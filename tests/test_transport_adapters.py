@@ -262,7 +262,7 @@ def test_connects_of_threads_that_are_given_up_on_the_way_leave_nothing(authorit
     with on_a_port(peers("https", authority)) as port:
         for point in range(20):
             through = f"https://{LOGIN}@127.0.0.1:{port}"
-            times = LinkTimes(open_s=point * 0.001)
+            times = LinkTimes(open_s=max(point, 0.1) * 0.001)
             try:
                 with on_threads.connect(config(f"wss://localhost:{port}/v1/realtime"), ssl=context, proxy=through,
                                         proxy_ssl=context, times=times) as conversation:  # fmt: skip

@@ -119,12 +119,14 @@ class Outcome(Struct):
         return structs.replace(self, notices=[_timeless(notice) for notice in self.notices])
 
 
-_STAMPS = ("at", "started_at", "stopped_at")
+_STAMPS = ("at", "started_at", "stopped_at", "began_at", "ended_at", "received_at", "until")
+_SPANS = ("took_ms", "waited_ms", "held_ms", "tool_ms", "to_first_delta_ms", "to_first_heard_ms", "to_silence_ms")
+"""What is measured between two inputs."""
 
 
 def _timeless(notice: Notice) -> Notice:
-    stamps = {name: 0.0 for name in _STAMPS if getattr(notice, name, None) is not None}
-    return structs.replace(notice, **stamps) if stamps else notice
+    told = {name: 0 for name in (*_STAMPS, *_SPANS) if getattr(notice, name, None) is not None}
+    return structs.replace(notice, **told) if told else notice
 
 
 class _Append(Struct):
