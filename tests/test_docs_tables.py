@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import rtcore
-from rtcore import Clock, Config, Effect, Flush, Notice, Problem, Send, Session
+from rtcore import Clock, Config, Effect, Flush, Notice, Problem, Send, Session, _errors
 from rtcore.dialects import ErrorKind, classify, problem
 from rtcore.sim import PENDING
 from rtcore_adapters import audio
@@ -134,6 +134,24 @@ def test_every_view_is_named() -> None:
 
 
 # -- options ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_troubles_has_every_error_and_every_warning() -> None:
+    """docs/troubleshooting.py writes it: every code, every kernel of a text, every reason of a warning that the core gives."""
+    written = runpy.run_path(str(DOCS / "troubleshooting.py"))
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    assert page.partition(written["MARK"])[2] == "\n" + written["tables"]()
+    texts = [text.lower() for text, _ in written["TEXTS"]]
+    assert [kernel for kernel, _ in _errors._KERNELS if not any(_errors._fits(kernel, text) for text in texts)] == []
+    assert [code for code in _errors._KNOWN if f"`{code}`" not in page] == []
+    sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "src" / "rtcore").glob("*.py")))
+    given = set(re.findall(r'(?:\.warn|\.clock_fault)\((?:[\w.]+(?:\([^()]*\))?, )?\s*"([^"]{20,})"', sources))
+    given |= set(re.findall(r'reason = "([^"]{40,})"', sources))
+    assert len(given) >= 7
+    assert given <= {reason for reason, _ in written["WARNINGS"]}
+    assert [reason for reason, _ in written["WARNINGS"] if f'"{reason}"' not in sources] == []
+    own = set(re.findall(r'Problem\("(\w+)"', sources)) - set(_errors._KNOWN)
+    assert own - {"incomplete"} == {code for code, *_ in written["OWN"]}
 
 
 def test_the_options_are_those_of_the_schema() -> None:
