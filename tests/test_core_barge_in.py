@@ -256,6 +256,24 @@ def test_speech_whose_end_is_never_told_does_not_hold_the_sound_for_ever() -> No
     assert (acts(scene.at(60.9).tick()), acts(scene.at(61.0).tick())[:1]) == ([], [Flush(1)])
 
 
+@CLOCKS
+def test_the_last_sample_of_a_message_that_counts_as_heard_is_not_heard_after_the_cut(clock: Clock) -> None:  # B02, B18
+    scene = ready(configured(interruption="pause"), turn_detection=CLIENT_VAD, clock=clock)
+    scene.server(created("r1"), message("m1", 500), done("r1"))
+    scene.at(0.5).played_samples(1, 11_999)
+    scene.respond()
+    scene.server(created("r2", request=1))
+    held = scene.server(speech_started())
+    heard = [e for f in held if isinstance(f, Flush) for e in scene.flushed_samples(1, 11_999)]
+    scene.at(0.6).server(message("m2", 500, r="r2"), done("r2", request=1))
+    cut = scene.at(1.5).tick()
+    cut += [e for f in cut if isinstance(f, Flush) for e in scene.flushed_samples(f.generation, 11_999)]
+    assert (sounded(heard + cut), [a for a in acts(cut) if isinstance(a, tuple) and a[0] == "ended"]) == (
+        b"",
+        [ended("m2", "skipped", 0)],
+    )
+
+
 # -- beside other interruptions and pauses -----------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ def test_the_corpus_is_small_safe_and_complete() -> None:
 def test_the_corpus_reaches_every_input_every_effect_and_every_notice() -> None:
     """What it does not reach, it does not pin."""
     given = {each.do for name in CASES for each in recording(name).inputs}
-    assert given == INPUTS - {"mute", "unmute"}  # no world mutes yet
+    assert given == INPUTS
     seen = {type(effect) for name in CASES for step in steps(recording(name)) for effect in step.outcome.effects}
     wanted = {
         kind
@@ -66,7 +66,6 @@ def test_the_corpus_reaches_every_input_every_effect_and_every_notice() -> None:
     values = {rtcore.Deadline, rtcore.Handshake, rtcore.Notice, rtcore.Problem}
     values.add(rtcore.LoopLagged)  # adapters tell it, no core
     values.add(rtcore.PolicyFailed)  # it is about a program's own functions, which no file holds
-    values |= {rtcore.InterruptionPending, rtcore.FalseInterruption}  # no world draws interruption="pause" yet
     assert wanted - values - seen == set()
 
 
@@ -86,6 +85,9 @@ EVIDENCE: dict[str, Callable[[str, Counters], bool]] = {
     "typed-text": _told("Interrupted(cause=text"),  # F037
     "local-detector": _told("Interrupted(cause=local"),
     "paused-clock-that-can": _told("Pause(", "Resume("),
+    "pause-then-decide": _told("Pause(", "Resume(", "InterruptionPending(", "FalseInterruption(", "Interrupted("),  # B18, B19
+    "pause-then-decide-by-flush": _told("InterruptionPending(", "FalseInterruption(", "Interrupted("),  # B18, F083
+    "muted": _told("Send(input_audio_buffer.append"),  # F126
     "manual-turns": _told("Send(input_audio_buffer.commit", "Send(response.create"),  # C13
     "late-deltas": _counted("late_deltas"),  # B10
     "function-calls": _told("ToolCalled(", "Send(conversation.item.create"),  # invariant 10

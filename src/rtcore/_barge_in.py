@@ -48,6 +48,7 @@ class _Speech(Struct):
     """By item: whether its words are complete; False: none are to be had."""
     fate: Literal["open", "cut", "ignore", "dismiss"] = "open"
     told: bool = False
+    asked: bool = False
     owed: bool = False
     """Its turn is to be answered once it is known what it was."""
     held_at: float | None = None
@@ -173,6 +174,7 @@ class BargeIn:
         core = self._core
         core.timers.cancel(_TIMER)
         view = self._view(speech)
+        speech.asked = True
         answer = consult(core, "interruption", core.policies.interruption, interruption, view, InterruptionAnswer)
         if answer.do == "cut":
             self._cut(speech, sparing=not view.uninterruptible)
@@ -205,6 +207,7 @@ class BargeIn:
             playout_ms=speech.playout_ms,
             uninterruptible=core.interruption.uninterruptible,
             held=speech.held_at is not None,
+            again=speech.asked,
             cuts_in_a_row=self._in_a_row,
         )
 

@@ -97,6 +97,12 @@ class Segment:
         self.carry = pcm[end:]
         return carry + memoryview(pcm)[:end]
 
+    def freeze(self) -> None:
+        """It is cut: what was received and whether it was complete count from here on, late audio does not."""
+        self.cut = True
+        self.received_at_cut = self.received
+        self.complete_at_cut = self.complete
+
     @property
     def queued(self) -> int:
         """Samples received that are neither heard nor discarded."""

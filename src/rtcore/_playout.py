@@ -308,9 +308,7 @@ class Playout:
         for segment in segments:
             if segment.cut:
                 continue
-            segment.cut = True
-            segment.received_at_cut = segment.received
-            segment.complete_at_cut = segment.complete
+            segment.freeze()
             while segment.waiting:
                 self._discard(segment, segment.waiting.popleft()[1])
         if self._replay:
@@ -382,6 +380,9 @@ class Playout:
             if source is None:
                 break
             segment, pcm, count = source
+            if self._replay and segment.all_heard:
+                self._discard(*self._replay.popleft()[::2])
+                continue
             if not self._same_format(segment.format, now, sound):
                 break
             generation = self.generation
@@ -509,7 +510,8 @@ class Playout:
         for segment, start, end, pcm, _ in generation.runs:
             skip = max(0, generation.confirmed - start)
             count = end - start - skip
-            if segment.cut:
+            if segment.cut or segment.all_heard:
+                # A message counts as heard without its last sample (B02): that is not sounded behind its end.
                 self._discard(segment, count)
             else:
                 again.append((segment, memoryview(pcm)[skip * segment.width :] if skip else pcm, count))

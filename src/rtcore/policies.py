@@ -95,6 +95,8 @@ class InterruptionView(Struct, frozen=True):
     """Whether that message, or what is heard next, was asked for as uninterruptible."""
     held: bool = False
     """Whether the sound is held because of this speech."""
+    again: bool = False
+    """Whether the policy was asked about this speech before."""
     cuts_in_a_row: int = 0
     """How often, just before, a voice cut the model right after it began to be heard, and no turn of the user's that began in
     silence came between: the mark of a model that hears itself."""
@@ -164,7 +166,7 @@ def interruption(view: InterruptionView) -> InterruptionAnswer:
         return IGNORE
     if mode == "half_duplex" and view.cause == "local" and view.sounding:
         return IGNORE  # whoever it was, the server does not hear them now
-    if not view.active:
+    if not view.active and not view.again:
         return CUT
     if view.playout_ms and view.playout_ms < view.guard_ms:
         # Each time from the same numbers: what is deferred is looked at again when the guard is over.

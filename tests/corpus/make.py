@@ -32,6 +32,17 @@ _SHORT = ServerOptions(
 )
 
 
+_PAUSES: dict[str, Any] = {
+    "interruption": "pause",
+    "server_interrupts": False,
+    "server_creates": False,
+    "core": {
+        "barge_in": {"min_duration_ms": 250},
+        "session": {"audio": {"input": {"turn_detection": {"silence_duration_ms": 0}}}},
+    },
+}
+
+
 def world(
     *kinds: Kind, seed: int = 1, server: ServerOptions = _SHORT, turns: int = 3, **options: Any
 ) -> Callable[[], list[bytes]]:
@@ -123,6 +134,20 @@ def _unacknowledged() -> list[bytes]:
         hand.session.append_audio(bytes(48_000), now=hand.now)
     hand.session.send_text("Is anybody there?", now=hand.now)
     hand.wait(11)
+    return hand.done()
+
+
+def _muted() -> list[bytes]:
+    hand = _Hand()
+    hand.ready()
+    hand.session.append_audio(bytes(960), now=hand.now)
+    hand.session.mute(now=hand.now)
+    hand.wait(0.35)
+    hand.session.append_audio(bytes(1920), now=hand.now)
+    hand.session.unmute(now=hand.now)
+    hand.session.append_audio(bytes(1920), now=hand.now)
+    hand.wait(0.5)
+    hand.session.close(now=hand.now)
     return hand.done()
 
 
@@ -286,6 +311,9 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
     "typed-text": world("typed text", typed_per_mille=500),
     "local-detector": world("local detector", server_interrupts=False, server_creates=False),
     "paused-clock-that-can": world("while paused", "after all was heard", pauses_per_mille=1000),
+    "pause-then-decide": world("cough", "backchannel", "inside message 1", turns=6, **_PAUSES),
+    "pause-then-decide-by-flush": world("cough", "inside message 1", turns=5, speaker=SpeakerOptions(pause=False), **_PAUSES),
+    "muted": _muted,
     "paused-clock-that-cannot": world("while paused", pauses_per_mille=1000, speaker=SpeakerOptions(pause=False)),
     "manual-turns": world(*_BY_HAND, detection=None, server_creates=False),
     "microphone": world("inside message 1", microphone=True, turns=1),

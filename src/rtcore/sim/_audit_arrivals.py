@@ -79,6 +79,8 @@ class Arrivals:
         """Responses that the server has just created by itself although an edit of ours is not acknowledged."""
         self.refused: Callable[[Refusal, Creation | None], None] = lambda refusal, creation: None
         """Is told of each refusal that reaches the client, with the creation that it ended."""
+        self.voice: Callable[[str | None], bool] = lambda item_id: False
+        """Is told of each speech that begins, before it counts as an interruption; gives whether that is decided elsewhere."""
         self.over: Callable[[str], None] = lambda response_id: None
         """Is told of each response that is over without a ``response.done``."""
         self.sounds: Callable[[ResponseRecord, bool], None] = lambda response, alive: None
@@ -379,7 +381,8 @@ class Arrivals:
     def _speech_started(self, message: ServerSeen) -> None:
         self._ledger.talking = self._ledger.detects = True
         self._ledger.talking_since = self._ledger.now
-        self._cut("server", None)
+        if not self.voice(message.item_id):
+            self._cut("server", None)
 
     def _speech_stopped(self, message: ServerSeen) -> None:
         self._ledger.talking = False

@@ -79,6 +79,8 @@ class AskingAudit:
         """Something is due: ``look`` has to be called after each step."""
         self.ready = False
         """The session is up."""
+        self.undecided: Callable[[], bool] = lambda: False
+        """Whether it is open what the user's speech is: nothing is answered then."""
         self._ledger = ledger
         self._truth = truth
         self._named = named
@@ -312,6 +314,8 @@ class AskingAudit:
         unseen = self._outputs & self._unconfirmed
         if self._refuses_outputs and unseen and unseen == self._outputs and not self._may_turn:
             ledger.fail(1, "an answer was asked for although the server had refused an output, and confirmed none since (F071)")
+        if self.undecided():
+            ledger.fail(1, "an answer was asked for while it was open whether the user interrupts")
         if ledger.talking and ledger.now < ledger.talking_since + _SPEECH - ROUNDING:
             ledger.fail(1, "an answer was asked for while the user speaks")
         elif ledger.now + ROUNDING < self._awaited_until:
@@ -461,6 +465,7 @@ class AskingAudit:
             or now <= max(self._taken_until, self._blind_until) + ROUNDING
             or bool(ledger.edits)
             or ledger.flush_waits
+            or self.undecided()
             or self._running()
             or self._owed_delete() is not None
             or (self._doubted and bool(self._unconfirmed) and not (self._must_turn or self._queued))

@@ -75,16 +75,7 @@ class CutAudit:
         one = self.current
         if one is not None and one.arrived_at is None:
             one.arrived_at = ledger.now
-        waits = ledger.flush_waits or self._believes or self.remote or cause in _SETTLED_AT_ONCE
-        affected: list[ResponseRecord] = []
-        self._heard_out = []
-        for response in list(ledger.alive.values()):
-            over = response.done and all(item.ended is not None for item in response.items.values() if item.type == "message")
-            if response.dead or over:
-                del ledger.alive[response.id]
-            elif response.audible and (response_id is None or response.id == response_id):
-                (affected if self._unfinished(response, waits) else self._heard_out).append(response)
-        affected.sort(key=_by_order)
+        affected = self._affected(cause, response_id)
         self._due = True
         self._cause = cause
         if response_id is None:
@@ -112,6 +103,32 @@ class CutAudit:
                     cut.snapshots[id(segment)] = Snapshot(segment.received, segment.complete)
         self._cutting = cut
         self._note(cut, unconfirmed)
+
+    def _affected(self, cause: str, response_id: str | None) -> list[ResponseRecord]:
+        """The responses that an interruption would cut now, in the order of their creation."""
+        ledger = self._ledger
+        waits = ledger.flush_waits or self._believes or self.remote or cause in _SETTLED_AT_ONCE
+        affected: list[ResponseRecord] = []
+        self._heard_out = []
+        for response in list(ledger.alive.values()):
+            over = response.done and all(item.ended is not None for item in response.items.values() if item.type == "message")
+            if response.dead or over:
+                del ledger.alive[response.id]
+            elif response.audible and (response_id is None or response.id == response_id):
+                (affected if self._unfinished(response, waits) else self._heard_out).append(response)
+        affected.sort(key=_by_order)
+        return affected
+
+    def anything(self) -> bool | None:
+        """Whether a voice that begins now could cut something: heard, generated or asked for. None: what there is was heard to
+        its end, and whether the client knows that, nobody can say.
+        """
+        ledger = self._ledger
+        self._sync(ledger.now)
+        asked = any(not (each.out_of_band or each.killed or each.expired) for each in ledger.creations)
+        if asked or self._affected("server", None):
+            return True
+        return None if self._heard_out else False
 
     def _unfinished(self, response: ResponseRecord, waits: bool) -> bool:
         if not response.done:

@@ -89,6 +89,8 @@ class Flow:
         self._holder = ""
         self._was_slow = False
         self._transcripts = state.rng.fork("transcripts")
+        self.said: str | None = None
+        """The words of the user's next turn, where they are not drawn."""
         self._detector = Detector(state.rng.fork("turns"))
         self._turn_item: str | None = None
         self._owed = False
@@ -396,11 +398,13 @@ class Flow:
         state.announce(item)
         state.finish(item, "completed")
         if state.session["audio"]["input"]["transcription"] is not None:
-            self.tasks.append(_Transcription(state, item.id, self._transcribe(item)))
+            said, self.said = self.said, None
+            self.tasks.append(_Transcription(state, item.id, self._transcribe(item, said)))
 
-    def _transcribe(self, item: ServerItem) -> Iterator[int]:
+    def _transcribe(self, item: ServerItem, instead: str | None) -> Iterator[int]:
         state, rng = self.state, self._transcripts.fork(item.id)
         text = "" if rng.chance(80) else state.bank.phrase(rng)
+        text = text if instead is None else instead
         yield rng.between(*state.options.transcription_delay_ms) * 1000
         stem = "conversation.item.input_audio_transcription"
         where: dict[str, Any] = {"item_id": item.id, "content_index": 0}

@@ -40,6 +40,7 @@ from rtcore._notices import (
     ToolCalled,
 )
 from rtcore.dialects import Capabilities
+from rtcore.policies import InterruptionOptions
 from rtcore.sim._audit_arrivals import Arrivals, Truth
 from rtcore.sim._audit_asking import ASKING, AskingAudit
 from rtcore.sim._audit_call import CallAudit
@@ -58,6 +59,7 @@ from rtcore.sim._audit_memory import check_memory
 from rtcore.sim._audit_microphone import MicrophoneAudit
 from rtcore.sim._audit_news import HEARD, NewsAudit
 from rtcore.sim._audit_order import OrderAudit, ids_of
+from rtcore.sim._audit_pending import PendingAudit
 from rtcore.sim._audit_prompt import ASKS, PromptAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import SoundingAudit
@@ -129,6 +131,9 @@ class Auditor:
         exact: bool = False,
         recreates: bool = False,
         heard_text_ms: int | None = 100,
+        interruptions: InterruptionOptions | None = None,
+        silence_ms: int = 0,
+        transcribes: bool = True,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -142,6 +147,8 @@ class Auditor:
         before them is taken back (``config.stale_context``).
         ``heard_text_ms``: how often the words that were heard are told (``config.playout.heard_text_ms``).
         ``loses``: the device may vanish.
+        ``interruptions``: what the session is told of them (``config.interruptions()``), with the silence that ends a turn and
+        whether it asks for the user's words.
         ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
         own_index = able.truncate_content_index == "own"
@@ -204,6 +211,19 @@ class Auditor:
         self.end = EndAudit(ledger)
         self.line.expired = self.asking.expired
         self.arrivals.over = self.asking.over
+        self.pending = PendingAudit(
+            ledger,
+            interruptions or InterruptionOptions(),
+            silence_ms=silence_ms,
+            transcribes=transcribes,
+            active=self.cuts.anything,
+            cut=self.cuts.begin,
+            hold=self.pauses,
+            go_on=self.resumes,
+            owed=self.asking.arrived,
+        )
+        self.arrivals.voice = self.pending.voice
+        self.asking.undecided = lambda: self.pending.open
         self.interruptions: list[Interruption] = []
         self.checked = 0
         self._truth = truth
@@ -264,8 +284,9 @@ class Auditor:
         self.arrivals.arrived(message)
         if self._closed:
             return message  # it came together with what ended the session, which says nothing any more
-        if message.type in ASKING:
+        if not self.pending.arrived(message) and message.type in ASKING:
             self.asking.arrived(message)
+        self.pending.time()
         self.news.arrived(message)
         if self.call is not None:
             self.call.arrived(message)
@@ -297,6 +318,8 @@ class Auditor:
             self.asking.dropped()
         if cause == "device" and self.reference is not None:
             self.reference.estimates.lose()
+        if response_id is None:
+            self.pending.ended_by(cause)
         self.cuts.begin(cause, response_id)
 
     def pauses(self) -> None:
@@ -324,6 +347,7 @@ class Auditor:
     def reports(self, report: Report, now: int) -> None:
         """The clock says something; the session hears it right after this."""
         self.ledger.now = now
+        self.pending.time()
         self.clock.reports(report)
 
     def did(self, effects: Sequence[Effect], now: int, issued: tuple[int, str] | None = None) -> None:
@@ -370,6 +394,7 @@ class Auditor:
         elif self.cuts.waits or self.cuts.pausing:
             self.cuts.end(effects)
             self._without_effects()
+        self.pending.did(effects)
         if self._prompt.asked:
             self._prompt.did(effects)
         self.clock.excess = False
@@ -447,6 +472,11 @@ class Auditor:
     def accepted(self, response: ServerResponse, now: int) -> None:
         """The server has begun a response of the conversation."""
         self.context.accepted(response, now)
+
+    def ticks(self, now: int) -> None:
+        """The session is about to be ticked."""
+        self.ledger.now = now
+        self.pending.time()
 
     def ticked(self, before: Deadline, after: Deadline | None, now: int) -> None:
         """The session was ticked because ``before`` was due."""

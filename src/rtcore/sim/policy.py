@@ -95,7 +95,7 @@ class Policy(Struct, frozen=True):
                 core[key] = value
             else:
                 own[key] = value
-        if own.get("interruption") == "ignore":
+        if own.get("interruption") in ("ignore", "pause"):
             # A server that cut by itself would contradict it (rtcore.config).
             own |= {"server_interrupts": False, "server_creates": False}
         if named is not None:

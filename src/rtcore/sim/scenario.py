@@ -16,6 +16,7 @@ from rtcore.sim._kinds import Kind as Kind
 from rtcore.sim._kinds import KindRow as KindRow
 from rtcore.sim._kinds import Turn as Turn
 from rtcore.sim._kinds import Weights, weights
+from rtcore.sim._pause_world import pausing_first
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_plan import draw_rules
 from rtcore.sim._switches import present, without
@@ -52,7 +53,7 @@ class Scenario(Struct, frozen=True):
     server_creates: bool = True
     server_interrupts: bool = True
     context: Literal["auto", "exact"] = "auto"
-    interruption: Literal["cut", "ignore"] = "cut"
+    interruption: Literal["cut", "ignore", "pause"] = "cut"
     """What speech of the user does to speech of the model, by the core's policy."""
     output: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     rate: int = 24_000
@@ -177,13 +178,16 @@ class Scenario(Struct, frozen=True):
         if self.detection is not None:
             server += f" (creates: {self.server_creates and self.context == 'auto'}, interrupts: {self.server_interrupts})"
         clock = self.speaker
-        speech = "" if self.interruption == "cut" else ", speech of the user is ignored"
+        speech = _SAID_OF_SPEECH[self.interruption]
         return (
             f"{server}, context {self.context}{speech}, {self.output}, lead {self.lead_ms} ms; "
             f"clock reports {clock.report_ms} ms, buffers {clock.buffer_ms} ms, "
             f"stops in {clock.stop_ms[0]}-{clock.stop_ms[1]} ms; network {self.stream.latency_ms}+{self.stream.jitter_ms} ms; "
             f"{'microphone audio; ' if self.microphone else ''}faults: {', '.join(self.faults) or 'none'}"
         )
+
+
+_SAID_OF_SPEECH = {"cut": "", "ignore": ", speech of the user is ignored", "pause": ", speech of the user pauses first"}
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -211,7 +215,9 @@ def _draw_parts(rng: Rng, faults: set[str]) -> Scenario:
         speaker=_draw_speaker(Rng(seed).fork("speaker"), faults),
         server=_draw_server(Rng(seed).fork("server"), faults),
     )
-    return on_a_call(scenario, Rng(seed).fork("call")) if "server: sounds by itself" in faults else scenario
+    if "server: sounds by itself" in faults:
+        return on_a_call(scenario, Rng(seed).fork("call"))
+    return pausing_first(scenario, Rng(seed).fork("pause first"))
 
 
 def draw_faults(rng: Rng) -> set[str]:

@@ -130,6 +130,10 @@ class Server:
             self._flow.advance()
         return self._taken()
 
+    def say_next(self, said: str) -> None:
+        """The words of the user's next turn, in the place of those that are drawn."""
+        self._flow.said = said
+
     def press(self, key: str, *, now: float) -> list[bytes]:
         """The caller presses a key of the telephone, as on a SIP call; the one event without an id (protocol facts, 1.10)."""
         if self._advance(now):

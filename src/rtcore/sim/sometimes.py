@@ -81,6 +81,15 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("B15: response dead on arrival", "interrupted before it was created", ("B15", "F035"), 11_000),
     Sometimes("B16: a pause", "the sound was held", ("B16", "C20"), 5_700),
     Sometimes("B17: a pause with less than 200 ms left", "the sound was held at its tail", ("B17",), 830),
+    Sometimes(
+        "B18: a false interruption", "the sound was held, and went on with the next sample", ("B18", "F121", "F120"), 3_000
+    ),
+    Sometimes(
+        "B18: a turn was committed while the sound was held", "the commit wins: cut at the held sample", ("B18", "B17"), 3_500
+    ),
+    Sometimes("B19: speech as long as the minimum, or with words enough", "cut before it ended", ("B19",), 3_000),
+    Sometimes("B19: nothing but backchannels, or no word at all", "its words tell that it was nothing", ("B19", "F121"), 250),
+    Sometimes("F121: a slow word interrupts after all", "its words came when the sound had gone on", ("F121",), 400),
     Sometimes("B20: cut at the very end", "the last sample sounded, and the cut came", ("B20",), 38_000),
     Sometimes("B21: the history holds less than was said", "the heard words of a message that was cut", ("B21",), 150_000),
     Sometimes("B27: a message that cannot be read", "it means nothing, and nothing may come of it", ("B27", "C29"), 54_000),

@@ -326,6 +326,12 @@ class User:
         else:
             self._after(10, self._speak_up)
 
+    def dismissed(self) -> None:
+        """What it said was nothing to the session: it is not answered, and the model goes on."""
+        for interruption in self._open:
+            interruption.answered = None
+        self._open.clear()
+
     # -- interrupting --------------------------------------------------------------------------------------------------------
 
     def _interrupt(self, aim: Aim) -> None:
@@ -355,6 +361,8 @@ class User:
     def _cut_in(self, kind: Kind, arrive_at: int | None, response_id: str | None = None) -> None:
         world, rng = self._world, self._rng
         one = world.begin_interruption(kind)
+        if world.scenario.interruption == "pause" and kind in _MUMBLES:
+            world.mumbles(rng.choice(_MUMBLES[kind]))
         if kind not in _EXPECTS_NOTHING:
             self._open.append(one)
         if kind == "typed text" and world.session.capabilities.create:
@@ -419,6 +427,12 @@ class User:
             world.interrupt()
 
 
+_MUMBLES: dict[Kind, tuple[str, ...]] = {
+    "cough": ("",),
+    "silence": ("",),
+    "backchannel": ("Mhm.", "Uh-huh, okay.", "Yeah... right!"),
+}
+"""What is written down of something that is no interruption."""
 _WAITS_MS = 8_000
 """How long some people wait for a model that says nothing and is said to speak."""
 _TALKS_MS: dict[Kind, tuple[int, int]] = {

@@ -10,7 +10,7 @@ own.
 from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import structs
 
@@ -122,6 +122,9 @@ class World:
             exact=config.context == "exact",
             recreates=config.stale_context == "recreate",
             heard_text_ms=config.playout.heard_text_ms,
+            interruptions=config.interruptions(),
+            silence_ms=_silence_ms(config),
+            transcribes=_transcribes(config),
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
@@ -138,6 +141,7 @@ class World:
         self._chance = rng.fork("line")
         self.program = Habits(self, rng.fork("program"))
         self.user = User(self, rng.fork("user"))
+        self.auditor.pending.dismissed = self.user.dismissed
         self._voice = voices[0].pcm
         self._voice_at = 0
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []
@@ -317,6 +321,7 @@ class World:
     def _run_session(self) -> None:
         due = self._session_due
         self._changed |= NEWS
+        self.auditor.ticks(self.now)
         self._call(self.session.tick(now=self.seconds))
         if due is not None:
             self.auditor.ticked(due, self.session.deadline, self.now)
@@ -521,6 +526,10 @@ class World:
         session = self.session
         return session.state, session.deadline, session.segments, session.history, session.counters, session.speaking
 
+    def mumbles(self, said: str) -> None:
+        """What the user says next are these words, for whoever writes them down."""
+        self.server.say_next(said)
+
     def user_speech(self, event: Literal["started", "stopped"], *, arrive_at: int | None = None) -> None:
         """The server's detector finds that speech started or stopped; the news is to arrive at a certain time, if it can."""
         self.tell("user", f"speech {event}")
@@ -665,6 +674,21 @@ def _there_and_back(line: NetworkOptions) -> int | None:
     if line.stall_per_mille or line.slow_reader_kib:
         return None
     return 2 * (line.latency_ms + line.jitter_ms + line.burst_ms) + _GRACE_MS
+
+
+def _listening(config: Config) -> dict[str, Any]:
+    found = (config.session.wire().get("audio") or {}).get("input") or {}
+    return found if isinstance(found, dict) else {}
+
+
+def _silence_ms(config: Config) -> int:
+    """So much silence the server hears before it says that speech has ended."""
+    return int((_listening(config).get("turn_detection") or {}).get("silence_duration_ms") or 0)
+
+
+def _transcribes(config: Config) -> bool:
+    """Whether the session asks for the user's words."""
+    return bool(_listening(config).get("transcription"))
 
 
 def _wake(at: float) -> int:

@@ -1,0 +1,256 @@
+"""A session that pauses first and decides then: is each speech of the user's taken for what it is, and at the right moment (B18,
+B19, F121)?
+
+It keeps its own account of what the client was told of the user's speech and works out by the table of docs/interruptions.md what
+has to come of it. A false interruption changes nothing: no cancel, truncate or delete while it is open, no answer to its turn,
+and not a sample lost or heard twice (which the matching of the sound holds). A real one is a cut like any other, at the moment in
+which it shows: the place is that at which the sound was held.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct, field
+
+from rtcore._effects import Effect, Send
+from rtcore._notices import FalseInterruption, InterruptionPending
+from rtcore.policies import InterruptionOptions
+from rtcore.sim._ledger import ROUNDING, Ledger
+from rtcore.sim._seen import ServerSeen, read_client
+from rtcore.sim.speaker import MILLISECOND
+
+_LONGEST = 60_000 * MILLISECOND
+_TRANSCRIPT = "conversation.item.input_audio_transcription."
+_EDITS = frozenset({"response.cancel", "conversation.item.truncate", "conversation.item.delete"})
+
+
+class _Speech(Struct):
+    """One stretch of speech, as far as the client was told of it."""
+
+    started_at: int
+    stopped_at: int | None = None
+    committed: bool = False
+    words: dict[str, str] = field(default_factory=dict)
+    """By item: its words, as far as they came ..."""
+    whole: dict[str, bool] = field(default_factory=dict)
+    """.. and whether they are all there; False: there are none to be had."""
+    turns: set[str] = field(default_factory=set)
+    """Items that were committed."""
+    withheld: list[ServerSeen] = field(default_factory=list)
+    """Commits whose answer waits for what it was."""
+    fate: Literal["open", "cut", "dismissed"] = "open"
+
+
+class PendingAudit:
+    """Owner of: what is this speech?"""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        options: InterruptionOptions,
+        *,
+        silence_ms: int,
+        transcribes: bool,
+        active: Callable[[], bool | None],
+        cut: Callable[[str], None],
+        hold: Callable[[], None],
+        go_on: Callable[[], None],
+        owed: Callable[[ServerSeen], None],
+    ) -> None:
+        """``silence_ms``: what the server hears before it says that speech has ended. ``transcribes``: the session asks for
+        words. ``active``: whether anything could be cut, None where that cannot be known. ``cut``, ``hold`` and ``go_on`` tell
+        the rest of the auditor, ``owed`` that a commit is to be answered.
+        """
+        self.dismissed: Callable[[], None] = lambda: None
+        """Is told when a speech turned out to be nothing."""
+        self._ledger = ledger
+        self._options = options
+        self._watches = options.mode == "pause"
+        self._silence = silence_ms * MILLISECOND
+        self._transcribes = transcribes
+        self._active, self._cut, self._hold, self._go_on, self._owed = active, cut, hold, go_on, owed
+        self._speech: _Speech | None = None
+        self._told = False
+        self._begins = self._ends = self._perhaps = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still open what a speech is."""
+        return self._speech is not None and self._speech.fate == "open"
+
+    # -- what reaches the client ---------------------------------------------------------------------------------------------
+
+    def voice(self, item_id: str | None) -> bool:
+        """Speech begins. Gives whether it is decided here what it is."""
+        if not self._watches:
+            return False
+        now, speech = self._ledger.now, self._speech
+        if speech is not None and speech.fate == "open":
+            if speech.stopped_at is not None:
+                speech.started_at, speech.stopped_at, speech.committed = now, None, False
+        else:
+            active = self._active()
+            if active is False:
+                self._speech = None
+                return False
+            speech = self._speech = _Speech(now)
+            self._begins, self._perhaps = True, active is None
+            self._hold()
+        if item_id is not None:
+            speech.words.setdefault(item_id, "")
+        self._judge(speech)
+        return True
+
+    def arrived(self, message: ServerSeen) -> bool:
+        """A message reaches the client. Gives whether the answer that it asks for waits."""
+        speech, kind, item_id = self._speech, message.type, message.item_id or ""
+        if speech is None or not (item_id in speech.words or not speech.words):
+            return False
+        if kind == "input_audio_buffer.speech_stopped" and speech.stopped_at is None:
+            speech.stopped_at = self._ledger.now
+            self._again(speech)
+        elif kind == "input_audio_buffer.committed" and item_id in speech.turns:
+            return speech.fate != "cut"  # told twice
+        elif kind == "input_audio_buffer.committed":
+            speech.turns.add(item_id)
+            speech.committed = True
+            speech.words.setdefault(item_id, "")
+            speech.stopped_at = self._ledger.now if speech.stopped_at is None else speech.stopped_at
+            if speech.fate == "cut":
+                return False
+            speech.withheld.append(message)
+            self._again(speech)
+            return True
+        elif kind.startswith(_TRANSCRIPT) and item_id in speech.words and item_id not in speech.whole:
+            self._hears(speech, item_id, kind.removeprefix(_TRANSCRIPT), message)
+        return False
+
+    def _hears(self, speech: _Speech, item_id: str, kind: str, message: ServerSeen) -> None:
+        if kind == "delta":
+            speech.words[item_id] += message.delta or ""
+        elif kind in ("completed", "failed"):
+            speech.whole[item_id] = kind == "completed"
+            speech.words[item_id] = message.transcript or "" if kind == "completed" else speech.words[item_id]
+        else:
+            return
+        self._again(speech)
+
+    def _again(self, speech: _Speech) -> None:
+        if speech.fate == "open" or (speech.fate == "dismissed" and speech.committed):
+            self._judge(speech)
+
+    def time(self) -> None:
+        """The session is about to be ticked."""
+        if self._speech is not None and self._speech.fate == "open":
+            self._judge(self._speech)
+
+    def ended_by(self, cause: str) -> None:
+        """Something else interrupts: nothing is left to decide. What the program says comes next, or a text, decides about the
+        turn."""
+        speech = self._speech
+        if speech is not None and speech.fate == "open":
+            if cause != "program":
+                self._answer(speech)
+            self._speech = None
+            self._go_on()
+
+    # -- what it has to be ---------------------------------------------------------------------------------------------------
+
+    def _judge(self, speech: _Speech) -> None:
+        verdict = self._verdict(speech)
+        if verdict is None:
+            return
+        was_open = speech.fate == "open"
+        speech.fate = verdict
+        if verdict == "cut":
+            self._ledger.saw(self._why(speech) if was_open else "F121: a slow word interrupts after all")
+            self._answer(speech)
+            if was_open:
+                self._go_on()
+            self._cut("server")
+        elif was_open:
+            self._ends = True
+            self._ledger.saw("B18: a false interruption")
+            if any(speech.whole.values()):
+                self._ledger.saw("B19: nothing but backchannels, or no word at all")
+            self._go_on()
+            self.dismissed()
+
+    def _why(self, speech: _Speech) -> str:
+        if speech.committed:
+            return "B18: a turn was committed while the sound was held"
+        return "B19: speech as long as the minimum, or with words enough"
+
+    def _answer(self, speech: _Speech) -> None:
+        for message in speech.withheld:
+            self._owed(message)
+        speech.withheld.clear()
+
+    def _verdict(self, speech: _Speech) -> Literal["cut", "dismissed"] | None:
+        """The table; None: it is still open."""
+        options, now = self._options, self._ledger.now
+        spoken = (now if speech.stopped_at is None else speech.stopped_at) - speech.started_at - self._silence
+        long_enough = options.min_duration_ms is None or spoken + ROUNDING >= options.min_duration_ms * MILLISECOND
+        said = self._count(" ".join(speech.words.values()))
+        waits = self._transcribes and len(speech.whole) < len(speech.words)
+        known = bool(speech.words) and len(speech.whole) == len(speech.words) and all(speech.whole.values())
+        if known and said < max(1, options.min_words):
+            return "dismissed"
+        over = None if speech.stopped_at is None else speech.stopped_at + options.false_interruption_ms * MILLISECOND
+        if speech.committed:
+            if known:
+                return "cut"
+            if waits and over is not None and now + ROUNDING < over:
+                return None
+            return "cut" if long_enough else "dismissed"
+        counts = options.min_duration_ms is not None or options.min_words > 0
+        if counts and not options.wait_for_turn and long_enough and said >= options.min_words:
+            return "cut"
+        if over is not None:
+            return "dismissed" if now + ROUNDING >= over else None
+        return "cut" if now + ROUNDING >= speech.started_at + _LONGEST else None
+
+    def _count(self, text: str) -> int:
+        words = "".join(character if character.isalnum() or character == "'" else " " for character in text.lower())
+        words = " ".join(words.split())
+        for phrase in self._options.backchannels:
+            words = " ".join(f" {words} ".replace(f" {phrase} ", " ").split())
+        # Where no spaces stand between words, each character counts as one.
+        return sum(len(word) if word[0] >= "\u0e00" else 1 for word in words.split())
+
+    # -- what the core does --------------------------------------------------------------------------------------------------
+
+    def did(self, effects: Sequence[Effect]) -> None:
+        """The session has answered: does it say the same?"""
+        if not self._watches:
+            return
+        ledger = self._ledger
+        begins = any(isinstance(effect, InterruptionPending) for effect in effects)
+        ends = any(isinstance(effect, FalseInterruption) for effect in effects)
+        if self._perhaps and not begins:
+            self._speech, self._begins = None, False
+            self._go_on()
+        self._perhaps = False
+        # Both in one step: what was waited for was there already.
+        if begins != self._begins and not (self._begins and not self.open):
+            ledger.fail(
+                7, "a speech is put to the test" if begins else "a speech was not put to the test, though something sounds"
+            )
+        if ends != self._ends:
+            ledger.fail(7, "a speech was dismissed that may be one" if ends else "a speech that was nothing was not dismissed")
+        self._begins = self._ends = False
+        if self.open:
+            for effect in effects:
+                if isinstance(effect, Send):
+                    self._changes_nothing(effect.payload)
+
+    def _changes_nothing(self, payload: bytes) -> None:
+        """While it is open, nothing of what the model says is taken back; what was cut before is settled all the same."""
+        ledger = self._ledger
+        message = read_client(payload, ledger.now, ledger.order)
+        item = ledger.items.get(message.item_id or "")
+        response = item.response if item is not None else ledger.responses.get(message.response_id or "")
+        # A call that never became complete goes with its response, and a message without a sample.
+        by_itself = item is not None and (item.type != "message" or not item.segments)
+        if message.type in _EDITS and response is not None and not (response.dead or by_itself):
+            ledger.fail(5, f"{message.type} of {response.id} while it is open whether anything is interrupted")
