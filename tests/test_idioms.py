@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import threading
+import time
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from rtcore.sim.server import ServerOptions, spoken
 from rtcore_adapters import asyncio as on_asyncio
 from rtcore_adapters import threads as on_threads
 from rtcore_adapters import trio as on_trio
+from rtcore_adapters._mailbox import SharedMailbox
 from rtcore_adapters.audio import VirtualSpeaker
 from rtcore_adapters.threads import Request
 
@@ -195,6 +197,23 @@ def _times_out(conversation: on_threads.Conversation) -> bool:
     with suppress(TimeoutError):
         conversation.next_notice(timeout_s=0)
     return True
+
+
+def test_the_last_notice_is_not_missed_by_who_looks_while_it_is_put_in(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The consumer wakes in the very moment in which the session closes (the conversation's thread may be held up anywhere)."""
+    put = SharedMailbox.put
+
+    def slowly(self: SharedMailbox, notice: Notice) -> None:
+        if isinstance(notice, SessionClosed):
+            conversation._pump.tell()
+            time.sleep(0.05)
+        put(self, notice)
+
+    monkeypatch.setattr(SharedMailbox, "put", slowly)
+    with on_threads.connect(config(url)) as conversation:
+        conversation.next_notice(timeout_s=5)
+        threading.Timer(0.02, conversation.close).start()
+        assert isinstance([*conversation][-1], SessionClosed)
 
 
 @pytest.mark.parametrize("timeout_s", [None, math.inf, 1e300])

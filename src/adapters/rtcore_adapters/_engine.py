@@ -331,13 +331,15 @@ class Engine(Generic[R]):
             case ToolEnded():
                 self._calls.end(notice)
             case SessionClosed():
-                self.over, self._closed = True, notice
+                self._closed = notice
                 self._tokens.drop()
                 self._devices.stop_listening(now=self._host.time())
             case _:
                 pass
         _journal.note(notice)
         self.mailbox.put(notice)
+        if notice is self._closed:
+            self.over = True  # behind it: another thread that sees this looks for nothing more
         self._host.tell()
 
     def _dropped(self, messages: list[bytes]) -> None:

@@ -199,14 +199,16 @@ class Pump:
         left = patience(timeout_s)
         until = None if left is None else self.time() + left
         with self._news:
+            over = self.engine.over  # before each look: the last notice is put in before it is over
             while (notice := self.engine.take()) is None:
                 if self._failed is not None:
                     raise self._failed
-                if self.engine.over:
+                if over:
                     return None
                 left = None if until is None else until - self.time()
                 if not self._news.wait(left) and left is not None and left <= 0:
                     raise TimeoutError(f"no notice came in {timeout_s:g} s")
+                over = self.engine.over
         return notice
 
     def stop(self) -> None:
