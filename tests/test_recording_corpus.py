@@ -92,6 +92,7 @@ EVIDENCE: dict[str, Callable[[str, Counters], bool]] = {
     "late-deltas": _counted("late_deltas"),  # B10
     "function-calls": _told("ToolCalled(", "Send(conversation.item.create"),  # invariant 10
     "calls-that-take-long": _told("ToolSlow(", "ToolArguments(", "outcome=cancelled"),  # F065, F069
+    "a-voice-of-its-own": _told("ConversationIdle(", "verdict=partial", "verdict=full"),  # F130
     "text-only-answers": _told("verdict=text"),
     "out-of-band-responses": _told("OutOfBandAudio("),  # B12
     "guardrail": _told("AudioHeld(", "AudioReleased(", "Interrupted(cause=program"),  # F161

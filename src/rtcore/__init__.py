@@ -35,6 +35,7 @@ from rtcore._notices import Cause as Cause
 from rtcore._notices import ClockFault as ClockFault
 from rtcore._notices import CloseReason as CloseReason
 from rtcore._notices import ContextStale as ContextStale
+from rtcore._notices import ConversationIdle as ConversationIdle
 from rtcore._notices import DtmfReceived as DtmfReceived
 from rtcore._notices import EchoSuspected as EchoSuspected
 from rtcore._notices import FalseInterruption as FalseInterruption

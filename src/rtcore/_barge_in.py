@@ -130,6 +130,12 @@ class BargeIn:
         self._again(speech)
         return True
 
+    def said(self, item_id: str) -> None:
+        """A recogniser of the program's own heard a turn; no detector need have told of its beginning."""
+        if self._speech is None or self._speech.committed:
+            self.started("local", item_id)
+        self.stopped(None)
+
     def spoke(self, item_id: str, delta: str) -> None:
         """A piece of a person's words."""
         speech = self._about(item_id)

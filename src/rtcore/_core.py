@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rtcore._creation import Creation
     from rtcore._hearing import Hearing
     from rtcore._holds import Holds
+    from rtcore._idle import Idle
     from rtcore._interruption import Interruption
     from rtcore._lifecycle import Lifecycle
     from rtcore._mcp import Mcp
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from rtcore._tools import Tools
     from rtcore._turn_report import Reports
     from rtcore._turns import Turns
+    from rtcore._voice import Voice
     from rtcore.config import Config
 
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)?")
@@ -185,6 +187,8 @@ class Core:
     silent_answers: "SilentAnswers"
     reports: "Reports"
     continuity: "Continuity"
+    voice: "Voice"
+    idle: "Idle"
 
     def __init__(self, config: "Config", clock: Clock, seed: int, policies: Policies) -> None:
         self.config = config

@@ -123,6 +123,8 @@ class Interruption:
         if flush:
             self.watch_flush()
         for response in targets:
+            if response.own:
+                core.voice.cut(response)
             if not response.done:
                 core.timers.set_earlier("end of a response that was cut", core.now + core.config.timeouts.create_ms / 1000)
                 if not self._server_cancels(response, cause):

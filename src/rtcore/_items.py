@@ -368,6 +368,7 @@ class Response:
         "items",
         "out_of_band",
         "outran_cancel",
+        "own",
         "presumed",
         "quiet_since",
         "request",
@@ -403,6 +404,8 @@ class Response:
         self.interruptible = True
         self.text = False
         """It was asked for in text."""
+        self.own = False
+        """The program's own voice, which no server knows."""
         self.items: dict[str, Item] = {}
 
 

@@ -243,6 +243,18 @@ class IdleTimeout(Notice, frozen=True):
     audio_end_ms: int | None = None
 
 
+class ConversationIdle(Notice, frozen=True):
+    """Nobody has said anything since ``since`` (``now`` seconds), for ``timeouts.idle_ms``: told once, until somebody does
+    (F130).
+
+    A turn of the user and the end of the model's sound count; noise in the microphone does not. What to do is the program's:
+    speak up, or hang up.
+    """
+
+    since: float
+    idle_ms: int
+
+
 class DtmfReceived(Notice, frozen=True):
     """The caller pressed a key of the telephone: 0 to 9, *, #, A to D. ``received_at`` is the server's time in unix seconds."""
 

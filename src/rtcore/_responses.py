@@ -395,7 +395,9 @@ class Responses:
                 response.quiet_since = core.now
             ended = items and all(item.done and (item.verdict is not None or not _waits_to_be_heard(item)) for item in items)
             due = response.quiet_since + (times.create_ms if ended else 2 * times.queue_ms) / 1000
-            if core.now >= due:
+            if core.now >= due and response.own:
+                core.voice.abandoned(response)
+            elif core.now >= due:
                 core.lifecycle.warn("response.done is missing; the response is taken as done", "response.done", response.id)
                 self.presume_done(response)
             else:

@@ -96,6 +96,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
     "segment that holds up the queue": lambda core: core.speech.step_aside(),
     "silence of a muted microphone": lambda core: core.hearing.due(),
     "text of a heard message": lambda core: core.speech.text_overdue(),
+    "somebody says something": lambda core: core.idle.overdue(),
     "turn of a request": lambda core: core.creation.queue_overdue(),
     "turn that may never come": lambda core: core.barge_in.turn_overdue(),
 }

@@ -21,6 +21,7 @@ from rtcore._formats import AudioFormat
 from rtcore._generation import Generation
 from rtcore._hearing import Hearing
 from rtcore._holds import Holds
+from rtcore._idle import Idle
 from rtcore._interruption import Interruption
 from rtcore._item_check import check_item
 from rtcore._items import HistoryItem, SegmentView
@@ -40,6 +41,7 @@ from rtcore._tap import check_raw, unknown_fields
 from rtcore._tools import CANCELLED, Tools
 from rtcore._turn_report import Reports
 from rtcore._turns import Turns
+from rtcore._voice import Voice
 from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
 from rtcore.config import Config, check_hold, parse_options, parse_response
 from rtcore.dialects import Capabilities
@@ -96,6 +98,8 @@ class Session:
         core.lifecycle = Lifecycle(core)
         core.reports = Reports(core)
         core.continuity = Continuity(core, seed)
+        core.voice = Voice(core)
+        core.idle = Idle(core)
         self._timers = core.timers
         self._inside = False
         self._tap = core.config.tap
@@ -323,34 +327,44 @@ class Session:
             raise LocalProtocolError("commit(): no audio was appended since the last commit; append_audio() first")
         out = self._enter(now)
         core = self._core
-        core.send_microphone(rest=True)
         request = core.requests.open()
+        self._commit(request, request)
+        return Issued(request, self._leave(out))
+
+    def _commit(self, request: int, settled_by_turn: int | None) -> bool:
+        """Commit what was said, or clear what is too little of it; then the request has failed."""
+        core = self._core
+        core.send_microphone(rest=True)
         event_id = core.requests.event_id()
         wait = core.config.timeouts.edit_ms
         if core.microphone.uncommitted_ms < COMMIT_MIN_MS:
-            core.microphone.clear()
-            core.send(Clear(event_id), pending=Pending(event_id, "clear"), wait_ms=wait)
+            if core.microphone.uncommitted:
+                core.microphone.clear()
+                core.send(Clear(event_id), pending=Pending(event_id, "clear"), wait_ms=wait)
             message = f"less than {COMMIT_MIN_MS} ms of audio since the last commit"
             told = Problem("input_audio_buffer_commit_empty", message, True, "Append at least 100 ms before commit().")
             core.requests.end(request, "failed", problem=told)
-        else:
-            core.microphone.committed()
-            core.reports.asked("speech")
-            core.continuity.committing()
-            core.send(Commit(event_id), pending=Pending(event_id, "commit", request=request), wait_ms=wait)
-        return Issued(request, self._leave(out))
+            return False
+        core.microphone.committed()
+        core.reports.asked("speech")
+        core.continuity.committing()
+        core.send(Commit(event_id), pending=Pending(event_id, "commit", request=settled_by_turn), wait_ms=wait)
+        return True
 
     def clear(self, *, now: float) -> Issued:
         """Throw away the audio that was not committed, here and at the server."""
         self._check_open("clear")
         out = self._enter(now)
+        request = self._core.requests.open()
+        self._clear(request)
+        return Issued(request, self._leave(out))
+
+    def _clear(self, request: int | None) -> None:
         core = self._core
         core.microphone.clear()
         core.timers.cancel("microphone batch")
-        request = core.requests.open()
         event_id = core.requests.event_id()
         core.send(Clear(event_id), pending=Pending(event_id, "clear", request=request), wait_ms=core.config.timeouts.edit_ms)
-        return Issued(request, self._leave(out))
 
     def send_text(self, text: str, *, interrupt: bool = True, respond: bool = True, now: float) -> Issued:
         """A typed message of the user. It silences the model first (``interrupt``, F037) and asks for an answer (``respond``).
@@ -378,6 +392,147 @@ class Session:
             core.creation.ask_response({}, request=request, after=item_id)
         core.creation.pump()
         return Issued(request, self._leave(out))
+
+    def user_turn(self, text: str, *, respond: bool = True, now: float) -> Issued:
+        """What a recogniser of the program's own heard the user say: a turn like one that the server committed, in words.
+
+        For sessions whose ``turn_detection`` is None, and beside ``speech``, by which a local detector tells where it began:
+        whether it interrupts is the policy's. Microphone audio that was sent meanwhile is thrown away, here and at the server.
+        The request settles with the item. Raises as ``send_text`` does.
+        """
+        self._check_open("user_turn")
+        self._check_answers("user_turn")
+        self._check_able("user_turn", able=self._core.capabilities.create)
+        plain("text", text)
+        if not issubclass(type(text), str) or not text:
+            raise LocalProtocolError("text: is empty or no str; an item needs content (F110)")
+        out = self._enter(now)
+        core = self._core
+        request = core.requests.open()
+        if core.microphone.uncommitted:
+            self._clear(None)
+        item_id = core.requests.item_id()
+        item = {"id": item_id, "type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        core.creation.ask_item(item, item_id, request=request, previous_item_id=None, gated=True)
+        core.turns.said(item_id, text, respond=respond)
+        core.creation.pump()
+        return Issued(request, self._leave(out))
+
+    def begin_turn(self, *, now: float) -> list[Effect]:
+        """Push-to-talk: the button is down. Silences the model, and throws away audio that was not committed.
+
+        Raises ``LocalProtocolError`` where the server finds the turns: ``turn_detection`` has to be None.
+        """
+        self._check_manual("begin_turn")
+        out = self._enter(now)
+        core = self._core
+        if core.microphone.uncommitted:
+            self._clear(None)
+        core.turns.pressed()
+        core.creation.pump()
+        return self._leave(out)
+
+    def end_turn(self, *, respond: bool = True, now: float) -> Issued:
+        """Push-to-talk: the button is up. The audio becomes the user's turn, and a response is asked for.
+
+        Less than 100 ms is thrown away and answered by nothing: the request fails (F123). Otherwise it settles with the
+        response, or, without one, when the turn is in the conversation. Pressed again at once, the first turn's answer is never
+        heard (F125). Raises ``LocalProtocolError`` where the server finds the turns.
+        """
+        self._check_manual("end_turn")
+        out = self._enter(now)
+        core = self._core
+        core.turns.released()
+        request = core.requests.open()
+        if self._commit(request, None if respond else request) and respond:
+            core.reports.asked("program", request=request)
+            core.creation.ask_response({}, request=request)
+        core.creation.pump()
+        return Issued(request, self._leave(out))
+
+    def _check_manual(self, command: str) -> None:
+        self._check_open(command)
+        self._check_answers(command)
+        if self._core.acknowledged.detects_turns:
+            raise LocalProtocolError(f"{command}(): the server finds the turns; set audio.input.turn_detection to None")
+
+    def say(
+        self,
+        pcm: bytes,
+        text: str = "",
+        *,
+        format: AudioFormat | None = None,
+        remember: bool = False,
+        interruptible: bool = True,
+        now: float,
+    ) -> Issued:
+        """Sound of the program's own, in its turn in the same playout: a clip, words that bridge a wait, synthesised speech.
+
+        It is a message like any: ``MessageStarted``, one verdict, cut by an interruption, by a person's voice only if it is
+        ``interruptible``. ``text`` is what it says. With ``remember`` the server is told what was heard of it, as a message of
+        the assistant's at the end of the conversation. ``format`` is that of ``pcm``; None: the session's output format. The
+        request settles with the verdict: done if all was heard, else cancelled.
+
+        Raises ``LocalProtocolError`` for anything but bytes of whole samples, more than may wait to be heard, and where the
+        server sounds the audio itself.
+        """
+        told = self._check_saying("say", pcm, text, format)
+        if not len(pcm):
+            raise LocalProtocolError("pcm: is empty; there is nothing to say")
+        out = self._enter(now)
+        core = self._core
+        request = core.requests.open()
+        core.voice.begin(request, told, remember=bool(remember), interruptible=bool(interruptible))
+        core.voice.append(request, bytes(pcm), text)
+        core.voice.end(request)
+        return Issued(request, self._leave(out))
+
+    def say_begin(
+        self, *, format: AudioFormat | None = None, remember: bool = False, interruptible: bool = True, now: float
+    ) -> Issued:
+        """The same in pieces, as a synthesiser makes them: ``say_append(request, ...)``, then ``say_end(request)``.
+
+        It has its place in the queue from here on; what comes behind it waits, but for ``playout.stall_ms`` of silence at most.
+        """
+        told = self._check_saying("say_begin", b"", "", format)
+        out = self._enter(now)
+        request = self._core.requests.open()
+        self._core.voice.begin(request, told, remember=bool(remember), interruptible=bool(interruptible))
+        return Issued(request, self._leave(out))
+
+    def say_append(self, request: int, pcm: bytes, text: str = "", *, now: float) -> list[Effect]:
+        """More of what ``say_begin`` began, and the words of it. Of what was cut meanwhile it is nothing, and no mistake."""
+        self._check_open("say_append")
+        format = self._core.voice.check_open(request)
+        self._check_saying("say_append", pcm, text, format)
+        out = self._enter(now)
+        self._core.voice.append(request, bytes(pcm), text)
+        return self._leave(out)
+
+    def say_end(self, request: int, *, now: float) -> list[Effect]:
+        """All of it was given."""
+        self._check_open("say_end")
+        self._core.voice.check_open(request)
+        out = self._enter(now)
+        self._core.voice.end(request)
+        return self._leave(out)
+
+    def _check_saying(self, command: str, pcm: object, text: object, format: object) -> AudioFormat:
+        self._check_open(command)
+        core = self._core
+        self._check_able(command, able=core.capabilities.playout == "client")
+        if not isinstance(format, AudioFormat | None):
+            raise LocalProtocolError(f"format: is {type(format).__name__}, not AudioFormat")
+        told = core.acknowledged.output_format if format is None else format
+        if not isinstance(pcm, bytes | bytearray | memoryview):
+            raise LocalProtocolError(f"pcm: is {type(pcm).__name__}, not bytes")
+        if len(pcm) % told.sample_width:
+            raise LocalProtocolError(f"pcm: {len(pcm)} bytes are no whole samples of {told.sample_width} bytes")
+        if not isinstance(text, str):
+            raise LocalProtocolError(f"text: is {type(text).__name__}, not str")
+        plain("text", text)
+        core.voice.check_room(len(pcm) // told.sample_width, told)
+        return told
 
     def respond(
         self,

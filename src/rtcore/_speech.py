@@ -49,6 +49,7 @@ class Speech:
         if self.speaking and core.playout.idle and not core.remote.sounding:
             self.speaking = False
             core.news.append(SpeakingStopped(core.now))
+            core.idle.touched()
         if not core.playout.unconfirmed:
             self.watching = False
             core.timers.cancel("position report of the clock")
@@ -204,6 +205,8 @@ class Speech:
                 phase=item.phase,
             )
         )
+        if response.own:
+            core.voice.ended(item, verdict)
         core.responses.retire(response)
         if response.gone:
             core.continuity.ended(item)

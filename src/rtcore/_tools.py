@@ -184,6 +184,11 @@ class Tools:
         keep_latest(self._offered, _REMEMBERED)
 
     @property
+    def open(self) -> bool:
+        """Whether any call has no output yet."""
+        return any(call.state == "open" for call in self._calls.values())
+
+    @property
     def names(self) -> frozenset[str] | None:
         """The functions that the model was told of, or None where a stored prompt may define others."""
         core = self._core

@@ -134,6 +134,7 @@ class Turns:
         else:
             core.microphone.committed()
         core.news.append(UserTurnCommitted(event.item_id))
+        core.idle.touched()
         wanted = core.config.answer_turns and pending is None and self._answered_here
         decided_elsewhere = core.barge_in.committed(event.item_id, answer=wanted)
         if not core.acknowledged.detects_turns:
@@ -191,6 +192,34 @@ class Turns:
                 self._floor(speaking=False, awaiting=False)
             core.creation.ask_answer(to="turn")
             core.creation.pump()
+
+    def said(self, item_id: str, text: str, *, respond: bool) -> None:
+        """A recogniser of the program's own heard a turn: it counts like one that the server committed."""
+        core = self._core
+        self._committed[item_id] = None
+        keep_latest(self._committed, _REMEMBERED)
+        core.reports.asked("speech")
+        core.barge_in.said(item_id)
+        decided_elsewhere = core.barge_in.committed(item_id, answer=respond)
+        core.news.append(UserTurnCommitted(item_id))
+        core.news.append(UserTranscript(item_id, 0, text))
+        core.barge_in.spelt(item_id, text)
+        core.idle.touched()
+        self._floor(speaking=False, awaiting=False)
+        if respond and not decided_elsewhere:
+            core.creation.ask_answer(to="turn")
+
+    def pressed(self) -> None:
+        """The button is down: the model is silent, and what was said before is no part of the turn."""
+        core = self._core
+        core.interruption.barge_in("program")
+        core.news.append(UserSpeechStarted(None, "local", at=core.now))
+        self._floor(awaiting=False, speaking=True)
+
+    def released(self) -> None:
+        """The button is up."""
+        self._core.news.append(UserSpeechStopped(None, "local", at=self._core.now))
+        self._floor(speaking=False, awaiting=False)
 
     def interrupted_by_program(self) -> None:
         """Who interrupts says what comes next: should the server turn out not to have answered the turn, we do not (C12)."""

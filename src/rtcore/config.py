@@ -807,6 +807,11 @@ class Timeouts(_Model, frozen=True):
     edit_ms: _Int = Field(
         default=5_000, ge=1, description="The answer to a truncate, delete, create or update; then it counts as lost."
     )
+    idle_ms: Annotated[_Int, Field(ge=1)] | None = Field(
+        default=None,
+        description="ConversationIdle is told when nobody has said anything for so long, in ms; None: never. The server's own is "
+        "turn_detection.idle_timeout_ms.",
+    )
     text_ms: _Int = Field(
         default=1_000, ge=1, description="The text of a message whose audio was heard in full; then it ends without."
     )

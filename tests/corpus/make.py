@@ -292,6 +292,33 @@ def _long_calls() -> list[bytes]:
     return hand.done()
 
 
+def _own_voice() -> list[bytes]:
+    """Sound of the program's own, whole and in pieces, heard and cut; turns in words and by a button; then silence."""
+    detection = {"audio": {"input": {"turn_detection": None}}}
+    hand = _Hand(session=detection, timeouts={"idle_ms": 2000})
+    hand.session.connected(1, now=hand.now)
+    hand.server(wire.session_updated(turn_detection=None))
+    hand.session.say(bytes(48 * 300), "One moment.", remember=True, now=hand.now)
+    hand.wait(0.3)
+    hand.session.played(1, 24 * 300, now=hand.now)
+    request = hand.session.say_begin(now=hand.now).request
+    hand.session.say_append(request, bytes(48 * 400), "And now ", now=hand.now)
+    hand.session.say_append(request, bytes(48 * 400), "the weather.", now=hand.now)
+    hand.wait(0.2)
+    hand.session.played(1, 24 * 500, now=hand.now)
+    hand.session.user_turn("Stop.", respond=False, now=hand.now)
+    hand.session.flushed(1, 24 * 500, now=hand.now)
+    hand.session.say_end(request, now=hand.now)
+    hand.session.begin_turn(now=hand.now)
+    hand.session.append_audio(bytes(48 * 200), now=hand.now)
+    hand.wait(0.2)
+    hand.session.end_turn(respond=False, now=hand.now)
+    hand.server(wire.committed("u1") + wire.user_item("u1"))
+    hand.wait(5)
+    hand.session.close(now=hand.now)
+    return hand.done()
+
+
 _NOISE = {"duplicate_per_mille": 100, "unknown_per_mille": 60, "malformed_per_mille": 60}
 _CALL = ResponsePlan((MessagePlan((PartPlan(audio_ms=1200),)), CallPlan("look_up", '{"query":"tea"}'), CallPlan("look_up")))
 _FAILED = structs.replace(spoken(700), ends="failed", detail="server_error")
@@ -358,6 +385,7 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
     "device-lost-and-back": _device,
     "every-command": _by_hand,
     "calls-that-take-long": _long_calls,
+    "a-voice-of-its-own": _own_voice,
     "remote-tools-and-the-raw-wire": _remote_tools,
 }
 """What is in the corpus, by the file's name."""

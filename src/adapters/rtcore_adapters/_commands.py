@@ -6,13 +6,40 @@ A command that the server answers gives back a request of the runtime's own kind
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar
 
-from rtcore import Counters, Effect, HistoryItem, Issued, Session
+from rtcore import AudioFormat, Counters, Effect, HistoryItem, Issued, Session
 from rtcore.usage import UsageTotals
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+
+class Voice(Generic[R]):
+    """Something that is being said, piece by piece: ``append``, then ``end``, or ``with``. Given by ``conversation.voice``."""
+
+    def __init__(self, request: R, session: Session, do: Callable[..., None]) -> None:
+        self.request = request
+        """Settles when all of it was heard (done), or when it was cut (cancelled)."""
+        self._session, self._do = session, do
+        self._number: int = request.number  # type: ignore[attr-defined]  # every runtime's request has its number
+
+    def append(self, pcm: bytes, text: str = "") -> None:
+        """More sound, whole samples, and the words of it. After an interruption it is nothing."""
+        self._do(self._session.say_append, self._number, pcm, text)
+
+    def end(self) -> None:
+        """That was all."""
+        self._do(self._session.say_end, self._number)
+
+    def __enter__(self) -> "Voice[R]":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # A session that is over has ended it: that is no second error.
+        if self._session.state != "closed":
+            self.end()
 
 
 class Commands(ABC, Generic[R]):
@@ -104,6 +131,40 @@ class Commands(ABC, Generic[R]):
     def speech(self, event: Literal["started", "stopped"]) -> None:
         """What a local detector noticed."""
         self._do(self._session.speech, event)
+
+    def user_turn(self, text: str, *, respond: bool = True) -> R:
+        """What a recogniser of your own heard the user say: a turn of the user, in words. See ``Session.user_turn``."""
+        return self._ask(self._session.user_turn, text, respond=respond)
+
+    def begin_turn(self) -> None:
+        """Push-to-talk: the button is down. Silences the model."""
+        self._do(self._session.begin_turn)
+
+    def end_turn(self, *, respond: bool = True) -> R:
+        """Push-to-talk: the button is up. What was said is a turn, and is answered; too little fails."""
+        return self._ask(self._session.end_turn, respond=respond)
+
+    # -- a voice of your own ------------------------------------------------------------------------------------------------
+
+    def say(
+        self,
+        pcm: bytes,
+        text: str = "",
+        *,
+        format: AudioFormat | None = None,
+        remember: bool = False,
+        interruptible: bool = True,
+    ) -> R:
+        """Sound of your own, in its turn in the same playout. The request settles when it was heard, or cut.
+
+        ``text`` is what it says; ``remember`` tells the server what was heard of it. See ``Session.say``.
+        """
+        return self._ask(self._session.say, pcm, text, format=format, remember=remember, interruptible=interruptible)
+
+    def voice(self, *, format: AudioFormat | None = None, remember: bool = False, interruptible: bool = True) -> "Voice[R]":
+        """The same in pieces, as a synthesiser makes them."""
+        request = self._ask(self._session.say_begin, format=format, remember=remember, interruptible=interruptible)
+        return Voice(request, self._session, self._do)
 
     # -- what the model does ------------------------------------------------------------------------------------------------
 

@@ -113,6 +113,8 @@ def call(session: Session, do: str, given: dict[str, Any], now: float) -> list[E
             return session.receive(given["connection"], payload, now=now)
         case "append_audio":
             return session.append_audio(b64decode(unpack(given["pcm"])), now=now)
+        case "say" | "say_begin" | "say_append":
+            return _say(session, do, given, now)
         case "disconnected":
             return session.disconnected(given["connection"], convert(given["cause"], Disconnection), now=now)
         case _ if do in SIMPLE:
@@ -122,15 +124,26 @@ def call(session: Session, do: str, given: dict[str, Any], now: float) -> list[E
             raise KeyError(f"{do!r} is no input of a session")
 
 
+def _say(session: Session, do: str, given: dict[str, Any], now: float) -> list[Effect] | Issued:
+    options = dict(given)
+    if "pcm" in options:
+        options["pcm"] = b64decode(unpack(options["pcm"]))
+    if options.get("format") is not None:
+        options["format"] = convert(options["format"], AudioFormat)
+    result: list[Effect] | Issued = getattr(session, do)(**options, now=now)
+    return result
+
+
 SIMPLE = frozenset(
     {
         "open", "connected", "played", "flushed", "underrun", "device", "speech", "tick", "commit", "clear", "send_text",
         "respond", "interrupt", "release", "tool_result", "update", "create_item", "delete_item", "retrieve_item", "approve",
         "send_raw", "pause", "resume", "mute", "unmute", "close", "cancel_tool",
+        "user_turn", "begin_turn", "end_turn", "say_end",
     }
 )  # fmt: skip
 """Inputs whose arguments are JSON as they are."""
-INPUTS = SIMPLE | {"receive", "append_audio", "disconnected"}
+INPUTS = SIMPLE | {"receive", "append_audio", "disconnected", "say", "say_begin", "say_append"}
 """Every input of a session."""
 
 

@@ -209,6 +209,65 @@ class RecordedSession(Session):
             "tool_result", given, now, lambda: self._inner.session.tool_result(call_id, output, respond=respond, now=now)
         )
 
+    def user_turn(self, text: str, *, respond: bool = True, now: float) -> Issued:
+        return self._did(
+            "user_turn",
+            lambda: {"text": self._privacy.text(text), "respond": respond},
+            now,
+            lambda: self._inner.session.user_turn(text, respond=respond, now=now),
+        )
+
+    def begin_turn(self, *, now: float) -> list[Effect]:
+        return self._did("begin_turn", dict, now, lambda: self._inner.session.begin_turn(now=now))
+
+    def end_turn(self, *, respond: bool = True, now: float) -> Issued:
+        return self._did(
+            "end_turn", lambda: {"respond": respond}, now, lambda: self._inner.session.end_turn(respond=respond, now=now)
+        )
+
+    def say(
+        self,
+        pcm: bytes,
+        text: str = "",
+        *,
+        format: AudioFormat | None = None,
+        remember: bool = False,
+        interruptible: bool = True,
+        now: float,
+    ) -> Issued:
+        options = {"format": format, "remember": remember, "interruptible": interruptible}
+
+        def given() -> dict[str, Any]:
+            return {**self._said(pcm, text, format), **msgspec.to_builtins(options)}
+
+        return self._did("say", given, now, lambda: self._inner.session.say(pcm, text, now=now, **options))  # type: ignore[arg-type]
+
+    def say_begin(
+        self, *, format: AudioFormat | None = None, remember: bool = False, interruptible: bool = True, now: float
+    ) -> Issued:
+        options = {"format": format, "remember": remember, "interruptible": interruptible}
+        return self._did(
+            "say_begin",
+            lambda: msgspec.to_builtins(options),
+            now,
+            lambda: self._inner.session.say_begin(now=now, **options),  # type: ignore[arg-type]
+        )
+
+    def say_append(self, request: int, pcm: bytes, text: str = "", *, now: float) -> list[Effect]:
+        return self._did(
+            "say_append",
+            lambda: {"request": request, **self._said(pcm, text, None)},
+            now,
+            lambda: self._inner.session.say_append(request, pcm, text, now=now),
+        )
+
+    def say_end(self, request: int, *, now: float) -> list[Effect]:
+        return self._did("say_end", lambda: {"request": request}, now, lambda: self._inner.session.say_end(request, now=now))
+
+    def _said(self, pcm: bytes, text: str, format: AudioFormat | None) -> dict[str, Any]:
+        sound = self._privacy.pcm(bytes(pcm), (format or self.output_format).type)
+        return {"pcm": pack(b64encode(sound).decode()), "text": self._privacy.text(text)}
+
     def cancel_tool(self, call_id: str, output: object = None, *, respond: bool = True, now: float) -> Issued:
         def given() -> dict[str, Any]:
             text = output if isinstance(output, str | None) else msgspec.json.encode(output, enc_hook=_options).decode()

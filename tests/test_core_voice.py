@@ -1,0 +1,540 @@
+"""A voice of the program's own in the same playout, and turns of the program's own making (issue 6, part 3)."""
+
+import pytest
+from helpers.scene import Scene, acts, cancel, configured, ended, kinds, outcomes, ready, sent, settled, sounded, talking, told
+from helpers.wire import (
+    CLIENT_VAD,
+    announce,
+    audio,
+    audio_done,
+    call,
+    cancelled,
+    committed,
+    created,
+    deleted,
+    done,
+    message,
+    opened,
+    pcm,
+    speech_started,
+    user_item,
+)
+
+from rtcore import (
+    PCMU,
+    Clock,
+    ConversationIdle,
+    Flush,
+    HeardText,
+    Interrupted,
+    LocalProtocolError,
+    MessageEnded,
+    MessageStarted,
+    ProtocolWarning,
+    ResponseStarted,
+    SessionClosed,
+    SpeakingStarted,
+    SpeakingStopped,
+    TurnReport,
+    UserSpeechStarted,
+    UserTranscript,
+    UserTurnCommitted,
+    Verdict,
+)
+from rtcore.config import Timeouts
+
+CLIP = pcm("clip", 1000)
+
+
+def says(scene: Scene, data: bytes = CLIP, text: str = "One moment, please.", **options: object) -> int:
+    issued = scene.session.say(data, text, now=scene.now, **options)  # type: ignore[arg-type]
+    scene._took(issued.effects)
+    return issued.request
+
+
+def begins(scene: Scene, **options: object) -> int:
+    issued = scene.session.say_begin(now=scene.now, **options)  # type: ignore[arg-type]
+    scene._took(issued.effects)
+    return issued.request
+
+
+def appends(scene: Scene, request: int, data: bytes, text: str = "") -> None:
+    scene._took(scene.session.say_append(request, data, text, now=scene.now))
+
+
+def ends(scene: Scene, request: int) -> None:
+    scene._took(scene.session.say_end(request, now=scene.now))
+
+
+def verdict(scene: Scene) -> MessageEnded:
+    [found] = told(scene.log, MessageEnded)
+    return found
+
+
+# -- clips -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_clip_is_heard_in_silence_at_once_and_ends_full() -> None:
+    scene = ready()
+    request = says(scene)
+    assert (sounded(scene.log), kinds(scene.log[-2:])) == (CLIP, [])
+    scene.at(0.5).played(1, 500)
+    scene.at(1.0).played(1, 1000)
+    found = verdict(scene)
+    assert (found.verdict, found.heard_ms, found.text, found.told) == (Verdict.FULL, 1000, "One moment, please.", "nothing")
+    assert [each.item_id for each in told(scene.log, MessageStarted)] == [found.item_id]
+    assert (len(told(scene.log, SpeakingStarted)), len(told(scene.log, SpeakingStopped))) == (1, 1)
+    assert outcomes(scene.log) == [(request, "done")]
+    assert (told(scene.log, ResponseStarted), scene.session.history) == ([], ())
+
+
+def test_a_clip_waits_for_its_turn_and_what_follows_waits_for_it() -> None:
+    scene = talking(message("m1", 300), done("r1"))
+    says(scene)
+    scene.server(created("r2"), message("m2", 200, r="r2"), done("r2"))
+    assert sounded(scene.log) == pcm("m1", 300) + CLIP + pcm("m2", 200)
+
+
+def test_a_clip_waits_for_a_response_that_is_still_generating() -> None:
+    scene = talking(opened("m1"), audio("m1", 300))
+    says(scene)
+    scene.server(audio("m1", 200, start_ms=300), audio_done("m1"), done("r1"))
+    assert sounded(scene.log) == pcm("m1", 500) + CLIP
+
+
+def test_a_clip_that_is_interrupted_tells_the_server_nothing() -> None:
+    scene = ready()
+    request = says(scene, text="One two three four.")
+    scene.at(0.5).played(1, 400)
+    effects = scene.at(0.6).barge_in(500)
+    found = verdict(scene)
+    assert acts(effects) == [
+        Flush(1),
+        ended(found.item_id, "partial", 500),
+        settled(request, "cancelled"),
+        ("interrupted", [found.item_id], []),
+    ]
+    assert (found.text, found.full_text) == ("One two", "One two three four.")
+    assert (scene.session.segments, kinds(effects)) == ((), [])
+
+
+def test_a_clip_behind_a_message_is_skipped_with_it() -> None:  # S04
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=100, at=0.1)
+    request = says(scene)
+    scene.at(0.5).barge_in(400)
+    scene.server(cancelled("r1"))
+    assert [(each.verdict, each.heard_ms) for each in told(scene.log, MessageEnded)] == [
+        (Verdict.PARTIAL, 400),
+        (Verdict.SKIPPED, 0),
+    ]
+    assert (outcomes(scene.log), kinds(scene.log)[1:]) == ([(request, "cancelled")], ["conversation.item.truncate"])
+
+
+def test_a_clip_is_never_cancelled_at_the_server() -> None:  # B07
+    scene = ready(turn_detection=CLIENT_VAD)
+    request = begins(scene)
+    appends(scene, request, CLIP)
+    scene.at(0.1).played(1, 100)
+    effects = scene.answering(scene.interrupt(), 100)
+    assert kinds(effects) == []
+    assert told(effects, Interrupted) != []
+    assert scene.session.deadline is None or "cut" not in scene.session.deadline.why
+
+
+def test_one_response_is_cut_and_the_clip_behind_it_is_heard() -> None:  # F161: a guardrail and its replacement
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=100, at=0.1)
+    says(scene)
+    effects = scene.answering(scene.at(0.5).interrupt("r1"), 400)
+    scene.server(cancelled("r1", by="client_cancelled"))
+    assert cancel("r1") in sent(effects)
+    assert sounded(scene.log, 2) == CLIP
+
+
+def test_a_clip_may_be_uninterruptible() -> None:
+    scene = ready()
+    says(scene, interruptible=False)
+    scene.at(0.5).played(1, 400)
+    assert told(scene.server(speech_started("u1")), MessageEnded) == []
+    assert [e for e in scene.log if isinstance(e, Flush)] == []
+    effects = scene.answering(scene.at(0.6).interrupt(), 500)  # the program may
+    assert [each.verdict for each in told(effects, MessageEnded)] == [Verdict.PARTIAL]
+
+
+def test_a_pause_loses_nothing_of_a_clip_on_a_clock_that_cannot_hold() -> None:  # B16
+    scene = ready(clock=Clock(pause=False))
+    says(scene)
+    scene.at(0.5).played(1, 400)
+    scene.answering(scene.pause(), 500)
+    scene.at(2.0).resume()
+    assert sounded(scene.log, 2) == CLIP[48 * 500 :]
+    scene.at(2.5).played(2, 500)
+    assert (verdict(scene).verdict, verdict(scene).heard_ms) == (Verdict.FULL, 1000)
+
+
+def test_a_clip_in_a_format_of_its_own_is_measured_in_it() -> None:
+    scene = ready()
+    says(scene, bytes(8 * 400), format=PCMU)
+    scene.at(0.2).played_samples(1, 8 * 200)
+    effects = scene.at(0.3).server(speech_started())
+    scene.flushed_samples(next(e.generation for e in effects if isinstance(e, Flush)), 8 * 300)
+    assert (verdict(scene).heard_ms, verdict(scene).received_ms) == (300, 400)
+
+
+def test_heard_words_of_a_clip_are_told_in_step() -> None:  # B30
+    scene = ready()
+    says(scene, text="One two three four.")
+    for tenth in range(1, 11):
+        scene.at(tenth / 10).played(1, tenth * 100)
+    words = [each.delta for each in told(scene.log, HeardText)]
+    assert (len(words) > 1, "".join(words)) == (True, "One two three four.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((b"",), "pcm: is empty"),
+        ((b"123",), "no whole samples"),
+        (("text",), "pcm: is str, not bytes"),
+        ((b"12", 5), "text: is int, not str"),
+        ((b"12", "\ud800"), "text"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_before_anything_changes(arguments: tuple[object, ...], words: str) -> None:
+    scene = ready()
+    with pytest.raises(LocalProtocolError, match=words):
+        scene.session.say(*arguments, now=0.0)  # type: ignore[arg-type]
+    assert (scene.session.segments, scene.session.tick(now=0.0)) == ((), [])
+
+
+def test_more_than_may_wait_is_refused() -> None:  # F150: bounded, and nothing dropped
+    scene = ready(configured(playout={"max_buffered_s": 1}))
+    says(scene)
+    with pytest.raises(LocalProtocolError, match="more than 1 s would wait"):
+        says(scene, bytes(2))
+    scene.at(1.0).played(1, 1000)
+    says(scene, bytes(2))
+
+
+def test_the_end_of_the_session_ends_a_clip_with_what_was_heard() -> None:  # F162
+    scene = ready()
+    request = says(scene)
+    scene.at(0.4).played(1, 400)
+    scene.close()
+    assert (verdict(scene).verdict, outcomes(scene.log)) == (Verdict.PARTIAL, [(request, "cancelled")])
+    assert isinstance(scene.log[-1], SessionClosed)
+
+
+# -- what the server is told -------------------------------------------------------------------------------------------------
+
+
+def remembered(scene: Scene) -> list[str]:
+    items = [event["item"] for event in sent(scene.log) if event["type"] == "conversation.item.create"]
+    return [item["content"][0]["text"] for item in items if item["role"] == "assistant"]
+
+
+def test_the_server_is_told_what_was_heard_where_that_is_asked_for() -> None:
+    scene = ready()
+    says(scene, remember=True)
+    assert remembered(scene) == []
+    scene.at(1.0).played(1, 1000)
+    assert remembered(scene) == ["One moment, please."]
+
+
+def test_of_what_was_cut_the_server_is_told_the_heard_words() -> None:  # DESIGN 3
+    scene = ready()
+    says(scene, text="One two three four.", remember=True)
+    scene.at(0.5).played(1, 400)
+    scene.at(0.6).barge_in(500)
+    assert remembered(scene) == ["One two"]
+
+
+def test_of_what_nobody_heard_the_server_is_told_nothing() -> None:
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=100, at=0.1)
+    says(scene, remember=True)
+    scene.at(0.5).barge_in(400)
+    assert remembered(scene) == []
+
+
+def test_a_response_asked_for_afterwards_comes_behind_what_was_said() -> None:  # the model knows what was said for it
+    scene = ready()
+    says(scene, remember=True)
+    scene.at(1.0).played(1, 1000)
+    scene.respond()
+    assert kinds(scene.log)[1:] == ["conversation.item.create", "response.create"]
+
+
+# -- in pieces ---------------------------------------------------------------------------------------------------------------
+
+
+def test_pieces_are_one_message() -> None:
+    scene = ready()
+    request = begins(scene)
+    for part in range(4):
+        appends(scene, request, CLIP[part * 12_000 : (part + 1) * 12_000], f"word{part} ")
+    scene.at(0.9).played(1, 900)
+    ends(scene, request)
+    assert told(scene.log, MessageEnded) == []
+    scene.at(1.0).played(1, 1000)
+    assert (sounded(scene.log), verdict(scene).full_text, verdict(scene).verdict) == (
+        CLIP,
+        "word0 word1 word2 word3 ",
+        Verdict.FULL,
+    )
+
+
+def test_all_heard_is_not_ended_before_the_program_says_so() -> None:
+    scene = ready()
+    request = begins(scene)
+    appends(scene, request, CLIP)
+    scene.at(1.0).played(1, 1000)
+    assert told(scene.log, MessageEnded) == []
+    ends(scene, request)
+    assert outcomes(scene.log) == [(request, "done")]
+
+
+def test_pieces_after_an_interruption_are_nothing_and_no_mistake() -> None:  # B10
+    scene = ready()
+    request = begins(scene)
+    appends(scene, request, CLIP)
+    scene.at(0.5).barge_in(400)
+    before = len(scene.log)
+    appends(scene, request, CLIP)
+    ends(scene, request)
+    assert (scene.log[before:], outcomes(scene.log)) == ([], [(request, "cancelled")])
+
+
+def test_what_was_ended_takes_no_more() -> None:
+    scene = ready()
+    request = begins(scene)
+    ends(scene, request)
+    for wrong in (request, 99, "1"):
+        with pytest.raises(LocalProtocolError, match="is nothing that say_begin"):
+            scene.session.say_append(wrong, CLIP, now=0.0)  # type: ignore[arg-type]
+        with pytest.raises(LocalProtocolError, match="is nothing that say_begin"):
+            scene.session.say_end(wrong, now=0.0)  # type: ignore[arg-type]
+
+
+def test_nothing_said_is_a_message_of_nothing() -> None:
+    scene = ready()
+    request = begins(scene)
+    ends(scene, request)
+    assert (verdict(scene).heard_ms, outcomes(scene.log)) == (0, [(request, "done")])
+
+
+def test_a_voice_that_stalls_lets_others_pass() -> None:  # F078
+    scene = ready()
+    request = begins(scene)
+    appends(scene, request, pcm("clip", 100))
+    scene.server(created("r1"), message("m1", 200), done("r1"))
+    scene.at(0.1).played(1, 100)
+    deadline = scene.session.deadline
+    assert deadline is not None
+    scene.at(2.2).tick()
+    assert sounded(scene.log) == pcm("clip", 100) + pcm("m1", 200)
+
+
+def test_a_voice_whose_end_is_forgotten_ends() -> None:  # invariant 12: nothing waits for ever
+    scene = ready(configured(timeouts=Timeouts(create_ms=1000, queue_ms=2000)))
+    request = begins(scene)
+    appends(scene, request, pcm("clip", 100))
+    scene.at(0.1).played(1, 100)
+    while outcomes(scene.log) == []:
+        deadline = scene.session.deadline
+        assert deadline is not None
+        scene.at(deadline.at).tick()
+    assert (outcomes(scene.log), scene.now < 12) == ([(request, "done")], True)
+    assert [each.reason for each in told(scene.log, ProtocolWarning)] == [
+        "say_end() is missing; what was said is taken as complete"
+    ]
+
+
+def test_a_clip_belongs_to_no_turn() -> None:
+    scene = ready()
+    scene.at(0.5).say("hello")
+    says(scene)
+    scene.at(1.6).played(1, 1000)
+    scene.server(created("r1", request=1), message("m1", 100), done("r1"))
+    scene.at(2.0).played(1, 1100)
+    [report] = told(scene.log, TurnReport)
+    assert report.to_first_heard_ms == 1400
+
+
+# -- turns of a recogniser of one's own ---------------------------------------------------------------------------------------
+
+
+def hears(scene: Scene, text: str = "What time is it?", *, respond: bool = True) -> int:
+    issued = scene.session.user_turn(text, respond=respond, now=scene.now)
+    scene._took(issued.effects)
+    return issued.request
+
+
+def local(scene: Scene, event: str) -> None:
+    scene._took(scene.session.speech(event, now=scene.now))  # type: ignore[arg-type]
+
+
+def test_a_turn_in_words_is_committed_and_answered() -> None:
+    scene = ready(turn_detection=None)
+    local(scene, "started")
+    scene.at(1.0)
+    local(scene, "stopped")
+    request = hears(scene.at(1.2))
+    [item, create] = sent(scene.log)[-2:]
+    assert (item["item"]["role"], item["item"]["content"]) == ("user", [{"type": "input_text", "text": "What time is it?"}])
+    assert create["type"] == "response.create"
+    item_id = item["item"]["id"]
+    assert [each.item_id for each in told(scene.log, UserTurnCommitted)] == [item_id]
+    assert [(each.item_id, each.text) for each in told(scene.log, UserTranscript)] == [(item_id, "What time is it?")]
+    scene.server(announce(item_id, item["item"]))
+    assert outcomes(scene.log) == [(request, "done")]
+
+
+def test_a_turn_in_words_interrupts_like_a_voice() -> None:
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=100, at=0.1, turn_detection=None)
+    effects_before = len(scene.log)
+    hears(scene.at(0.5))
+    effects = scene.answering(scene.log[effects_before:], 400)
+    assert [each.cause for each in told(effects, Interrupted)] == ["local"]
+    assert cancel("r1") in sent(effects)
+
+
+def test_a_turn_in_words_is_left_unanswered_where_that_is_wanted() -> None:
+    scene = ready(turn_detection=None)
+    hears(scene, respond=False)
+    assert kinds(scene.log)[1:] == ["conversation.item.create"]
+
+
+def test_audio_that_was_sent_meanwhile_is_thrown_away() -> None:
+    scene = ready(turn_detection=None)
+    scene.append(bytes(48 * 200))
+    hears(scene)
+    assert "input_audio_buffer.clear" in kinds(scene.log)
+
+
+def test_a_turn_in_words_is_a_turn_of_the_report() -> None:
+    scene = ready(turn_detection=None)
+    local(scene, "started")
+    scene.at(1.0)
+    local(scene, "stopped")
+    hears(scene.at(1.5))
+    ours = int(sent(scene.log)[-1]["response"]["metadata"]["rtcore_request"])
+    scene.at(2.0).server(created("r1", request=ours), message("m1", 100), done("r1"))
+    scene.at(2.2).played(1, 100)
+    [report] = told(scene.log, TurnReport)
+    assert (report.cause, report.began_at, report.to_first_delta_ms, report.item_id) == (
+        "speech",
+        1.0,
+        1000,
+        told(scene.log, UserTurnCommitted)[0].item_id,
+    )
+
+
+# -- push-to-talk -------------------------------------------------------------------------------------------------------------
+
+
+def presses(scene: Scene) -> None:
+    scene._took(scene.session.begin_turn(now=scene.now))
+
+
+def releases(scene: Scene, *, respond: bool = True) -> int:
+    issued = scene.session.end_turn(respond=respond, now=scene.now)
+    scene._took(issued.effects)
+    return issued.request
+
+
+def test_press_and_release_is_a_turn_with_its_answer() -> None:  # C13
+    scene = ready(turn_detection=None)
+    presses(scene)
+    scene.append(bytes(48 * 200))
+    request = releases(scene.at(0.2))
+    assert kinds(scene.log)[-2:] == ["input_audio_buffer.commit", "response.create"]
+    scene.server(committed("u1"), user_item("u1"), created("r1", request=request), message("m1", 100), done("r1"))
+    assert outcomes(scene.log) == [(request, "done")]
+    assert kinds(scene.log).count("response.create") == 1
+
+
+def test_a_press_silences_the_model_and_cancels_it() -> None:
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=100, at=0.1, turn_detection=None)
+    before = len(scene.log)
+    presses(scene.at(0.5))
+    effects = scene.answering(scene.log[before:], 400)
+    assert isinstance(effects[0], Flush)
+    assert cancel("r1") in sent(effects)
+    assert [each.source for each in told(effects, UserSpeechStarted)] == ["local"]
+
+
+def test_too_little_audio_is_thrown_away_here() -> None:  # F123
+    scene = ready(turn_detection=None)
+    presses(scene)
+    scene.append(bytes(48 * 60))
+    request = releases(scene.at(0.06))
+    assert kinds(scene.log)[-1] == "input_audio_buffer.clear"
+    assert (outcomes(scene.log), "response.create" in kinds(scene.log)) == ([(request, "failed")], False)
+
+
+def test_no_audio_at_all_sends_nothing() -> None:  # F123
+    scene = ready(turn_detection=None)
+    presses(scene)
+    request = releases(scene)
+    assert (outcomes(scene.log), kinds(scene.log)[1:]) == ([(request, "failed")], [])
+
+
+def test_pressed_again_at_once_the_first_answer_is_never_heard() -> None:  # F125, F057, F045, B15
+    scene = ready(turn_detection=None)
+    presses(scene)
+    scene.append(bytes(48 * 200))
+    first = releases(scene.at(0.2))
+    presses(scene.at(0.25))
+    scene.append(bytes(48 * 200))
+    scene.server(committed("u1"), user_item("u1"))
+    effects = scene.server(created("r1", request=first))
+    assert cancel("r1") in sent(effects)
+    second = releases(scene.at(0.45))
+    assert kinds(scene.log)[-1] == "input_audio_buffer.commit"  # the answer waits for the end of the first (F045)
+    scene.server(message("m1", 500), cancelled("r1", by="client_cancelled"), committed("u2"), user_item("u2"))
+    assert kinds(scene.log).count("response.create") == 1  # an edit is under way: nobody heard m1
+    scene.server(deleted("m1"))
+    assert kinds(scene.log)[-1] == "response.create"
+    scene.server(created("r2", request=second), message("m2", 300, r="r2"), done("r2"))
+    assert sounded(scene.log) == pcm("m2", 300)
+    assert outcomes(scene.log)[-1] == (second, "done")
+
+
+def test_while_the_button_is_down_nothing_is_answered_unasked() -> None:  # C16
+    scene = ready(turn_detection=None)
+    scene.server(created("r1"), call("c1"), done("r1"))
+    presses(scene.at(0.1))
+    scene.at(0.2).tool_result("c1", "sunny")
+    assert "response.create" not in kinds(scene.log)
+
+
+def test_the_button_is_for_sessions_without_detection() -> None:
+    scene = ready()
+    for command in (scene.session.begin_turn, scene.session.end_turn):
+        with pytest.raises(LocalProtocolError, match=r"set audio\.input\.turn_detection to None"):
+            command(now=0.0)
+
+
+# -- nobody says anything ------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_says_anything_is_told_once_until_somebody_does() -> None:  # F130
+    scene = ready(configured(timeouts=Timeouts(idle_ms=5000)))
+    scene.server(created("r1"), message("m1", 1000), done("r1"))
+    scene.at(1.0).played(1, 1000)
+    scene.at(5.9).tick()
+    assert told(scene.log, ConversationIdle) == []
+    scene.at(6.0).tick()
+    scene.at(60.0).tick()
+    assert told(scene.log, ConversationIdle) == [ConversationIdle(1.0, 5000)]
+    scene.at(70.0).server(speech_started("u1"))  # noise is nothing
+    scene.server(committed("u1"), user_item("u1"))
+    scene.at(80.0).tick()
+    assert [each.since for each in told(scene.log, ConversationIdle)] == [1.0, 70.0]
+
+
+def test_a_long_answer_is_no_silence() -> None:  # F130
+    scene = ready(configured(timeouts=Timeouts(idle_ms=500)))
+    scene.server(created("r1"), message("m1", 3000), done("r1"))
+    for second in (1, 2):
+        scene.at(second).played(1, second * 1000)
+    assert told(scene.log, ConversationIdle) == []
