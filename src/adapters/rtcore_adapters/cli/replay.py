@@ -109,6 +109,11 @@ def _facts(recording: Recording, world: RecordedWorld | None) -> list[str]:
     seconds = inputs[-1].now - inputs[0].now if inputs else 0.0
     left = f"without {' and '.join(header.left_out)}" if header.left_out else "with audio and text"
     facts = [f"{number(len(inputs))} inputs in {seconds:.1f} s, recorded by rtcore {header.rtcore}, {left}"]
+    if header.policies:
+        facts.append(
+            f"The program decided {', '.join(header.policies)} by functions of its own, which no file holds: "
+            "to replay it with them, call rtcore.recording.replay(recording, policies=...) from Python"
+        )
     if not recording.complete:
         facts.append("The file breaks off; what is there is replayed")
     if recording.stopped:
