@@ -4,13 +4,10 @@ Other threads hand work over to it, through a queue and a byte that wakes it. No
 """
 
 import selectors
-import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -18,6 +15,7 @@ from rtcore import Notice, ToolCalled
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import Line
 from rtcore_adapters._tools import failure
+from rtcore_adapters.threads._inbox import Inbox
 from rtcore_adapters.threads._request import Request
 from rtcore_adapters.threads._waiting import Process, patience
 from rtcore_adapters.threads._wire import Dial, Wire
@@ -35,17 +33,11 @@ class Pump:
         self._wires: dict[int, Wire] = {}
         self._at: float | None = None
         self._selector = selectors.DefaultSelector()
-        self._ear, self._bell = socket.socketpair()
-        self._inbox: deque[Callable[[], None]] = deque()
-        self._door = threading.Lock()  # of the inbox
+        self._inbox = Inbox(self._selector)
         self._after = threading.Lock()  # after the end whoever calls does it himself, one after the other
-        self._shut = False
         self._stopping = False
         self._news = threading.Condition()
         self._failed: BaseException | None = None
-        self._ear.setblocking(False)
-        self._bell.setblocking(False)
-        self._selector.register(self._ear, selectors.EVENT_READ, self._rung)
         self._thread = threading.Thread(target=self._run, name="rtcore conversation", daemon=True)
 
     # -- what the engine asks -------------------------------------------------------------------------------------------------
@@ -58,7 +50,7 @@ class Pump:
 
     def dial(self, line: Line) -> None:
         wire = self._wires[line.number] = Wire(
-            line, self.engine, selector=self._selector, time=self.time, hand_over=self._accepts
+            line, self.engine, selector=self._selector, time=self.time, hand_over=self._inbox.put
         )
         wire.dial(self._dial)
 
@@ -78,7 +70,7 @@ class Pump:
         self.hand_over(partial(self.engine.answer, call, failure(call, error)))
 
     def hand_over(self, work: Callable[[], None]) -> None:
-        self._accepts(work)
+        self._inbox.put(work)
 
     def tell(self) -> None:
         with self._news:
@@ -100,8 +92,7 @@ class Pump:
         """One sleep, and all there is to do: sockets first, then what other threads want, then time."""
         for key, events in self._selector.select(self._sleep_s()):
             key.data(events)
-        while self._inbox:
-            self._inbox.popleft()()
+        self._inbox.work_off()
         now = self.time()
         for number, wire in list(self._wires.items()):
             if wire.patience is not None and wire.patience <= now:
@@ -125,20 +116,10 @@ class Pump:
             self.engine.silence()
         except BaseException as error:
             self._failed = self._failed or error
-        with self._door:
-            self._shut = True
-        while self._inbox:  # what came before the door was shut has somebody who waits for it
-            with suppress(Exception):
-                self._inbox.popleft()()
+        self._inbox.shut()
         self._selector.close()
-        self._ear.close()
-        self._bell.close()
+        self._inbox.close()
         self.tell()
-
-    def _rung(self, events: int) -> None:
-        with suppress(BlockingIOError):
-            while self._ear.recv(4096):
-                pass
 
     # -- what other threads ask -----------------------------------------------------------------------------------------------
 
@@ -163,23 +144,12 @@ class Pump:
             except BaseException as error:
                 result.set_exception(error)
 
-        if self._accepts(done):
+        if self._inbox.put(done):
             return result.result()
         self._thread.join()
         with self._after:
             self.engine.adopt()
             return work()
-
-    def _accepts(self, work: Callable[[], None]) -> bool:
-        with self._door:
-            if self._shut:
-                return False
-            quiet = not self._inbox
-            self._inbox.append(work)
-            if quiet:
-                with suppress(BlockingIOError):  # it has been rung often enough
-                    self._bell.send(b"!")
-        return True
 
     def ready(self) -> None:
         """Until the session is ready; raises what ``Engine.is_ready`` raises."""
@@ -223,7 +193,8 @@ class Pump:
         try:
             if self._thread.is_alive():
                 self.call(begin)
-            elif not self._shut:  # Ctrl-C while the thread was to begin. If it comes to life all the same, it ends at once
+            elif not self._inbox.is_shut:
+                # Ctrl-C while the thread was to begin. If it comes to life all the same, it ends at once.
                 self._stopping = True
                 self._end()
                 return
