@@ -76,7 +76,7 @@ bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simul
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/world.py
 
-bench-text: $(VENV)/demo.stamp $(CLIENTS)/bench.stamp  ## what was heard, in words: three estimates and livekit's against real word times (N minutes)
+bench-text: $(VENV)/demo.stamp $(CLIENTS)/bench.stamp  ## what was heard, in words: three estimates and livekit's against real word times (6 minutes)
 	$(BIN)/python benchmarks/heard_text.py --clients-python $(CLIENTS)/bin/python
 
 bench-clients: $(VENV)/test.stamp $(CLIENTS)/bench.stamp  ## what a client spends on a delta: rtcore beside three others and the floor (10 minutes)

@@ -145,11 +145,19 @@ def test_a_truncated_acknowledgement_with_an_empty_transcript_takes_no_word_back
 
 @pytest.mark.parametrize("how", ["close", "lost"])
 def test_a_session_that_ends_tells_the_words_that_were_heard_first(how: str) -> None:  # F162, F112
-    scene = spoken_out(FOUR_WORDS)
+    scene = spoken_out(FOUR_WORDS, config=configured(reconnect={"attempts": 0}))
     heard_until(scene, 1000)
     scene.close() if how == "close" else scene.disconnected(Disconnection(close_code=1006))
     assert "aaaa" in end_of(scene).text
     assert words(scene.log) == end_of(scene).text
+
+
+def test_what_goes_on_sounding_while_the_line_is_gone_goes_on_being_told() -> None:  # B21, F112
+    scene = spoken_out(FOUR_WORDS)
+    before = heard_until(scene, 1000)[-1]
+    scene.disconnected(Disconnection(close_code=1006))
+    heard_until(scene, 2000, first_ms=1000)
+    assert before != words(scene.log) == end_of(scene).text == FOUR_WORDS
 
 
 # -- the transcript is late, stops, or was another one ------------------------------------------------------------------
