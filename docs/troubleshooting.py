@@ -69,6 +69,15 @@ OWN: tuple[tuple[str, str, str, str], ...] = (
 
 WARNINGS: tuple[tuple[str, str], ...] = (
     (
+        "the session could not be renewed; it is tried again",
+        "A second connection beside the present one failed, as `detail` says; the conversation goes on. If the server has room for "
+        "one session alone, set `reconnect.renew` to False.",
+    ),
+    (
+        "say_end() is missing; what was said is taken as complete",
+        "A program began to say something and never ended it: call `say_end()` when the last sound was given.",
+    ),
+    (
         "a server message could not be read",
         "The server is broken, or speaks another dialect: look at `event_type` and `detail`. One is harmless; many of one type "
         "mean that `connection.dialect` is wrong, or that its maker should see them.",

@@ -55,12 +55,14 @@ from rtcore import (
     Effect,
     Flush,
     ItemDeleted,
+    LocalProtocolError,
     MicrophoneDropped,
     Policies,
     Reconnected,
     Reconnecting,
     ReplayIncomplete,
     RequestEnded,
+    Send,
     ServerError,
     Session,
     SessionClosed,
@@ -631,3 +633,166 @@ def test_answered_after_the_loss_is_behind_what_was_before() -> None:  # C25
     [name] = [event["item"]["id"] for event in sent(dropped(scene)) if event["type"] == "conversation.item.create"]
     scene.server(created("r2"), message("m2", 100, "Well.", r="r2", previous=name), done("r2"), connection=2)
     assert [item.id for item in scene.session.history] == ["m1", "m2"]
+
+
+# -- renewal -----------------------------------------------------------------------------------------------------------------
+
+
+def lasting(limit_s: float = 60.0, grace_s: float = 10.0, **options: Any) -> Any:
+    return configured(reconnect={**STEADY, "limit_s": limit_s, "grace_s": grace_s, **options})
+
+
+def until(scene: Scene, at: float) -> list[Effect]:
+    """Let time pass, deadline by deadline."""
+    effects: list[Effect] = []
+    while (due := scene.session.deadline) is not None and due.at <= at:
+        effects += scene.at(max(scene.now, due.at)).tick()
+    scene.at(at)
+    return effects
+
+
+def beside(scene: Scene, connection: int = 2) -> list[Effect]:
+    """The second line comes up and is acknowledged."""
+    effects = scene.connected(connection)
+    return effects + scene.server(session_created(), session_updated(), connection=connection)
+
+
+def lines(effects: list[Effect]) -> list[str]:
+    """What happens to connections, and what is said on which."""
+    told_: list[str] = []
+    for effect in effects:
+        if isinstance(effect, Connect):
+            told_.append(f"dial {effect.connection}")
+        elif isinstance(effect, Disconnect):
+            told_.append(f"leave {effect.connection}")
+        elif isinstance(effect, Send):
+            told_.append(f"{effect.connection} {json.loads(bytes(effect.payload))['type']}")
+        elif isinstance(effect, Reconnected):
+            told_.append("reconnected")
+    return told_
+
+
+def test_a_session_is_renewed_in_a_quiet_moment_over_a_second_line() -> None:  # B26, C27, F085
+    scene = ready(lasting())
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"), done("r1"))
+    scene.played(1, 100)
+    assert lines(until(scene, 60.0)) == ["dial 2"]
+    assert lines(scene.connected(2)) == ["2 session.update"]
+    effects = scene.server(session_created(), session_updated(), connection=2)
+    assert lines(effects) == ["leave 1", "2 conversation.item.create", "2 conversation.item.create", "reconnected"]
+    assert [notice.planned for notice in told(effects, Reconnected)] == [True]
+    assert lines(scene.say("And now?")) == ["2 conversation.item.create", "2 response.create"]
+
+
+def test_not_while_the_user_speaks_or_the_model_is_heard() -> None:  # B26
+    scene = ready(lasting())
+    scene.at(59.0).server(speech_started("u1"))
+    until(scene, 60.0)
+    assert lines(beside(scene)) == ["2 session.update"]
+    scene.at(61.0).server(turn("u1"), user_transcript("u1", "Hello."))
+    scene.at(61.5).server(created("r1"), message("m1", 1000, "Hi.", previous="u1"), done("r1"))
+    assert lines(until(scene, 62.0)) == []
+    scene.at(62.5).played(1, 1000)
+    assert "leave 1" in lines(until(scene, 62.7))
+
+
+def test_at_the_latest_when_its_grace_is_over_in_the_middle_of_anything() -> None:  # B26
+    scene = ready(lasting(grace_s=5.0))
+    scene.at(59.9).server(a_turn("u1", "Tell me."), created("r1"), opened("m1", previous="u1"), transcript("m1", "One two"))
+    scene.server(audio("m1", 9000))
+    until(scene, 60.0)
+    beside(scene)
+    scene.at(64.0).played(1, 4000)
+    effects = until(scene, 65.1)
+    assert lines(effects)[0] == "leave 1" and not [effect for effect in effects if isinstance(effect, Flush)]
+    # It sounds on without a gap, is told when it was heard, and the answer is gone on with.
+    effects = scene.at(69.0).played(1, 9000)
+    assert kinds(effects) == ["conversation.item.create", "response.create"]
+    assert sounded(scene.log) == pcm("m1", 9000)
+
+
+def test_the_dialects_own_limit_counts_where_none_was_set() -> None:  # B26, facts 1.7
+    scene = ready(steady())
+    assert lines(until(scene, 3479.0)) == []
+    assert lines(until(scene, 3480.0)) == ["dial 2"]
+
+
+def test_a_word_that_begins_as_the_lines_are_changed_is_heard_on_the_new_one() -> None:  # B26: no word is lost
+    scene = ready(lasting())
+    until(scene, 59.0)
+    for ms in range(0, 1000, 100):
+        scene.at(59.0 + ms / 1000).append(pcm("mic", 100, start_ms=ms))
+    until(scene, 60.0)
+    effects = beside(scene)
+    assert "leave 1" in lines(effects) and spoke(effects) == pcm("mic", 1000)
+
+
+def test_a_line_that_is_lost_while_another_is_ready_is_changed_for_it_at_once() -> None:  # B26: loss while waiting
+    scene = ready(lasting())
+    scene.at(59.9).server(speech_started("u1"))
+    until(scene, 60.0)
+    beside(scene)
+    effects = lose(scene)
+    assert (lines(effects)[-1], scene.session.state, told(effects, Reconnecting)) == ("reconnected", "ready", [])
+
+
+def test_a_line_that_is_lost_while_another_is_being_dialled_is_dialled_anew() -> None:  # B26
+    scene = ready(lasting())
+    until(scene, 60.0)
+    effects = lose(scene)
+    assert (lines(effects), scene.session.state) == (["leave 2"], "reconnecting")
+    assert "reconnected" in lines(back(scene, 3))
+
+
+def test_a_second_line_that_fails_is_tried_again_while_the_first_goes_on() -> None:  # B26
+    scene = ready(lasting(grace_s=30.0))
+    until(scene, 60.0)
+    scene.disconnected(Disconnection(http_status=503), connection=2)
+    assert scene.session.state == "ready" and lines(scene.say("Hello?")) == ["1 conversation.item.create", "1 response.create"]
+    assert lines(until(scene, 65.2)) == ["dial 3"]
+
+
+def test_a_server_that_has_room_for_one_session_is_left_first() -> None:  # B26
+    connection = {"dialect": "speech-to-speech", "url": "ws://localhost"}
+    scene = ready(configured(connection=connection, reconnect={**STEADY, "limit_s": 60}))
+    effects = until(scene, 60.0)
+    assert lines(effects) == ["leave 1", "dial 2"]
+    assert [notice.delay_s for notice in told(effects, Reconnecting)] == [0.0]
+
+
+def test_a_poisoned_session_is_renewed_and_answers() -> None:  # F092, issue 6, part 7
+    scene = ready(steady(poisoned_after=3))
+    failure = {"type": "server_error", "code": None, "message": "The server had an error."}
+    effects: list[Effect] = []
+    for number in (1, 2, 3):
+        scene.server(a_turn(f"u{number}", "Hello?"), created(f"r{number}"))
+        effects = scene.server(done(f"r{number}", "failed", failure=failure))
+    assert lines(effects) == ["dial 2"]
+    effects = beside(scene)
+    assert lines(effects)[-2:] == ["2 response.create", "reconnected"]
+
+
+def test_a_program_renews_when_it_likes() -> None:  # F092
+    scene = ready(steady())
+    assert lines(scene._took(scene.session.renew(now=scene.now))) == ["dial 2"]
+    assert "reconnected" in lines(beside(scene))
+    with pytest.raises(LocalProtocolError, match="renew"):
+        ready(configured(reconnect={"attempts": 0})).session.renew(now=1.0)
+
+
+def test_what_was_asked_for_meanwhile_counts_on_the_new_line() -> None:  # C27
+    scene = ready(lasting())
+    scene.at(59.9).server(speech_started("u1"))
+    until(scene, 60.0)
+    beside(scene)
+    scene.update({"instructions": "Be brief."})
+    scene.server(session_updated())
+    effects = lose(scene)
+    updates = [event for event in sent(effects) if event["type"] == "session.update"]
+    assert [event["session"]["instructions"] for event in updates] == ["Be brief."]
+
+
+def test_the_end_leaves_both_lines() -> None:
+    scene = ready(lasting())
+    until(scene, 60.0)
+    assert lines(scene.close()) == ["leave 1", "leave 2"]

@@ -83,6 +83,12 @@ class Continuity:
             return False
         if self._lost_at is None:
             self._planned = planned or told.code == "session_expired"
+            if core.renewal.coming:
+                if hang_up:
+                    core.wire.append(Disconnect(core.connection))
+                if core.renewal.take_over(told):
+                    return True
+                hang_up = False
         delay = self._delay(told)
         if delay is None:
             return False
@@ -96,11 +102,28 @@ class Continuity:
         else:
             core.requests.line_lost()
         core.timers.cancel("acknowledgement of the session")
-        core.connection += 1
+        core.connection = core.last_connection = core.last_connection + 1
         core.history.line = core.connection
         core.news.append(Reconnecting(self._attempt, delay, told))
         core.timers.set("reconnection", core.now + delay)
         return True
+
+    def leave(self, told: Problem) -> None:
+        """The session is left for a new one, by our choice, at a server that has room for one alone."""
+        self.lost(told, hang_up=True, planned=True)
+
+    def change_over(self, connection: int, session: dict[str, object], told: Problem) -> None:
+        """Another connection, whose session was acknowledged so, takes the place of the present one."""
+        core = self._core
+        self._planned = True
+        core.state = "reconnecting"
+        self._let_go(told)
+        core.connection = core.history.line = connection
+        core.lifecycle.take_over(session)
+
+    def owe_answer(self) -> None:
+        """The next session is to answer what this one could not."""
+        self._owed = True
 
     def _delay(self, told: Problem) -> float | None:
         core = self._core
@@ -156,6 +179,7 @@ class Continuity:
             self._settle(each, told, again=again)
         self._commits.clear()
         core.timers.cancel("microphone batch")
+        core.timers.cancel("renewal of the session")
         core.microphone.line_lost(core.now)
 
     def _settle(self, pending: Pending, told: Problem, *, again: bool) -> None:
@@ -386,8 +410,11 @@ class Continuity:
 
     def response_done(self, response: Response, status: str, problem: Problem | None) -> None:
         """A response ended. One that was completed shows that the session is sound: the attempts are counted anew (B25)."""
+        if problem is not None and status == "failed":
+            self._core.renewal.failed(problem)
         if status == "completed":
             self._attempt = 0
+            self._core.renewal.worked()
             if not response.out_of_band:
                 self.shown_as_text = False
 

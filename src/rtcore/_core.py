@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rtcore._mcp import Mcp
     from rtcore._pauses import Pauses
     from rtcore._remote import Remote
+    from rtcore._renewal import Renewal
     from rtcore._responses import Responses
     from rtcore._running_text import RunningText
     from rtcore._silent_answers import SilentAnswers
@@ -189,6 +190,7 @@ class Core:
     continuity: "Continuity"
     voice: "Voice"
     idle: "Idle"
+    renewal: "Renewal"
 
     def __init__(self, config: "Config", clock: Clock, seed: int, policies: Policies) -> None:
         self.config = config
@@ -203,6 +205,8 @@ class Core:
         self.now = float("-inf")
         self.state: State = "new"
         self.connection = 0
+        self.last_connection = 0
+        """The highest number that a connection has had."""
         self.sound: list[Effect] = []
         self.wire: list[Effect] = []
         self.news: list[Effect] = []

@@ -67,7 +67,7 @@ class Lifecycle:
         core = self._core
         handshake = core.dialect.handshake(core.config.connection)
         core.state = "connecting"
-        core.connection += 1
+        core.connection = core.last_connection = core.last_connection + 1
         core.wire.append(Connect(core.connection, handshake))
 
     def connected(self) -> None:
@@ -105,7 +105,17 @@ class Lifecycle:
         """Send changed options; their acknowledgement counts (S09)."""
         self._update(changes, request)
 
-    def _update(self, session: dict[str, Any], request: int | None) -> None:
+    def configuration(self) -> UpdateSession:
+        """The event that asks for the session as it was asked for so far."""
+        core = self._core
+        model = {"model": core.config.connection.model} if core.dialect.model_in_session else {}
+        return self._event(model | core.asked)[0]
+
+    def configure_again(self) -> None:
+        """The session was configured before it was asked for something else."""
+        self._update(self._core.asked, 0)
+
+    def _event(self, session: dict[str, Any]) -> tuple[UpdateSession, dict[str, Any]]:
         core = self._core
         event_id = core.requests.event_id()
         session = {"type": core.asked["type"], **session} if "type" in core.asked else session
@@ -113,9 +123,14 @@ class Lifecycle:
         if session.get("type") == "transcription":
             session = _listening(session)
             event = UpdateTranscriptionSession if core.dialect.shape == "flat" else UpdateSession
+        return event(event_id, core.dialect.render_session(session)), session
+
+    def _update(self, session: dict[str, Any], request: int | None) -> None:
+        core = self._core
+        event, session = self._event(session)
         core.send(
-            event(event_id, core.dialect.render_session(session)),
-            pending=Pending(event_id, "update", request=request, changes=session),
+            event,
+            pending=Pending(event.event_id, "update", request=request, changes=session),
             wait_ms=0 if request is None else core.config.timeouts.acknowledge_ms,
             first=request is None,
         )
@@ -140,9 +155,20 @@ class Lifecycle:
             self._tell_differences(pending)
             return
         core.timers.cancel("acknowledgement of the session")
+        self._begin(pending)
+
+    def take_over(self, session: dict[str, Any]) -> None:
+        """Another connection takes the place of the present one; its session was acknowledged so."""
+        if self._read(session):
+            self._begin(None)
+
+    def _begin(self, pending: Pending | None) -> None:
+        """The session is acknowledged: what waited for that goes out, what it has to be told of an earlier one first."""
+        core = self._core
         core.state = "ready"
         core.continuity.acknowledged()
         self._tell_differences(pending)
+        core.renewal.begin()
         core.send_backlog()
         core.send_microphone(rest=False)
         core.creation.pump()
@@ -229,12 +255,14 @@ class Lifecycle:
                 core.responses.silence_explained()
             if kind not in _BENIGN:
                 core.news.append(ServerError(told))
+                core.renewal.failed(told)
             return
         self.settle(pending, kind, told, named=body.event_id is not None)
 
     def settle(self, pending: Pending, kind: ErrorKind, told: Problem, *, named: bool) -> None:
         """A command of ours failed: what waited for it goes on."""
         core = self._core
+        core.renewal.failed(told)
         if pending.kind == "response":
             core.creation.response_failed(pending, kind, told, named=named)
         elif pending.kind == "item":
@@ -302,15 +330,17 @@ class Lifecycle:
 
     # -- ending ------------------------------------------------------------------------------------------------------------------
 
+    def told(self, cause: Disconnection) -> Problem:
+        """Why a connection did not come up or went away, without credentials."""
+        scrub = self._core.scrub
+        return connection_problem(
+            http_status=cause.http_status, close_code=cause.close_code, reason=scrub(cause.reason), error=scrub(cause.error)
+        )
+
     def disconnected(self, cause: Disconnection) -> None:
         """The line is gone, or never was: the conversation goes on over another, or ends."""
         core = self._core
-        told = connection_problem(
-            http_status=cause.http_status,
-            close_code=cause.close_code,
-            reason=core.scrub(cause.reason),
-            error=core.scrub(cause.error),
-        )
+        told = self.told(cause)
         # A server that closes in order has ended the conversation (F101); 1001 says that it only goes away.
         if cause.close_code != _IN_ORDER and core.continuity.lost(told, planned=cause.close_code == _GOING_AWAY):
             return
@@ -334,6 +364,7 @@ class Lifecycle:
             core.playout.flush(core.now, core.sound)
         if hang_up and dialled:
             core.wire.append(Disconnect(core.connection))
+        core.renewal.drop()
         numbers = [number for number, _ in core.playout.dues()]
         if numbers:
             core.speech.moved(core.playout.settle(max(numbers), None, core.now))

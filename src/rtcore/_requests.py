@@ -119,6 +119,11 @@ class Requests:
         return pending
 
     @property
+    def waiting(self) -> bool:
+        """Whether anything was asked for that has not come to its end."""
+        return bool(self._open or self._pending)
+
+    @property
     def editing(self) -> bool:
         """Whether a truncate or delete of ours is unacknowledged."""
         return self._edits > 0

@@ -92,6 +92,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
     "microphone batch": lambda core: core.send_microphone(rest=True),
     "position report of the clock": lambda core: core.speech.clock_overdue(),
     "reconnection": lambda core: core.continuity.dial(),
+    "renewal of the session": lambda core: core.renewal.look(),
     "response that holds the slot": lambda core: core.creation.slot_overdue(),
     "segment that holds up the queue": lambda core: core.speech.step_aside(),
     "silence of a muted microphone": lambda core: core.hearing.due(),

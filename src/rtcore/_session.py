@@ -31,6 +31,7 @@ from rtcore._microphone import COMMIT_MIN_MS
 from rtcore._notices import Problem, RawEvent, Underrun, UnknownEvent, UnknownFields
 from rtcore._pauses import Pauses
 from rtcore._remote import Remote
+from rtcore._renewal import Renewal
 from rtcore._requests import Pending
 from rtcore._responses import Responses
 from rtcore._routing import SETUP, TIMERS, handlers
@@ -100,6 +101,7 @@ class Session:
         core.continuity = Continuity(core, seed)
         core.voice = Voice(core)
         core.idle = Idle(core)
+        core.renewal = Renewal(core)
         self._timers = core.timers
         self._inside = False
         self._tap = core.config.tap
@@ -121,7 +123,9 @@ class Session:
     def connected(self, connection: int, *, now: float) -> list[Effect]:
         """The transport of ``connection`` is up, its handshake accepted."""
         out = self._enter(now)
-        if self._current(connection) and self._core.state == "connecting":
+        if connection and connection == self._core.renewal.coming:
+            self._core.renewal.connected()
+        elif self._current(connection) and self._core.state == "connecting":
             self._core.lifecycle.connected()
         return self._leave(out)
 
@@ -130,7 +134,9 @@ class Session:
         request settles (``config.reconnect``).
         """
         out = self._enter(now)
-        if self._current(connection):
+        if connection and connection == self._core.renewal.coming:
+            self._core.renewal.lost(self._core.lifecycle.told(cause))
+        elif self._current(connection):
             self._core.lifecycle.disconnected(cause)
         return self._leave(out)
 
@@ -139,7 +145,10 @@ class Session:
         out = self._enter(now)
         core = self._core
         if connection != core.connection or core.state not in ("ready", "configuring"):
-            core.counters.stale_connections += 1
+            if connection and connection == core.renewal.coming:
+                core.renewal.received(payload)
+            else:
+                core.counters.stale_connections += 1
             return self._leave(out)
         if self._tap != "off":
             self._tapped(payload)
@@ -845,6 +854,19 @@ class Session:
         self._check_open("unmute")
         out = self._enter(now)
         self._core.hearing.unmute()
+        return self._leave(out)
+
+    def renew(self, *, now: float) -> list[Effect]:
+        """Change the session for a new one that is told what was heard, at the next quiet moment, or after ``reconnect.grace_s``.
+
+        For a session that has gone bad (F092), or one whose moment the program knows better than the core. ``Reconnected`` says
+        that it was done. Raises ``LocalProtocolError`` where it cannot be: before it is ready, on a call, or by configuration.
+        """
+        self._check_open("renew")
+        if not (self._core.continuity.begun and self._core.renewal.able):
+            raise LocalProtocolError("renew(): the session is not ready yet, or config.reconnect or a call forbids it")
+        out = self._enter(now)
+        self._core.renewal.want()
         return self._leave(out)
 
     def close(self, *, now: float) -> list[Effect]:

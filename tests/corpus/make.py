@@ -122,6 +122,9 @@ def _lost_and_back() -> list[bytes]:
     for event in again + wire.deleted("m2") + wire.created("r3") + wire.message("m3", 400, "time.", r="r3") + wire.done("r3"):
         hand.raw(wire.encode(event), connection=2)
     hand.wait(2)
+    hand.session.renew(now=hand.now)
+    hand.session.connected(3, now=hand.now)
+    hand.raw(wire.encode(wire.session_updated()[0]), connection=3)
     hand.session.close(now=hand.now)
     return hand.done()
 

@@ -42,6 +42,7 @@ N = TypeVar("N", bound=Notice)
 def configured(**options: Any) -> Config:
     """The defaults, with a key: all audio is handed to the clock as it comes."""
     options.setdefault("connection", Connection(api_key=SecretStr(KEY)))
+    options.setdefault("reconnect", {"renew": False})  # so that a session without anything to do waits for nothing
     return Config(**options)
 
 

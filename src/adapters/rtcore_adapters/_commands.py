@@ -233,6 +233,10 @@ class Commands(ABC, Generic[R]):
         """Send a client event that no command sends, as it is."""
         self._do(self._session.send_raw, event)
 
+    def renew(self) -> None:
+        """Change the session for a new one that is told what was heard, at the next quiet moment."""
+        self._do(self._session.renew)
+
     def close(self) -> None:
         """End the session in order. The notices end with ``SessionClosed``."""
         self._do(self._session.close)

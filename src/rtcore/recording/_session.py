@@ -339,6 +339,9 @@ class RecordedSession(Session):
     def unmute(self, *, now: float) -> list[Effect]:
         return self._did("unmute", dict, now, lambda: self._inner.session.unmute(now=now))
 
+    def renew(self, *, now: float) -> list[Effect]:
+        return self._did("renew", dict, now, lambda: self._inner.session.renew(now=now))
+
     def close(self, *, now: float) -> list[Effect]:
         return self._did("close", dict, now, lambda: self._inner.session.close(now=now))
 
