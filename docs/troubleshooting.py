@@ -70,8 +70,8 @@ OWN: tuple[tuple[str, str, str, str], ...] = (
 WARNINGS: tuple[tuple[str, str], ...] = (
     (
         "the session could not be renewed; it is tried again",
-        "A second connection beside the present one failed, as `detail` says; the conversation goes on. If the server has room for "
-        "one session alone, set `reconnect.renew` to False.",
+        "A second connection beside the present one failed, as `detail` says; the conversation goes on. If the server has room "
+        "for one session alone, set `reconnect.renew` to False.",
     ),
     (
         "say_end() is missing; what was said is taken as complete",

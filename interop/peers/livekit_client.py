@@ -71,8 +71,6 @@ def model() -> RealtimeModel:
         api_version=query["api-version"][0] if preview else None,
         api_key=KEY,
         turn_detection=detection,
-        # The plugin's default, marin, is none of the voices that the preview's types know (docs/interop.md).
-        voice="alloy",
     )
 
 

@@ -2,7 +2,7 @@
 
 Everything of the protocol is the package's own: ``RealtimeServer``, ``RealtimeService``, the transcription notifier and the
 output processor. The three models are stand-ins, so that no weights are needed: an ear (speech is what is loud), a mind (what it
-says depends on the last words: "weather" calls the function, "story" is long) and a voice (a tone, at twice the speed of sound).
+says depends on the last words: "weather" calls the function, "story" is long) and a voice (a tone, four times as fast as sound).
 """
 
 import sys
@@ -114,7 +114,7 @@ class Mind(BaseHandler[Any, Any]):
 
 
 class Voice(BaseHandler[Any, Any]):
-    """50 ms of a tone for every letter, at twice the speed of sound."""
+    """50 ms of a tone for every letter, at four times the speed of sound."""
 
     def setup(self, scope: CancelScope) -> None:
         self.cancel_scope = scope
@@ -129,7 +129,7 @@ class Voice(BaseHandler[Any, Any]):
             if given.cancel_generation is not None and self.cancel_scope.is_stale(given.cancel_generation):
                 return
             yield np.pad(tone[at : at + CHUNK], (0, max(0, at + CHUNK - samples)))
-            time.sleep(CHUNK / RATE / 2)
+            time.sleep(CHUNK / RATE / 4)
 
 
 def unit(stop: Event) -> PipelineUnit:

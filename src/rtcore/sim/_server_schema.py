@@ -83,7 +83,8 @@ _COMMON: dict[str, Check] = {
 
 # -- GA ---------------------------------------------------------------------------------------------------------------------
 
-_VOICES_GA = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
+_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
+"""In both generations: which voices a server lists goes by its models. A refusal in the flat shape names the last two as well."""
 _FORMAT_GA = tagged(
     "type",
     {
@@ -92,7 +93,7 @@ _FORMAT_GA = tagged(
         "audio/pcma": shape({"type": anything}),
     },
 )
-_VOICE_GA = either(one_of(*_VOICES_GA), shape({"id": text(minimum=1)}, "id"))
+_VOICE_GA = either(one_of(*_VOICES), shape({"id": text(minimum=1)}, "id"))
 _PROMPT = shape({"id": text(minimum=1), "version": maybe(text()), "variables": maybe(mapping)}, "id")
 REASONING = shape({"effort": one_of("minimal", "low", "medium", "high", "xhigh")})
 _FILTER = shape({"read_only": flag, "tool_names": listing(text())})
@@ -280,7 +281,6 @@ GA: dict[str, Check] = {
 
 # -- preview ----------------------------------------------------------------------------------------------------------------
 
-_VOICES_PREVIEW = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse")
 _FORMAT_PREVIEW = one_of("pcm16", "g711_ulaw", "g711_alaw")
 
 
@@ -301,7 +301,7 @@ _SESSION_PREVIEW = shape(
         "model": text(),
         "modalities": modalities_preview,
         "instructions": text(),
-        "voice": one_of(*_VOICES_PREVIEW),
+        "voice": one_of(*_VOICES),
         "speed": number(0.25, 1.5),
         "input_audio_format": _FORMAT_PREVIEW,
         "output_audio_format": _FORMAT_PREVIEW,
@@ -350,7 +350,7 @@ _RESPONSE_PREVIEW = shape(
     {
         "modalities": modalities_preview,
         "instructions": maybe(text()),
-        "voice": one_of(*_VOICES_PREVIEW),
+        "voice": one_of(*_VOICES),
         "output_audio_format": _FORMAT_PREVIEW,
         "tools": TOOLS_PREVIEW,
         "tool_choice": CHOICE_PREVIEW,
