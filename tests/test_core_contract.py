@@ -727,15 +727,8 @@ MISTAKES: list[tuple[str, Callable[[Session], object]]] = [
     ("open twice", lambda s: s.open(now=1.0)),
     ("a result for a call nobody made", lambda s: s.tool_result("c_unknown", "x", now=1.0)),
     ("a result that is not JSON", lambda s: s.tool_result("c1", object(), now=1.0)),
-    ("a delete of an unknown item", lambda s: s.delete_item("nowhere", now=1.0)),
-    (
-        "a create after an unknown item",
-        lambda s: s.create_item(
-            {"type": "message", "role": "user", "content": TEXT},
-            previous_item_id="nowhere",
-            now=1.0,
-        ),
-    ),
+    ("a wanted history that is none", lambda s: s.sync_history(5, now=1.0)),  # type: ignore[arg-type]  # the mistake itself
+    ("an item that is none in the place of another", lambda s: s.replace_item("m1", {"type": "message"}, now=1.0)),
     ("half a sample from the microphone", lambda s: s.append_audio(b"\x00\x01\x02", now=1.0)),
     ("a commit of nothing", lambda s: s.commit(now=1.0)),
     ("an empty text", lambda s: s.send_text("", now=1.0)),

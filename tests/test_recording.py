@@ -60,7 +60,7 @@ def test_every_input_is_recorded_with_its_arguments_and_its_exact_time() -> None
     session.append_audio(bytes(4800), now=1 / 3)
     assert session.commit(now=0.5).request == 1
     with pytest.raises(LocalProtocolError):
-        session.delete_item("item_none", now=0.5)
+        session.create_item({"type": "none"}, now=0.5)
     session.finish()
     inputs = read(lines).inputs
     assert [(each.now, each.do) for each in inputs] == [
@@ -69,7 +69,7 @@ def test_every_input_is_recorded_with_its_arguments_and_its_exact_time() -> None
         (float("-inf"), "receive"),
         (1 / 3, "append_audio"),
         (0.5, "commit"),
-        (0.5, "delete_item"),
+        (0.5, "create_item"),
     ]
     assert inputs[2].given == {"connection": 1, "payload": '{"type":"session.updated","session":{}}'}
     assert inputs[-1].raised == "LocalProtocolError"

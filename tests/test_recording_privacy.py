@@ -164,6 +164,9 @@ def conversation(keep: Keep) -> tuple[list[bytes], bytes, str]:
             "item": {"id": "item_f", "type": "function_call", "name": "look_up", "call_id": "call_1"},
         }
     )
+    # The call that was cut goes, and the truncate is acknowledged: what comes now saw only what was heard.
+    for event in [*wire.cancelled("resp_1"), *wire.truncated("item_m", 62), *wire.deleted("item_f")]:
+        server(event)
     for event in [*wire.created("resp_2"), *wire.call("call_2", '{"who": "Rumpelstilzchen"}', "look_up", r="resp_2")]:
         server(event)
     session.tool_result("call_2", {"recipe": "Geheimrezept", "to": ["Quetzalcoatl"]}, now=now)

@@ -40,6 +40,7 @@ from rtcore._notices import DtmfReceived as DtmfReceived
 from rtcore._notices import EchoSuspected as EchoSuspected
 from rtcore._notices import FalseInterruption as FalseInterruption
 from rtcore._notices import HeardText as HeardText
+from rtcore._notices import HistoryEdited as HistoryEdited
 from rtcore._notices import IdleTimeout as IdleTimeout
 from rtcore._notices import Interrupted as Interrupted
 from rtcore._notices import InterruptionPending as InterruptionPending

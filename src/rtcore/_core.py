@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rtcore._barge_in import BargeIn
     from rtcore._continuity import Continuity
     from rtcore._creation import Creation
+    from rtcore._edits import Edits
     from rtcore._hearing import Hearing
     from rtcore._holds import Holds
     from rtcore._idle import Idle
@@ -179,6 +180,7 @@ class Core:
     hearing: "Hearing"
     pauses: "Pauses"
     creation: "Creation"
+    edits: "Edits"
     holds: "Holds"
     tools: "Tools"
     turns: "Turns"

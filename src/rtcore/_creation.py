@@ -182,6 +182,11 @@ class Creation:
         """An output was refused: an answer to it would make no sense (F071)."""
         self._tools_due = False
 
+    @property
+    def placing(self) -> bool:
+        """Whether an item of ours is on its way, so that its place is not known yet."""
+        return bool(self._items)
+
     def knows(self, item_id: str | None) -> bool:
         """Whether the item is in the conversation, or on its way there from us."""
         if item_id is None:
@@ -195,6 +200,7 @@ class Creation:
         core = self._core
         if not core.ready:
             return
+        core.edits.pump()
         while self._queue:
             order = self._queue[0]
             if order.item_id is not None:
@@ -465,6 +471,7 @@ class Creation:
         pending = core.requests.take_first("item", item_id)
         if pending is not None:
             core.requests.end(pending.request, "done", item_id=item_id)
+            core.edits.answered(pending)
         core.tools.output_announced(item_id)
         if pending is not None and pending.edit:
             self.pump()
@@ -485,6 +492,7 @@ class Creation:
         if outcome == "failed":
             self._disown(pending.key, problem)
         self._core.requests.end(pending.request, outcome, problem=problem)
+        self._core.edits.answered(pending, problem, outcome)
         self.pump()
 
     def _disown(self, item_id: str, problem: Problem) -> None:

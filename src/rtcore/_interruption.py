@@ -54,7 +54,12 @@ class Interruption:
 
     @property
     def editing(self) -> bool:
-        """Whether a flush, truncate or delete of ours is unsettled: nothing may be created yet (DESIGN 3)."""
+        """Whether an edit is unsettled or still to be sent: nothing may be created yet (DESIGN 3)."""
+        return self.unsettled or self._core.edits.waiting
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a flush, truncate or delete of ours is unsettled."""
         core = self._core
         if core.continuity.replaying:
             return True

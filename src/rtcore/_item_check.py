@@ -1,9 +1,11 @@
 """What an item must be before a program may have it created: the caller's mistakes, told before anything changes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rtcore._edit_plan import Entry
 from rtcore._errors import LocalProtocolError
+from rtcore._items import HistoryItem
 from rtcore._wire import plain
 from rtcore.dialects import Dialect
 
@@ -51,6 +53,40 @@ def check_item(item: Mapping[str, object], dialect: Dialect) -> dict[str, Any]:
             _check_image(part, f"item.content[{index}]")
     dialect.render_item(body)
     return body
+
+
+def wanted_entries(items: object, dialect: Dialect) -> list[Entry]:
+    """A wanted history as entries: ids, items of ``Session.history``, and items as they are to be.
+
+    Raises ``LocalProtocolError`` for what is none of these, naming its place.
+    """
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+        raise LocalProtocolError(f"items: is {type(items).__name__}, not a sequence of ids, history items and items")
+    entries: list[Entry] = []
+    for index, item in enumerate(items):
+        if isinstance(item, str):
+            entries.append(Entry(item))
+        elif isinstance(item, HistoryItem):
+            entries.append(Entry(item.id))
+        elif isinstance(item, Mapping):
+            body = check_item(item, dialect)
+            entries.append(Entry(body.get("id"), body))
+        else:
+            raise LocalProtocolError(f"items[{index}]: is {type(item).__name__}, not an id, a HistoryItem or an item")
+    return entries
+
+
+def known_ids(base: object) -> frozenset[str] | None:
+    """The ids that a program knew when it made a wanted history; None where it does not say."""
+    if base is None:
+        return None
+    if isinstance(base, str | bytes) or not isinstance(base, Iterable):
+        raise LocalProtocolError(f"base: is {type(base).__name__}, not a sequence of ids or history items")
+    found = [item.id if isinstance(item, HistoryItem) else item for item in base]
+    for index, item in enumerate(found):
+        if not isinstance(item, str):
+            raise LocalProtocolError(f"base[{index}]: is {type(item).__name__}, not an id or a HistoryItem")
+    return frozenset(map(str, found))
 
 
 def _check_image(part: dict[str, Any], path: str) -> None:

@@ -277,6 +277,9 @@ class Lifecycle:
             if kind is ErrorKind.DELETE_NOT_FOUND:
                 core.responses.forget(pending.key)
                 core.requests.end(pending.request, "done", item_id=pending.key)
+                core.edits.answered(pending)
+            core.edits.answered(pending, told, "failed")
+            core.edits.delete_settled(pending.key, "failed", told)
             core.requests.end(pending.request, "failed", problem=told, item_id=pending.key)
         elif pending.kind == "update" and not core.ready:
             # All or nothing: a refused first update means that nothing of the configuration counts (facts 2.3).
@@ -284,7 +287,7 @@ class Lifecycle:
             return
         else:
             core.requests.end(pending.request, "failed", problem=told)
-        if pending.request is None and kind not in _BENIGN and kind is not ErrorKind.ACTIVE_RESPONSE:
+        if pending.request is None and not pending.batch and kind not in _BENIGN and kind is not ErrorKind.ACTIVE_RESPONSE:
             core.news.append(ServerError(told))
         core.creation.pump()
 
@@ -311,8 +314,10 @@ class Lifecycle:
         core = self._core
         if pending.kind == "clear playout":
             return  # a server that had nothing to clear may say nothing (facts 4.15)
-        if pending.request is None:
+        if pending.request is None and not pending.batch:
             core.news.append(ServerError(told))
+        core.edits.answered(pending, told, "timed_out")
+        core.edits.delete_settled(pending.key, "timed_out", told)
         core.requests.end(pending.request, "timed_out", problem=told)
 
     def warn(self, reason: str, event_type: str, detail: str) -> None:
@@ -378,6 +383,7 @@ class Lifecycle:
         core.requests.end_all("cancelled" if reason == "closed" else "connection_lost", told)
         core.timers.clear()
         core.holds.clear()
+        core.edits.clear()
         self.early.clear()
         core.reports.end(core.news)
         core.news.append(SessionClosed(reason, told))

@@ -656,6 +656,21 @@ class ItemAdded(Notice, frozen=True):
     previous_item_id: str | None
 
 
+class HistoryEdited(Notice, frozen=True):
+    """An edit of the program's was sent: what it came to. ``RequestEnded`` follows when the server has carried all of it out.
+
+    ``created`` and ``deleted`` are ids; an item that was replaced or moved is in both, under its old and its new one. ``stayed``
+    are items that are not where, or what, they were to be: they are being said, heard or answered, or cannot be written again.
+    ``unknown`` are ids that are nowhere.
+    """
+
+    request: int
+    created: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    stayed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
 class ItemRetrieved(Notice, frozen=True):
     """The server's own copy of an item, as ``retrieve_item`` asked for it: GA shape not enforced, audio included."""
 

@@ -48,6 +48,8 @@ class Pending(Struct, gc=False):
     edit: bool = False
     due: float | None = None
     changes: dict[str, Any] | None = None
+    batch: int = 0
+    """The program's edit that it is a part of."""
 
 
 class Requests:

@@ -553,6 +553,8 @@ class Responses:
         item_id = event.item_id or (pending.key if pending is not None else "")
         if pending is not None:
             core.requests.end(pending.request, "done", item_id=item_id)
+            core.edits.answered(pending)
+        core.edits.delete_settled(item_id, "done")
         self.forget(item_id)
         core.creation.pump()
 

@@ -4,7 +4,7 @@ Each input first fires the timers that are overdue (at < now), then does its own
 comes back as one list, silence first, then the wire, then the news. Nothing here does IO, reads a clock or draws randomness.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -15,6 +15,8 @@ from rtcore._continuity import Continuity
 from rtcore._core import Core, Counters, State
 from rtcore._creation import Creation
 from rtcore._differences import changed
+from rtcore._edit_plan import unknown_item
+from rtcore._edits import Edits
 from rtcore._effects import Deadline, Effect, Send
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
@@ -23,7 +25,7 @@ from rtcore._hearing import Hearing
 from rtcore._holds import Holds
 from rtcore._idle import Idle
 from rtcore._interruption import Interruption
-from rtcore._item_check import check_item
+from rtcore._item_check import check_item, known_ids, wanted_entries
 from rtcore._items import HistoryItem, SegmentView
 from rtcore._lifecycle import Disconnection, Lifecycle
 from rtcore._mcp import Mcp
@@ -92,6 +94,7 @@ class Session:
         core.pauses = Pauses(core)
         core.creation = Creation(core)
         core.holds = Holds(core)
+        core.edits = Edits(core)
         core.tools = Tools(core)
         core.turns = Turns(core)
         core.mcp = Mcp(core)
@@ -732,8 +735,10 @@ class Session:
     def create_item(self, item: Mapping[str, object], *, previous_item_id: str | None = None, now: float) -> Issued:
         """Put an item into the conversation: behind ``previous_item_id``, at the start ("root"), or at the end (None).
 
-        Raises ``LocalProtocolError`` for an item that no server takes or the dialect cannot say, an id that is or was in use, an
-        unknown predecessor, and an output to a call that ``tool_result`` answers.
+        A predecessor that was deleted meanwhile leaves its place to the item; of one that nobody knows, the request fails.
+
+        Raises ``LocalProtocolError`` for an item that no server takes or the dialect cannot say, an id that is or was in use, and
+        an output to a call that ``tool_result`` answers.
         """
         _check_mapping("item", item)
         _check_id("previous_item_id", previous_item_id, optional=True)
@@ -744,19 +749,22 @@ class Session:
             self._check_able("create_item (role assistant)", able=core.capabilities.create_assistant)
         if body["type"] == "function_call_output":
             core.tools.check_foreign(str(body["call_id"]))
-        if previous_item_id not in (None, "root") and not core.creation.knows(previous_item_id):
-            raise LocalProtocolError(f"previous_item_id: {previous_item_id!r} is not in the conversation; leave it out to append")
+        behind = core.edits.resolve(previous_item_id) if previous_item_id is not None else None
+        lost = behind not in (None, "root") and not (core.creation.knows(behind) or core.history.is_deleted(str(behind)))
         chosen = body.get("id")
         if chosen is not None and (core.creation.knows(chosen) or core.history.is_deleted(chosen)):
             raise LocalProtocolError(f"item.id: {chosen!r} is, or was, in the conversation; leave it out to get a fresh one")
         out = self._enter(now)
         request = core.requests.open()
+        if lost:
+            core.requests.end(request, "failed", problem=unknown_item(str(previous_item_id)))
+            return Issued(request, self._leave(out))
         item_id = str(body.get("id") or core.requests.item_id())
         core.creation.ask_item(
             {**body, "id": item_id},
             item_id,
             request=request,
-            previous_item_id=previous_item_id,
+            previous_item_id=behind,
             gated=body.get("role") == "user",
         )
         core.creation.pump()
@@ -765,17 +773,24 @@ class Session:
     def delete_item(self, item_id: str, *, now: float) -> Issued:
         """Take an item out of the conversation. A call's output goes with its call, and the other way round: delete both.
 
-        Raises ``LocalProtocolError`` for an item that is not in the conversation.
+        One that is gone already, or was replaced, is done at once; of one that nobody knows, the request fails.
         """
         self._check_open("delete_item")
         self._check_able("delete_item", able=self._core.capabilities.delete)
         _check_id("item_id", item_id)
-        core = self._core
-        item = core.history.get(item_id)
-        if item is None:
-            raise LocalProtocolError(f"item_id: {item_id!r} is not in the conversation; Session.history lists what is")
         out = self._enter(now)
+        core = self._core
         request = core.requests.open()
+        given, item_id = item_id, core.edits.resolve(item_id)
+        item = core.history.get(item_id)
+        if item is None or item.delete_sent:
+            if item is not None:
+                core.edits.join(item_id, request)
+            elif core.history.is_deleted(item_id):
+                core.requests.end(request, "done", item_id=item_id)
+            else:
+                core.requests.end(request, "failed", problem=unknown_item(given))
+            return Issued(request, self._leave(out))
         if item.line != core.history.line:
             # Lost with the session that held it: the present one was never told.
             core.responses.forget(item_id)
@@ -788,6 +803,63 @@ class Session:
             pending=Pending(event_id, "delete", request=request, key=item_id),
             wait_ms=core.config.timeouts.edit_ms,
         )
+        return Issued(request, self._leave(out))
+
+    def replace_item(self, item_id: str, item: Mapping[str, object], *, now: float) -> Issued:
+        """Put another item in the place of one: a delete and a create, or nothing where it says the same already.
+
+        It gets a new id, which ``HistoryEdited`` tells; the old one goes on meaning it. The request fails for an item that nobody
+        knows, or that is being said, heard or answered. Raises ``LocalProtocolError`` as ``create_item`` does.
+        """
+        _check_mapping("item", item)
+        self._check_open("replace_item")
+        _check_id("item_id", item_id)
+        core = self._core
+        body = self._read("replace_item", lambda: check_item(item, core.dialect))
+        body.pop("id", None)
+        out = self._enter(now)
+        request = core.requests.open()
+        core.edits.replace(item_id, body, request)
+        return Issued(request, self._leave(out))
+
+    def move_item(self, item_id: str, previous_item_id: str | None = None, *, now: float) -> Issued:
+        """Put an item behind another, at the start ("root"), or at the end (None): what was heard or said of it, as text.
+
+        It gets a new id, which ``HistoryEdited`` tells; the old one goes on meaning it. The request fails for an item that nobody
+        knows, that is being said, heard or answered, or of which no text is known.
+        """
+        self._check_open("move_item")
+        _check_id("item_id", item_id)
+        _check_id("previous_item_id", previous_item_id, optional=True)
+        out = self._enter(now)
+        core = self._core
+        request = core.requests.open()
+        core.edits.move(item_id, previous_item_id, request)
+        return Issued(request, self._leave(out))
+
+    def sync_history(
+        self,
+        items: Iterable[HistoryItem | str | Mapping[str, object]],
+        *,
+        base: Iterable[HistoryItem | str] | None = None,
+        now: float,
+    ) -> Issued:
+        """Make the conversation this one, by the least number of events; none where nothing is to be changed (B22).
+
+        Each entry is an item that stays (its id, or as ``history`` shows it) or one as it is to be (GA shape). One with the id of
+        an item that stands is left alone where it says the same, or what the item said earlier; else it takes its place. One
+        without an id is the same as an item that says the same. What stands and is not listed is deleted, but for what is newer
+        than ``base``, the history as the program knew it (default: as it stands now), and for what is being said, heard or
+        answered (F067). What was deleted meanwhile is not brought back, and unknown ids are told, not raised (``HistoryEdited``).
+
+        It is sent after the edits of an interruption, and nothing is created before it is settled. Raises ``LocalProtocolError``
+        for what is no list of items.
+        """
+        core = self._core
+        entries, known = self._read("sync_history", lambda: (wanted_entries(items, core.dialect), known_ids(base)))
+        out = self._enter(now)
+        request = core.requests.open()
+        core.edits.sync(entries, known, request)
         return Issued(request, self._leave(out))
 
     def retrieve_item(self, item_id: str, *, now: float) -> Issued:

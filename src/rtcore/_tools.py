@@ -128,6 +128,16 @@ class Tools:
         if call_id in self._calls:
             raise LocalProtocolError(f"item.call_id: {call_id!r} is a call of this session; answer it by tool_result()")
 
+    def holds(self, call_id: str) -> bool:
+        """Whether the call is the ledger's."""
+        return call_id in self._calls
+
+    def pins(self, item_id: str) -> bool:
+        """Whether the item is a call that waits for its output, or an output that is on its way."""
+        if item_id in self._outputs:
+            return True
+        return any(call.item.id == item_id and call.state in ("open", "sent") for call in self._calls.values())
+
     def item_deleted(self, item_id: str) -> None:
         """A call that is no longer in the conversation cannot be answered."""
         for call_id, call in list(self._calls.items()):

@@ -28,7 +28,7 @@ VOICES: tuple[Voice, ...] = synthetic_voices(1)
 INPUTS = (
     *("connected", "disconnected", "receive", "played", "flushed", "underrun", "device", "speech", "append_audio", "commit"),
     *("clear", "send_text", "respond", "interrupt", "tool_result", "update", "create_item", "delete_item", "pause", "resume"),
-    *("approve", "retrieve_item", "send_raw", "release", "close"),
+    *("approve", "retrieve_item", "send_raw", "release", "replace_item", "move_item", "sync_history", "close"),
 )
 """The session's inputs but for ``open`` and ``tick``, which every adapter owes by itself."""
 

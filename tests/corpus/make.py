@@ -210,6 +210,10 @@ def _expired() -> list[bytes]:
     return hand.done()
 
 
+def _words(text: str) -> dict[str, object]:
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
 def _by_hand() -> list[bytes]:
     """Every command, also where it is refused."""
     hand = _Hand()
@@ -230,8 +234,13 @@ def _by_hand() -> list[bytes]:
     hand.server(wire.turn("u1"))
     session.delete_item("u1", now=hand.now)
     hand.server(wire.deleted("u1"))
+    hand.server(wire.user_item("u2") + wire.user_transcript("u2", "Two.") + wire.user_item("u3", previous="u2"))
+    session.delete_item("u1", now=hand.now)
+    session.replace_item("u2", _words("Three."), now=hand.now)
+    session.move_item("nobody", "root", now=hand.now)
+    session.sync_history(["u3", _words("Four.")], base=session.history, now=hand.now)
     refusals: tuple[Callable[[], object], ...] = (
-        lambda: session.delete_item("u1", now=hand.now),
+        lambda: session.sync_history([{"type": "message"}], now=hand.now),
         lambda: session.tool_result("call_none", "", now=hand.now),
         lambda: session.update({"unheard": 1}, now=hand.now),
     )

@@ -250,7 +250,8 @@ def any_arguments_are_refused_before_anything_changes(case: tuple[str, list[Any]
 
 _COMMANDS = {
     "append_audio": 1, "send_text": 1, "respond": 1, "interrupt": 1, "tool_result": 2, "update": 1, "create_item": 1,
-    "delete_item": 1, "release": 1, "speech": 1, "device": 1, "approve": 1, "retrieve_item": 1, "send_raw": 1,
+    "delete_item": 1, "replace_item": 2, "move_item": 2, "sync_history": 1, "release": 1,
+    "speech": 1, "device": 1, "approve": 1, "retrieve_item": 1, "send_raw": 1,
 }  # fmt: skip
 """Command, and how many arguments it takes."""
 _KEYS = ("type", "role", "content", "id", "call_id", "output", "audio", "conversation", "x")

@@ -5,7 +5,7 @@ A command that the server answers gives back a request of the runtime's own kind
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar
 
@@ -224,6 +224,26 @@ class Commands(ABC, Generic[R]):
     def delete_item(self, item_id: str) -> R:
         """Remove an item."""
         return self._ask(self._session.delete_item, item_id)
+
+    def replace_item(self, item_id: str, item: Mapping[str, object]) -> R:
+        """Put another item (GA shape) in the place of one. ``HistoryEdited`` tells its new id; the old one goes on meaning it."""
+        return self._ask(self._session.replace_item, item_id, item)
+
+    def move_item(self, item_id: str, previous_item_id: str | None = None) -> R:
+        """Put an item behind another, at the start ("root") or at the end, as the text that was said or heard of it."""
+        return self._ask(self._session.move_item, item_id, previous_item_id)
+
+    def sync_history(
+        self,
+        items: Iterable[HistoryItem | str | Mapping[str, object]],
+        *,
+        base: Iterable[HistoryItem | str] | None = None,
+    ) -> R:
+        """Make the conversation this one, by as few events as can be: ids, items of ``history``, and items as they are to be.
+
+        What is newer than ``base``, the history as the program knew it, and what is being said, heard or answered stays.
+        """
+        return self._ask(self._session.sync_history, items, base=base)
 
     def retrieve_item(self, item_id: str) -> R:
         """Ask for the server's own copy of an item; ``ItemRetrieved`` brings it."""

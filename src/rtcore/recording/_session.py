@@ -7,7 +7,7 @@ an input at which the two do not do the same is marked.
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import isfinite, isnan
 from typing import Any, Literal, TypeVar
@@ -299,6 +299,45 @@ class RecordedSession(Session):
             lambda: self._inner.session.delete_item(item_id, now=now),
         )
 
+    def replace_item(self, item_id: str, item: Mapping[str, object], *, now: float) -> Issued:
+        return self._did(
+            "replace_item",
+            lambda: {"item_id": self._plain(item_id, "id"), "item": self._plain(item)},
+            now,
+            lambda: self._inner.session.replace_item(item_id, item, now=now),
+        )
+
+    def move_item(self, item_id: str, previous_item_id: str | None = None, *, now: float) -> Issued:
+        return self._did(
+            "move_item",
+            lambda: {"item_id": self._plain(item_id, "id"), "previous_item_id": self._plain(previous_item_id, "id")},
+            now,
+            lambda: self._inner.session.move_item(item_id, previous_item_id, now=now),
+        )
+
+    def sync_history(
+        self,
+        items: Iterable[HistoryItem | str | Mapping[str, object]],
+        *,
+        base: Iterable[HistoryItem | str] | None = None,
+        now: float,
+    ) -> Issued:
+        # They may be iterators, which give what they give once.
+        items, base = _once(items), _once(base)
+        return self._did(
+            "sync_history",
+            lambda: {"items": self._listed(items), "base": self._listed(base)},
+            now,
+            lambda: self._inner.session.sync_history(items, base=base, now=now),
+        )
+
+    def _listed(self, items: object) -> Any:
+        """A wanted history as plain data: of an item that stays, its id."""
+        if not isinstance(items, list):
+            return self._plain(items)
+        named = [item.id if isinstance(item, HistoryItem) else item for item in items]
+        return [self._plain(item, "id") if isinstance(item, str) else self._plain(item) for item in named]
+
     def retrieve_item(self, item_id: str, *, now: float) -> Issued:
         return self._did(
             "retrieve_item",
@@ -458,3 +497,8 @@ def _options(value: object) -> object:
     if callable(wire):
         return wire()
     raise TypeError(f"{type(value).__name__} cannot be written down")
+
+
+def _once(given: Any) -> Any:
+    """What is no list yet as one; a str, or what cannot be gone through, as it is, for the session to refuse."""
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping) else given

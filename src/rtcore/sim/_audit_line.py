@@ -148,6 +148,10 @@ class LineAudit:
         item = next((item for item in self._ledger.items.values() if item.call_id == call_id), None)
         return item is not None and item.response.dead and not self._ledger.able.delete
 
+    def edited(self) -> None:
+        """An item that is part of an edit of the program's leaves the core."""
+        self._edits_first("an edit of the program's", None)
+
     def _note_output(self, call_id: str) -> None:
         ledger = self._ledger
         response = self._responses_of_calls.get(call_id)

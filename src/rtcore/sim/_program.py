@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from rtcore._items import HistoryItem
 from rtcore._notices import AudioHeld, Problem, ToolCalled
 from rtcore.sim._rng import Rng
 from rtcore.sim.speaker import MILLISECOND
@@ -40,6 +41,11 @@ UPDATES: tuple[dict[str, Any], ...] = (
 _ASIDES = ("And something else.", "Are you still there?", "Never mind the museum.")
 
 
+def _note(item_id: str) -> dict[str, Any]:
+    """A message of the program's own."""
+    return {"id": item_id, "type": "message", "role": "system", "content": [{"type": "input_text", "text": f"As of {item_id}."}]}
+
+
 class Habits:
     """What one world's program does of its own accord."""
 
@@ -58,6 +64,8 @@ class Habits:
         self._on_flush: Callable[[], None] | None = None
         self._guard = rng.beside("guardrail")
         self._spared = False
+        self._written = 0
+        self._edits = 0
 
     # -- function calls ------------------------------------------------------------------------------------------------------
 
@@ -144,6 +152,9 @@ class Habits:
         if rng.chance(scenario.typed_per_mille):
             text = rng.choice(_ASIDES)
             later(rng.between(300, 3000), lambda: self._type(text), rng)
+        syncs = rng.beside("synchronises")
+        if scenario.syncs_per_mille and syncs.chance(scenario.syncs_per_mille):
+            later(syncs.between(0, 2500), lambda: self._synchronise(syncs), syncs)
         if rng.chance(scenario.dead_calls_per_mille):
             later(rng.between(0, 3000), lambda: self._answer_dead_call(rng), rng)
         if rng.chance(scenario.device_lost_per_mille):
@@ -179,6 +190,7 @@ class Habits:
     def _edit_history(self, rng: Rng) -> None:
         world = self._world
         world.saw("program: history edits")
+        self._edits += 1
         said = [item for item in world.session.history if item.role == "user"]
         # The newest is what an answer under way stands behind: its announcement may name it when it is gone.
         old = said[rng.beside("which").choice((0, -1, -1, -1))] if said else None
@@ -192,6 +204,43 @@ class Habits:
             self._deleting.add(old.id)
             world.auditor.deletes(old.id)
             world.issue(lambda session, now: session.delete_item(old.id, now=now), "delete_item")
+
+    def _synchronise(self, rng: Rng) -> None:
+        """The program looks at the history, and some time later wants it to be as its own list says (B22)."""
+        known = self._world.session.history
+        wanted: list[Any] = [item.id for item in known]
+        most: int | None = 0
+        for _ in range(rng.choice((0, 1, 1, 2, 4))):
+            most = None
+            at = rng.below(len(wanted) + 1)
+            change = rng.choice(("add", "drop", "move", "replace"))
+            if change == "add" or at == len(wanted):
+                self._written += 1
+                wanted.insert(at, _note(f"note_{self._written}"))
+            elif isinstance(wanted[at], str) and known[0].type == "message":
+                named = wanted.pop(at)
+                if change == "move":
+                    wanted.insert(rng.below(len(wanted) + 1), named)
+                elif change == "replace":
+                    wanted.insert(at, {**_note(named), "role": "user"})
+        edits = self._edits
+        self._later(rng.choice((0, 20, 300, 1500)), lambda: self._want(wanted, known, most, edits, rng), rng)
+
+    def _want(self, wanted: list[Any], known: tuple[HistoryItem, ...], most: int | None, edits: int, rng: Rng) -> None:
+        world = self._world
+        world.saw("program: history synchronised")
+        if edits != self._edits:
+            most = None  # another list of its own came between: this one undoes what that one did
+        self._edits += 1
+        edits = self._edits
+        request = world.sync(wanted, known, most)
+
+        def again() -> None:
+            # What was carried out whole costs nothing a second time, however the conversation has gone on by itself.
+            if request in world.auditor.sync_audit.whole and edits == self._edits and not world.user.done:
+                world.sync(wanted, known, 0)
+
+        self._later(rng.between(6000, 9000), again, rng)
 
     def _aside(self, rng: Rng) -> None:
         world = self._world

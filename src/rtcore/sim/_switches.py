@@ -104,6 +104,7 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "program: out-of-band response": (Switch("scenario", "asides_per_mille"),),
     "program: history edits": (Switch("scenario", "edits_per_mille"),),
     "program: pauses": (Switch("scenario", "pauses_per_mille"),),
+    "program: history synchronised": (Switch("scenario", "syncs_per_mille"),),
     "program: guardrail": (Switch("scenario", "hold_ms"), Switch("scenario", "blocks_per_mille")),
 }
 """The options behind each fault."""

@@ -25,6 +25,7 @@ from rtcore._notices import (
     ClockFault,
     ContextStale,
     HeardText,
+    HistoryEdited,
     Interrupted,
     MessageEnded,
     MessageStarted,
@@ -63,6 +64,7 @@ from rtcore.sim._audit_pending import PendingAudit
 from rtcore.sim._audit_prompt import ASKS, PromptAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import SoundingAudit
+from rtcore.sim._audit_sync import SyncAudit
 from rtcore.sim._audit_text import TextAudit
 from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
@@ -238,6 +240,9 @@ class Auditor:
         self._closed = False
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
+        self.sync_audit = SyncAudit(ledger)
+        self._edited: set[str] = set()
+        """Items that an edit of the program's, in this step, deletes or creates."""
         self.context = ContextAudit(ledger, self.edits.unheard_left, self.sync, exact=exact, call=call is not None)
         self._recreates = recreates or exact
         self.holds = HoldAudit(ledger, hold_ms, self.sync)
@@ -374,6 +379,11 @@ class Auditor:
             self._presumed(effects)
             self.cuts.end(effects)
             self._take_back(effects)
+            self._edited.clear()
+            for effect in effects:
+                if type(effect) is HistoryEdited:
+                    self._edited.update(effect.deleted, effect.created)
+                    self._program_deletes.update(effect.deleted)
             self._digest.add(effects, now)
             self._estimated = None
             self.clock.refer(effects)
@@ -728,6 +738,8 @@ class Auditor:
             case "response.create":
                 self.line.create_response(message)
                 self.asking.create_response(message, self.ledger.creations[-1])
+            case "conversation.item.create" if message.item is not None and message.item.get("id") in self._edited:
+                self.line.edited()
             case "conversation.item.create":
                 self.line.create_item(message)
                 self.asking.create_item(message)
@@ -760,6 +772,7 @@ class Auditor:
                     self._text.ran(item, notice)
             case RequestEnded():
                 self.line.request_ended(notice)
+                self.sync_audit.ended(notice)
                 self.asking.request_ended(notice)
             case ToolCalled():
                 self.line.tool_called(notice)
@@ -773,6 +786,8 @@ class Auditor:
                 self.end.ready()
             case ClockFault():
                 self.clock.fault(notice.generation)
+            case HistoryEdited():
+                self.sync_audit.edited(notice)
             case AudioHeld():
                 self.holds.held(notice)
             case AudioReleased():

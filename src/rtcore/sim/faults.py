@@ -109,6 +109,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("program", "out-of-band response", "a response beside the conversation, sometimes to be heard", ("B12", "C17")),
     Fault("program", "history edits", "items are added and deleted beside the talk", ("C25", "F067", "F107")),
     Fault("program", "pauses", "the sound is held for a moment", ("B16", "B17", "C20")),
+    Fault("program", "history synchronised", "the history is to be as a list says that may be old", ("B22", "F067", "F107")),
     Fault("program", "guardrail", "audio is held back until a check has let it go, cut it or come too late", ("F161",)),
 )
 """Every fault, by group."""

@@ -65,6 +65,8 @@ class Scenario(Struct, frozen=True):
     """How many turns the program accompanies with an out-of-band response of its own; some of those are to be heard."""
     edits_per_mille: int = 0
     """How many turns the program edits the conversation beside: it adds a system message, or deletes an old turn of the user."""
+    syncs_per_mille: int = 0
+    """How many turns the program synchronises the conversation beside with a list of its own."""
     pauses_per_mille: int = 0
     """How many turns the program holds the sound of for a moment."""
     tool_error_per_mille: int = 0
@@ -307,6 +309,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "user: pressed twice": 500,
     "program: pauses": 300,
     "program: guardrail": 100,
+    "program: history synchronised": 100,
     "program: history edits": 250,
     "network: cut mid-frame": 50,
     "network: half-open": 30,
@@ -367,7 +370,7 @@ def _draw_session(
         return drawn if fault in faults else 0
 
     tools = "server: several function calls" in faults
-    guardrail = rng.beside("guardrail")
+    guardrail, synchronises = rng.beside("guardrail"), rng.beside("synchronises")
     lead_ms = rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None
     if speaker.silent_per_mille:
         lead_ms = None  # it would stand still for seconds each time the device tells nothing, and what waits would grow as well
@@ -395,6 +398,7 @@ def _draw_session(
         typed_per_mille=rate("user: typed text while the model speaks", 50, 300),
         asides_per_mille=rate("program: out-of-band response", 100, 500),
         edits_per_mille=rate("program: history edits", 100, 500),
+        syncs_per_mille=synchronises.choice((200, 500)) if "program: history synchronised" in faults else 0,
         pauses_per_mille=rate("program: pauses", 100, 500),
         hold_ms=guardrail.choice((20, 100, 300, 300, 1000, 2500)) if "program: guardrail" in faults else 0,
         blocks_per_mille=guardrail.choice((0, 100, 300)) if "program: guardrail" in faults else 0,

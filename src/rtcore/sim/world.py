@@ -17,6 +17,7 @@ from msgspec import structs
 from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
 from rtcore._errors import LocalProtocolError
+from rtcore._items import HistoryItem
 from rtcore._lifecycle import Disconnection
 from rtcore._notices import AudioHeld, Notice, RequestEnded, ServerError, SessionClosed, SessionReady, ToolCalled
 from rtcore._session import Issued, Session
@@ -554,6 +555,13 @@ class World:
         self.tell("user", f"release({response_id})")
         self.auditor.holds.freed(response_id)
         self._call(self.session.release(response_id, now=self.seconds))
+
+    def sync(self, items: Sequence[Any], known: Sequence[HistoryItem], most: int | None) -> int:
+        """The program wants this history, and had looked at ``known``; gives the request's number."""
+        issued = self.session.sync_history(items, base=known, now=self.seconds)
+        self.tell("user", f"sync_history() of {len(items)} items")
+        self.auditor.sync_audit.asked(issued.request, [item.id for item in known], most)
+        return self.issued(issued, "sync_history")
 
     def send_text(self, text: str, *, interrupt: bool, respond: bool = True) -> int:
         """The user types; gives the request's number."""
