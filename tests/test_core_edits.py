@@ -29,7 +29,7 @@ from helpers.wire import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtcore import Effect, HistoryEdited, HistoryItem, LocalProtocolError
+from rtcore import Disconnection, Effect, HistoryEdited, HistoryItem, LocalProtocolError, RequestEnded
 from rtcore._sync import staying
 from rtcore.config import Connection
 
@@ -212,8 +212,8 @@ def test_an_unknown_id_is_told_and_not_raised() -> None:  # DESIGN 4: unknown id
         scene.session.move_item("i0", "nobody", now=0.0),
         scene.session.create_item(said("x"), previous_item_id="nobody", now=0.0),
     ):
-        [ended] = [effect for effect in problem.effects if getattr(effect, "problem", None)]
-        assert ended.outcome == "failed" and ended.problem.code == "unknown_item"  # type: ignore[attr-defined]
+        [ended] = told(problem.effects, RequestEnded)
+        assert ended.outcome == "failed" and ended.problem is not None and ended.problem.code == "unknown_item"
 
 
 def test_a_predecessor_that_was_deleted_leaves_its_place() -> None:  # F108
@@ -394,3 +394,23 @@ def test_a_cancelled_response_is_no_part_of_an_edit() -> None:  # F027
     scene.barge_in(0)
     scene.server(cancelled())
     assert kinds(sync(scene, scene.session.history)) == []
+
+
+def test_an_edit_that_was_on_its_way_when_the_line_dropped_settles_and_one_that_waits_is_planned_anew() -> None:  # B24, F136
+    config = configured(reconnect={"attempts": 3, "first_ms": 100, "jitter": 0.0})
+    scene = conversation("a", "b", config=config)
+    sync(scene, ["i0", said("x", id="x")])
+    on_its_way = scene.request
+    sync(scene, ["i0", "i1"])
+    waits = scene.request
+    lost = scene.disconnected(Disconnection(error="gone"))
+    assert [(on_its_way, "connection_lost")] == outcomes(lost)
+    assert ids(scene) == ["i0"]
+    scene.at(0.1).tick()
+    scene.connected(2)
+    effects = scene.server(session_created(), session_updated(), connection=2)
+    replayed = [event["item"]["content"][0]["text"] for event in sent(effects) if event["type"] == "conversation.item.create"]
+    for event in sent(effects):
+        if event["type"] == "conversation.item.create":
+            effects += scene.server(announce(event["item"]["id"], event["item"]), connection=2)
+    assert (replayed, outcomes(effects)) == (["a"], [(waits, "done")])

@@ -475,6 +475,9 @@ class Creation:
         core.tools.output_announced(item_id)
         if pending is not None and pending.edit:
             self.pump()
+        elif core.edits.waiting:
+            core.edits.pump()  # it may have waited for the place of this one
+            self.pump()
 
     def item_failed(self, pending: Pending, problem: Problem, outcome: Outcome = "failed") -> None:
         """An item of ours was refused, or got no answer: a response that was to follow it is not created."""
