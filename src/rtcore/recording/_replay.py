@@ -138,8 +138,8 @@ SIMPLE = frozenset(
     {
         "open", "connected", "played", "flushed", "underrun", "device", "speech", "tick", "commit", "clear", "send_text",
         "respond", "interrupt", "release", "tool_result", "update", "create_item", "delete_item", "retrieve_item", "approve",
-        "replace_item", "move_item", "sync_history", "send_raw", "pause", "resume", "renew", "mute", "unmute", "close", "cancel_tool",
-        "user_turn", "begin_turn", "end_turn", "say_end",
+        "replace_item", "move_item", "sync_history", "send_raw", "pause", "resume", "renew", "mute", "unmute", "close",
+        "cancel_tool", "user_turn", "begin_turn", "end_turn", "say_end",
     }
 )  # fmt: skip
 """Inputs whose arguments are JSON as they are."""
