@@ -55,6 +55,7 @@ from helpers.wire import (
     truncated,
     turn,
 )
+from msgspec import structs
 
 from rtcore import (
     Cause,
@@ -591,6 +592,13 @@ def _text_then_audio(ms: int) -> Script:
 def test_the_truncate_names_the_part_that_has_the_audio() -> None:  # C23, F163
     scene = talking(_text_then_audio(2000), heard_ms=500, at=0.5)
     assert sent(scene.barge_in(500)) == [truncate("m1", 500, part=1)]
+
+
+def test_a_dialect_may_want_content_index_zero_whatever_part_has_the_audio() -> None:  # C23: a per-dialect switch
+    scene = talking(_text_then_audio(2000), heard_ms=500, at=0.5)
+    core = scene.session._core
+    core.capabilities = structs.replace(core.capabilities, truncate_content_index="zero")
+    assert sent(scene.barge_in(500)) == [truncate("m1", 500, part=0)]
 
 
 def test_an_item_of_which_a_text_was_shown_is_not_deleted() -> None:  # DESIGN 3: delete only if no part was heard or shown

@@ -6,8 +6,9 @@ import pytest
 from helpers import wire
 from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, talking, told
 
-from rtcore import LocalProtocolError, OptionDiffers, SessionChanged, SessionReady
+from rtcore import Config, LocalProtocolError, OptionDiffers, SessionChanged, SessionReady
 from rtcore._differences import differences
+from rtcore.dialects import DIALECTS
 
 VAD = wire.SERVER_VAD
 
@@ -147,3 +148,69 @@ def test_tracing_that_is_on_cannot_be_changed() -> None:  # facts 2.10
     scene = ready(tracing="auto")
     with pytest.raises(LocalProtocolError, match="tracing"):
         scene.update({"tracing": {"workflow_name": "calls"}})
+
+
+# -- in each dialect -------------------------------------------------------------------------------------------------------------
+
+
+class Echo:
+    """A session in one dialect, and a server that acknowledges what it was sent."""
+
+    def __init__(self, dialect: str) -> None:
+        config = {"connection": {"dialect": dialect, "url": "ws://localhost"}}
+        self.scene = Scene(Config.model_validate(config))
+        self.table = DIALECTS[dialect]
+        self.has: dict[str, Any] = {}
+        self.scene.open()
+        self.scene.connected()
+        self.answer()
+
+    def answer(self) -> list[Any]:
+        """Acknowledge the latest update; a server keeps what was not named."""
+        wire_object = sent(self.scene.log)[-1]["session"]
+        self.has = _merged(self.has, wire_object)
+        return self.scene.server([{"type": "session.updated", "session": self.has}])
+
+    def changed(self, side: dict[str, Any]) -> tuple[Any, list[Any]]:
+        """Ask for options of ``audio.input``: what the server was sent, in GA shape, and what is told of its answer."""
+        asked_for = sent(self.scene.update({"audio": {"input": side}}))[-1]["session"]
+        effects = self.answer()
+        assert outcomes(effects) == [(self.scene.request, "done")]
+        return self.table.read_session(asked_for)["audio"]["input"], told(effects, OptionDiffers)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_turn_detection_is_set_changed_and_switched_off_in_each_dialect(dialect: str) -> None:  # S09, S10, C13
+    echo = Echo(dialect)
+    kind = echo.table.capabilities.turn_detection[0]
+    first, differ = echo.changed({"turn_detection": {"type": kind}})
+    assert (first["turn_detection"]["type"], differ) == (kind, [])
+    if kind == "server_vad":
+        second, differ = echo.changed({"turn_detection": {"silence_duration_ms": 900}})
+        assert (second["turn_detection"]["silence_duration_ms"], differ) == (900, [])
+    off, differ = echo.changed({"turn_detection": None})
+    assert (off["turn_detection"], differ) == (None, [])
+    # What counts is what was acknowledged: now the client cancels, and nobody but the program ends a turn.
+    assert not echo.scene.session._core.acknowledged.detects_turns
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_noise_reduction_is_set_changed_and_switched_off_in_each_dialect_that_has_it(dialect: str) -> None:  # S09, S10
+    echo = Echo(dialect)
+    try:
+        near, differ = echo.changed({"noise_reduction": {"type": "near_field"}})
+    except LocalProtocolError as refused:
+        assert "noise_reduction" in str(refused) and dialect in str(refused)
+        assert dialect not in ("openai", "openai-beta", "azure", "azure-preview")
+        return
+    assert (near["noise_reduction"]["type"], differ) == ("near_field", [])
+    far, differ = echo.changed({"noise_reduction": {"type": "far_field"}})
+    assert (far["noise_reduction"]["type"], differ) == ("far_field", [])
+    off, differ = echo.changed({"noise_reduction": None})
+    assert (off["noise_reduction"], differ) == (None, [])
