@@ -34,6 +34,8 @@ from rtcore._requests import Pending
 from rtcore._wire import CreateItem
 from rtcore.policies import ReconnectView, reconnect
 
+_ASIDES = 64
+"""So many items of ours that only say what a replay says anyway are waited for."""
 _TURNS = 2
 """Turns of the user's whose audio is kept until their words are known."""
 _MASK = (1 << 64) - 1
@@ -385,6 +387,7 @@ class Continuity:
     def aside(self, item_id: str) -> None:
         """An item of ours that says only what a replay says anyway."""
         self._asides[item_id] = None
+        keep_latest(self._asides, _ASIDES)  # one that was refused is never announced
 
     def announced(self, item: Item) -> None:
         """An item is in the conversation."""
