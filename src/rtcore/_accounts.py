@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from rtcore._recent import keep_latest
 from rtcore.usage import Usage, UsageTotals, response_usage, transcription_usage
+
+_REMEMBERED = 64
+"""Transcriptions whose usage is recognised when it is told again."""
 
 
 class Accounts:
@@ -12,6 +16,7 @@ class Accounts:
         self._session = Usage()
         self._turn = Usage()
         self._turn_item = ""
+        self._transcribed: dict[str, None] = {}
 
     @property
     def totals(self) -> UsageTotals:
@@ -31,6 +36,10 @@ class Accounts:
 
     def transcription(self, item_id: str, usage: dict[str, Any]) -> None:
         """The user's words were transcribed, perhaps those of an earlier turn."""
+        if item_id in self._transcribed:
+            return  # told again (facts 14), and used once
+        self._transcribed[item_id] = None
+        keep_latest(self._transcribed, _REMEMBERED)
         found = transcription_usage(usage)
         self._session += found
         if item_id == self._turn_item:

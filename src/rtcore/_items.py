@@ -242,6 +242,7 @@ class Item:
         "output",
         "parts",
         "phase",
+        "ran",
         "reckoned",
         "remote_ms",
         "response",
@@ -274,6 +275,8 @@ class Item:
         self.error: dict[str, Any] | None = None
         self.tools: tuple[dict[str, Any], ...] | None = None
         self.failed = False
+        self.ran = False
+        """A remote call of which the server said that it was completed."""
         self.ended_told = False
         self.response = response
         self.parts: dict[int, Part] = {}

@@ -71,6 +71,7 @@ class Mcp:
             self._core.counters.late_deltas += 1
             return
         item.failed = item.failed or isinstance(event, McpCallFailed)
+        item.ran = item.ran or isinstance(event, McpCallDone)
         if item.arguments is not None:
             self._called(item)
         if isinstance(event, McpCallDone | McpCallFailed) and item.done:
@@ -88,7 +89,8 @@ class Mcp:
         self._called(item)
         item.ended_told = True
         told = self._problem(item.error) if item.error is not None or item.failed else None
-        if told is None and item.output is None and item.status == "incomplete":
+        # Items of remote tools have no status (4.14): one without an output, of which nothing said that it had run, was cut.
+        if told is None and item.output is None and not item.ran and item.status != "completed":
             told = Problem("incomplete", "the call was cut before it had an output", True, "Ask again.")
         label = item.server_label or ""
         self._core.news.append(McpCallEnded(item.id, item.response.id, label, item.name or "", item.output, told))

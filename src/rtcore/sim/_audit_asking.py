@@ -32,6 +32,8 @@ _ANSWERED_CAUSES = ("server", "local", "cleared")
 """A person's interruption leaves the answer to function results owed; whoever interrupts otherwise decides what comes next."""
 
 
+_OUTPUTS = ("function_call_output", "mcp_approval_response")
+"""What answers a call of the model's."""
 ASKING = frozenset(
     {
         "input_audio_buffer.speech_stopped",
@@ -251,7 +253,7 @@ class AskingAudit:
             asked = self._questions.pop(str(event.get("event_id")), None)
             if asked is not None:
                 self._unasked.add(asked)
-            if event.get("item", {}).get("type") == "function_call_output":
+            if event.get("item", {}).get("type") in _OUTPUTS:
                 self._outputs.discard(str(event["item"].get("id")))
                 self._unconfirmed.discard(str(event["item"].get("id")))
                 self._may_tools = self._must_tools = False
@@ -340,6 +342,8 @@ class AskingAudit:
         body = message.item or {}
         if body.get("type") == "function_call_output":
             self._output_sent(str(body.get("call_id")), str(body.get("id")))
+        elif body.get("type") == "mcp_approval_response":
+            self._output_sent(str(body.get("approval_request_id")), str(body.get("id")))
         elif body.get("role") == "user" and message.event_id is not None:
             said = "".join(str(part.get("text", "")) for part in body.get("content", ()))
             typed = next((typed for typed in self._typed if typed[0] == said), None)

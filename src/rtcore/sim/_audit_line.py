@@ -10,6 +10,7 @@ from typing import Any
 from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
 from rtcore.sim._audit_truncates import excused
+from rtcore.sim._audit_words import RAW
 from rtcore.sim._ledger import ROUNDING, Creation, Edit, Ledger, ResponseRecord
 from rtcore.sim._seen import ClientSeen, ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
@@ -141,7 +142,8 @@ class LineAudit:
             # What the server is told of a cut in words is an edit like a truncate: nothing is created before it is there.
             self._ledger.edits.append(Edit("note", str(body.get("id")), message.event_id, self._ledger.now))
         elif body.get("type") == "message" and body.get("role") == "user":
-            self._edits_first("a user item", self._texts.pop(0) if self._texts else None)
+            typed = bool(self._texts) and body["content"][0].get("type") != "input_image"
+            self._edits_first("a user item", self._texts.pop(0) if typed else None)
 
     def _explained(self, call_id: str) -> bool:
         """Whether the core answers for a call that was cut: where it cannot be deleted (DESIGN section 4)."""
@@ -248,6 +250,9 @@ class LineAudit:
             return False
         if refusal.injected:
             self._withdraw(cause)
+            return True
+        if cause.type in RAW:
+            ledger.saw("words: a raw event was refused")
             return True
         if code == "response_cancel_not_active" and cause.response_id in self._untold():
             ledger.saw("C14: a cancel of what had ended untold")

@@ -27,6 +27,7 @@ BOUNDED: dict[str, int] = {
     "turns.early_words": 64,
     "turns._committed": 64,
     "turns._owed": 64,
+    "accounts._transcribed": 64,
     "continuity._asides": 64,
     "remote._began": 64,
     "remote._cleared": 64,

@@ -36,10 +36,15 @@ def in_dialect(scenario: "Scenario", name: DialectName) -> "Scenario":
         changes["asides_per_mille"] = 0
     if not all(_says(table, update) for update in UPDATES):
         changes["updates_per_mille"] = 0
-    server = structs.replace(scenario.server, dialect=name)
+    words, server = scenario.words, structs.replace(scenario.server, dialect=name)
+    if name != "openai":
+        # The newest of the vocabulary is GA's.
+        words = structs.replace(words, remote_tools=False, idle_ms=None, images_per_mille=0, logprobs=False, prompt=False)
+        words = structs.replace(words, own_input=words.own_input and able.out_of_band, listens=False)
+        server = structs.replace(server, remote_per_mille=0)
     if name not in _WITH_CALLS:
         server = structs.replace(server, call=None)
-    return structs.replace(scenario, server=server, **changes)
+    return structs.replace(scenario, server=server, words=words, **changes)
 
 
 _MICROPHONE = 24_000

@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from rtcore._items import HistoryItem
-from rtcore._notices import AudioHeld, Problem, ToolCalled
+from rtcore._notices import ApprovalRequested, AudioHeld, Problem, ToolCalled
 from rtcore.sim._rng import Rng
+from rtcore.sim._words import KEYS
 from rtcore.sim.speaker import MILLISECOND
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ UPDATES: tuple[dict[str, Any], ...] = (
     {"max_output_tokens": 1000},
     {"max_output_tokens": "inf"},
 )
+_PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 _ASIDES = ("And something else.", "Are you still there?", "Never mind the museum.")
 
 
@@ -157,6 +159,7 @@ class Habits:
             later(syncs.between(0, 2500), lambda: self._synchronise(syncs), syncs)
         if rng.chance(scenario.dead_calls_per_mille):
             later(rng.between(0, 3000), lambda: self._answer_dead_call(rng), rng)
+        self._speak_its_words(rng.beside("words"))
         if rng.chance(scenario.device_lost_per_mille):
             told_ms, back_ms = rng.choice((0, 0, 30)), rng.between(300, 3000)
             wait_ms = rng.between(100, 2500)
@@ -167,6 +170,50 @@ class Habits:
         if rng.chance(scenario.away_per_mille):
             away_ms = rng.between(500, 6000)
             later(rng.between(0, 1500), lambda: self._go_away(away_ms), rng)
+
+    def _speak_its_words(self, rng: Rng) -> None:
+        """What the wider vocabulary has for it to do."""
+        words, world = self._world.scenario.words, self._world
+        if rng.chance(words.keys_per_mille):
+            for _ in range(rng.between(1, 3)):
+                key = rng.choice(KEYS)
+                self._later(rng.between(0, 3000), partial(world.press, key), rng)
+        if rng.chance(words.raw_per_mille):
+            self._later(rng.between(0, 3000), partial(self._send_raw, rng.below(2)), rng)
+        if rng.chance(words.images_per_mille):
+            self._later(rng.between(0, 3000), self._show_image, rng)
+
+    def _send_raw(self, which: int) -> None:
+        world = self._world
+        world.saw("program: raw event")
+        event = ({"type": "session.close"}, {"type": "input_audio_buffer.append_video_frame", "video_frame": "AAAA"})[which]
+        world.do(lambda session, now: session.send_raw(event, now=now))
+
+    def _show_image(self) -> None:
+        world = self._world
+        world.saw("program: image")
+        picture = {"type": "input_image", "image_url": _PICTURE, "detail": "low"}
+        item = {"type": "message", "role": "user", "content": [picture]}
+        world.issue(lambda session, now: session.create_item(item, now=now), "create_item")
+
+    def asked(self, notice: ApprovalRequested) -> None:
+        """The model asks whether it may call a remote tool: some while later it is told."""
+        world = self._world
+        if world.own is not None:
+            return
+        self.calls_open += 1
+        self._calls += 1
+        rng = Rng(self._seed + self._calls)
+        allowed = rng.chance(600)
+        request_id = notice.approval_request_id
+
+        def answer() -> None:
+            self.calls_open -= 1
+            reason = None if allowed else "not now"
+            world.auditor.words.answers(request_id, allowed=allowed)
+            world.issue(lambda session, now: session.approve(request_id, approve=allowed, reason=reason, now=now), "tool_result")
+
+        self._later(rng.between(*world.scenario.tool_ms), answer, rng, always=True)
 
     def _go_away(self, away_ms: int) -> None:
         world = self._world
@@ -246,7 +293,12 @@ class Habits:
         world = self._world
         world.saw("program: out-of-band response")
         audible = rng.chance(500)
-        options = {"conversation": "none", "metadata": {"topic": "aside"}}
+        options: dict[str, Any] = {"conversation": "none", "metadata": {"topic": "aside"}}
+        if world.scenario.words.own_input:
+            world.saw("program: input of its own")
+            said = rng.beside("input").choice(_ASIDES)
+            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": said}]}
+            options |= {"input": [item], "metadata": {"topic": "aside", "says": said[:20]}}
 
         def ask() -> None:
             issued = world.session.respond(options, audible=audible, now=world.seconds)

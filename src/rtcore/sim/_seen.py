@@ -62,6 +62,8 @@ class ServerSeen(Struct, gc=False):
     """None: it is the first; empty: the event does not say."""
     sent_at: int = 0
     got_order: int = 0
+    payload: bytes = b""
+    """The message itself; not of a long delta of audio."""
     audio: int | None = None
     """Bytes of audio, where that was worked out when it was read; ``delta`` is empty then."""
 
@@ -136,6 +138,8 @@ def read_server(payload: bytes, now: int) -> ServerSeen:
     seen.type = _PREVIEW.get(seen.type, seen.type)
     seen.sent_at = now
     seen.audio = audio
+    if audio is None:
+        seen.payload = payload
     return seen
 
 

@@ -106,6 +106,28 @@ def add_faults(plan: ResponsePlan, rng: Rng, options: ServerOptions, *, out_of_b
     return plan
 
 
+def add_remote(plan: ResponsePlan, rng: Rng, options: ServerOptions, tools: Sequence[Mapping[str, Any]]) -> ResponsePlan:
+    """The plan with calls of remote tools: run, failed, or waiting for the program's approval (4.14)."""
+    labels = [str(tool["server_label"]) for tool in tools if tool.get("type") == "mcp" and tool.get("server_url")]
+    if not labels or not rng.chance(options.remote_per_mille):
+        return plan
+    calls = []
+    for _ in range(rng.choice((1, 1, 2))):
+        outcome = rng.below(4)
+        calls.append(
+            CallPlan(
+                "look_up",
+                rng.choice(_ARGUMENTS),
+                rng.between(1, 4),
+                server=rng.choice(labels),
+                result=rng.choice(("done", '{"hours":"9-17"}', "")),
+                error="the remote server is away" if outcome == 0 else "",
+                approval=outcome == 1,
+            )
+        )
+    return structs.replace(plan, output=(*plan.output, *calls))
+
+
 def _sounds(part: PartPlan) -> bool:
     return part.kind == "audio" and part.sound == "whole"
 
@@ -205,6 +227,7 @@ _TROUBLES = (
     "late_error_per_mille",
     "no_done_per_mille",
     "linger_per_mille",
+    "remote_per_mille",
     "lagging_per_mille",
 )
 

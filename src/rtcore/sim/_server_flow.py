@@ -7,7 +7,7 @@ from rtcore._formats import AudioFormat
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_call import Call
 from rtcore.sim._server_checks import Fault
-from rtcore.sim._server_draws import add_faults, calm_plan, draw_plan
+from rtcore.sim._server_draws import add_faults, add_remote, calm_plan, draw_plan
 from rtcore.sim._server_edits import check_response, decode_audio
 from rtcore.sim._server_generation import SLOW_S, Generation
 from rtcore.sim._server_plan import ResponsePlan
@@ -189,6 +189,8 @@ class Flow:
         else:
             # Never two slow ones in a row: a server that nobody can wait for answers nobody, whatever the client does.
             plan = add_faults(self._draw(planning, wanted), hurting, state.options, out_of_band=apart, hurried=self._was_slow)
+            if state.options.remote_per_mille and not apart:
+                plan = add_remote(plan, planning.beside("remote tools"), state.options, state.session["tools"])
         generation = Generation(state, response, plan, wanted, generating)
         if apart:
             self._out_of_band[response.id] = generation
@@ -314,6 +316,7 @@ class Flow:
         """Nobody spoke: the silence is committed behind a note of the server's own, and answered."""
         state = self.state
         self._waits += 1
+        state.saw("idle time-out")
         end_ms = self._detector.written_ms(self._format)
         self._turn_item = state.new_id("item")
         state.emit(

@@ -41,6 +41,20 @@ _REPEATABLE = frozenset(
         "rate_limits.updated",
     }
 )
+STRANGERS = frozenset(
+    {
+        "ping",
+        "heartbeat",
+        "response.animation_viseme.delta",
+        "response.audio_timestamp.delta",
+        "response.reasoning.delta",
+        "conversation.item.input_audio_transcription.updated",
+        "session.notice",
+    }
+)
+"""Types of events that the protocol does not have."""
+STRANGE_FIELDS = (b',"rid":"r-', b'"ts":', b'"latency":')
+"""How fields that nobody knows look in a known event."""
 _LATE, _VERY_LATE = 3, 80
 """A duplicate comes at most so many events after its original; every eighth of them very late."""
 _ACKNOWLEDGES = frozenset({"conversation.item.deleted", "conversation.item.truncated"})

@@ -284,6 +284,8 @@ class ServerOptions(Struct, frozen=True):
     and ``epoch_s`` the Unix time at ``now == 0``, for ``expires_at``. ``log`` keeps ``Server.log``. With ``call`` the session is
     joined by a call's id: the server sounds the audio itself.
 
+    ``remote_per_mille``: a response of the conversation calls tools of the session's remote servers, too.
+
     Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
     ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part),
     ``late_announcement_per_mille`` (per message of the conversation, ``MessagePlan.announced_ms``), ``lagging_per_mille``
@@ -344,4 +346,5 @@ class ServerOptions(Struct, frozen=True):
     late_error_per_mille: int = 0
     no_done_per_mille: int = 0
     linger_per_mille: int = 0
+    remote_per_mille: int = 0
     call: CallManner | None = None

@@ -356,6 +356,7 @@ class Telling:
         """A remote tool was called: the server runs it. What came of it stands in the item (4.14)."""
         if plan.approval or status != "completed" or self._silent(out):
             return
+        self._saw("remote tools")
         emit, where = self._state.emit, {"item_id": item.id, "output_index": out.index}
         said = {**where, "response_id": self._response.id}
         emit("response.mcp_call_arguments.done", **said, arguments=item.arguments)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtcore.sim.scenario import Scenario
 
 _S = TypeVar("_S", bound=Struct)
-_Section = Literal["scenario", "stream", "speaker", "server", "rules"]
+_Section = Literal["scenario", "stream", "speaker", "server", "rules", "words"]
 
 
 class Switch(NamedTuple):
@@ -77,6 +77,16 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "server: several function calls": (Switch("scenario", "tools", False),),
     "server: session end": (Switch("scenario", "loss", None, on="session end"),),
     "server: sounds by itself": (Switch("server", "call", None),),
+    "server: remote tools": (Switch("words", "remote_tools", False), Switch("server", "remote_per_mille")),
+    "server: idle time-out": (Switch("words", "idle_ms", None),),
+    "server: only transcribes": (Switch("words", "listens", False),),
+    "user: presses keys": (Switch("words", "keys_per_mille"),),
+    "program: raw event": (Switch("words", "raw_per_mille"),),
+    "program: image": (Switch("words", "images_per_mille"),),
+    "program: input of its own": (Switch("words", "own_input", False),),
+    "program: logprobs": (Switch("words", "logprobs", False),),
+    "program: stored prompt": (Switch("words", "prompt", False),),
+    "program: tap": (Switch("words", "tap", "off"),),
     "server: preview dialect": (Switch("server", "dialect", "openai"),),
     "speaker: large buffer": (Switch("speaker", "buffer_ms", 40, LARGE_BUFFER_MS),),
     "speaker: drift": (Switch("speaker", "drift_ppm", 0, 49),),
@@ -153,6 +163,8 @@ def _part(scenario: "Scenario", section: _Section) -> Struct | None:
             return scenario.server
         case "rules":
             return scenario.server.rules
+        case "words":
+            return scenario.words
 
 
 def _with(scenario: "Scenario", section: _Section, changes: dict[str, Any]) -> "Scenario":
@@ -165,6 +177,8 @@ def _with(scenario: "Scenario", section: _Section, changes: dict[str, Any]) -> "
             return structs.replace(scenario, speaker=_changed(scenario.speaker, changes))
         case "server":
             return structs.replace(scenario, server=_changed(scenario.server, changes))
+        case "words":
+            return structs.replace(scenario, words=_changed(scenario.words, changes))
         case "rules":
             rules = _changed(scenario.server.rules or Rules(), changes)
             return structs.replace(scenario, server=structs.replace(scenario.server, rules=rules))

@@ -20,6 +20,7 @@ from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush,
 from rtcore._formats import AudioFormat
 from rtcore._items import HistoryItem, SegmentView
 from rtcore._notices import (
+    ApprovalRequested,
     AudioHeld,
     AudioReleased,
     ClockFault,
@@ -66,6 +67,7 @@ from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import SoundingAudit
 from rtcore.sim._audit_sync import SyncAudit
 from rtcore.sim._audit_text import TextAudit
+from rtcore.sim._audit_words import WordsAudit
 from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
@@ -73,6 +75,7 @@ from rtcore.sim._server_call import Call
 from rtcore.sim._server_truth import ServerResponse
 from rtcore.sim.results import KindResult, Violation
 from rtcore.sim.speaker import MILLISECOND, Report, Speaker, SpeakerOptions
+from rtcore.usage import UsageTotals
 
 PENDING_REASONS: dict[int, str] = {}
 """Invariants that this version does not hold in full, and why."""
@@ -107,6 +110,10 @@ class View(Protocol):
     def history(self) -> tuple[HistoryItem, ...]:
         """The conversation, as it shows it."""
 
+    @property
+    def usage(self) -> UsageTotals:
+        """What was used, as it adds it up."""
+
 
 class Auditor:
     """One world's auditor."""
@@ -130,6 +137,9 @@ class Auditor:
         hold_ms: int = 0,
         call: Call | None = None,
         line_ms: int | None = None,
+        tap: str = "off",
+        ignored: frozenset[str] = frozenset(),
+        phases: bool = True,
         exact: bool = False,
         recreates: bool = False,
         heard_text_ms: int | None = 100,
@@ -210,6 +220,7 @@ class Auditor:
         self.arrivals.elsewhere = call is not None
         self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms)
         self.news = NewsAudit(ledger)
+        self.words = WordsAudit(ledger, truth.items, truth.responses, tap=tap, ignored=ignored, phases=phases)
         self.end = EndAudit(ledger)
         self.line.expired = self.asking.expired
         self.arrivals.over = self.asking.over
@@ -293,6 +304,7 @@ class Auditor:
             self.asking.arrived(message)
         self.pending.time()
         self.news.arrived(message)
+        self.words.arrived(message)
         if self.call is not None:
             self.call.arrived(message)
         if message.type == "error":
@@ -363,13 +375,15 @@ class Auditor:
             self.asking.issued(*issued)
         if self.holds.watches:
             self.holds.did({effect.response_id for effect in effects if type(effect) is AudioHeld})
-        if self.call is None and len(effects) == 1 and type(effects[0]) is Play and self._nothing_awaited:
+        plain = self.call is None and not self.words.owes
+        if plain and len(effects) == 1 and type(effects[0]) is Play and self._nothing_awaited:
             # Most calls that give anything: one more delta is handed over.
             self.cuts.settles = False
             self._digest.add(effects, now)
             self._estimated = None
             self._play(effects[0])
         elif effects:
+            self.words.did(effects)
             if type(effects[-1]) is SessionClosed and not self.cuts.waits:
                 self.cuts.begin("end")
             elif self.arrivals.named is not None:
@@ -401,7 +415,9 @@ class Auditor:
             self._killed(effects)
             if self.arrivals.stale:
                 self._check_stale(effects)
-        elif self.cuts.waits or self.cuts.pausing:
+        elif self.words.owes:
+            self.words.did(effects)
+        if not effects and (self.cuts.waits or self.cuts.pausing):
             self.cuts.end(effects)
             self._without_effects()
         self.pending.did(effects)
@@ -539,6 +555,7 @@ class Auditor:
         check_memory(session, ledger, list(self.arrivals.conversation), untold=len(self._truth.untold))
         self.edits.history(session.history)
         self.news.history(session.history)
+        self.words.finish(session.usage)
         told = [item.id for item in session.history]
         known = set(told)
         order = [item_id for item_id in self._truth.conversation if item_id in known]
@@ -743,6 +760,7 @@ class Auditor:
             case "conversation.item.create":
                 self.line.create_item(message)
                 self.asking.create_item(message)
+                self.words.create_item(message)
             case _:
                 pass
 
@@ -777,6 +795,8 @@ class Auditor:
             case ToolCalled():
                 self.line.tool_called(notice)
                 self.asking.tool_called(notice.call_id, notice.response_id)
+            case ApprovalRequested():
+                self.asking.tool_called(notice.approval_request_id, notice.response_id)
             case ServerError():
                 self.asking.server_error(notice)
                 self.end.error(notice)

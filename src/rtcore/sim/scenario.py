@@ -20,6 +20,8 @@ from rtcore.sim._pause_world import pausing_first
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_plan import draw_rules
 from rtcore.sim._switches import present, without
+from rtcore.sim._words import FAULTS as WORDS
+from rtcore.sim._words import Words, with_words
 from rtcore.sim.faults import NAMES
 from rtcore.sim.network import NetworkOptions
 from rtcore.sim.server import ServerOptions
@@ -104,6 +106,8 @@ class Scenario(Struct, frozen=True):
     """The program gives commands before the session is ready."""
     names_defaults: bool = True
     """What the server does by default anyway is named in the configuration."""
+    words: Words = Words()
+    """What it has of the protocol's wider vocabulary."""
     core: dict[str, Any] = {}
     """Options of the core's ``Config``, laid over those that follow from the rest: how a policy sets what no field names."""
     stream: NetworkOptions = NetworkOptions()
@@ -142,6 +146,7 @@ class Scenario(Struct, frozen=True):
             session["output_modalities"] = ["audio"]
         if self.tools:
             session["tools"] = list(TOOLS)
+        self.words.into(session)
         server = self.server
         connection = {
             "dialect": server.dialect,
@@ -151,7 +156,7 @@ class Scenario(Struct, frozen=True):
         }
         if server.call is not None:
             connection["call_id"] = "rtc_world"
-        options = {
+        options: dict[str, Any] = {
             "connection": connection,
             "session": session,
             "context": self.context,
@@ -161,6 +166,8 @@ class Scenario(Struct, frozen=True):
             # A world of one server ends with its connection; those in which it comes back are ``rtcore.sim.lines``.
             "reconnect": {"attempts": 0},
         }
+        if self.words.tap != "off":
+            options["tap"] = self.words.tap
         return Config.model_validate(_laid_over(options, self.core) if self.core else options)
 
     @property
@@ -218,8 +225,10 @@ def _draw_parts(rng: Rng, faults: set[str]) -> Scenario:
         server=_draw_server(Rng(seed).fork("server"), faults),
     )
     if "server: sounds by itself" in faults:
-        return on_a_call(scenario, Rng(seed).fork("call"))
-    return pausing_first(scenario, Rng(seed).fork("pause first"))
+        scenario = on_a_call(scenario, Rng(seed).fork("call"))
+    else:
+        scenario = pausing_first(scenario, Rng(seed).fork("pause first"))
+    return with_words(scenario, faults, Rng(seed).fork("words"))
 
 
 def draw_faults(rng: Rng) -> set[str]:
@@ -272,6 +281,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "server: error without event_id": ("server: rejection",),
     "server: error behind its response": ("server: failed response",),
     "user: with nothing queued": ("speaker: underrun",),
+    "program: input of its own": ("program: out-of-band response",),
 }
 """What has to exist for a fault to happen at all, or more than once in many worlds."""
 _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
@@ -318,6 +328,8 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "speaker: marks only": 60,
     "speaker: no reports": 40,
     "server: sounds by itself": 60,
+    **dict.fromkeys(WORDS, 120),
+    "server: only transcribes": 40,
     "speaker: wrong answer": 60,
     "speaker: falls silent": 60,
     "user: hang-up": 60,

@@ -176,6 +176,7 @@ class User:
         """Nothing goes wrong any more: one more turn, which nothing interrupts."""
         self._final = True
         self._waiting = False
+        self.done = self.done and not self._world.scenario.words.listens
         self._steps.clear()
         self._aimer.begun.clear()
         self._rng = self._last
@@ -184,6 +185,8 @@ class User:
     @property
     def heard_out(self) -> bool:
         """Whether the last turn was answered, and the answer heard to its end."""
+        if self._world.scenario.words.listens:
+            return self._final and self.done
         answer = self._aimer.answer()
         if not self._final or answer is None or answer.status != "completed" or answer.id not in self._aimer.begun:
             return False
@@ -200,7 +203,7 @@ class User:
     def _speak_up(self) -> None:
         """A turn of the user that is meant as no interruption (it may be one all the same)."""
         world, rng = self._world, self._rng
-        if rng.chance(200) and world.session.capabilities.create:
+        if rng.chance(200) and world.session.capabilities.create and not world.scenario.words.listens:
             self._await_answer()
             world.send_text(rng.choice(_TEXTS), interrupt=rng.chance(500))
             self._turn_over(rng)
@@ -226,7 +229,8 @@ class User:
     def _commit(self) -> None:
         self._await_answer()
         self._world.commit()
-        self._world.respond()
+        if not self._world.scenario.words.listens:
+            self._world.respond()
         self._turn_over(self._rng)
 
     def _speak_into_microphone(self, frames: int, mute_ms: int = 0) -> None:
@@ -276,12 +280,24 @@ class User:
         world.program.resume()
         if not self._final:
             world.program.beside(rng.fork("beside"))
+        if world.scenario.words.listens:
+            self._speak_on()
+            return
         self._waiting = True
         self._aimer.turn_at = world.now
         self._give_up_at = world.now + _PATIENCE
         self._turn = self.turns[self.made] if self.made < len(self.turns) and not self._final else None
         if self._turn is not None:
             self._others = Rng(self._turn.seed).fork("other aims")
+
+    def _speak_on(self) -> None:
+        """Nobody answers: the next turn comes after a while, until all have been made."""
+        self._world.saw("server: only transcribes")
+        self.made += 1
+        if self.made < len(self.turns) and not self._final:
+            self._after(self._rng.between(100, 3000), self._speak_up)
+        else:
+            self.done = True
 
     @property
     def unanswered(self) -> bool:

@@ -19,10 +19,19 @@ from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush,
 from rtcore._errors import LocalProtocolError
 from rtcore._items import HistoryItem
 from rtcore._lifecycle import Disconnection
-from rtcore._notices import AudioHeld, Notice, RequestEnded, ServerError, SessionClosed, SessionReady, ToolCalled
+from rtcore._notices import (
+    ApprovalRequested,
+    AudioHeld,
+    Notice,
+    RequestEnded,
+    ServerError,
+    SessionClosed,
+    SessionReady,
+    ToolCalled,
+)
 from rtcore._session import Issued, Session
 from rtcore.config import Config
-from rtcore.dialects import Capabilities
+from rtcore.dialects import DIALECTS, Capabilities
 from rtcore.sim._aim import ANYTHING, CLOCK, DELTAS, NEWS, SERVER, SOUND
 from rtcore.sim._handed import Handed
 from rtcore.sim._kinds import KINDS, Kind
@@ -31,6 +40,7 @@ from rtcore.sim._program import Habits
 from rtcore.sim._rng import Rng
 from rtcore.sim._server_dialects import MANNERS
 from rtcore.sim._server_truth import ServerResponse
+from rtcore.sim._words import PROMPT
 from rtcore.sim.auditor import PENDING, Auditor
 from rtcore.sim.network import Line, NetworkOptions
 from rtcore.sim.program import Commands, Program
@@ -111,7 +121,7 @@ class World:
             server_interrupts=scenario.detects and scenario.server_interrupts,
             ignores=config.interruption == "ignore",
             creates=scenario.detects and scenario.server_creates and scenario.context == "auto",
-            answers=config.answer_turns,
+            answers=config.answer_turns and not scenario.words.listens,
             loses=scenario.device_lost_per_mille > 0,
             stall_ms=config.playout.stall_ms,
             lead_ms=config.playout.lead_ms,
@@ -120,6 +130,9 @@ class World:
             able=_able(self.session.capabilities, served),
             call=self.server.call,
             line_ms=_there_and_back(scenario.stream),
+            tap=config.tap,
+            ignored=DIALECTS[served.dialect].ignored,
+            phases=not MANNERS[served.dialect].beta,
             exact=config.context == "exact",
             recreates=config.stale_context == "recreate",
             heard_text_ms=config.playout.heard_text_ms,
@@ -382,9 +395,11 @@ class World:
             return
         match notice:
             case SessionReady():
-                self.user.begin()
+                self._begin()
             case ToolCalled():
                 self.program.called(notice)
+            case ApprovalRequested():
+                self.program.asked(notice)
             case AudioHeld():
                 self.program.held(notice)
             case RequestEnded(outcome="failed" | "timed_out") | ServerError():
@@ -393,6 +408,14 @@ class World:
                 self._closed = True
             case _:
                 pass
+
+    def _begin(self) -> None:
+        """The session is up, with what was asked for."""
+        if self.scenario.words.prompt:
+            self.saw("program: stored prompt")
+            if self.server.session["prompt"] != PROMPT:
+                self.auditor.ledger.fail(9, f"the stored prompt is {self.server.session['prompt']}")
+        self.user.begin()
 
     def _tell_own(self) -> None:
         while self.own is not None and self._news:
@@ -582,6 +605,12 @@ class World:
         self._voice_at += size
         self.auditor.microphone.given(pcm, self.now)
         self._call(self.session.append_audio(pcm, now=self.seconds))
+
+    def press(self, key: str) -> None:
+        """The caller presses a key of the telephone."""
+        self.saw("user: presses keys")
+        self.tell("user", f"presses {key}")
+        self._from_server(self.server.press(key, now=self.seconds))
 
     def commit(self) -> None:
         """The turn is over, says the program."""
