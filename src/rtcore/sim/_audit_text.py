@@ -74,7 +74,8 @@ class TextAudit:
         if self._only_part(item) is None:
             return
         cut = item.response.cut
-        arrived = item.characters if cut is None else cut.texts.get(item.id, 0)
+        # On a call the server may say that all of what was cut had sounded: then its whole text counts, whenever it came.
+        arrived = item.characters if cut is None or ledger.remote else cut.texts.get(item.id, 0)
         if len(text) > arrived:
             ledger.fail(11, f"{what}; so much of its text had not arrived: {arrived} characters")
         if ledger.remote:
