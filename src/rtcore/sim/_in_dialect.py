@@ -31,7 +31,7 @@ def in_dialect(scenario: "Scenario", name: DialectName) -> "Scenario":
     if not able.create:
         changes |= {"tools": False, "typed_per_mille": 0, "early": False}
     if not (able.create and able.delete):
-        changes["edits_per_mille"] = 0
+        changes |= {"edits_per_mille": 0, "syncs_per_mille": 0}
     if not able.out_of_band:
         changes["asides_per_mille"] = 0
     if not all(_says(table, update) for update in UPDATES):

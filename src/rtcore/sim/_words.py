@@ -127,6 +127,7 @@ def _listening(scenario: "Scenario") -> "Scenario":
         server_creates=False,
         asides_per_mille=0,
         edits_per_mille=0,
+        syncs_per_mille=0,
         pauses_per_mille=0,
         updates_per_mille=0,
         typed_per_mille=0,
