@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from helpers import wire
+from msgspec.structs import replace
 from pydantic import SecretStr
 
-from rtcore import Config, Disconnection, LocalProtocolError
+from rtcore import Config, Disconnection, Effect, LocalProtocolError, MessageEnded, Session
 from rtcore.config import FunctionCalls
 from rtcore.recording import Keep, RecordedSession, read, replay
 from rtcore.recording._privacy import Privacy
@@ -313,3 +314,33 @@ def test_the_words_that_bridge_a_wait_are_text() -> None:
     kept = Privacy(config, Keep(text=True)).config(config)["function_calls"]
     masked = Privacy(config, Keep()).config(config)["function_calls"]
     assert (kept["filler"], masked) == ("Say wait.", {"interrupted": "cancel", "slow_ms": 500, "filler": "xxx xxxx."})
+
+
+class Hasty(Session):
+    """Tells the words of a message that was cut as if half of them had been heard."""
+
+    def flushed(self, generation: int, samples: int, *, now: float) -> list[Effect]:
+        effects = super().flushed(generation, samples, now=now)
+        return [replace(e, text=e.full_text[:5]) if isinstance(e, MessageEnded) else e for e in effects]
+
+
+@pytest.mark.parametrize(("keep", "marked"), [(Keep(audio=True, text=True), True), (Keep(text=True), False), (Keep(), False)])
+def test_other_heard_words_are_marked_unless_sound_or_words_were_left_out(keep: Keep, marked: bool) -> None:  # B30, C30
+    """The first session is the one that is recorded, the second the one that is written down."""
+    made: list[type[Session]] = [Session, Hasty]
+
+    def factory(*given: Any, **more: Any) -> Session:
+        return made.pop(0)(*given, **more)
+
+    lines: list[bytes] = []
+    config = Config.model_validate({"connection": {"dialect": "openai", "url": "ws://localhost"}})
+    session = RecordedSession(config, sink=lines.append, keep=keep, factory=factory)
+    session.open(now=0.0)
+    session.connected(1, now=0.0)
+    script = [wire.session_created(), wire.session_updated(), wire.created("r1"), wire.message("m1", 2000, "aaaa bbbb cccc dddd")]
+    for event in [each for part in script for each in part]:
+        session.receive(1, wire.encode(event), now=0.1)
+    session.interrupt(now=1.0)
+    session.flushed(1, 24_000, now=1.0)
+    session.finish()
+    assert any(each.unlike is not None for each in read(lines).inputs) is marked

@@ -5,8 +5,9 @@ import pytest
 
 from rtcore.sim import CampaignResult, KindResult, WorldResult, run_campaign, synthetic_voices
 from rtcore.sim.faults import NAMES
-from rtcore.sim.results import FaultResult, Violation
+from rtcore.sim.results import FaultResult, Violation, word_errors
 from rtcore.sim.sometimes import SOMETIMES, UNREACHED, Sometimes, missed
+from rtcore_adapters.cli._judgement import campaign_problems
 
 
 def world(seed: int, faults: tuple[str, ...] = ()) -> WorldResult:
@@ -94,3 +95,18 @@ def test_every_behaviour_and_every_fault_comes_up_or_is_said_not_to() -> None:
     assert covered | set(UNREACHED) == behaviours
     assert covered.isdisjoint(UNREACHED) and all(UNREACHED.values())
     assert {one.id for one in SOMETIMES}.issuperset(NAMES)
+
+
+def test_errors_in_words_keep_their_sign_in_the_mean_and_lose_it_in_the_ranks() -> None:  # invariant 11
+    errors = word_errors([{0: 90, -1: 4}, {0: 1, 1: 3, -4: 2}])
+    assert errors is not None
+    assert (errors.count, errors.exact, errors.median, errors.p95, errors.p99, errors.max) == (100, 0.91, 0, 1, 4, 4)
+    assert errors.mean == pytest.approx((-4 + 3 - 8) / 100)
+    assert word_errors([{}]) is None
+
+
+@pytest.mark.parametrize(("errors", "bad"), [({0: 600, 2: 20}, False), ({0: 600, -2: 40}, True), ({0: 10, 5: 10}, False)])
+def test_a_campaign_whose_heard_words_are_off_fails(errors: dict[int, int], bad: bool) -> None:  # invariant 11, issue 6
+    result = CampaignResult(kinds=(KindResult("a", text_error_words=errors),))
+    told = [problem for problem in campaign_problems(result, policy="network=clean") if "words told as heard" in problem]
+    assert bool(told) is bad
