@@ -48,8 +48,8 @@ class Conversation(Commands[Request]):
         self.time, self._dial = time, dial
         self.due: float | None = None
         """When time has to be kept."""
-        self._socket: socket.socket | None = None
-        self._rest = b""  # of a piece that the socket did not take whole
+        self._sockets: dict[Line, socket.socket] = {}  # one, or two for a moment: while a session is changed for another
+        self._rest: dict[Line, bytes] = {}  # of a piece that the socket did not take whole
         self._inbox: deque[Callable[[], object]] = deque()
         self.request, self.hand_over = Request, self._inbox.append
         options = {"speaker": None, "microphone": None, "tools": None, "times": None, "ways": Ways(), "seed": None} | options
@@ -86,20 +86,23 @@ class Conversation(Commands[Request]):
         work = [self._inbox.popleft() for _ in range(len(self._inbox))]
         for each in work:
             each()
-        if self._socket is None:
+        if not self._sockets:
             time.sleep(0 if work else wait_s)
             return bool(work)
         with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._rest else 0))
+            for line, near in self._sockets.items():
+                waits = selectors.EVENT_WRITE if self._rest.get(line) else 0
+                selector.register(near, selectors.EVENT_READ | waits, line)
             ready = selector.select(0 if work else wait_s)
-        for line in list(self.engine.lines.values()) if ready else ():
-            self.write(line)
+        for key, _ in ready:
+            self.write(key.data)
             try:
-                self.engine.received(line, self._socket.recv(1 << 16))
+                if key.data in self._sockets:
+                    self.engine.received(key.data, self._sockets[key.data].recv(1 << 16))
             except BlockingIOError:
                 pass
             except OSError as error:
-                self._drop(line, error)
+                self._drop(key.data, error)
         return bool(work or ready)
 
     def _ask(self, command: Callable[..., Any], *args: Any, **options: Any) -> Request:
@@ -114,13 +117,13 @@ class Conversation(Commands[Request]):
         self._inbox.append(partial(self._open, line))
 
     def write(self, line: Line) -> None:
-        if self._socket is not None:
+        if (near := self._sockets.get(line)) is not None:
             with suppress(OSError):  # it goes on when the socket takes more; of a broken one, reading tells
-                while self._rest or (data := line.outgoing()):
-                    self._rest = self._rest or data
-                    self._rest = self._rest[self._socket.send(self._rest) :]
-        if line.over:
-            self.abort(line)
+                while rest := self._rest.pop(line, b"") or line.outgoing():
+                    self._rest[line] = rest
+                    self._rest[line] = rest[near.send(rest) :]
+            if line.over:
+                self.abort(line)
 
     def abort(self, line: Line) -> None:
         self._inbox.append(partial(self._drop, line, None))
@@ -139,15 +142,15 @@ class Conversation(Commands[Request]):
         try:
             if line.lookup is not None:
                 line.resolved(socket.gethostbyname(line.lookup))
-            self._socket = self._dial(line.host, line.port)
+            near = self._sockets[line] = self._dial(line.host, line.port)
         except OSError as error:
             self.engine.failed(line, error)
             return
-        self._socket.setblocking(False)
+        near.setblocking(False)
         self.write(line)
 
     def _drop(self, line: Line, error: OSError | None) -> None:
-        if self._socket is not None:
-            self._socket.close()
-        self._socket, self._rest = None, b""
+        self._rest.pop(line, None)
+        if (near := self._sockets.pop(line, None)) is not None:
+            near.close()
         self.engine.lost(line, error)
