@@ -65,6 +65,19 @@ OWN: tuple[tuple[str, str, str, str], ...] = (
     ("session_renewed", "`RequestEnded`", "yes", "Nothing to do: the new session was told what was said, and goes on."),
     ("unsupported_format", "`SessionClosed`", "no", "The server chose an audio format that is not known: ask for another."),
     ("unknown_dialect", "`SessionClosed`", "no", "The server's first event shows no dialect: set `connection.dialect`."),
+    (
+        "not_supported",
+        "the request fails",
+        "no",
+        "The dialect cannot edit the conversation so: [Dialects](dialects.md) compares them.",
+    ),
+    ("item_busy", "the request fails", "yes", "The message is still being said, or has no text: edit it when it has ended."),
+    (
+        "session_renewed",
+        "requests of the old session end",
+        "yes",
+        "Nothing: it goes on over a new line ([Continuity](continuity.md)).",
+    ),
 )
 """Codes of the core's own: what it does, whether the same again may succeed, what is to be done."""
 

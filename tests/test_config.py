@@ -1,13 +1,14 @@
 """Configuration: every option bounded and explained, None and unset apart, what belongs together settled, no credential shown."""
 
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 import rtcore.config
-from rtcore import Config, LocalProtocolError
+from rtcore import Config, LocalProtocolError, Session
 from rtcore.config import (
     AudioInput,
     AudioOptions,
@@ -25,7 +26,7 @@ from rtcore.config import (
     parse_options,
     parse_response,
 )
-from rtcore.dialects import dialect_of
+from rtcore.dialects import DIALECTS, dialect_of
 
 SECRET = "sk-very-secret"
 VAD = {
@@ -203,11 +204,11 @@ def test_a_later_change_keeps_what_the_policies_imply_and_leaves_alone_what_it_d
 
 
 def test_what_the_dialect_cannot_say_is_refused_at_once() -> None:
-    with pytest.raises(ValidationError, match="temperature: this dialect has none"):
+    with pytest.raises(ValidationError, match=r"temperature = .*: the openai dialect has none"):
         Config(session=SessionOptions(temperature=0.8))
     preview = Connection(dialect="azure-preview", url="https://res.openai.azure.com")
     assert Config(connection=preview, session=SessionOptions(temperature=0.8)).session.temperature == 0.8
-    with pytest.raises(ValidationError, match="truncation: the azure-preview dialect cannot say it"):
+    with pytest.raises(ValidationError, match=r"truncation = 'disabled': the azure-preview dialect cannot say it"):
         Config(connection=preview, session=SessionOptions(truncation="disabled"))
 
 
@@ -293,6 +294,54 @@ def test_a_wrong_setting_of_the_program_is_refused_with_its_name(config: dict[st
     outer = next(iter(config))
     named = next(iter(config[outer])) if isinstance(config[outer], dict) else outer
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "session", "said"),
+    [
+        (
+            "openai",
+            {"temperature": 0.8},
+            "temperature = 0.8: the openai dialect has none: it went with the preview, whose end was announced for 2026-05-12; "
+            "leave it out; openai-beta, azure-preview",
+        ),
+        (
+            "azure-preview",
+            {"truncation": "auto"},
+            "truncation = 'auto': the azure-preview dialect cannot say it; leave it out; openai",
+        ),
+        (
+            "xai",
+            {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}},
+            "audio.input.turn_detection.type = 'semantic_vad': ",
+        ),
+    ],
+)
+def test_an_option_that_a_dialect_lacks_is_named_with_its_value_and_the_dialects_that_have_it(
+    dialect: str, session: dict[str, Any], said: str
+) -> None:
+    """Issue 5: names it, its value, what is allowed and since when; the same at run time (F132, F133)."""
+    connection = {"dialect": dialect, "url": "ws://localhost"}
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate({"connection": connection, "session": session})
+    assert said in str(caught.value)
+    later = Session(Config.model_validate({"connection": connection}))
+    with pytest.raises(LocalProtocolError) as raised:
+        later.update(session, now=0.0)
+    assert str(raised.value).startswith(said)
+
+
+def test_a_tool_that_a_dialect_lacks_shows_no_credential() -> None:
+    tool = {"type": "mcp", "server_label": "s", "server_url": "https://s.example", "authorization": "very-secret-token"}
+    for name in DIALECTS:
+        with suppress(ValidationError):
+            Config.model_validate({"connection": {"dialect": name, "url": "ws://localhost"}, "session": {"tools": [tool]}})
+        try:
+            Session(Config.model_validate({"connection": {"dialect": name, "url": "ws://localhost"}})).update(
+                {"tools": [tool]}, now=0.0
+            )
+        except LocalProtocolError as refused:
+            assert "very-secret" not in str(refused)
 
 
 AZURE_RESOURCE = "https://res.openai.azure.com"

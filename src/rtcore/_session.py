@@ -46,7 +46,7 @@ from rtcore._turn_report import Reports
 from rtcore._turns import Turns
 from rtcore._voice import Voice
 from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
-from rtcore.config import Config, check_hold, parse_options, parse_response
+from rtcore.config import Config, check_hold, check_sayable, parse_options, parse_response
 from rtcore.dialects import Capabilities
 from rtcore.policies import DEFAULT, Policies
 from rtcore.usage import UsageTotals
@@ -708,7 +708,7 @@ class Session:
         kind = core.asked.get("type") or "realtime"
         if wire.get("type", kind) != kind:
             raise LocalProtocolError(f"type: the session's is {kind!r} for good; open a new session for another")
-        core.dialect.render_session({"type": kind, **wire})
+        check_sayable(core.dialect, {"type": kind, **wire})
         if not core.requests.keys("update"):
             wire = changed({name: value for name, value in wire.items() if name != "type"}, core.session)
         self._check_frozen(wire)

@@ -34,7 +34,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore.dialects import DIALECTS, audio_format, capabilities, dialect_of, ga_format, on_a_call
+from rtcore.dialects import DIALECTS, Dialect, audio_format, capabilities, dialect_of, ga_format, on_a_call
 from rtcore.policies import BACKCHANNELS, InterruptionOptions, plain_words
 
 _Bool = Annotated[bool, Strict()]
@@ -930,7 +930,7 @@ class Config(_Model, frozen=True):
             table = dialect_of(self.connection)
             if table is not None:
                 _check_decides(table.name, self)
-                table.render_session(settled.wire())
+                check_sayable(table, settled.wire())
             if self.playout.hold_ms and on_a_call(self.connection):
                 raise LocalProtocolError("playout.hold_ms: on a call the server sounds the audio; nothing can be held back here")
         except LocalProtocolError as fault:
@@ -1048,6 +1048,31 @@ _BRANCHES = frozenset({"McpFilter", "McpApproval", "str", "VoiceId", "int", "con
 def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _SHORT else f"{text[:_SHORT]}..."
+
+
+def check_sayable(table: Dialect, options: Mapping[str, Any]) -> None:
+    """Raise ``LocalProtocolError`` for options that the dialect cannot say, with the value, and the dialects that can."""
+    try:
+        table.render_session(dict(options))
+    except LocalProtocolError as fault:
+        path, _, said = str(fault).partition(": ")
+        value = _at(options, *path.split("."))
+        if value is None or path.startswith(("tools", "vendor")):  # tools may hold credentials
+            raise
+        able = [name for name, other in DIALECTS.items() if other is not table and _can_say(other, path, value)]
+        others = f"; {', '.join(able)} can" if able else ""
+        raise LocalProtocolError(f"{path} = {_shortened(value)}: {said}{others}") from None
+
+
+def _can_say(table: Dialect, path: str, value: object) -> bool:
+    alone = value
+    for name in reversed(path.split(".")):
+        alone = {name: alone}
+    try:
+        table.render_session(cast(dict[str, Any], alone))
+    except LocalProtocolError:
+        return False
+    return True
 
 
 def parse_options(

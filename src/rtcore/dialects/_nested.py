@@ -59,7 +59,8 @@ class NestedShape(Struct, frozen=True):
 
     def _render(self, options: Wire) -> Wire:
         if "temperature" in options and not self.temperature:
-            raise LocalProtocolError("temperature: this dialect has none (it went with the preview); leave it out")
+            since = "it went with the preview, whose end was announced for 2026-05-12; leave it out"
+            raise LocalProtocolError(f"temperature: the {self.name} dialect has none: {since}")
         wire: Wire = {}
         for key, value in options.items():
             if key in ("vendor", "type"):
