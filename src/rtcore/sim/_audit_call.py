@@ -186,7 +186,8 @@ class CallAudit:
             ledger.saw("call: cut, and the server did not say where")
             cut = item.response.cut
             if cut is not None and cut.interruption is not None and verdict is Verdict.PARTIAL:
-                cut.interruption.estimated_errors_ms.append(notice.heard_ms - heard_ms)
+                # Its clock is the server's news, which the line may hold up for as long as it likes.
+                cut.interruption.misled_errors_ms.append(notice.heard_ms - heard_ms)
             if item.response.id in self._heard_out:
                 ledger.fail(6, f"{what} by an estimate, although the server said that all of it had sounded")
         elif verdict is Verdict.FULL:

@@ -236,7 +236,7 @@ class CampaignResult(_ByKind, Struct, frozen=True):
 
     @property
     def misled_error_ms(self) -> Spread:
-        """Size of (told - truly heard) where a wrong or coarse clock misled the core, in milliseconds."""
+        """Size of (told - truly heard) where a wrong or coarse clock misled the core, or only a server on a call knew, in ms."""
         return spread(kind.misled_error_ms for kind in self.kinds)
 
     @property
