@@ -7,7 +7,6 @@ something, when the core's own deadlines have passed: late is not lost.
 
 from base64 import b64encode
 from collections.abc import Callable
-from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -16,6 +15,7 @@ from helpers import wire
 
 from rtcore import (
     Config,
+    Connect,
     Drain,
     Effect,
     Flush,
@@ -46,6 +46,8 @@ _READY = msgspec.json.encode(wire.session_updated()[0])
 _CREATED = msgspec.json.encode(wire.session_created()[0])
 _ENDING = ("error", "session.", "transcription_session.")
 """Types of the messages that may end a session: a fatal error, an unknown audio format."""
+_PATIENT = ("renewal of the session",)
+"""What a session at rest waits for."""
 _DEADLINES = 400
 _PATIENCE_S = 300.0
 _PER_RESPONSE = 40
@@ -84,8 +86,10 @@ class Talk:
         self.session = Session(config, seed=int(random.random() * 1000))
         self.now = 100.0
         self.open = True
+        self.renewed = False
         self._random = random
         self._answers = random.random() < 0.8
+        self._exact = config.context == "exact"
         self._number = 0
         self._handed: dict[int, int] = {}
         self._heard: dict[int, int] = {}
@@ -153,7 +157,7 @@ class Talk:
         rank = 0
         flushes = []
         for effect in effects:
-            assert self.open, f"after SessionClosed came {effect}"
+            assert self.open or self.renewed, f"after SessionClosed came {effect}"
             self._recent.append(effect)
             kind = 2 if isinstance(effect, Notice) else 0 if isinstance(effect, _SOUND) else 1
             assert kind >= rank, f"sound, wire, news is the order, not {effects}"
@@ -171,6 +175,8 @@ class Talk:
                     self._requests.discard(request)
                 case SessionClosed():
                     self._closed(effect)
+                case Connect(connection) if connection > 1:
+                    self._renewed()
                 case _:
                     pass
         for generation in flushes:
@@ -190,6 +196,13 @@ class Talk:
             return
         kind = _read_type.decode(self._last).type
         assert isinstance(kind, str) and kind.startswith(_ENDING), f"a message of type {kind!r} ended the session: {closed}"
+
+    def _renewed(self) -> None:
+        """The session goes on over a new line, because the server said that the old one is over: that ends the round."""
+        kind = _read_type.decode(self._last).type
+        assert kind == "error", f"a message of type {kind!r} ended the connection"
+        self.open = False
+        self.renewed = True
 
     def _report(self) -> None:
         """The clock has sounded all that it was given."""
@@ -226,6 +239,13 @@ class Talk:
         self._number += 1
         self._report()
         self._pay()
+        core = self.session._core
+        if self._exact:
+            # What the server creates before our edits are settled would rightly be taken back.
+            self._settle(lambda: not core.interruption.editing)
+        if core.barge_in.pending:
+            # Speech of which it is still open what it is would rightly cut what sounds.
+            self._settle(lambda: not core.barge_in.pending)
         self._recent.clear()
         if not self.open:
             return
@@ -310,17 +330,17 @@ class Talk:
             self._settle(lambda: False)
         if self.open:
             due = self.session.deadline
-            assert due is None, f"it waits for ever: {due}"
+            assert due is None or due.why in _PATIENT, f"it waits for ever: {due}"
             for view in self.session.segments:
                 assert view.heard + view.discarded + view.queued == view.received, view
             if long:
                 self._check_memory()
-            with suppress(LocalProtocolError):
-                effects = self.session.close(now=self.now)
-                assert isinstance(effects[-1], SessionClosed), effects
-                for effect in effects:
-                    if isinstance(effect, RequestEnded):
-                        self._requests.discard(effect.request)
+        if self.session.state != "closed":
+            effects = self.session.close(now=self.now)
+            assert isinstance(effects[-1], SessionClosed), effects
+            for effect in effects:
+                if isinstance(effect, RequestEnded):
+                    self._requests.discard(effect.request)
         assert not self._requests, f"requests {self._requests} never ended"
 
     def _check_memory(self) -> None:
