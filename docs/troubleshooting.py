@@ -108,6 +108,7 @@ WARNINGS: tuple[tuple[str, str], ...] = (
         "response.done is missing; the response is taken as done",
         "Nothing to do: the server forgot an end.",
     ),
+    ("say_end() is missing; what was said is taken as complete", "End what `say_begin()` or `conversation.voice()` began."),
     (
         "the server did not say that its audio ended; it is taken as heard",
         "Nothing to do. On a call the server's own events are the clock, and one did not come.",

@@ -220,7 +220,7 @@ class LineAudit:
         for response in killed:
             cut = response.cut
             own = cut is not None and cut.cause == "server" and self._server_interrupts and not response.out_of_band
-            if not (response.done or response.cancels or own or (cut is not None and cut.cause == "end")):
+            if not (response.own or response.done or response.cancels or own or (cut is not None and cut.cause == "end")):
                 self._ledger.fail(9, f"{response.id} was cut, is not done, and was not cancelled")
 
     # -- what the server answers (1, 9) --------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ BOUNDED: dict[str, int] = {
     "tools._settled": 64,
     "tools._offered": 64,
     "reports._turns": 8,
+    "voice._cut": 16,
 }
 """Memories with a bound of their own: ids whose late news must be recognised, and what is given up at a deadline."""
 SILENT = 8

@@ -140,6 +140,8 @@ class ResponseRecord(Struct, eq=False):
     out_of_band: bool = False
     audible: bool = True
     """It enters the speech queue; an out-of-band response does so only if the program wants it."""
+    own: bool = False
+    """It is the program's own sound, and no server knows of it."""
     known: bool = False
     """Some event of it reached the client."""
     created: bool = False

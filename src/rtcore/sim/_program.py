@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rtcore._items import HistoryItem
 from rtcore._notices import ApprovalRequested, AudioHeld, Problem, ToolCalled
+from rtcore.sim._audit_voice import OwnSound
 from rtcore.sim._rng import Rng
 from rtcore.sim._words import KEYS
 from rtcore.sim.speaker import MILLISECOND
@@ -88,6 +89,8 @@ class Habits:
         if rng.chance(scenario.tool_late_per_mille):
             wait_ms = rng.between(*_MUCH_LATER_MS)
             world.saw("program: slow tools")
+        if scenario.tool_cancel_per_mille and (giving := rng.beside("given up")).chance(scenario.tool_cancel_per_mille):
+            self._later(giving.between(0, wait_ms), lambda: self._give_up(notice.call_id), giving, always=True)
         self._later(wait_ms, lambda: self._answer(notice.call_id, output), rng, always=True)
 
     def answered(self, call_id: str) -> None:
@@ -95,7 +98,20 @@ class Habits:
         self.calls_open -= 1
         self._open.discard(call_id)
 
+    def _give_up(self, call_id: str) -> None:
+        """The program waits no longer for a function; what it gives later is refused here (F069)."""
+        world = self._world
+        if call_id in self._open and world.session.capabilities.create:
+            self.answered(call_id)
+            world.saw("program: tools given up")
+            world.issue(lambda session, now: session.cancel_tool(call_id, now=now), "tool_result")
+
     def _answer(self, call_id: str, output: object) -> None:
+        if call_id not in self._open and self._world.scenario.tool_cancel_per_mille:
+            world = self._world
+            world.auditor.ledger.saw("F069: a result after its call was given up")
+            world.refused("tool_result", lambda session, now: session.tool_result(call_id, output, now=now))
+            return
         self.answered(call_id)
         self._world.issue(lambda session, now: session.tool_result(call_id, output, now=now), "tool_result")
 
@@ -167,6 +183,8 @@ class Habits:
                 self._on_flush = lambda: self._lose_device(told_ms, back_ms, rng)
             else:
                 later(wait_ms, lambda: self._lose_device(told_ms, back_ms, rng), rng)
+        if scenario.says_per_mille and (own := rng.beside("own voice")).chance(scenario.says_per_mille):
+            later(own.between(0, 3000), lambda: self._say(own), own)
         if rng.chance(scenario.away_per_mille):
             away_ms = rng.between(500, 6000)
             later(rng.between(0, 1500), lambda: self._go_away(away_ms), rng)
@@ -415,6 +433,32 @@ class Habits:
         world.do(lambda session, now: session.device(state, now=now))
         if state == "ready":
             self._world.at(world.now + _AGAIN_MS * MILLISECOND, self._ask_again)  # what the loss cut off
+
+    # -- a voice of its own --------------------------------------------------------------------------------------------------
+
+    def _say(self, rng: Rng) -> None:
+        """The program says something itself, whole or in pieces. The sound is noise, which no other's samples are like."""
+        world = self._world
+        if world.session.capabilities.playout != "client":
+            return
+        world.saw("program: own voice")
+        audio = world.scenario.audio
+        size = audio.samples(rng.between(60, 900)) * audio.sample_width
+        sound = OwnSound(b"".join(rng.bits().to_bytes(8, "little") for _ in range(size // 8)))
+        if rng.chance(500):
+            world.say(sound)
+            return
+        self._go_on_saying(world.say_begin(sound), sound, audio.samples(rng.between(20, 300)) * audio.sample_width, rng)
+
+    def _go_on_saying(self, request: int, sound: OwnSound, piece: int, rng: Rng, first: int = 0) -> None:
+        """One piece after the other, as fast as a synthesiser makes them, or a little faster than they are heard."""
+        world = self._world
+        if first >= len(sound.source):
+            world.say_end(request)
+            return
+        world.say_append(request, sound.source[first : first + piece])
+        later = partial(self._go_on_saying, request, sound, piece, rng, first + piece)
+        self._later(rng.between(0, 60), later, rng, always=True)
 
     # -- a guardrail ---------------------------------------------------------------------------------------------------------
 

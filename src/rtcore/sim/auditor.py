@@ -67,6 +67,7 @@ from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import SoundingAudit
 from rtcore.sim._audit_sync import SyncAudit
 from rtcore.sim._audit_text import TextAudit
+from rtcore.sim._audit_voice import VoiceAudit
 from rtcore.sim._audit_words import WordsAudit
 from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
@@ -256,6 +257,7 @@ class Auditor:
         """Items that an edit of the program's, in this step, deletes or creates."""
         self.context = ContextAudit(ledger, self.edits.unheard_left, self.sync, exact=exact, call=call is not None)
         self._recreates = recreates or exact
+        self.voice = VoiceAudit(ledger, self.reference)
         self.holds = HoldAudit(ledger, hold_ms, self.sync)
         self.arrivals.sounds = self.holds.audio
         self._counts = CountAudit(
@@ -738,6 +740,7 @@ class Auditor:
         ledger.stream.generation = effect.generation + 1
 
     def _sent(self, message: ClientSeen, effects: Sequence[Effect]) -> None:
+        self.voice.sent(message)
         match message.type:
             case "input_audio_buffer.append":
                 pass
@@ -782,6 +785,7 @@ class Auditor:
                 self._text.told(notice)
             case MessageEnded():
                 self.sync(self.ledger.now)
+                self.voice.message_ended(notice)
                 self.edits.message_ended(notice, self.clock.owes(notice.item_id))
                 item = self.ledger.items.get(notice.item_id)
                 if item is not None and isinstance(self.sounding, SoundingAudit):
@@ -789,6 +793,7 @@ class Auditor:
                 if item is not None and self.call is not None:
                     self._text.ran(item, notice)
             case RequestEnded():
+                self.voice.request_ended(notice)
                 self.line.request_ended(notice)
                 self.sync_audit.ended(notice)
                 self.asking.request_ended(notice)

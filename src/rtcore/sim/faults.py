@@ -120,6 +120,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("program", "tap", "the program listens in on the wire, or on what is not known", ("B27", "C29")),
     Fault("program", "pauses", "the sound is held for a moment", ("B16", "B17", "C20")),
     Fault("program", "history synchronised", "the history is to be as a list says that may be old", ("B22", "F067", "F107")),
+    Fault("program", "own voice", "sound of its own in the same playout, whole or in pieces", ("F150", "S04", "B12")),
+    Fault("program", "tools given up", "a function call is cancelled, and its result comes too late", ("F065", "F069", "C26")),
     Fault("program", "guardrail", "audio is held back until a check has let it go, cut it or come too late", ("F161",)),
 )
 """Every fault, by group."""

@@ -83,6 +83,10 @@ class Scenario(Struct, frozen=True):
     """How many turns the program answers a call beside that is unknown, answered or gone."""
     away_per_mille: int = 0
     """How many turns are followed by a while in which the program does not listen."""
+    says_per_mille: int = 0
+    """How many turns the program says something beside with a voice of its own."""
+    tool_cancel_per_mille: int = 0
+    """How many function calls the program gives up, most of them before they would have been answered."""
     hold_ms: int = 0
     """How long the first audio of each response is held back, for the program's guardrail to look at."""
     blocks_per_mille: int = 0
@@ -275,6 +279,7 @@ _SPOTS = (
 _NEEDS: dict[str, tuple[str, ...]] = {
     "program: slow tools": ("server: several function calls",),
     "program: failing tools": ("server: several function calls",),
+    "program: tools given up": ("server: several function calls",),
     "program: answer to a dead call": ("server: several function calls",),
     "speaker: late pause": ("program: pauses",),
     "speaker: no pause": ("program: pauses",),
@@ -320,6 +325,8 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "program: pauses": 300,
     "program: guardrail": 100,
     "program: history synchronised": 100,
+    "program: own voice": 120,
+    "program: tools given up": 200,
     "program: history edits": 250,
     "network: cut mid-frame": 50,
     "network: half-open": 30,
@@ -412,6 +419,8 @@ def _draw_session(
         edits_per_mille=rate("program: history edits", 100, 500),
         syncs_per_mille=synchronises.choice((200, 500)) if "program: history synchronised" in faults else 0,
         pauses_per_mille=rate("program: pauses", 100, 500),
+        says_per_mille=rng.beside("own voice").between(100, 600) if "program: own voice" in faults else 0,
+        tool_cancel_per_mille=rng.beside("given up").between(100, 600) if "program: tools given up" in faults and tools else 0,
         hold_ms=guardrail.choice((20, 100, 300, 300, 1000, 2500)) if "program: guardrail" in faults else 0,
         blocks_per_mille=guardrail.choice((0, 100, 300)) if "program: guardrail" in faults else 0,
         device_lost_per_mille=rate("speaker: device lost", 30, 200),

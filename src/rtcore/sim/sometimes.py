@@ -191,6 +191,10 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes(
         "F113: an acknowledgement came again while another edit was in flight", "it answers nothing", ("F113", "F108"), 8_000
     ),
+    Sometimes("F069: a result after its call was given up", "it is refused, and says why", ("F069", "F065"), 300),
+    Sometimes("F150: sound of the program's own, heard to its end", "every sample once, in its turn", ("F150",), 1_000),
+    Sometimes("S04: sound of the program's own, cut while it was heard", "a verdict, and no truncate", ("S04", "B12"), 100),
+    Sometimes("S04: sound of the program's own, cut before it was heard", "skipped, and no delete", ("S04", "B12"), 100),
     Sometimes("F161: audio held back for a guardrail", "nothing of it is handed to the clock", ("F161",), 1_000),
     Sometimes("F161: cut before a word was heard", "the guardrail was in time", ("F161",), 50),
     Sometimes("F161: let go by the program", "the guardrail has nothing against it", ("F161",), 500),
@@ -245,6 +249,8 @@ _FAULTS: dict[str, int] = {
     "program: answer to a dead call": 9_600,
     "program: failing tools": 2_100,
     "program: guardrail": 1_000,
+    "program: own voice": 1_000,
+    "program: tools given up": 300,
     "program: history edits": 11_000,
     "program: history synchronised": 500,
     "program: interrupt before response.created": 3_800,

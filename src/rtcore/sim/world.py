@@ -33,6 +33,7 @@ from rtcore._session import Issued, Session
 from rtcore.config import Config
 from rtcore.dialects import DIALECTS, Capabilities
 from rtcore.sim._aim import ANYTHING, CLOCK, DELTAS, NEWS, SERVER, SOUND
+from rtcore.sim._audit_voice import OwnSound
 from rtcore.sim._handed import Handed
 from rtcore.sim._kinds import KINDS, Kind
 from rtcore.sim._ledger import Interruption
@@ -572,6 +573,36 @@ class World:
         self.tell("user", f"interrupt({response_id or ''})")
         self.auditor.interrupts("program", self.now, response_id)
         self._call(self.session.interrupt(response_id, now=self.seconds))
+
+    def say(self, sound: OwnSound) -> None:
+        """The program says something, at once."""
+        self.tell("user", f"say({len(sound.source)} bytes)")
+        issued = self.session.say(sound.source, now=self.seconds)
+        self._began(issued.request, sound)
+        self.auditor.voice.gave(issued.request, len(sound.source))
+        self.auditor.voice.closed(issued.request)
+        self.issued(issued, "say")
+
+    def say_begin(self, sound: OwnSound) -> int:
+        """The program begins to say something; gives the request."""
+        issued = self.session.say_begin(now=self.seconds)
+        self._began(issued.request, sound)
+        return self.issued(issued, "say")
+
+    def _began(self, request: int, sound: OwnSound) -> None:
+        view = self.session.segments[-1]
+        self.auditor.voice.began(request, view.response_id, view.item_id, sound)
+
+    def say_append(self, request: int, pcm: bytes) -> None:
+        """.. goes on with it ..."""
+        self.auditor.voice.gave(request, len(pcm))
+        self._call(self.session.say_append(request, pcm, now=self.seconds))
+
+    def say_end(self, request: int) -> None:
+        """.. and has said it."""
+        if self.auditor.voice.is_open(request):
+            self.auditor.voice.closed(request)
+        self._call(self.session.say_end(request, now=self.seconds))
 
     def release(self, response_id: str) -> None:
         """The program lets a response be heard that is held back."""
