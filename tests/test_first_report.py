@@ -3,10 +3,8 @@ client plays the first of them, or nothing until it is asked again. Replayed aga
 order, without a warning, turn after turn (S01, S02, B06, F026, F132, F133).
 """
 
-import json
-from typing import Any
-
 import pytest
+from helpers.strict import Strict
 
 from rtcore import (
     ClockFault,
@@ -14,17 +12,14 @@ from rtcore import (
     OptionDiffers,
     Play,
     ProtocolWarning,
-    Send,
     ServerError,
-    Session,
     SpeakingStarted,
     SpeakingStopped,
     UnknownEvent,
     Verdict,
 )
 from rtcore.config import Config
-from rtcore.sim.server import MessagePlan, PartPlan, ResponsePlan, Rules, Server, ServerOptions
-from rtcore_adapters.voices import load_voices
+from rtcore.sim.server import MessagePlan, PartPlan, ResponsePlan, Rules, ServerOptions
 
 STORY = ResponsePlan(
     output=(
@@ -49,60 +44,12 @@ CONFIG = {
 }
 
 
-class Line:
-    """A session and a server with nothing between them, and a clock that has sounded whatever it was given."""
-
-    def __init__(self, turns: int) -> None:
-        options = ServerOptions(dialect="azure-preview", model="gpt-realtime-2", rules=Rules(), script=(STORY,) * turns)
-        self.server = Server(seed=5, voices=load_voices(), options=options)
-        self.session = Session(Config.model_validate(CONFIG), seed=5)
-        self.now = 0.0
-        self.log: list[Any] = []
-        self.sent: list[dict[str, Any]] = []
-        self.played: dict[int, int] = {}
-        self.took(self.session.open(now=self.now))
-        self.said(self.server.connect(now=self.now))
-        self.took(self.session.connected(1, now=self.now))
-
-    def took(self, effects: list[Any]) -> None:
-        for effect in effects:
-            self.log.append(effect)
-            match effect:
-                case Send(payload=payload):
-                    self.sent.append(json.loads(bytes(payload)))
-                    self.said(self.server.receive(bytes(payload), now=self.now))
-                case Play(pcm=pcm, generation=generation):
-                    self.played[generation] = self.played.get(generation, 0) + len(pcm) // 2
-                case _:
-                    pass
-
-    def said(self, messages: list[bytes]) -> None:
-        for message in messages:
-            self.took(self.session.receive(1, message, now=self.now))
-
-    def sounds(self) -> None:
-        """The clock has sounded whatever it was given, and says so."""
-        for generation, samples in list(self.played.items()):
-            self.took(self.session.played(generation, samples, now=self.now))
-
-    def wait(self, seconds: float) -> None:
-        until = self.now + seconds
-        while self.server.deadline is not None and self.server.deadline <= until:
-            self.now = max(self.now, self.server.deadline)
-            self.said(self.server.tick(now=self.now))
-            self.sounds()
-        self.now = until
-        self.took(self.session.tick(now=self.now))
-
-
 @pytest.mark.parametrize("turns", [1, 4])
 def test_every_message_of_every_answer_is_heard_in_order_without_a_warning(turns: int) -> None:
-    line = Line(turns)
+    options = ServerOptions(dialect="azure-preview", model="gpt-realtime-2", rules=Rules(), script=(STORY,) * turns)
+    line = Strict(Config.model_validate(CONFIG), options)
     for _ in range(turns):
-        line.said(line.server.user_speech("started", now=line.now))
-        line.wait(0.5)
-        line.said(line.server.user_speech("stopped", now=line.now))
-        line.wait(30)
+        line.spoken_to()
     spoken = [item for item in line.server.items.values() if item.role == "assistant"]
     ends = [effect for effect in line.log if isinstance(effect, MessageEnded)]
     assert len(spoken) == 3 * turns
