@@ -17,7 +17,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz messages mutants behaviours soak device audit interop cluster corpus bench bench-text bench-clients bench-live clean drift events
+.PHONY: help demo test lint fuzz messages mutants behaviours soak device audit interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +78,9 @@ bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simul
 
 bench-text: $(VENV)/demo.stamp $(CLIENTS)/bench.stamp  ## what was heard, in words: three estimates and livekit's against real word times (6 minutes)
 	$(BIN)/python benchmarks/heard_text.py --clients-python $(CLIENTS)/bin/python
+
+bench-context: $(VENV)/demo.stamp  ## answers from words that nobody heard, by the line's round trip, and what it costs to have none (10 minutes)
+	$(BIN)/python benchmarks/context.py
 
 bench-clients: $(VENV)/test.stamp $(CLIENTS)/bench.stamp  ## what a client spends on a delta: rtcore beside three others and the floor (10 minutes)
 	$(BIN)/python benchmarks/clients.py --clients-python $(CLIENTS)/bin/python

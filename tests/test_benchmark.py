@@ -7,6 +7,7 @@ from pathlib import Path
 
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "core.py"
 WORLD = Path(__file__).parent.parent / "benchmarks" / "world.py"
+CONTEXT = Path(__file__).parent.parent / "benchmarks" / "context.py"
 
 
 def test_the_benchmark_prints_core_bare_and_ratio_for_every_kind_of_delta() -> None:
@@ -37,3 +38,14 @@ def test_the_world_s_benchmark_prints_speeds_and_where_the_time_goes() -> None:
     shares = re.findall(r"^(\w[\w ]+?) +(\d+\.\d)%$", done.stdout, re.MULTILINE)
     assert {"core", "server", "auditor", "speaker and network", "world", "user and program"} <= {part for part, _ in shares}
     assert abs(sum(float(share) for _, share in shares) - 100) < 1
+
+
+def test_the_benchmark_of_context_counts_answers_from_unheard_words_and_what_none_of_them_costs() -> None:  # C16, DESIGN 3: exact
+    command = [sys.executable, str(CONTEXT), "--worlds", "2", "--round-trips", "300"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = re.findall(r"^ +300 ms +(\w+) +(\w+) +(\d+) +([\d.]+) +([\d.]+) +(\d+) +(\d+)$", done.stdout, re.MULTILINE)
+    found = {(line, way): (float(early), float(heard), int(wait)) for line, way, _, early, heard, wait, _ in rows}
+    assert [found[line, "exact"][:2] for line in ("clean", "stalls")] == [(0.0, 0.0)] * 2
+    assert found["stalls", "accept"][1] >= found["stalls", "recreate"][1]
+    assert 200 < found["clean", "exact"][2] - found["clean", "accept"][2] < 500  # about a round trip

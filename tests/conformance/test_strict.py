@@ -16,6 +16,7 @@ from conformance.plays import flowed
 from conformance.strict import StrictServer
 from conformance.talks import RUNTIMES, Talk
 from rtcore import (
+    AudioHeld,
     Config,
     Interrupted,
     MessageEnded,
@@ -119,6 +120,31 @@ async def edits(talk: Talk) -> list[Notice]:  # invariant 2
     return await finish(talk, found)
 
 
+async def synchronised(talk: Talk) -> list[Notice]:  # B22, F107
+    found: list[Notice] = []
+    notes = [
+        {"id": name, "type": "message", "role": "system", "content": [{"type": "input_text", "text": name}]}
+        for name in ("one", "two", "three")
+    ]
+    asked = [talk.conversation.sync_history(notes)]
+    await talk.sleep(0.2)
+    asked.append(talk.conversation.sync_history([notes[2], "one"], base=talk.conversation.history))
+    await talk.sleep(0.2)
+    asked.append(talk.conversation.move_item("one", "root"))
+    await talk.sleep(0.2)
+    asked.append(talk.conversation.replace_item("three", {**notes[1], "id": "four"}))
+    await talk.sleep(0.2)
+    asked.append(talk.conversation.sync_history(talk.conversation.history))
+    talk.conversation.send_text("Hello.")
+    await listen(talk, AudioHeld, found)
+    [held] = [notice for notice in found if isinstance(notice, AudioHeld)]
+    talk.conversation.release(held.response_id)
+    await listen(talk, SpeakingStopped, found)
+    assert [request.ended.outcome for request in asked] == ["done"] * 5
+    assert [item.text for item in talk.conversation.history][:2] == ["one", "two"]
+    return await finish(talk, found)
+
+
 async def voice(talk: Talk) -> list[Notice]:  # C01: the user speaks, and is answered
     found: list[Notice] = []
     await listen(talk, SpeakingStopped, found)
@@ -159,6 +185,7 @@ CASES = {
     ),
     "pause": Case(pause, lambda: StrictServer(spoken(500)), there(), [FULL]),
     "edits": Case(edits, StrictServer, there(), [Verdict.TEXT] * 3),
+    "synchronised": Case(synchronised, lambda: StrictServer(spoken(300)), there(playout={"hold_ms": 5000}), [FULL]),
     "preview dialect": Case(two_messages, lambda: StrictServer(spoken(300, 300), dialect="azure-preview"), PREVIEW, [FULL, FULL]),
     "voice": Case(
         voice,

@@ -87,6 +87,8 @@ class Scenario(Struct, frozen=True):
     """How many turns the program says something beside with a voice of its own."""
     tool_cancel_per_mille: int = 0
     """How many function calls the program gives up, most of them before they would have been answered."""
+    talk_ms: tuple[int, int] | None = None
+    """How long the user's speech lasts that interrupts, until its end is found; None: as each kind of interruption has it."""
     hold_ms: int = 0
     """How long the first audio of each response is held back, for the program's guardrail to look at."""
     blocks_per_mille: int = 0

@@ -417,7 +417,8 @@ class User:
         if kind == "twice within 100 ms":
             self._after(rng.between(10, 45), lambda: world.user_speech("stopped"))
             self._after(rng.between(10, 45), lambda: world.user_speech("started"))
-        self._after(_mute_ms(kind, rng) or rng.between(*_TALKS_MS.get(kind, (60, 600))), self._stop_talking)
+        talks_ms = world.scenario.talk_ms or _TALKS_MS.get(kind, (60, 600))
+        self._after(_mute_ms(kind, rng) or rng.between(*talks_ms), self._stop_talking)
 
     def _press_twice(self) -> None:
         """Push-to-talk, and at once again: the first turn is too short, or its answer is wanted no more (F123, F125)."""
