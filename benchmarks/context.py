@@ -1,9 +1,9 @@
 """Answers from words that nobody heard: how many there are, and what it costs to have none.
 
 In the simulated world, by the line's round trip, with and without stalls. The server finds a turn's end after 200 ms of silence
-and may answer at once by itself; people interrupt in the middle of a message with 100 to 500 ms of speech, so that the next answer is
-often begun before the truncate has arrived. Three ways to have it: what the server began stands (``accept``), it is taken back
-unheard and asked for again (``recreate``), or the core alone asks, after its edits (``exact``).
+and may answer at once by itself; people interrupt in the middle of a message with 100 to 500 ms of speech, so that the next
+answer is often begun before the truncate has arrived. Three ways to have it: what the server began stands (``accept``), it is
+taken back unheard and asked for again (``recreate``), or the core alone asks, after its edits (``exact``).
 
 Counted are, per 1,000 cuts, the answers that were begun although the server held sound that nobody heard, and those of them that
 were heard. The price is the time from the end of speech to the first heard sample of the answer. All of it is quality: the same
