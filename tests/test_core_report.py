@@ -17,6 +17,7 @@ from helpers.wire import (
     turn,
     user_item,
 )
+from test_core_continuity import back, lose, steady
 
 from rtcore import Clock, Flush, SessionClosed, ToolEnded, TurnReport, UserSpeechStarted, UserSpeechStopped
 from rtcore.usage import Usage
@@ -258,6 +259,17 @@ def test_a_stale_response_is_counted() -> None:  # C16
     scene.server(message("m2", 100, r="r2"), done("r2"))
     scene.at(2.4).played(2, 100)
     assert [each.stale for each in reports(scene)] == [0, 1]
+
+
+def test_a_turn_that_goes_on_over_another_line_says_so() -> None:  # B24, C27
+    scene = ready(steady())
+    scene.at(1.0).say("hello")
+    lose(scene)
+    scene.at(1.5)
+    back(scene)
+    ours = [event for event in sent(scene.log) if event["type"] == "response.create"][-1]["response"]["metadata"]
+    scene.at(2.0).server(created("r1", request=int(ours["rtcore_request"])), text_message("m1", "Yes."), done("r1"), connection=2)
+    assert (only(scene).renewals, only(scene).to_first_delta_ms) == (1, 1000)
 
 
 def test_the_end_of_the_session_tells_what_is_open_before_it_closes() -> None:  # F101: SessionClosed is the last

@@ -19,6 +19,7 @@ from helpers.wire import (
     speech_started,
     user_item,
 )
+from test_core_continuity import back, lose, steady
 
 from rtcore import (
     PCMU,
@@ -31,6 +32,7 @@ from rtcore import (
     MessageEnded,
     MessageStarted,
     ProtocolWarning,
+    ResponseEnded,
     ResponseStarted,
     SessionClosed,
     SpeakingStarted,
@@ -357,6 +359,22 @@ def test_a_clip_belongs_to_no_turn() -> None:
     scene.at(2.0).played(1, 1100)
     [report] = told(scene.log, TurnReport)
     assert report.to_first_heard_ms == 1400
+
+
+def test_a_voice_of_ones_own_needs_no_line() -> None:  # B24: what is heard goes on while it is dialled again
+    scene = ready(steady())
+    request = begins(scene)
+    appends(scene, request, CLIP, "One moment: ")
+    scene.at(0.1).played(1, 100)
+    lose(scene)
+    appends(scene, request, pcm("more", 500), "the line is being dialled again.")
+    ends(scene, request)
+    scene.at(0.3)
+    back(scene)
+    scene.at(1.7).played(1, 1500)
+    assert (verdict(scene).verdict, verdict(scene).heard_ms, outcomes(scene.log)) == (Verdict.FULL, 1500, [(request, "done")])
+    assert sounded(scene.log) == CLIP + pcm("more", 500)
+    assert told(scene.log, ResponseEnded) == []
 
 
 # -- turns of a recogniser of one's own ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from rtcore import (
     OutOfBandAudio,
     RawEvent,
     TextDelta,
+    ToolArguments,
     UnknownEvent,
     UnknownFields,
     UserTranscriptDelta,
@@ -135,3 +136,12 @@ def test_losses_of_one_burst_are_one_sum() -> None:
     for _ in range(5000):
         mailbox.put(MicrophoneDropped(40, "slow"))
     assert taken(mailbox) == [burst]
+
+
+def test_pieces_of_a_call_s_arguments_flow_together_and_those_of_two_calls_stay_apart() -> None:
+    mailbox = Mailbox()
+    for item, delta in (("f1", '{"a"'), ("f1", ": 1}"), ("f2", "{"), ("f1", "!")):
+        mailbox.put(ToolArguments("r1", item, f"c_{item}", delta))
+    found = [mailbox.take() for _ in range(4)]
+    pieces = [(notice.item_id, notice.delta) for notice in found if isinstance(notice, ToolArguments)]
+    assert pieces == [("f1", '{"a": 1}'), ("f2", "{"), ("f1", "!")]

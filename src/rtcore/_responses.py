@@ -428,6 +428,8 @@ class Responses:
         core = self._core
         broken: list[Response] = []
         for response in list(self.live.values()):
+            if response.own:
+                continue  # no line is needed for what the program says itself
             response.gone = True
             response.presumed = False
             if not response.done:
@@ -446,6 +448,8 @@ class Responses:
         core.timers.cancel("end of a response")
         core.timers.cancel("end of a response that was cut")
         for response in list(self.live.values()):
+            if response.own:
+                continue
             for item in list(response.items.values()):
                 core.speech.check_ended(item)
             core.interruption.response_done(response)

@@ -22,6 +22,7 @@ from rtcore._notices import (
     McpCallEnded,
     MessageEnded,
     MessageStarted,
+    Reconnected,
     RequestEnded,
     ResponseEnded,
     ResponseStarted,
@@ -132,11 +133,6 @@ class Reports:
             if turn is not None and response.cut_at is not None and unheard:
                 turn.silence_ms = max(turn.silence_ms or 0, _ms(at - response.cut_at))
                 turn.estimated |= estimated
-
-    def renewed(self) -> None:
-        """The connection was renewed in the middle of a turn."""
-        if self._current is not None:
-            self._current.renewals += 1
 
     # -- the fold ----------------------------------------------------------------------------------------------------------------
 
@@ -312,6 +308,10 @@ class Reports:
         if turn is not None:
             turn.stale += 1
 
+    def _reconnected(self, notice: Reconnected) -> None:
+        for turn in self._turns.values():
+            turn.renewals += 1
+
     def _underrun(self, notice: Underrun) -> None:
         turn = next((turn for turn in self._turns.values() if turn.open), None)
         if turn is not None:
@@ -359,6 +359,7 @@ _READS: dict[type, Callable[[Reports, Any], None]] = {
     McpCallEnded: lambda self, notice: self._answered(notice.item_id),
     ContextStale: Reports._stale,
     Underrun: Reports._underrun,
+    Reconnected: Reports._reconnected,
 }
 
 

@@ -22,6 +22,7 @@ from rtcore import (
     RateLimitsUpdated,
     RawEvent,
     TextDelta,
+    ToolArguments,
     Underrun,
     UnknownEvent,
     UnknownFields,
@@ -34,7 +35,7 @@ MAX_WAITING = 2_000
 MAX_AUDIO = 16 * 1024 * 1024
 """Bytes of out-of-band audio that may wait: about six minutes of PCM16 at 24 kHz."""
 
-_STREAMS = (HeardText, TextDelta, UserTranscriptDelta)
+_STREAMS = (HeardText, TextDelta, ToolArguments, UserTranscriptDelta)
 _DIAGNOSTICS = (
     PolicyFailed,
     ProtocolWarning,
@@ -150,6 +151,8 @@ def _one_stream(one: Notice | None, other: Notice) -> bool:
     match one, other:
         case TextDelta(), TextDelta():
             return (one.item_id, one.content_index, one.response_id) == (other.item_id, other.content_index, other.response_id)
+        case ToolArguments(), ToolArguments():
+            return (one.item_id, one.call_id) == (other.item_id, other.call_id)
         case HeardText(), HeardText():
             return (one.item_id, one.content_index) == (other.item_id, other.content_index)
         case UserTranscriptDelta(), UserTranscriptDelta():
@@ -168,6 +171,8 @@ def _joined(notice: Notice, more: list[str]) -> Notice:
             return TextDelta(response_id, item_id, content_index, "".join([delta, *more]))
         case HeardText(response_id, item_id, content_index, delta, estimated):
             return HeardText(response_id, item_id, content_index, "".join([delta, *more]), estimated)
+        case ToolArguments():
+            return replace(notice, delta="".join([notice.delta, *more]))
         case UserTranscriptDelta(item_id, content_index, delta):
             return UserTranscriptDelta(item_id, content_index, "".join([delta, *more]))
         case _:

@@ -106,6 +106,8 @@ class AskingAudit:
         """Items of outputs that no response is known to have seen."""
         self._unconfirmed: set[str] = set()
         """Items of outputs that the client has not been told the server has."""
+        self._lost: set[str] = set()
+        """Outputs that the server refused, or may have."""
         self._doubted = False
         """An output was refused, perhaps, and none was confirmed since: an answer may wait for the next one's confirmation ..."""
         self._refuses_outputs = False
@@ -254,11 +256,13 @@ class AskingAudit:
             if asked is not None:
                 self._unasked.add(asked)
             if event.get("item", {}).get("type") in _OUTPUTS:
+                self._lost.add(str(event["item"].get("id")))
                 self._outputs.discard(str(event["item"].get("id")))
                 self._unconfirmed.discard(str(event["item"].get("id")))
                 self._may_tools = self._must_tools = False
                 self._doubted = self._refuses_outputs = True
         elif kind == "conversation.item.create":
+            self._lost |= self._unconfirmed
             self._must_tools = False
             self._doubted = True
         self._settle()
@@ -405,7 +409,9 @@ class AskingAudit:
             return
         self._may_tools = True
         # Heard to its end, and flushed before the client knew: whether that cut it, nobody can say.
-        self._must_tools = self._must_tools or (owed and not record.heard_out)
+        # Outputs that were refused before their response was done are nothing to be answered (F071).
+        answerable = any(item not in self._lost for item in calls.values())
+        self._must_tools = self._must_tools or (owed and answerable and not record.heard_out)
 
     def _look_at_batches(self) -> None:
         for response_id in self._finished:
