@@ -69,20 +69,20 @@ class Hearing:
     def unmute(self) -> None:
         """The user is heard again."""
         if self.muted:
-            self._fill()
+            self._fill(rest=True)
             self.muted = False
             self._core.timers.cancel(_TIMER)
 
     def due(self) -> None:
         """Time has passed in silence."""
-        self._fill()
+        self._fill(rest=False)
         self._arm()
 
     def _arm(self) -> None:
         core = self._core
         core.timers.set(_TIMER, core.now + max(_CADENCE_MS, core.config.microphone.batch_ms) / 1000)
 
-    def _fill(self) -> None:
+    def _fill(self, *, rest: bool) -> None:
         """The silence since the last time, to the sample."""
         core = self._core
         form = core.microphone.format
@@ -93,4 +93,4 @@ class Hearing:
         if core.ready and core.acknowledged.detects_turns:
             most = form.samples(_MOST_MS)
             core.microphone.append(self._silence(min(samples, most) * form.sample_width), core.now, held=not core.ready)
-            core.send_microphone(rest=False)
+            core.send_microphone(rest=rest)

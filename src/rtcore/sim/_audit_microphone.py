@@ -3,7 +3,7 @@ concerns it.
 
 The bytes of ``input_audio_buffer.append`` are exactly those that the program gave: in order, each once, all of them there before
 the commit that ends their turn, and none held back longer than two batches. Only what was told as dropped may be missing, and
-that is the oldest.
+that is the oldest. While the program mutes, it is silence in real time instead, to the sample (F126).
 """
 
 from msgspec import Struct
@@ -12,6 +12,9 @@ from msgspec.json import Decoder
 from rtcore.sim._ledger import ROUNDING, Ledger
 from rtcore.sim.speaker import MILLISECOND
 
+_SECOND = 1_000_000_000
+_CADENCE = 250 * MILLISECOND
+"""How long the silence of a muted microphone may wait beside its batches."""
 _PER_MS = 48
 """Bytes of a millisecond: the user of a world speaks PCM of 16 bit and 24 kHz."""
 
@@ -33,9 +36,36 @@ class MicrophoneAudit:
         self._held = bytearray()
         self._held_since = 0
         self._ready = False
+        self._muted_at: int | None = None
+        self._rate = 0
+        self._silence = 0
+        """Samples of silence since then."""
+
+    def mutes(self, now: int, rate: int) -> None:
+        """The program is about to mute; the session takes so many samples a second."""
+        self._muted_at, self._silence, self._rate = now, 0, rate
+
+    def unmutes(self, now: int) -> None:
+        """It is about to let the user be heard again."""
+        self._go_on_silent(now)
+        self._muted_at = None
+
+    def _go_on_silent(self, now: int) -> None:
+        """The silence until now is to be sent."""
+        if self._muted_at is None:
+            return
+        # As a session reckons it: from seconds, to the nearest sample.
+        samples = int((now / _SECOND - self._muted_at / _SECOND) * self._rate + 0.5)
+        if samples > self._silence:
+            if not self._held:
+                self._held_since = now
+            self._held += bytes(2 * (samples - self._silence))
+            self._silence = samples
 
     def given(self, pcm: bytes, now: int) -> None:
         """The program is about to give this."""
+        if self._muted_at is not None:
+            return
         if self._held:
             self.check(now)
         else:
@@ -50,6 +80,7 @@ class MicrophoneAudit:
     def sends(self, kind: str, payload: bytes) -> None:
         """The core sends something about the input buffer."""
         held, ledger = self._held, self._ledger
+        self._go_on_silent(ledger.now)
         if kind == "input_audio_buffer.append":
             audio = _decoder.decode(payload).audio
             if not held.startswith(audio):
@@ -74,6 +105,10 @@ class MicrophoneAudit:
 
     def check(self, now: int) -> None:
         """Nothing may be held back for long."""
-        if self._ready and self._held and now > self._held_since + self._longest:
+        if self._muted_at is not None:
+            if self._ready and now > max(self._held_since, self._muted_at) + self._longest + _CADENCE:
+                self._held_since = now
+                self._ledger.fail(12, "the microphone is muted, and the server gets no silence in its place", now)
+        elif self._ready and self._held and now > self._held_since + self._longest:
             self._held_since = now
             self._ledger.fail(12, f"{len(self._held)} bytes of input audio are held back although the session is ready", now)

@@ -56,6 +56,7 @@ class Habits:
         self.calls_open = 0
         """Function calls that it has not answered."""
         self.paused = False
+        self.muted = False
         self._world = world
         self._seed = rng.bits()
         self._calls = 0
@@ -164,6 +165,10 @@ class Habits:
         if rng.chance(scenario.pauses_per_mille):
             later(rng.between(300, 2500), self.pause, rng)
             later(rng.between(2500, 4000), self.resume, rng, always=True)
+        if scenario.mutes_per_mille and (quiet := rng.beside("mute")).chance(scenario.mutes_per_mille):
+            at_ms = quiet.between(0, 2500)
+            later(at_ms, self._mute, quiet)
+            later(at_ms + quiet.between(50, 2500), self._unmute, quiet, always=True)
         if rng.chance(scenario.updates_per_mille):
             change = rng.choice(UPDATES)
             later(rng.between(0, 2500), lambda: self._update(change), rng)
@@ -232,6 +237,24 @@ class Habits:
             world.issue(lambda session, now: session.approve(request_id, approve=allowed, reason=reason, now=now), "tool_result")
 
         self._later(rng.between(*world.scenario.tool_ms), answer, rng, always=True)
+
+    def _mute(self) -> None:
+        """The user is not to be heard for a while."""
+        world = self._world
+        if not world.session.muted:
+            world.tell("program", "mute()")
+            world.saw("program: mute")
+            self.muted = True
+            world.auditor.microphone.mutes(world.now, world.session.input_format.rate)
+            world.do(lambda session, now: session.mute(now=now))
+
+    def _unmute(self) -> None:
+        world = self._world
+        if world.session.muted:
+            world.tell("program", "unmute()")
+            self.muted = False
+            world.auditor.microphone.unmutes(world.now)
+            world.do(lambda session, now: session.unmute(now=now))
 
     def _go_away(self, away_ms: int) -> None:
         world = self._world

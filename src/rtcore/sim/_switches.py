@@ -117,6 +117,7 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "program: history synchronised": (Switch("scenario", "syncs_per_mille"),),
     "program: own voice": (Switch("scenario", "says_per_mille"),),
     "program: tools given up": (Switch("scenario", "tool_cancel_per_mille"),),
+    "program: mute": (Switch("scenario", "mutes_per_mille"),),
     "program: guardrail": (Switch("scenario", "hold_ms"), Switch("scenario", "blocks_per_mille")),
 }
 """The options behind each fault."""

@@ -122,6 +122,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("program", "history synchronised", "the history is to be as a list says that may be old", ("B22", "F067", "F107")),
     Fault("program", "own voice", "sound of its own in the same playout, whole or in pieces", ("F150", "S04", "B12")),
     Fault("program", "tools given up", "a function call is cancelled, and its result comes too late", ("F065", "F069", "C26")),
+    Fault("program", "mute", "the user is muted for a while: the server gets silence in real time", ("F126",)),
     Fault("program", "guardrail", "audio is held back until a check has let it go, cut it or come too late", ("F161",)),
 )
 """Every fault, by group."""

@@ -71,6 +71,8 @@ class Scenario(Struct, frozen=True):
     """How many turns the program synchronises the conversation beside with a list of its own."""
     pauses_per_mille: int = 0
     """How many turns the program holds the sound of for a moment."""
+    mutes_per_mille: int = 0
+    """How many turns the program mutes the user beside, for a moment."""
     tool_error_per_mille: int = 0
     """How many function calls are answered with an error."""
     tool_late_per_mille: int = 0
@@ -325,6 +327,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "user: silence": 250,
     "user: pressed twice": 500,
     "program: pauses": 300,
+    "program: mute": 80,
     "program: guardrail": 100,
     "program: history synchronised": 100,
     "program: own voice": 120,
@@ -423,6 +426,7 @@ def _draw_session(
         pauses_per_mille=rate("program: pauses", 100, 500),
         says_per_mille=rng.beside("own voice").between(100, 600) if "program: own voice" in faults else 0,
         tool_cancel_per_mille=rng.beside("given up").between(100, 600) if "program: tools given up" in faults and tools else 0,
+        mutes_per_mille=rng.beside("mute").between(100, 500) if "program: mute" in faults and detection is not None else 0,
         hold_ms=guardrail.choice((20, 100, 300, 300, 1000, 2500)) if "program: guardrail" in faults else 0,
         blocks_per_mille=guardrail.choice((0, 100, 300)) if "program: guardrail" in faults else 0,
         device_lost_per_mille=rate("speaker: device lost", 30, 200),

@@ -251,6 +251,7 @@ _FAULTS: dict[str, int] = {
     "program: guardrail": 1_000,
     "program: own voice": 1_000,
     "program: tools given up": 300,
+    "program: mute": 1_000,
     "program: history edits": 11_000,
     "program: history synchronised": 500,
     "program: interrupt before response.created": 3_800,

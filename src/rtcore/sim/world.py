@@ -675,6 +675,7 @@ class World:
             or (self.server.call is not None and self.server.call.sounds)
             or self.program.calls_open
             or self.program.paused
+            or self.program.muted
             or self.speaker.lost
             or self.speaker.flushing
             or self.speaker.pending
