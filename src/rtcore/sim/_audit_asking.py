@@ -258,6 +258,8 @@ class AskingAudit:
             if event.get("item", {}).get("type") in _OUTPUTS:
                 self._lost.add(str(event["item"].get("id")))
                 self._outputs.discard(str(event["item"].get("id")))
+                # The program was told that its result is lost: nothing is to be said about it, whenever its response ends.
+                self._silent.add(str(event["item"].get("call_id") or event["item"].get("approval_request_id")))
                 self._unconfirmed.discard(str(event["item"].get("id")))
                 self._may_tools = self._must_tools = False
                 self._doubted = self._refuses_outputs = True

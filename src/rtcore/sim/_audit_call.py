@@ -257,6 +257,8 @@ class CallAudit:
         record = ledger.responses.get(self._sounding or "")
         if record is not None and record.audible and not record.dead and not self.speaking:
             ledger.fail(6, f"the server sounds {record.id}, and SpeakingStarted was not told")
+        if self._sounding is None and self.speaking:
+            ledger.fail(6, "the server sounds nothing any more, and SpeakingStopped was not told")
         if deadline is None:
             for response in ledger.alive.values():
                 open_items = [item.id for item in response.items.values() if item.type == "message" and item.ended is None]

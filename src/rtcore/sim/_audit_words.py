@@ -193,6 +193,10 @@ class WordsAudit:
         ledger.saw("words: a remote call failed" if failed else "words: a remote call was run")
         if notice.output != truth.output["output"] or (notice.problem is not None) != failed:
             ledger.fail(10, f"the remote call {notice.item_id} gave {truth.output}, and is told as {notice.output!r}")
+        elif notice.problem is not None and notice.problem.message != truth.output["error"]["message"]:
+            ledger.fail(
+                10, f"the remote call {notice.item_id} failed ({truth.output['error']}), told as {notice.problem.message!r}"
+            )
 
     def _approval(self, notice: ApprovalRequested) -> None:
         if notice.approval_request_id in self._asked:

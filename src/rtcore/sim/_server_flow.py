@@ -189,7 +189,8 @@ class Flow:
         else:
             # Never two slow ones in a row: a server that nobody can wait for answers nobody, whatever the client does.
             plan = add_faults(self._draw(planning, wanted), hurting, state.options, out_of_band=apart, hurried=self._was_slow)
-            if state.options.remote_per_mille and not apart:
+            last = state.items[state.last_item() or ""].type if state.order else ""
+            if state.options.remote_per_mille and not apart and last not in ("function_call_output", "mcp_approval_response"):
                 plan = add_remote(plan, planning.beside("remote tools"), state.options, state.session["tools"])
         generation = Generation(state, response, plan, wanted, generating)
         if apart:
