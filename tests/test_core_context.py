@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import pytest
+from helpers import wire
 from helpers.scene import (
     Scene,
     cancel,
@@ -273,3 +274,14 @@ def test_a_policy_that_gives_no_answer_is_told_and_the_default_decides(
     scene.at(0.5).barge_in(500)
     effects = scene.server(cancelled(), turn("u1"), created("r2"))
     assert (len(told(effects, PolicyFailed)), told(effects, ContextStale)) == (1, [ContextStale("r2", recreated=True)])
+
+
+def test_a_response_that_nobody_announced_is_not_taken_back_while_an_answer_of_ours_is_awaited() -> None:
+    """C16, facts 4.10: it may be ours, and nobody says whose it is before its end."""
+    scene = ready(configured(stale_context="recreate"))
+    scene.server(wire.created("r1"), wire.item_added("m1")[:1], wire.part_added("m1"))
+    scene.barge_in(0)
+    scene.server(wire.cancelled("r1"), wire.turn("u1"), wire.created("r2"), wire.done("r2"))
+    scene.respond()
+    assert kinds(scene.server(wire.announce("m1"))) == ["conversation.item.delete"]  # an edit, and our answer is under way
+    assert kinds(scene.server(wire.item_added("m3", r="r3"))) == []

@@ -239,6 +239,11 @@ class Creation:
         return owed or self._reserved is not None or any(o.item_id is None and not o.out_of_band for o in self._queue)
 
     @property
+    def awaited(self) -> bool:
+        """Whether an answer of ours was asked for, or given up, of which nothing was seen."""
+        return self._reserved is not None or any(not order.out_of_band for order in self._expired.values())
+
+    @property
     def _free(self) -> bool:
         return not (self._reserved is not None or self._foreign or self._core.responses.running)
 

@@ -250,7 +250,9 @@ class Responses:
         if response.audible:
             core.playout.open(response_id)
         core.news.append(ResponseStarted(response_id, claim.shown, out_of_band, core.creation.visible(metadata), at=core.now))
-        core.interruption.response_created(response, ours=claim.ours, dead=claim.dead)
+        # Of one that was never announced, nobody can say that the server began it by itself while we wait for ours (facts 4.10).
+        ours = claim.ours or (body is None and core.creation.awaited)
+        core.interruption.response_created(response, ours=ours, dead=claim.dead)
         core.creation.response_created(response, announced=body is not None, ours=claim.ours, doubtful=claim.doubtful)
         return response
 
