@@ -486,7 +486,8 @@ class Auditor:
             if type(effect) is not ContextStale or not effect.recreated:
                 continue
             record, served = ledger.responses.get(effect.response_id), self._truth.responses.get(effect.response_id)
-            if record is None or served is None or served.cause != "turn":
+            # One that began without a word, while one of ours was due, may be either.
+            if record is None or served is None or (served.cause != "turn" and not record.doubtful):
                 ledger.fail(5, f"{effect.response_id} was taken back as stale, and the server did not begin it by itself")
                 continue
             self.sync(ledger.now)
