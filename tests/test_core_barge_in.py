@@ -42,6 +42,7 @@ from helpers.wire import (
 
 from rtcore import (
     Clock,
+    Disconnection,
     FalseInterruption,
     Flush,
     InterruptionPending,
@@ -364,6 +365,19 @@ def test_a_thousand_pauses_at_random_samples_lose_and_repeat_nothing(clock: Cloc
     if clock.pause:
         cut += scene.flushed_samples(generation, heard - before)
     assert sent(cut) == [truncate("m1", heard // 24)]
+
+
+@pytest.mark.parametrize("committed_before", [True, False])
+def test_a_decision_does_not_wait_for_a_server_that_is_gone(committed_before: bool) -> None:  # F127, S08
+    scene = pausing(words=True)
+    scene.server(speech_started())
+    if committed_before:
+        scene.at(1.2).server(speech_stopped(), committed())
+    lost = scene.at(1.3).disconnected(Disconnection(error="the line is gone"))
+    later = scene.at(3.3).tick()
+    when = 0 if committed_before else 1
+    assert [len(told(effects, FalseInterruption)) for effects in (lost, later)] == [1 - when, when]
+    assert Resume(1) in (lost, later)[when]
 
 
 # -- uninterruptible messages ------------------------------------------------------------------------------------------

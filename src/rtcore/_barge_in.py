@@ -295,6 +295,19 @@ class BargeIn:
         else:
             self._core.interruption.barge_in("server")
 
+    def line_lost(self) -> None:
+        """The server that heard the person is gone: no more of this speech will be told, and what is known decides, at once or
+        when the person was not heard again for ``false_interruption_ms``. An answer that was cut is continuity's affair now.
+        """
+        core, speech = self._core, self._speech
+        self._forget_lost()
+        if speech is not None and speech.fate == "open":
+            speech.stopped_at = core.now if speech.stopped_at is None else speech.stopped_at
+            for item_id in speech.words:
+                speech.spelt.setdefault(item_id, False)
+            # Behind everything else that the loss of the line brings about.
+            core.timers.set(_TIMER, core.now)
+
     # -- a model that hears itself -----------------------------------------------------------------------------------------------
 
     def _count(self, speech: _Speech, active: bool) -> None:

@@ -168,6 +168,7 @@ class Continuity:
         pending = core.requests.line_lost()
         unwanted = core.interruption.line_lost()
         self._owed |= core.turns.line_lost()
+        core.barge_in.line_lost()
         core.creation.line_lost(told, again=again)
         broken = core.responses.line_lost(told)
         # One that calls a function is answered after its output.

@@ -337,6 +337,8 @@ class Auditor:
             self.asking.dropped()
         if cause == "device" and self.reference is not None:
             self.reference.estimates.lose()
+        if cause == "local" and self.pending.voice(None):
+            return
         if response_id is None:
             self.pending.ended_by(cause)
         self.cuts.begin(cause, response_id)

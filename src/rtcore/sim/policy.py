@@ -95,6 +95,8 @@ class Policy(Struct, frozen=True):
                 core[key] = value
             else:
                 own[key] = value
+        if own.get("interruption") == "pause" and scenario.server.call is not None:
+            del own["interruption"]  # on a call the server holds the sound: nothing can be paused here
         if own.get("interruption") in ("ignore", "pause"):
             # A server that cut by itself would contradict it (rtcore.config).
             own |= {"server_interrupts": False, "server_creates": False}
