@@ -18,6 +18,8 @@ from helpers.wire import (
     pcm,
     speech_started,
     user_item,
+    user_transcript,
+    user_words,
 )
 from test_core_continuity import back, lose, steady
 
@@ -88,6 +90,13 @@ def test_a_clip_is_heard_in_silence_at_once_and_ends_full() -> None:
     assert (len(told(scene.log, SpeakingStarted)), len(told(scene.log, SpeakingStopped))) == (1, 1)
     assert outcomes(scene.log) == [(request, "done")]
     assert (told(scene.log, ResponseStarted), scene.session.history) == ([], ())
+
+
+def test_what_the_program_says_is_no_item_of_the_conversation() -> None:  # F111: it lives outside the mirrored list
+    scene = ready()
+    says(scene)
+    scene.at(0.5).barge_in(500)
+    assert (scene.session.history, [kind for kind in kinds(scene.log) if kind.startswith("conversation.item")]) == ((), [])
 
 
 def test_a_clip_waits_for_its_turn_and_what_follows_waits_for_it() -> None:
@@ -444,6 +453,14 @@ def test_a_turn_in_words_is_a_turn_of_the_report() -> None:
         1000,
         told(scene.log, UserTurnCommitted)[0].item_id,
     )
+
+
+def test_words_of_the_user_interrupt_nothing_and_speech_does() -> None:  # F128: speech_started, never a transcript or an item
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=100, at=0.1)
+    before = len(scene.log)
+    scene.at(0.5).server(user_item("u1"), user_words("u1", "Stop"), user_transcript("u1", "Stop it."))
+    assert [effect for effect in scene.log[before:] if isinstance(effect, Flush | MessageEnded)] == []
+    assert isinstance(scene.server(speech_started("u2"))[0], Flush)
 
 
 # -- push-to-talk -------------------------------------------------------------------------------------------------------------
