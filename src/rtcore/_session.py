@@ -452,6 +452,8 @@ class Session:
         heard (F125). Raises ``LocalProtocolError`` where the server finds the turns.
         """
         self._check_manual("end_turn")
+        if respond:
+            self._check_answers("end_turn")
         out = self._enter(now)
         core = self._core
         core.turns.released()
@@ -464,7 +466,6 @@ class Session:
 
     def _check_manual(self, command: str) -> None:
         self._check_open(command)
-        self._check_answers(command)
         if self._core.acknowledged.detects_turns:
             raise LocalProtocolError(f"{command}(): the server finds the turns; set audio.input.turn_detection to None")
 

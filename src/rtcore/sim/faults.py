@@ -95,6 +95,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("user", "cough", "speech of 50 to 150 ms that the server detects and that ends at once", ("B18", "F120", "F121")),
     Fault("user", "backchannel", "a short word during the answer, for which no reply is expected", ("B19", "F121")),
     Fault("user", "silence", "turn detection fires though nothing was said, or the microphone is silent", ("F116", "F126")),
+    Fault("user", "button", "push-to-talk by the core's own commands", ("F123", "F125", "C13")),
     Fault("user", "pressed twice", "push-to-talk is pressed twice at once", ("F123", "F125")),
     Fault("user", "typed text while the model speaks", "with and without silencing it", ("B13", "F037", "F046")),
     Fault("user", "hang-up", "the session is closed in the middle of anything", ("B31", "F081", "F098")),

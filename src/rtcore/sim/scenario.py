@@ -85,6 +85,8 @@ class Scenario(Struct, frozen=True):
     """How many turns the program answers a call beside that is unknown, answered or gone."""
     away_per_mille: int = 0
     """How many turns are followed by a while in which the program does not listen."""
+    button: bool = False
+    """The turns are made by a button, where the server does not find them: ``begin_turn`` and ``end_turn``."""
     says_per_mille: int = 0
     """How many turns the program says something beside with a voice of its own."""
     tool_cancel_per_mille: int = 0
@@ -330,6 +332,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "program: mute": 80,
     "program: guardrail": 100,
     "program: history synchronised": 100,
+    "user: button": 300,
     "program: own voice": 120,
     "program: tools given up": 200,
     "program: history edits": 250,
@@ -424,6 +427,7 @@ def _draw_session(
         edits_per_mille=rate("program: history edits", 100, 500),
         syncs_per_mille=synchronises.choice((200, 500)) if "program: history synchronised" in faults else 0,
         pauses_per_mille=rate("program: pauses", 100, 500),
+        button="user: button" in faults and detection is None,
         says_per_mille=rng.beside("own voice").between(100, 600) if "program: own voice" in faults else 0,
         tool_cancel_per_mille=rng.beside("given up").between(100, 600) if "program: tools given up" in faults and tools else 0,
         mutes_per_mille=rng.beside("mute").between(100, 500) if "program: mute" in faults and detection is not None else 0,

@@ -311,6 +311,7 @@ _FAULTS: dict[str, int] = {
     "user: cough": 3_500,
     "user: end of an item": 7_800,
     "user: hang-up": 430,
+    "user: button": 3_000,
     "user: pressed twice": 2_100,
     "user: silence": 1_300,
     "user: typed text while the model speaks": 21_000,

@@ -221,16 +221,22 @@ class User:
         self._turn_over(self._rng)
 
     def _push_to_talk(self) -> None:
-        """A turn without turn detection: audio, commit, and the wish for an answer."""
+        """A turn without turn detection: audio, commit, and the wish for an answer; or a button, which says all of that."""
+        if self._world.scenario.button:
+            self._world.begin_turn()
         for _ in range(self._rng.between(3, 8)):
             self._after(40, self._world.talk)
         self._after(1, self._commit)
 
     def _commit(self) -> None:
         self._await_answer()
-        self._world.commit()
-        if not self._world.scenario.words.listens:
-            self._world.respond()
+        listens = self._world.scenario.words.listens
+        if self._world.scenario.button:
+            self._world.end_turn(respond=not listens)
+        else:
+            self._world.commit()
+            if not listens:
+                self._world.respond()
         self._turn_over(self._rng)
 
     def _speak_into_microphone(self, frames: int, mute_ms: int = 0) -> None:
@@ -423,11 +429,15 @@ class User:
     def _press_twice(self) -> None:
         """Push-to-talk, and at once again: the first turn is too short, or its answer is wanted no more (F123, F125)."""
         world, rng = self._world, self._rng
-        world.interrupt()
+        button = world.scenario.button
+        (world.begin_turn if button else world.interrupt)()
         for _ in range(rng.between(1, 4)):
             world.talk()
-        world.commit()
-        world.respond()
+        if button:
+            world.end_turn()
+        else:
+            world.commit()
+            world.respond()
         self._after(rng.between(0, 60), world.interrupt)
         self._push_to_talk()
 

@@ -647,6 +647,18 @@ class World:
         """The turn is over, says the program."""
         self.issued(self.session.commit(now=self.seconds), "commit")
 
+    def begin_turn(self) -> None:
+        """The button is down."""
+        self.tell("user", "button down")
+        self.saw("user: button")
+        self.auditor.interrupts("program", self.now)
+        self._call(self.session.begin_turn(now=self.seconds))
+
+    def end_turn(self, *, respond: bool = True) -> None:
+        """The button is up."""
+        self.tell("user", "button up")
+        self.issued(self.session.end_turn(respond=respond, now=self.seconds), "respond" if respond else "commit")
+
     def respond(self) -> None:
         """An answer is wanted, says the program."""
         self.issued(self.session.respond(now=self.seconds), "respond")
