@@ -380,6 +380,27 @@ def test_a_decision_does_not_wait_for_a_server_that_is_gone(committed_before: bo
     assert Resume(1) in (lost, later)[when]
 
 
+def test_what_was_asked_for_after_the_voice_began_is_not_cut_by_it() -> None:  # B18, B08: no friendly fire
+    scene = pausing(min_duration_ms=None)
+    scene.server(speech_started())
+    scene.at(1.1).respond()
+    scene.server(created("r2", request=1), message("m2", 700, r="r2"), done("r2", request=1))
+    scene.at(1.2).server(speech_stopped())
+    cut = scene.answering(scene.at(1.3).server(committed()), 1000)
+    assert [act for act in acts(cut) if isinstance(act, tuple)] == [play(2, 700), ended("m1", "partial", 1000), interrupted("m1")]
+
+
+def test_the_program_s_own_commit_says_that_it_is_a_turn() -> None:  # B18: push to talk beside a local detector
+    config = configured(interruption="pause", session={**HEARS})
+    scene = ready(config, turn_detection=None, transcription={"model": "whisper-1"})
+    scene.server(created("r1"), message("m1", 4000), done("r1"))
+    scene.at(1.0).played(1, 1000)
+    held = scene.local_speech()
+    scene.append(pcm("voice", 200))
+    scene.commit()
+    assert (acts(held), acts(scene.at(1.1).server(committed()))[:1]) == ([Pause(1)], [Flush(1)])
+
+
 # -- uninterruptible messages ------------------------------------------------------------------------------------------
 
 

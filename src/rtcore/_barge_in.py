@@ -38,6 +38,8 @@ class _Speech(Struct):
 
     cause: Cause
     started_at: float
+    first_at: float
+    """When the first of it began: who speaks on began before."""
     playout_ms: int
     silence_ms: int
     stopped_at: float | None = None
@@ -98,7 +100,7 @@ class BargeIn:
         else:
             sounding = core.speech.speaking
             playout_ms = max(1, int((core.now - core.speech.since) * 1000)) if sounding else 0
-            speech = self._speech = _Speech(cause, core.now, playout_ms, 0)
+            speech = self._speech = _Speech(cause, core.now, core.now, playout_ms, 0)
             if not sounding and not core.interruption.anything:
                 self._in_a_row = 0
         if cause == "server":
@@ -115,8 +117,11 @@ class BargeIn:
             self._again(speech)
             self._expect_turn()
 
-    def committed(self, item_id: str, *, answer: bool) -> bool:
-        """It became a turn. Gives whether it is up to this owner that it be answered; ``answer``: somebody should."""
+    def committed(self, item_id: str, *, answer: bool, by_program: bool = False) -> bool:
+        """It became a turn. Gives whether it is up to this owner that it be answered; ``answer``: somebody should.
+
+        ``by_program``: the program committed it, and so has said that it is one.
+        """
         self._forget_lost()
         speech = self._about(item_id)
         if speech is None:
@@ -127,7 +132,11 @@ class BargeIn:
         if speech.fate in ("cut", "ignore"):
             return False
         speech.owed |= answer
-        self._again(speech)
+        if by_program and speech.fate == "open":
+            self._core.timers.cancel(_TIMER)
+            self._cut(speech, sparing=True)
+        else:
+            self._again(speech)
         return True
 
     def said(self, item_id: str) -> None:
@@ -245,7 +254,7 @@ class BargeIn:
         speech.fate = "cut"
         active = core.interruption.anything
         self._count(speech, active)
-        lost = core.interruption.barge_in(speech.cause, sparing=sparing)
+        lost = core.interruption.barge_in(speech.cause, sparing=sparing, since=speech.first_at)
         if not speech.committed:
             self._lost += lost.responses
             self._lost_answer |= lost.answer

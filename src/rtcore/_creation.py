@@ -59,6 +59,8 @@ class Order(Struct):
     """How long its first audio is held back; None: as configured."""
     interruptible: bool = True
     """A person's voice may cut it."""
+    asked_at: float = float("-inf")
+    """When it was sent."""
     for_turn: bool = False
     """Our answer to a turn of the user's that nobody else answers ..."""
     for_tools: bool = False
@@ -92,6 +94,7 @@ class Claim(Struct, frozen=True):
     out_of_band: bool = False
     audible: bool = True
     interruptible: bool = True
+    asked_at: float | None = None
     after: str | None = None
     format: AudioFormat | None = None
     hold_ms: int | None = None
@@ -277,6 +280,7 @@ class Creation:
         if "input" in body:
             body = {**body, "input": [self._referring(each) for each in body["input"]]}
         order.due = None
+        order.asked_at = core.now
         core.send(
             CreateResponse(event_id, core.dialect.render_response(body)),
             pending=Pending(event_id, "response", request=order.request or None, key=str(order.number)),
@@ -367,6 +371,7 @@ class Creation:
             out_of_band=order.out_of_band,
             audible=order.audible,
             interruptible=order.interruptible,
+            asked_at=order.asked_at,
             after=order.after,
             format=_format(order.body),
             hold_ms=order.hold_ms,
@@ -667,7 +672,7 @@ class Creation:
         """Whether it was asked for as uninterruptible."""
         return self._reserved is not None and not self._reserved.interruptible
 
-    def kill_reserved(self, *, all_queued: bool, sparing: bool = False) -> bool:
+    def kill_reserved(self, *, all_queued: bool, sparing: bool = False, since: float = float("inf")) -> bool:
         """Interrupted: the response that answers our pending create is dead on arrival (B15, F035).
 
         ``all_queued``: the program itself interrupts, so responses that it asked for and that were not sent are cancelled too.
@@ -676,9 +681,10 @@ class Creation:
         core = self._core
         self.drop_filler()
         answer = False
-        if self._reserved is not None and (self._reserved.interruptible or not sparing):
-            answer = not self._reserved.dead and (self._reserved.for_turn or self._reserved.for_tools)
-            self._reserved.dead = True
+        reserved = self._reserved
+        if reserved is not None and (reserved.interruptible or not sparing) and reserved.asked_at <= since:
+            answer = not reserved.dead and (reserved.for_turn or reserved.for_tools)
+            reserved.dead = True
         for order in self._expired.values():
             order.dead = order.dead or order.interruptible or not sparing
         for order in [o for o in self._queue if o.doubtful and (o.interruptible or not sparing)]:

@@ -83,24 +83,26 @@ class Interruption:
         following = next((r for r in core.responses.live.values() if self._cuttable(r, None)), None)
         return not following.interruptible if following is not None else core.creation.reserved_uninterruptible
 
-    def barge_in(self, cause: Cause, only: str | None = None, *, sparing: bool = False) -> Lost:
+    def barge_in(self, cause: Cause, only: str | None = None, *, sparing: bool = False, since: float = float("inf")) -> Lost:
         """Cut everything that can still be heard (or ``only`` one response) and what would be heard next.
 
-        ``sparing``: but for what was asked for as uninterruptible.
+        ``sparing``: but for what was asked for as uninterruptible. ``since``: when the voice began that turned out to interrupt;
+        what was asked for after that may be the answer to it.
         """
         if only is not None or cause in ("server", "local"):
-            return self._silence(cause, only, sparing=sparing)
-        lost = self._silence(cause, None, sparing=sparing)
+            return self._silence(cause, only, sparing=sparing, since=since)
+        lost = self._silence(cause, None, sparing=sparing, since=since)
         self._core.barge_in.ended_by(cause)
         return lost
 
-    def _silence(self, cause: Cause, only: str | None, *, sparing: bool) -> Lost:
+    def _silence(self, cause: Cause, only: str | None, *, sparing: bool, since: float) -> Lost:
         core = self._core
         answer = False
         if only is None:
-            answer = core.creation.kill_reserved(all_queued=cause == "program", sparing=sparing)
+            answer = core.creation.kill_reserved(all_queued=cause == "program", sparing=sparing, since=since)
             core.tools.interrupted(cause)
-        targets = [r for r in core.responses.live.values() if self._cuttable(r, only) and (r.interruptible or not sparing)]
+        live = core.responses.live.values()
+        targets = [r for r in live if self._cuttable(r, only) and (r.interruptible or not sparing) and r.asked_at <= since]
         if not targets:
             return Lost(answer=answer)
         lost = Lost(tuple(targets), answer)

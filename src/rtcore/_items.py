@@ -354,6 +354,7 @@ class Response:
     __slots__ = (
         "activity",
         "after",
+        "asked_at",
         "audible",
         "cancel_sent",
         "completed",
@@ -405,6 +406,8 @@ class Response:
         self.hold_ms = 0
         """How long its first audio is to be held back, until it is."""
         self.interruptible = True
+        self.asked_at = float("-inf")
+        """When it was asked for by us, or began by itself."""
         self.text = False
         """It was asked for in text."""
         self.own = False

@@ -244,6 +244,7 @@ class Responses:
         response.text = claim.text
         response.hold_ms = core.config.playout.hold_ms if claim.hold_ms is None else claim.hold_ms
         response.interruptible = claim.interruptible
+        response.asked_at = core.now if claim.asked_at is None else claim.asked_at
         response.quiet_since = core.now
         core.timers.set_earlier("end of a response", core.now + core.config.timeouts.create_ms / 1000)
         self.live[response_id] = response

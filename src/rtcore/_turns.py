@@ -136,7 +136,7 @@ class Turns:
         core.news.append(UserTurnCommitted(event.item_id))
         core.idle.touched()
         wanted = core.config.answer_turns and pending is None and self._answered_here
-        decided_elsewhere = core.barge_in.committed(event.item_id, answer=wanted)
+        decided_elsewhere = core.barge_in.committed(event.item_id, answer=wanted, by_program=pending is not None)
         if not core.acknowledged.detects_turns:
             self._floor(speaking=False, awaiting=False)
         elif core.acknowledged.server_creates and pending is None:

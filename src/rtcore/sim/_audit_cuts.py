@@ -66,8 +66,10 @@ class CutAudit:
         self._last = -_SOON
         self._width = ledger.audio.sample_width
 
-    def begin(self, cause: str, response_id: str | None = None) -> None:
-        """An interruption is about to reach the session: what does it cut?"""
+    def begin(self, cause: str, response_id: str | None = None, *, since: int | None = None) -> None:
+        """An interruption is about to reach the session: what does it cut? ``since``: when the voice began that turned out to be
+        one; what was asked for after that is not cut.
+        """
         if self._ignores and cause in ("server", "local"):
             return
         ledger = self._ledger
@@ -76,16 +78,20 @@ class CutAudit:
         if one is not None and one.arrived_at is None:
             one.arrived_at = ledger.now
         affected = self._affected(cause, response_id)
+        if since is not None:
+            affected = [response for response in affected if response.asked_at <= since]
         self._due = True
         self._cause = cause
         if response_id is None:
             for creation in ledger.creations:
-                if not creation.out_of_band:
+                if not creation.out_of_band and (since is None or creation.sent.sent_at <= since):
                     creation.killed, ledger.killed_at = True, ledger.now
         stream = ledger.stream
         unconfirmed = stream.unconfirmed
         # One sample short counts as heard (B02): a message that ended so is no reason for a flush, and no obstacle to one.
         expected = unconfirmed > 1 and response_id is None and stream.faulty != stream.generation
+        if since is not None and not affected:
+            expected = False
         if self._bound:
             expected = expected and self._pending() > self._bound
         self._expected = stream.generation if expected else 0

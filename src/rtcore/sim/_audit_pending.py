@@ -28,6 +28,7 @@ class _Speech(Struct):
     """One stretch of speech, as far as the client was told of it."""
 
     started_at: int
+    first_at: int
     stopped_at: int | None = None
     committed: bool = False
     words: dict[str, str] = field(default_factory=dict)
@@ -51,15 +52,16 @@ class PendingAudit:
         *,
         silence_ms: int,
         transcribes: bool,
+        manual: bool,
         active: Callable[[], bool | None],
-        cut: Callable[[str], None],
+        cut: Callable[[str, int], None],
         hold: Callable[[], None],
         go_on: Callable[[], None],
         owed: Callable[[ServerSeen], None],
     ) -> None:
-        """``silence_ms``: what the server hears before it says that speech has ended. ``transcribes``: the session asks for
-        words. ``active``: whether anything could be cut, None where that cannot be known. ``cut``, ``hold`` and ``go_on`` tell
-        the rest of the auditor, ``owed`` that a commit is to be answered.
+        """``manual``: the program makes the turns. ``silence_ms``: what the server hears before it says that speech has ended.
+        ``transcribes``: the session asks for words. ``active``: whether anything could be cut, None where that cannot be known.
+        ``cut``, ``hold`` and ``go_on`` tell the rest of the auditor, ``owed`` that a commit is to be answered.
         """
         self.dismissed: Callable[[], None] = lambda: None
         """Is told when a speech turned out to be nothing."""
@@ -68,6 +70,7 @@ class PendingAudit:
         self._watches = options.mode == "pause"
         self._silence = silence_ms * MILLISECOND
         self._transcribes = transcribes
+        self._manual = manual
         self._active, self._cut, self._hold, self._go_on, self._owed = active, cut, hold, go_on, owed
         self._speech: _Speech | None = None
         self._told = False
@@ -93,7 +96,7 @@ class PendingAudit:
             if active is False:
                 self._speech = None
                 return False
-            speech = self._speech = _Speech(now)
+            speech = self._speech = _Speech(now, now)
             self._begins, self._perhaps = True, active is None
             self._hold()
         if item_id is not None:
@@ -117,6 +120,10 @@ class PendingAudit:
             speech.words.setdefault(item_id, "")
             speech.stopped_at = self._ledger.now if speech.stopped_at is None else speech.stopped_at
             if speech.fate == "cut":
+                return False
+            if self._manual and speech.fate == "open":
+                # Whoever commits has said that it is a turn.
+                self._decide(speech, "cut")
                 return False
             speech.withheld.append(message)
             self._again(speech)
@@ -158,8 +165,10 @@ class PendingAudit:
 
     def _judge(self, speech: _Speech) -> None:
         verdict = self._verdict(speech)
-        if verdict is None:
-            return
+        if verdict is not None:
+            self._decide(speech, verdict)
+
+    def _decide(self, speech: _Speech, verdict: Literal["cut", "dismissed"]) -> None:
         was_open = speech.fate == "open"
         speech.fate = verdict
         if verdict == "cut":
@@ -167,7 +176,7 @@ class PendingAudit:
             self._answer(speech)
             if was_open:
                 self._go_on()
-            self._cut("server")
+            self._cut("server", speech.first_at)
         elif was_open:
             self._ends = True
             self._ledger.saw("B18: a false interruption")

@@ -147,6 +147,7 @@ class Auditor:
         interruptions: InterruptionOptions | None = None,
         silence_ms: int = 0,
         transcribes: bool = True,
+        manual: bool = False,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -161,7 +162,7 @@ class Auditor:
         ``heard_text_ms``: how often the words that were heard are told (``config.playout.heard_text_ms``).
         ``loses``: the device may vanish.
         ``interruptions``: what the session is told of them (``config.interruptions()``), with the silence that ends a turn and
-        whether it asks for the user's words.
+        whether it asks for the user's words; ``manual``: the program makes the turns.
         ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
         own_index = able.truncate_content_index == "own"
@@ -230,8 +231,9 @@ class Auditor:
             interruptions or InterruptionOptions(),
             silence_ms=silence_ms,
             transcribes=transcribes,
+            manual=manual,
             active=self.cuts.anything,
-            cut=self.cuts.begin,
+            cut=lambda cause, since: self.cuts.begin(cause, since=since),
             hold=self.pauses,
             go_on=self.resumes,
             owed=self.asking.arrived,

@@ -140,6 +140,7 @@ class World:
             interruptions=config.interruptions(),
             silence_ms=_silence_ms(config),
             transcribes=_transcribes(config),
+            manual=not scenario.detects,
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
