@@ -328,8 +328,9 @@ class BargeIn:
             self._core.news.append(EchoSuspected(self._in_a_row, guard_ms))
 
     def heard_out(self) -> None:
-        """A message was heard to its end: nothing in it was taken for speech."""
+        """A message was heard to its end: nothing in it was taken for speech, and no answer from before it is missing now."""
         self._in_a_row = 0
+        self._forget_lost()
 
     # -- an answer that was cut for nothing --------------------------------------------------------------------------------------
 

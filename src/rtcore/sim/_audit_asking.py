@@ -8,6 +8,7 @@ event happens to come by next.
 """
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from rtcore._notices import RequestEnded, ServerError
@@ -81,6 +82,8 @@ class AskingAudit:
         """Something is due: ``look`` has to be called after each step."""
         self.ready = False
         """The session is up."""
+        self.unsettled: AbstractSet[int] = frozenset()
+        """The program's edits that have no answer yet."""
         self.undecided: Callable[[], bool] = lambda: False
         """Whether it is open what the user's speech is: nothing is answered then."""
         self._ledger = ledger
@@ -476,6 +479,7 @@ class AskingAudit:
             not self.ready
             or now <= max(self._taken_until, self._blind_until) + ROUNDING
             or bool(ledger.edits)
+            or bool(self.unsettled)
             or ledger.flush_waits
             or self.undecided()
             or self._running()

@@ -261,6 +261,7 @@ class PendingAudit:
         response = item.response if item is not None else ledger.responses.get(message.response_id or "")
         # A call that never became complete goes with its response, and a message without a sample; what is over is the program's.
         over = item is not None and item.ended is not None and item.ended_at != ledger.now
-        by_itself = over or (item is not None and (item.type != "message" or not item.segments))
+        silent = item is not None and not any(segment.received for segment in item.segments)
+        by_itself = over or (item is not None and (item.type != "message" or silent))
         if message.type in _EDITS and response is not None and not (response.dead or by_itself):
             ledger.fail(5, f"{message.type} of {response.id} while it is open whether anything is interrupted")

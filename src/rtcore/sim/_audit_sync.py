@@ -22,6 +22,8 @@ class SyncAudit:
         """Items that edits have created: those are the program's own."""
         self.whole: set[int] = set()
         """Edits that were carried out as they were wanted."""
+        self.unsettled: set[int] = set()
+        """Edits that were sent, and of whose events one has no answer yet: nothing is created before."""
 
     def asked(self, request: int, known: Collection[str], most: int | None) -> None:
         """The program wants a history, and knew these items when it made its list. ``most``: so many events are enough."""
@@ -35,7 +37,9 @@ class SyncAudit:
         count = len(notice.created) + len(notice.deleted)
         if most is not None and count > most:
             ledger.fail(11, f"an edit that takes {most} events at most took {count}: {notice}")
-        if not count:
+        if count:
+            self.unsettled.add(notice.request)
+        else:
             ledger.saw("B22: an unchanged history costs nothing")
         for item_id in notice.deleted:
             item = ledger.items.get(item_id)
@@ -53,5 +57,6 @@ class SyncAudit:
 
     def ended(self, notice: RequestEnded) -> None:
         """A request settled."""
+        self.unsettled.discard(notice.request)
         if notice.outcome != "done":
             self.whole.discard(notice.request)

@@ -255,6 +255,7 @@ class Auditor:
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
         self.sync_audit = SyncAudit(ledger)
+        self.asking.unsettled = self.sync_audit.unsettled
         self._edited: set[str] = set()
         """Items that an edit of the program's, in this step, deletes or creates."""
         self.context = ContextAudit(ledger, self.edits.unheard_left, self.sync, exact=exact, call=call is not None)
