@@ -13,6 +13,8 @@ from rtcore._formats import AudioFormat
 
 COMMIT_MIN_MS = 100
 """A commit of less is refused by the server (facts 5.9, F123)."""
+TURN_MS = 60_000
+"""So much of a turn that is under way is kept: a line that goes dead without a word is noticed after twenty seconds or more."""
 LOOKBACK_MS = 1_000
 """So much of what was sent is kept while nobody is known to speak: speech begins before the server says so."""
 _GIVEN = 512
@@ -72,9 +74,14 @@ class Microphone:
         """Whether whole samples wait to be sent."""
         return len(self._buffer) >= self.format.sample_width
 
+    @property
+    def _most(self) -> int:
+        """The bound, in bytes."""
+        return self._bytes(max(self._max_held_ms, TURN_MS) if self.in_turn and self.keeps else self._max_held_ms)
+
     def trim(self) -> int:
         """Drop the oldest audio beyond the bound; gives the dropped milliseconds."""
-        return self._drop_oldest(len(self._buffer) - self._bytes(self._max_held_ms))
+        return self._drop_oldest(len(self._buffer) - self._most)
 
     def _drop_oldest(self, excess: int) -> int:
         if excess <= 0:
@@ -111,7 +118,7 @@ class Microphone:
     def _keep(self, batches: list[bytes]) -> None:
         self._sent.extend(batches)
         self._sent_bytes += sum(map(len, batches))
-        most = self._bytes(self._max_held_ms if self.in_turn else min(LOOKBACK_MS, self._max_held_ms))
+        most = self._most if self.in_turn else self._bytes(min(LOOKBACK_MS, self._max_held_ms))
         while self._sent_bytes > most:
             self._sent_bytes -= len(self._sent.popleft())
 

@@ -850,7 +850,7 @@ class Reconnect(_Model, frozen=True):
         default=3_000,
         ge=0,
         description="Microphone audio that is older when the session goes on is dropped, in ms. A turn of the user's that was "
-        "not finished is kept up to microphone.max_held_ms.",
+        "not finished is kept up to a minute.",
     )
     renew: _Bool = Field(
         default=True, description="Change over to a new session, at a quiet moment, before the server ends the old one."

@@ -1,0 +1,89 @@
+"""Long calls whose lines drop: no turn is unanswered, no word is repeated or made up, and a broken core is found out."""
+
+from typing import Any
+
+import pytest
+
+from rtcore import Session
+from rtcore.sim import lines
+from rtcore.sim.lines import LineOptions, LongCall
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_call_whose_line_drops_every_two_minutes(
+    seed: int,
+) -> None:  # B21, B23 to B25, C27, S08, F086, F087, F093; invariant 15
+    result = LongCall(seed, LineOptions(seconds=300)).run()
+    assert result.problems == []
+    assert result.turns > 25 and result.answered + result.into_nothing >= result.turns - 1
+
+
+def test_the_situations_that_matter_come_up() -> None:  # sometimes: what never happens was not tested
+    results = [LongCall(seed, LineOptions(seconds=240, drop_every_s=60)).run() for seed in range(20, 24)]
+    assert [problem for result in results for problem in result.problems] == []
+    for counter in ("reconnected", "lost_while_sounding", "lost_in_a_turn", "calls", "interruptions", "replayed"):
+        assert sum(getattr(result, counter) for result in results) > 0, counter
+
+
+def test_servers_that_end_their_sessions_every_ninety_seconds() -> None:  # C27, F085: session_expired and 1001
+    result = LongCall(3, LineOptions(seconds=300, session_s=90, drop_every_s=0)).run()
+    assert (result.problems, result.reconnected) == ([], 3)
+
+
+def test_a_session_that_renews_itself_is_not_heard_to_do_it() -> None:  # B26: audible gap 0 ms in silence
+    results = [LongCall(seed, LineOptions(seconds=300, limit_s=45.0, drop_every_s=0)).run() for seed in range(3)]
+    assert [problem for result in results for problem in result.problems] == []
+    assert sum(result.renewed for result in results) >= 12
+    assert sum(result.renewed_in_silence for result in results) * 2 > sum(result.renewed for result in results)
+
+
+def test_the_same_seed_is_the_same_call() -> None:  # DESIGN 6 invariant 14
+    options = LineOptions(seconds=120, drop_every_s=30)
+    assert LongCall(5, options).run() == LongCall(5, options).run()
+
+
+def test_what_the_session_holds_does_not_grow_with_its_losses() -> None:  # DESIGN 6 invariant 13
+    result = LongCall(9, LineOptions(seconds=900, drop_every_s=40)).run()
+    entries = result.entries
+    assert result.problems == [] and len(entries) > 10
+    assert max(entries[-5:]) < 2 * max(entries[len(entries) // 2 :][:5])
+
+
+def _unheard_words_told(session: Session) -> None:
+    """The replay tells everything that was generated."""
+    create = session._core.continuity._create
+
+    def told(item: Any, wire_id: str, body: dict[str, Any]) -> None:
+        for part in body.get("content", ()) if item.role == "assistant" else ():
+            part["text"] = item.full_text + " and more"
+        create(item, wire_id, body)
+
+    session._core.continuity._create = told  # type: ignore[method-assign]
+
+
+def _turns_forgotten(session: Session) -> None:
+    """A turn that was owed an answer is nobody's any more."""
+    session._core.continuity._go_on = lambda: None  # type: ignore[method-assign]
+
+
+def _everything_in_a_burst(session: Session) -> None:
+    """Whatever was said into the dead line is sent on the next."""
+    microphone = session._core.microphone
+    microphone.trim = microphone.trim_older = lambda *given: 0  # type: ignore[method-assign, assignment]
+    microphone._keep = microphone._sent.extend  # type: ignore[method-assign, assignment]
+
+
+@pytest.mark.parametrize("fault", [_unheard_words_told, _turns_forgotten, _everything_in_a_burst])
+def test_a_broken_core_is_found_out(fault: Any) -> None:
+    def broken(*given: Any, **options: Any) -> Session:
+        session = Session(*given, **options)
+        fault(session)
+        return session
+
+    results = [LongCall(seed, LineOptions(seconds=240, drop_every_s=40), session_factory=broken).run() for seed in range(3)]
+    assert any(result.problems for result in results)
+
+
+def test_the_figures_are_for_people() -> None:
+    shown = lines.figures(LongCall(1, LineOptions(seconds=60, drop_every_s=20)).run())
+    assert {"turns", "answered", "reconnected", "problems"} <= set(shown)
