@@ -60,6 +60,7 @@ class Voice:
         response = Response(f"say_{key}", request=None, out_of_band=True, audible=True)
         response.own = True
         response.interruptible = interruptible
+        response.asked_at = core.now
         response.quiet_since = core.now
         item = Item(key, "message", "assistant", response)
         part = item.part(0)
