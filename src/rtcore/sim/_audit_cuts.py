@@ -125,6 +125,10 @@ class CutAudit:
         affected.sort(key=_by_order)
         return affected
 
+    def keep_held(self) -> None:
+        """The sound is held, whatever else was cut."""
+        self.held = self.may_hold = True
+
     def anything(self) -> bool | None:
         """Whether a voice that begins now could cut something: heard, generated or asked for. None: what there is was heard to
         its end, and whether the client knows that, nobody can say.

@@ -57,6 +57,7 @@ class PendingAudit:
         cut: Callable[[str, int], None],
         hold: Callable[[], None],
         go_on: Callable[[], None],
+        keep: Callable[[], None],
         owed: Callable[[ServerSeen], None],
     ) -> None:
         """``manual``: the program makes the turns. ``silence_ms``: what the server hears before it says that speech has ended.
@@ -72,8 +73,8 @@ class PendingAudit:
         self._transcribes = transcribes
         self._manual = manual
         self._active, self._cut, self._hold, self._go_on, self._owed = active, cut, hold, go_on, owed
+        self._keep = keep
         self._speech: _Speech | None = None
-        self._told = False
         self._begins = self._ends = self._perhaps = False
 
     @property
@@ -249,6 +250,7 @@ class PendingAudit:
             ledger.fail(7, "a speech was dismissed that may be one" if ends else "a speech that was nothing was not dismissed")
         self._begins = self._ends = False
         if self.open:
+            self._keep()  # one response may be cut meanwhile; the others are held
             for effect in effects:
                 if isinstance(effect, Send):
                     self._changes_nothing(effect.payload)

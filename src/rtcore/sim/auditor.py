@@ -236,6 +236,7 @@ class Auditor:
             cut=lambda cause, since: self.cuts.begin(cause, since=since),
             hold=self.pauses,
             go_on=self.resumes,
+            keep=self.cuts.keep_held,
             owed=self.asking.arrived,
         )
         self.arrivals.voice = self.pending.voice
