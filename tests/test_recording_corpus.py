@@ -102,6 +102,7 @@ EVIDENCE: dict[str, Callable[[str, Counters], bool]] = {
     "failed-and-incomplete-responses": _told("status=failed"),
     "duplicate-unknown-and-malformed-events": _counted("unknown_events"),
     "connection-cut": _told("SessionClosed(reason=lost"),
+    "history-loaded": _told("Send(conversation.item.create"),
     "line-lost-and-back": _told("Reconnecting(", "Reconnected(", "ReplayIncomplete(", "AnsweredInText("),  # B21, C27
     "refused-handshake": _told("SessionClosed(reason=refused"),
     "session-never-acknowledged": _told("SessionClosed(reason=not_acknowledged"),

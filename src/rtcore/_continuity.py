@@ -218,6 +218,8 @@ class Continuity:
         core.microphone.keeps = self.able
         if self._lost_at is None:
             core.news.append(SessionReady(core.connection, core.acknowledged.session_id))
+            if core.history.last is not None:
+                self._begin()  # what an earlier session left behind
             return
         self._lost_at = None
         options = core.config.reconnect

@@ -12,6 +12,8 @@ from rtcore._recent import keep_latest
 
 _NOWHERE = ""
 """The predecessor of an item that was deleted before it had a place, or names itself: no item, so that it goes to the tail."""
+_RESTORED = -1
+"""The connection of items that come from an earlier session."""
 _SHELVED = 256
 """How many items of ended responses are kept for a late announcement."""
 _TOMBSTONES = 1024
@@ -101,6 +103,22 @@ class History:
         self._shelved.clear()
         self._replayed.clear()
         return unannounced
+
+    def restore(self, shown: HistoryItem) -> None:
+        """An item of an earlier session, at the end: known here, and to no server yet."""
+        item = Item(shown.id, shown.type, shown.role, None)
+        item.status, item.verdict, item.heard_ms, item.phase = shown.status, shown.verdict, shown.heard_ms, shown.phase
+        item.call_id, item.name, item.arguments, item.output = shown.call_id, shown.name, shown.arguments, shown.output
+        item.server_label, item.tools, item.error = shown.server_label, shown.tools, shown.error
+        item.approval_request_id, item.approve = shown.approval_request_id, shown.approve
+        if shown.full_text:
+            item.part(0).finish_text(shown.full_text)
+        if shown.text != shown.full_text:
+            item.heard_text = shown.text
+        item.announced = item.done = True
+        item.line = _RESTORED
+        self._items[item.id] = item
+        self._order.append(item.id)
 
     def replayed(self, item: Item, wire_id: str) -> None:
         """The item is in the session of the present connection, under this name."""

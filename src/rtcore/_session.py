@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from rtcore import saved
 from rtcore._barge_in import BargeIn
 from rtcore._clock import Clock
 from rtcore._continuity import Continuity
@@ -121,6 +122,24 @@ class Session:
         core.dialect.handshake(core.config.connection)
         out = self._enter(now)
         core.lifecycle.open()
+        return self._leave(out)
+
+    def load(self, history: bytes | str | Iterable[HistoryItem], *, now: float) -> list[Effect]:
+        """Begin with an earlier conversation: what ``rtcore.saved.save`` wrote, or the ``history`` of another session.
+
+        The server is told it as after a lost line, as ``config.reconnect.history`` says; ``ReplayIncomplete`` names what it could
+        not be told. Raises ``LocalProtocolError`` for what is no history, for one with an id twice, and after ``open``.
+        """
+        if self._core.state != "new":
+            raise LocalProtocolError("load(): the session is open; load a history before open(), or make a new Session")
+        items = self._read("load", lambda: saved.load(history) if isinstance(history, bytes | str) else tuple(history))
+        if not all(isinstance(item, HistoryItem) for item in items):
+            raise LocalProtocolError("history: holds something else than HistoryItem; give Session.history or saved bytes")
+        if len({item.id for item in items}) < len(items) or self._core.history.last is not None:
+            raise LocalProtocolError("history: has an item twice, or one was loaded before; give one history, once")
+        out = self._enter(now)
+        for item in items:
+            self._core.history.restore(item)
         return self._leave(out)
 
     def connected(self, connection: int, *, now: float) -> list[Effect]:

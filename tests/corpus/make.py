@@ -20,6 +20,7 @@ from msgspec import structs
 
 from rtcore import Clock, Config, Disconnection
 from rtcore.recording import Keep, RecordedSession, Recording, replay, steps
+from rtcore.saved import save
 from rtcore.sim import NetworkOptions, ServerOptions, SpeakerOptions
 from rtcore.sim.recorded import record_world
 from rtcore.sim.scenario import Kind, Scenario
@@ -65,12 +66,14 @@ def _scripted(*plans: ResponsePlan, **options: Any) -> ServerOptions:
 class _Hand:
     """A session, its time, and the lines of its recording."""
 
-    def __init__(self, clock: Clock | None = None, **options: Any) -> None:
+    def __init__(self, clock: Clock | None = None, history: bytes | None = None, **options: Any) -> None:
         self.lines: list[bytes] = []
         own = {"connection": {"dialect": "openai", "url": "ws://localhost"}, "reconnect": {"attempts": 0}}
         config = Config.model_validate({**own, **options})
         self.session = RecordedSession(config, clock=clock, seed=9, sink=self.lines.append, keep=Keep(text=True))
         self.now = 10.0
+        if history is not None:
+            self.session.load(history, now=self.now)
         self.session.open(now=self.now)
 
     def server(self, script: wire.Script) -> None:
@@ -101,6 +104,19 @@ class _Hand:
 def _refused() -> list[bytes]:
     hand = _Hand()
     hand.session.disconnected(1, Disconnection(http_status=401), now=hand.now + 0.2)
+    return hand.done()
+
+
+def _loaded() -> list[bytes]:
+    """A session that goes on from what another one left behind."""
+    first = _Hand()
+    first.ready()
+    first.server(wire.speech_started("u1") + wire.turn("u1") + wire.user_transcript("u1", "Tell me a story."))
+    first.server(wire.created("r1") + wire.message("m1", 1000, "Once upon a time.", previous="u1") + wire.done("r1"))
+    first.session.played(1, 24_000, now=first.now)
+    hand = _Hand(history=save(first.session.history))
+    hand.ready()
+    hand.session.close(now=hand.now)
     return hand.done()
 
 
@@ -338,6 +354,7 @@ _INCOMPLETE = structs.replace(spoken(700), ends="incomplete", detail="max_output
 _BY_HAND: tuple[Kind, ...] = ("manual turn", "interrupt() by the program")
 
 CASES: dict[str, Callable[[], list[bytes]]] = {
+    "history-loaded": _loaded,
     "line-lost-and-back": _lost_and_back,
     "interruption-inside-a-message": world("inside message 1"),
     "interruption-between-messages": world("at the boundary", "inside message 2", server=_scripted(*[spoken(900, 900)] * 8)),

@@ -138,7 +138,7 @@ SIMPLE = frozenset(
     {
         "open", "connected", "played", "flushed", "underrun", "device", "speech", "tick", "commit", "clear", "send_text",
         "respond", "interrupt", "release", "tool_result", "update", "create_item", "delete_item", "retrieve_item", "approve",
-        "replace_item", "move_item", "sync_history", "send_raw", "pause", "resume", "renew", "mute", "unmute", "close",
+        "replace_item", "move_item", "sync_history", "send_raw", "pause", "resume", "renew", "load", "mute", "unmute", "close",
         "cancel_tool", "user_turn", "begin_turn", "end_turn", "say_end",
     }
 )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from rtcore import saved
 from rtcore._clock import Clock
 from rtcore._core import Counters, State
 from rtcore._effects import Deadline, Effect
@@ -84,6 +85,27 @@ class RecordedSession(Session):
 
     def open(self, *, now: float) -> list[Effect]:
         return self._did("open", dict, now, lambda: self._inner.session.open(now=now))
+
+    def load(self, history: bytes | str | Iterable[HistoryItem], *, now: float) -> list[Effect]:
+        if not isinstance(history, bytes | str):
+            history = tuple(history)
+
+        def given() -> dict[str, Any]:
+            items = saved.load(history) if isinstance(history, bytes | str) else history
+            text = self._privacy.text
+            shown = [
+                msgspec.structs.replace(
+                    item,
+                    text=text(item.text),
+                    full_text=text(item.full_text),
+                    arguments=None if item.arguments is None else text(item.arguments),
+                    output=None if item.output is None else text(item.output),
+                )
+                for item in items
+            ]
+            return {"history": saved.save(shown).decode()}
+
+        return self._did("load", given, now, lambda: self._inner.session.load(history, now=now))
 
     def connected(self, connection: int, *, now: float) -> list[Effect]:
         return self._did(
