@@ -9,6 +9,7 @@ from conformance.far import FarEnd
 from conformance.server import ScriptedServer
 from conformance.talks import RUNTIMES, Runtime, Talk
 from rtcore import Config, MessageEnded, Notice, Reconnected, Reconnecting, RequestEnded, SessionClosed, SpeakingStarted, Verdict
+from rtcore.saved import save
 from rtcore.sim.server import ResponsePlan, Rules, Server, ServerOptions, spoken
 from rtcore_adapters.audio import VirtualSpeaker
 
@@ -185,3 +186,18 @@ def test_a_server_that_does_not_come_back_ends_the_conversation(runtime: Runtime
 
     found = runtime.run(program, server, there(attempts=3, first_ms=10))
     assert [type(n) for n in found if isinstance(n, Reconnecting | SessionClosed)] == [Reconnecting] * 3 + [SessionClosed]
+
+
+@every
+def test_a_conversation_begins_with_an_earlier_one(runtime: Runtime) -> None:  # issue 6, part 6
+    server = StrictServers(spoken(300))
+
+    async def program(talk: Talk) -> bytes:
+        talk.conversation.send_text("Hello.")
+        await heard(talk, [], MessageEnded)
+        return save(talk.conversation.history)
+
+    saved = runtime.run(program, server, there())
+    again = StrictServers(spoken(300))
+    runtime.run(program, again, there(), history=saved)
+    assert again.told(0)[:2] == server.told(0) and again.truths[0].refusals == []

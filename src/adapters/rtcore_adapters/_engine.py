@@ -76,6 +76,7 @@ class Engine(Generic[R]):
         mailbox: Mailbox | None = None,
         token: TokenProvider | None = None,
         policies: Policies | None = None,
+        history: bytes | None = None,
     ) -> None:
         check(ways)
         speaker = speaker or VirtualSpeaker(record=False)
@@ -94,6 +95,7 @@ class Engine(Generic[R]):
         self.crash: Exception | None = None
         """The mistake in a device or in this program that ended the conversation."""
         self._host = host
+        self._history = history
         self._devices = Devices(self.session, speaker, microphone, self.feed)
         self._microphone = microphone
         self._times = times or LinkTimes()
@@ -117,7 +119,9 @@ class Engine(Generic[R]):
         self._thread = threading.get_ident()
 
     def start(self) -> None:
-        """Open the devices, then the session: it answers with where to dial."""
+        """Open the devices, then the session, with what it is to begin with: it answers with where to dial."""
+        if self._history is not None:
+            self.do(partial(self.session.load, self._history))
         self._acting = True  # what a device reports from its own opening waits for the session's
         try:
             self._devices.open(now=self._host.time())

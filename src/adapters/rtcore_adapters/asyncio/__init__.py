@@ -84,6 +84,7 @@ async def connect(
     tools: Tools | None = None,
     token: TokenProvider | None = None,
     policies: Policies | None = None,
+    history: bytes | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -105,7 +106,8 @@ async def connect(
     another way than this machine's: through a tunnel, a unix socket, a test.
 
     ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
-    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions.
+    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions. ``history`` is an earlier
+    conversation to begin with, as ``rtcore.saved.save`` writes it.
 
     Raises ``ConnectionFailed`` where the session does not become ready, ``AudioFileError`` for a file that cannot be used,
     ``ValueError`` where the microphone's format is not the session's or a proxy's URL cannot be used, and ``OSError`` where
@@ -121,6 +123,7 @@ async def connect(
             tools=tools,
             token=token,
             policies=policies,
+            history=history,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,

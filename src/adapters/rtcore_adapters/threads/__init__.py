@@ -102,6 +102,7 @@ def connect(
     tools: Tools | None = None,
     token: TokenProvider | None = None,
     policies: Policies | None = None,
+    history: bytes | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -122,7 +123,8 @@ def connect(
     machine's: through a tunnel, a unix socket, a test.
 
     ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
-    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions.
+    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions. ``history`` is an earlier
+    conversation to begin with, as ``rtcore.saved.save`` writes it.
 
     Ctrl-C in the block hangs up in order, for which the server has ``LinkTimes.close_s``; a second one drops the line.
 
@@ -148,6 +150,7 @@ def connect(
             tools=tools,
             token=token,
             policies=policies,
+            history=history,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,

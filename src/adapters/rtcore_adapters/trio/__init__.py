@@ -88,6 +88,7 @@ async def connect(
     tools: Tools | None = None,
     token: TokenProvider | None = None,
     policies: Policies | None = None,
+    history: bytes | None = None,
     ssl: SSLContext | None = None,
     proxy: str | bool | None = True,
     proxy_ssl: SSLContext | None = None,
@@ -108,7 +109,8 @@ async def connect(
     a host and a port in another way than this machine's: through a tunnel, a unix socket, a test.
 
     ``token`` is called for a bearer token whenever the session dials: for Entra ID, and others whose tokens live shortly.
-    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions.
+    ``policies`` are decisions of the program's own (``rtcore.policies``), pure functions. ``history`` is an earlier
+    conversation to begin with, as ``rtcore.saved.save`` writes it.
 
     Its tasks live in a nursery of its own around the block, or in ``nursery``; where that is cancelled, the conversation ends
     in order. A cancelled block hangs up in order, too, for which the server has ``LinkTimes.close_s``. What the block raises
@@ -129,6 +131,7 @@ async def connect(
             tools=tools,
             token=token,
             policies=policies,
+            history=history,
             times=times,
             ways=Ways(ssl=ssl, proxy=proxy, proxy_ssl=proxy_ssl),
             seed=seed,
