@@ -501,6 +501,14 @@ def test_a_turn_that_the_server_owed_an_answer_is_answered() -> None:  # DESIGN 
     assert (created_items(effects), kinds(effects)[-1]) == ([says("Hello?", "user")], "response.create")
 
 
+def test_a_turn_that_was_said_into_a_line_that_died_without_a_word_is_answered_however_late() -> None:  # F095, invariant 15
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello?"))
+    scene.at(39.0).tick()
+    effects = dropped(scene)
+    assert kinds(effects)[-1] == "response.create"
+
+
 def test_commands_that_were_not_answered_are_asked_for_again() -> None:  # B24, S08
     scene = ready(steady(), turn_detection=None)
     scene.say("Hello.")

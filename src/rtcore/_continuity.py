@@ -252,6 +252,8 @@ class Continuity:
             items = items[more:]
             reason = f"with it {more} items are left out: reconnect.max_items is {options.max_items}"
             self._left_out.append((core.history.before_id(items[0]), reason))
+            told = {item.call_id for item in items if item.type == "function_call"}
+            items = [item for item in items if item.type != "function_call_output" or item.call_id in told]
         self._todo.extend(items)
         self._empty = True
         self._go_on()

@@ -65,7 +65,7 @@ class Turns:
 
     def line_lost(self) -> bool:
         """The server that heard the user is gone. Gives whether it owed a turn an answer."""
-        owed = self._unanswered and self.automatic > 0
+        owed = self._unanswered  # however long ago: a line that went dead without a word is noticed late
         self._owed.clear()
         self._unanswered = False
         self.early_words.clear()
