@@ -47,8 +47,8 @@ mutants: $(VENV)/test.stamp  ## plant bugs in the core, one by one: does the sim
 behaviours: $(VENV)/test.stamp  ## which planted bug breaks which behaviour's tests (many minutes)
 	$(BIN)/python -m mutants --behaviours
 
-soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session: nothing grows but the conversation
-	RTCORE_SOAK=required $(BIN)/python -m pytest -q tests/test_soak.py
+soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session, on one line and on lines that drop: nothing grows, nothing is lost
+	RTCORE_SOAK=required $(BIN)/python -m pytest -q tests/test_soak.py tests/test_sim_lines.py
 
 device: $(VENV)/device.stamp  ## play, cut, record, lose and find a real sound device: PortAudio on a PulseAudio of its own
 	RTCORE_DEVICE=required $(BIN)/python -m pytest -q tests/device

@@ -1,5 +1,6 @@
 """Long calls whose lines drop: no turn is unanswered, no word is repeated or made up, and a broken core is found out."""
 
+import os
 from typing import Any
 
 import pytest
@@ -82,6 +83,16 @@ def test_a_broken_core_is_found_out(fault: Any) -> None:
 
     results = [LongCall(seed, LineOptions(seconds=240, drop_every_s=40), session_factory=broken).run() for seed in range(3)]
     assert any(result.problems for result in results)
+
+
+@pytest.mark.skipif("RTCORE_SOAK" not in os.environ, reason="two minutes or more; make soak runs it")
+def test_eight_hours_on_lines_that_drop_every_three_minutes() -> None:  # issue 6, to reach; invariants 11, 13, 15
+    result = LongCall(8, LineOptions(seconds=8 * 3600, drop_every_s=180, session_s=1800)).run()
+    print(lines.figures(result))
+    assert result.problems == []
+    assert result.turns > 3_000 and result.reconnected > 100 and result.answered + result.into_nothing >= result.turns - 1
+    quarter = len(result.entries) // 4
+    assert max(result.entries[-quarter:]) < 2 * max(result.entries[quarter : 2 * quarter])
 
 
 def test_the_figures_are_for_people() -> None:

@@ -272,6 +272,7 @@ class Continuity:
                 self._tell(item)
         if self._todo:
             return
+        self._outputs.clear()
         if self._left_out:
             core.news.append(ReplayIncomplete(core.connection, tuple(self._left_out)))
             self._left_out = []
