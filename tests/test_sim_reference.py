@@ -310,3 +310,18 @@ def test_a_report_in_a_pause_corrects_what_the_pause_took_to_have_sounded() -> N
     estimates.report(1, 1_200, 220 * MS)  # a word of the past
     estimates.flush(1, 300 * MS)
     assert estimates.final[1] == 2_400
+
+
+def test_a_clock_that_fell_silent_loses_no_place_in_what_is_handed_over() -> None:
+    """The next message may begin with sound that the one before has in its middle: it is not taken for that."""
+    model = Reference(PCM16_24K)
+    beginning = B[:480]
+    first, second = A + beginning + A, beginning + A
+    model.received(("first", 0), Sent(first), len(first))
+    model.played(1, first)
+    model.said(1, len(first) // 8)
+    model.assumed(1)
+    model.received(("second", 0), Sent(second), len(second))
+    model.played(1, beginning)
+    model.said(1, (len(first) + len(beginning)) // 2)
+    assert model.heard(("second", 0)) == Heard(240, 240)

@@ -37,7 +37,8 @@ class ReferenceAudit:
     def audio(self, item: ItemRecord, segment: Segment, size: int) -> None:
         """Audio of an item reached the client."""
         if item.ended is None:
-            self._model.received((item.id, segment.content_index), segment.sent, size, dead=item.response.dead)
+            key = item.id, segment.content_index
+            self._model.received(key, segment.sent, size, order=segment.order, dead=item.response.dead)
 
     def complete(self, segment: Segment) -> None:
         """Its end reached the client."""

@@ -9,6 +9,7 @@ Positions are samples of a segment, or of a generation's handed-over stream, fro
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
@@ -45,6 +46,8 @@ class Known(Struct, eq=False):
 
     key: Key
     sent: Source
+    order: tuple[int, int] = (0, 0)
+    """Its place among what is to sound."""
     received: list[int] = field(default_factory=list)
     """Bytes of each delta."""
     complete: bool = False
@@ -99,10 +102,12 @@ class Reference:
 
     # -- what happened -------------------------------------------------------------------------------------------------------
 
-    def received(self, key: Key, sent: Source, size: int, *, dead: bool = False) -> None:
-        """A delta of ``size`` bytes reached the client; ``dead``: of a response that was cut before."""
+    def received(self, key: Key, sent: Source, size: int, *, order: tuple[int, int] = (0, 0), dead: bool = False) -> None:
+        """A delta of ``size`` bytes reached the client; ``dead``: of a response that was cut before. ``order``: where two begin
+        with the same sound, the one that is to be heard first is meant.
+        """
         if key not in self._segments:
-            self._segments[key] = Known(key, sent, cut_received=0 if dead else None)
+            self._segments[key] = Known(key, sent, order, cut_received=0 if dead else None)
         self._segments[key].received.append(size)
 
     def complete(self, key: Key) -> None:
@@ -129,7 +134,7 @@ class Reference:
         count = len(pcm) // self._width
         first = self._handed.get(generation, 0)
         self._handed[generation] = first + count
-        candidates = list(self._segments.values())
+        candidates = sorted(self._segments.values(), key=attrgetter("order"))
         if self._last is not None:
             candidates.insert(0, self._last)
         for known in candidates:
@@ -189,8 +194,12 @@ class Reference:
             known.lost_at = None
 
     def assumed(self, generation: int) -> None:
-        """The clock fell silent for so long that the core took everything as heard."""
+        """The clock fell silent for so long that the core took everything as heard: what follows is what was not handed over."""
+        followed = [known for known in self._segments.values() if not known.lost]
         self._guess(generation)
+        for known in followed:
+            if known.lost:
+                known.lost_at = known.pieces[-1].at + known.pieces[-1].size
 
     def _guess(self, generation: int, estimate: int | None = None, *, near: bool = False) -> None:
         if self._position(generation) < self._handed.get(generation, 0):
