@@ -17,6 +17,7 @@ from msgspec import structs
 from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
 from rtcore._errors import LocalProtocolError
+from rtcore._formats import AudioFormat
 from rtcore._items import HistoryItem
 from rtcore._lifecycle import Disconnection
 from rtcore._notices import (
@@ -578,7 +579,7 @@ class World:
     def say(self, sound: OwnSound) -> None:
         """The program says something, at once."""
         self.tell("user", f"say({len(sound.source)} bytes)")
-        issued = self.session.say(sound.source, now=self.seconds)
+        issued = self.session.say(sound.source, format=self._own_format, now=self.seconds)
         self._began(issued.request, sound)
         self.auditor.voice.gave(issued.request, len(sound.source))
         self.auditor.voice.closed(issued.request)
@@ -586,9 +587,14 @@ class World:
 
     def say_begin(self, sound: OwnSound) -> int:
         """The program begins to say something; gives the request."""
-        issued = self.session.say_begin(now=self.seconds)
+        issued = self.session.say_begin(format=self._own_format, now=self.seconds)
         self._began(issued.request, sound)
         return self.issued(issued, "say")
+
+    @property
+    def _own_format(self) -> AudioFormat | None:
+        """A session that only transcribes has no format of its own for sound."""
+        return self.scenario.audio if self.scenario.words.listens else None
 
     def _began(self, request: int, sound: OwnSound) -> None:
         view = self.session.segments[-1]
