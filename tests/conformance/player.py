@@ -209,12 +209,22 @@ class Player:
     def _command(self, step: Step) -> None:
         assert self.conversation is not None, f"{step.do} at {step.at} comes before the session is ready"
         try:
-            given = getattr(self.conversation, step.do)(*step.args, **step.options)
+            given = self._given(self.conversation, step)
         except LocalProtocolError as error:
             self.outcome.refused.append(f"{step.do}: {error}")
             return
         if given is not None:
             self._requests.append(given)
+
+    def _given(self, conversation: Any, step: Step) -> Any:
+        """The command as a program gives it: what is said in pieces is an object of its own there."""
+        match step.do:
+            case "say_begin":
+                return conversation.voice(*step.args, **step.options).request
+            case "say_append" | "say_end":
+                return conversation._do(getattr(conversation.session, step.do), *step.args)
+            case _:
+                return getattr(conversation, step.do)(*step.args, **step.options)
 
     def _hang_up(self, cause: Disconnection) -> None:
         far = self._far

@@ -30,8 +30,9 @@ INPUTS = (
     *("clear", "send_text", "respond", "interrupt", "tool_result", "update", "create_item", "delete_item", "pause", "resume"),
     *("approve", "retrieve_item", "send_raw", "release", "replace_item", "move_item", "sync_history", "close"),
     *("cancel_tool", "mute", "unmute", "begin_turn", "end_turn", "user_turn", "renew"),
+    *("say", "say_begin", "say_append", "say_end"),
 )
-"""The session's inputs but for ``open`` and ``tick``, which every adapter owes by itself, and what the program says itself."""
+"""The session's inputs but for ``open`` and ``tick``, which every adapter owes by itself."""
 
 
 class WrittenDown(Session):
