@@ -163,6 +163,7 @@ class Arrivals:
             record = ledger.response(response_id)
         if not record.known:
             record.known = True
+            record.begun_at = ledger.now
             ledger.alive[record.id] = record
             if not record.done:
                 ledger.running[record.id] = record

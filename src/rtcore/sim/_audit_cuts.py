@@ -79,7 +79,7 @@ class CutAudit:
             one.arrived_at = ledger.now
         affected = self._affected(cause, response_id)
         if since is not None:
-            affected = [response for response in affected if response.asked_at <= since]
+            affected = [each for each in affected if (each.asked_at if each.asked_at >= 0 else each.begun_at) <= since]
         self._due = True
         self._cause = cause
         if response_id is None:

@@ -50,7 +50,7 @@ class VoiceAudit:
             return
         response = ledger.response(response_id)
         response.out_of_band = response.audible = response.known = response.created = response.own = True
-        response.asked_at = ledger.now
+        response.asked_at = ledger.now + 1  # behind all that has happened so far
         item = ItemRecord(item_id, "message", response, audio_parts={0}, audio_at=ledger.now)
         segment = Segment(response_id, item_id, 0, (last, _LAST + self._count), sound)
         response.items[item_id] = ledger.items[item_id] = item

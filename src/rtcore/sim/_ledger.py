@@ -149,6 +149,8 @@ class ResponseRecord(Struct, eq=False):
     """It began without ``response.created`` while one was due that had been interrupted: it may be that one, or not."""
     asked_at: int = -1
     """When the client asked for it."""
+    begun_at: int = -1
+    """When the client first saw it, which is what counts where nothing tells when it was asked for."""
     withdrawn: bool = False
     """What was to be answered was refused: the client may take its request back (F071)."""
     done: bool = False
