@@ -17,7 +17,7 @@ from mutants.planted import Bug
 from mutants.tree import ROOT, planted, snapshot
 
 FIRST_SEED = 0
-LIMIT = 400
+LIMIT = 600
 """So many worlds are tried for one bug."""
 PLAIN_SEED = 5
 """The world of the plain conversation."""

@@ -110,6 +110,8 @@ class Creation:
         self._reserved: Order | None = None
         self._side: dict[int, Order] = {}
         self._expired: dict[int, Order] = {}
+        self._late: dict[str, None] = {}
+        """Items of edits that had no answer in time: the same edit is not sent once more while they are on their way."""
         self._items: dict[str, Order] = {}
         self._foreign = False
         self._turn_due = False
@@ -194,7 +196,12 @@ class Creation:
         """Whether the item is in the conversation, or on its way there from us."""
         if item_id is None:
             return False
-        return item_id in self._items or any(o.item_id == item_id for o in self._queue) or bool(self._core.history.get(item_id))
+        return (
+            item_id in self._items
+            or item_id in self._late
+            or any(o.item_id == item_id for o in self._queue)
+            or bool(self._core.history.get(item_id))
+        )
 
     # -- leaving -----------------------------------------------------------------------------------------------------------------
 
@@ -310,6 +317,7 @@ class Creation:
                 self._make_due(order)
         asked = [order for order in asked if not order.dead and core.requests.is_open(order.request)]
         self._items.clear()
+        self._late.clear()
         self._side.clear()
         self._expired.clear()
         self._reserved = None
@@ -476,6 +484,7 @@ class Creation:
     def item_announced(self, item_id: str) -> None:
         """An item of ours is in the conversation."""
         core = self._core
+        self._late.pop(item_id, None)
         if self._items.pop(item_id, None) is None:
             return
         pending = core.requests.take_first("item", item_id)
@@ -492,6 +501,9 @@ class Creation:
     def item_failed(self, pending: Pending, problem: Problem, outcome: Outcome = "failed") -> None:
         """An item of ours was refused, or got no answer: a response that was to follow it is not created."""
         self._items.pop(pending.key, None)
+        if outcome == "timed_out" and pending.edit:
+            self._late[pending.key] = None
+            keep_latest(self._late, _KEPT)
         if outcome == "failed" and self._core.continuity.refused(pending.key, problem):
             return
         if outcome == "timed_out":
