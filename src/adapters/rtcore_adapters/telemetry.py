@@ -43,6 +43,7 @@ _KEPT = 64
 _SCOPE = "rtcore"
 
 Attributes = dict[str, str | int | float | bool]
+"""What a span or a measurement is marked with."""
 
 
 class _Response(Struct):
