@@ -21,6 +21,9 @@ from shapes import Example, examples
 SEEDS = range(50)
 _RECORDED = "recorded in live sessions, and not in the package's types (protocol facts, wire_facts_not_in_sdk)"
 _OLDER = "the package's types of the beta are older than what preview deployments send"
+_NULL = "null switches it off on the wire (protocol facts 2.1), although the parameter type does not allow it"
+_RAW = "the program's own raw event, of a type that nobody knows"
+_SESSION, _LISTENING = "session.RealtimeSessionCreateRequestParam", "session.RealtimeTranscriptionSessionCreateRequestParam"
 KNOWN = {
     ("server", "openai", "session.id", "unknown field"): _RECORDED,
     ("server", "openai", "session.object", "unknown field"): _RECORDED,
@@ -34,20 +37,43 @@ KNOWN = {
     ("server", "azure-preview", "session.client_secret", "unknown field"): _OLDER,
     ("server", "azure-preview", "obfuscation", "unknown field"): _OLDER,
     ("server", "azure-preview", "response.usage.input_token_details.image_tokens", "unknown field"): _OLDER,
-    ("client", "azure-preview", "session.turn_detection", "dict_type: Input should be an object"): "null switches it off on the "
-    "wire (protocol facts 2.1), although the parameter type does not allow it",
+    ("server", "azure-preview", "session.client_secret", "model_type: Input should be an object"): _OLDER,
+    ("server", "openai", "item.status", "unknown field"): "items of remote tools; the package's types give them none",
+    ("client", "azure-preview", "session.turn_detection", "dict_type: Input should be an object"): _NULL,
+    ("client", "openai", f"{_SESSION}.audio.input.transcription", "dict_type: Input should be an object"): _NULL,
+    ("client", "openai", f"{_LISTENING}.audio.input.transcription", "dict_type: Input should be an object"): _NULL,
+    # Told beside the line before, because the package tries both kinds of session.
+    ("client", "openai", f"{_LISTENING}.type", "literal_error: Input should be 'transcription'"): _NULL,
+    ("client", "openai", "", "no such event"): _RAW,
+    ("client", "azure-preview", "", "no such event"): _RAW,
 }
 PARSERS = {
     "openai-agents": ["CLIENTS_PYTHON", "openai_agents_client.py", "--parse"],
     "pipecat-ai": ["CLIENTS_PYTHON", "pipecat_client.py", "--parse"],
     "agents-realtime, JavaScript": ["", "agents_realtime.mjs", "--parse"],
 }
+_NO_REMOTE = "Input should be 'message', 'function_call' or 'function_call_output'"
 REFUSED = {
+    # It knows no remote tools: neither their items nor a response that has one.
+    "pipecat-ai": {
+        ("conversation.item.added", _NO_REMOTE),
+        ("conversation.item.done", _NO_REMOTE),
+        ("response.output_item.added", _NO_REMOTE),
+        ("response.output_item.done", _NO_REMOTE),
+        ("response.done", _NO_REMOTE),
+    },
     "agents-realtime, JavaScript": {
         # The API's reference shows the null in its example; the package's schema wants a string or nothing.
         ("conversation.item.input_audio_transcription.failed", "error.param: Invalid input: expected string, received null"),
+        # Its schema has no images, wants a description of each remote tool, and lacks two events of the protocol's list.
+        ("conversation.item.added", "item.content.0.type: Invalid input"),
+        ("conversation.item.done", "item.content.0.type: Invalid input"),
+        ("conversation.item.done", "item.tools.0.description: Invalid input: expected string, received undefined"),
+        ("input_audio_buffer.timeout_triggered", "type: Invalid discriminator value"),
+        ("response.mcp_call.failed", "type: Invalid discriminator value"),
     },
 }
+"""What a parser refuses: the event, and words of its complaint."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +118,11 @@ def test_every_server_event_passes_the_parser(name: str, seen: list[Example]) ->
     variable, *command = PARSERS[name]
     given = [each for each in seen if each.side == "server" and each.dialect == "openai"]
     found = asyncio.run(read_by([theirs(variable) if variable else "node", *command], given))
-    assert {(each["type"], each["problem"]) for each in found} == REFUSED.get(name, set())
+    known = REFUSED.get(name, set())
+    refused = {(each["type"], each["problem"]) for each in found}
+    print(*sorted(refused), sep="\n")
+    assert [each for each in refused if not any(each[0] == kind and words in each[1] for kind, words in known)] == []
+    assert [each for each in known if not any(each[0] == kind and each[1] in words for kind, words in refused)] == []
 
 
 def test_a_wrong_event_is_found(seen: list[Example]) -> None:
