@@ -21,6 +21,8 @@ PLAIN = Scenario(
     kinds=(("after all was heard", 1),),
     tools=True,
     tool_ms=(300, 300),
+    # A demo shows no words beside the sound, so what is wrong with them alone does not show in it.
+    core={"playout": {"heard_text_ms": None}},
     stream=NetworkOptions(latency_ms=30, jitter_ms=0),
     speaker=SpeakerOptions(drift_ppm=0, stale_per_mille=0, late_per_mille=0, slow_per_mille=0, missing_per_mille=0),
     server=ServerOptions(

@@ -28,6 +28,8 @@ from rtcore import (
     Verdict,
 )
 
+# A library says nothing on its own: who wants to read it sets up logging (logging.lastResort would print warnings otherwise).
+logging.getLogger("rtcore").addHandler(logging.NullHandler())
 _conversation = logging.getLogger("rtcore.conversation")
 _wire = logging.getLogger("rtcore.wire")
 
