@@ -2,11 +2,15 @@
 test has made, not in what was imported before."""
 
 import gc
+import signal
 
 from hypothesis import settings
 
 settings.register_profile("rtcore", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("rtcore")
+
+# A shell starts what runs behind it with Ctrl-C ignored; here it is what a terminal makes of it, for the tests' own programs too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
