@@ -17,7 +17,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz messages mutants behaviours soak device audit interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events
+.PHONY: help demo test lint fuzz messages mutants behaviours soak device audit examples interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ device: $(VENV)/device.stamp  ## play, cut, record, lose and find a real sound d
 
 audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and livekit-agents
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP -n 2 examples/audit
+
+examples: $(VENV)/test.stamp  ## the programs of examples/ against the strict server: whole calls, in virtual time
+	$(BIN)/python -m pytest -q examples --ignore=examples/audit
 
 interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python SPEECH_PYTHON=$(SPEECH)/bin/python FAKEAI_PYTHON=$(FAKEAI)/bin/python \
