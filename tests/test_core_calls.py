@@ -27,6 +27,7 @@ from rtcore import (
     MessageStarted,
     Play,
     ProtocolWarning,
+    ResponseEnded,
     ServerError,
     SpeakingStarted,
     SpeakingStopped,
@@ -165,6 +166,16 @@ def test_a_server_that_never_says_that_it_stopped_holds_up_nothing_for_ever() ->
     assert len(told(scene.log, ProtocolWarning)) == 1
 
 
+def test_a_response_that_was_cut_is_not_given_up_while_audio_of_it_comes() -> None:  # F022, as on a websocket
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"), buffer("started"), speech_started("u1"), buffer("cleared"), truncated("m1", 20))
+    scene.at(9.0).server(audio("m1", 200))
+    scene.at(18.0).tick()
+    assert told(scene.log, ResponseEnded) == []
+    scene.at(19.5).tick()
+    assert [end.status for end in told(scene.log, ResponseEnded)] == ["cancelled"]
+
+
 def test_a_session_that_ends_reckons_what_was_heard() -> None:  # F162
     scene = on_a_call()
     scene.server(created("r1"), spoken("m1", "aaaa bbbb cccc dddd"), buffer("started"))
@@ -226,6 +237,37 @@ def test_a_response_that_a_late_clear_hit_is_not_let_go_on() -> None:  # a clear
     assert edits(scene) == ["response.cancel", "output_audio_buffer.clear", "response.cancel"]
     assert sent(scene.log)[-1]["response_id"] == "r2"
     assert [(item, verdict) for item, verdict, *_ in ends(scene)][-1] == ("m2", Verdict.PARTIAL)
+
+
+def behind_a_clear(last: list[dict[str, Any]]) -> Scene:
+    """r1 sounds, r2 waits and is cut, r3 waits behind it; the clear that r2 gets as it begins empties the line."""
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb"), buffer("started"), done("r1"))
+    scene.server(created("r2"), spoken("m2", "cccc dddd", r="r2"), done("r2"))
+    scene.at(0.5).interrupt("r2")
+    scene.server(created("r3"), spoken("m3", "eeee ffff", r="r3"), last)
+    scene.at(4.0).server(buffer("stopped"), buffer("started", "r2"))
+    assert edits(scene) == ["output_audio_buffer.clear"]
+    scene.at(4.1).server(buffer("cleared", "r2"))
+    return scene
+
+
+def test_what_waited_behind_what_a_clear_was_meant_for_is_not_let_go_on() -> None:  # a clear empties the line, F030
+    scene = behind_a_clear([])
+    assert edits(scene) == ["output_audio_buffer.clear", "response.cancel"]
+    assert sent(scene.log)[-1]["response_id"] == "r3"
+    scene.at(4.2).server(buffer("started", "r3"))  # what was generated behind the clear
+    assert edits(scene) == ["output_audio_buffer.clear", "response.cancel", "output_audio_buffer.clear"]
+    scene.at(4.3).server(cancelled("r3", by="client_cancelled"), buffer("stopped", "r3"))
+    scene.at(20.0).tick()
+    verdicts = {item: verdict for item, verdict, *_ in ends(scene)}
+    assert verdicts["m1"] is Verdict.FULL and verdicts["m3"] is not Verdict.FULL  # the end of it is not all of it
+
+
+def test_what_a_clear_dropped_whole_was_not_heard() -> None:
+    scene = behind_a_clear(done("r3"))
+    assert edits(scene) == ["output_audio_buffer.clear"]
+    assert [(item, verdict) for item, verdict, *_ in ends(scene)] == [("m1", Verdict.FULL), ("m3", Verdict.SKIPPED)]
 
 
 def test_a_call_that_is_cut_gets_its_output_from_here() -> None:  # invariant 10; nothing is deleted on a call

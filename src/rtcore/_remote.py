@@ -35,6 +35,8 @@ class Remote:
         self._truncated: dict[str, int] = {}
         self._stopped: dict[str, None] = {}
         """Responses that had sounded to their end, though we had cut them by then."""
+        self._damaged: dict[str, None] = {}
+        """Responses of which a clear that was meant for another dropped the beginning, before they sounded."""
         self._cuts: dict[str, Response] = {}
         self._silenced: dict[str, float] = {}
         """Responses that were cut, and when: should one of them begin to sound, it is cleared."""
@@ -90,7 +92,7 @@ class Remote:
         if response is None:
             return
         if response.id in self._cuts:
-            if response.id not in self._cleared:
+            if response.id not in self._cleared and response.id not in self._damaged:
                 self._stopped[response.id] = None
                 keep_latest(self._stopped, _REMEMBERED)
             self._settle(response)
@@ -102,7 +104,7 @@ class Remote:
         core = self._core
         if not self._here:
             return
-        core.requests.take_first("clear playout")
+        ours = core.requests.take_first("clear playout")
         self._cleared[event.response_id] = core.now
         keep_latest(self._cleared, _REMEMBERED)
         self._silent(event.response_id)
@@ -111,8 +113,20 @@ class Remote:
             # A clear of ours that came late: what goes on without its beginning is not let go on.
             self._cut(response, "server")
             core.interruption.cancel(response)
+        if ours is not None:
+            self._lose_waiting()
         for cut in list(self._cuts.values()):
             self._settle(cut)  # what had not begun is not named, and is gone as well
+
+    def _lose_waiting(self) -> None:
+        """A clear of ours emptied the line: what waited behind what it was meant for has lost its beginning, or all of it."""
+        for response in list(self._core.responses.live.values()):
+            waits = not (response.dead or response.out_of_band or response.id in self._began)
+            if waits and any(item.audio_parts for item in response.items.values()):
+                self._damaged[response.id] = None
+                self._cut(response, "server")
+                if not response.done:
+                    self._core.interruption.cancel(response)
 
     def truncated(self, event: ItemTruncated) -> None:
         """A truncate that nobody here asked for: the server cut its own item."""
@@ -227,6 +241,7 @@ class Remote:
         known = until is None
         if response.id in self._stopped:
             self._heard_out(response)
+        self._damaged.pop(response.id, None)
         messages = [
             item for item in response.items.values() if item.type == "message" and item.verdict is None and item.text_due is None
         ]

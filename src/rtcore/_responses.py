@@ -114,6 +114,7 @@ class Responses:
         part = item.part(event.content_index)
         part.kind = "audio"
         if core.capabilities.playout == "server":
+            response.quiet_since = core.now  # it runs, however long ago it was cut
             return None  # sounded where it was made: here it is nobody's
         segment = part.segment
         if segment is None:

@@ -163,7 +163,7 @@ class Arrivals:
             record = ledger.response(response_id)
         if not record.known:
             record.known = True
-            record.begun_at = ledger.now
+            record.begun_at = ledger.now if record.created else self._asked_without_a_word(record)
             ledger.alive[record.id] = record
             if not record.done:
                 ledger.running[record.id] = record
@@ -173,6 +173,16 @@ class Arrivals:
                 for creation in ledger.creations:
                     creation.doubted = True
         return record
+
+    def _asked_without_a_word(self, record: ResponseRecord) -> int:
+        """When one that began without ``response.created`` was asked for: the order of answers tells, where the server creates
+        nothing by itself; what is not ours began when it was seen."""
+        served = self._truth.responses.get(record.id)
+        event_id = served.client_event_id if served is not None else None
+        for creation in self._ledger.creations:
+            if event_id is not None and creation.event_id == event_id and not creation.expired:
+                return creation.sent.sent_at
+        return self._ledger.now
 
     def _item(self, response_id: str | None, item_id: str | None, kind: str, *, begins: bool = False) -> ItemRecord | None:
         """The item's record; only ``response.created`` and an item that ``begins`` make a response known."""

@@ -6,7 +6,7 @@ here; what is cut is cleared, once, unless the server clears by itself, and noth
 line takes. It stands where ``EditAudit`` and ``SoundingAudit`` stand otherwise.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 
 from rtcore._effects import Deadline, Effect, Send
@@ -32,7 +32,7 @@ class CallAudit:
         truth: Mapping[str, ServerItem],
         call: Call,
         *,
-        cut: Callable[[str, str | None], None],
+        cut: Callable[[str, Collection[str]], None],
         server_interrupts: bool,
         line_ms: int | None,
     ) -> None:
@@ -81,9 +81,11 @@ class CallAudit:
                     self._heard_out.add(response_id)
             case "output_audio_buffer.cleared":
                 record = self._ledger.responses.get(response_id)
-                if record is not None and not record.dead and not self._over(record):
+                hit = {record.id} if record is not None and not record.dead and not self._over(record) else set()
+                hit |= self._waiting() if self._asked_at is not None else set()
+                if hit:
                     self._ledger.saw("call: our clear hit another")
-                    self._cut("cleared", record.id)
+                    self._cut("cleared", hit)
                 self._sounding = None if self._sounding == response_id else self._sounding
                 self._asked_at = None
                 self._cleared.add(response_id)
@@ -93,6 +95,15 @@ class CallAudit:
                     self._told[item.id] = message.audio_end_ms
             case _:
                 pass
+
+    def _waiting(self) -> set[str]:
+        """Responses that had sound and have not begun: a clear empties the line, whatever it names."""
+        return {
+            record.id
+            for record in self._ledger.alive.values()
+            if record.audible and not (record.dead or record.out_of_band or record.id in self._begun)
+            if any(item.audio_parts for item in record.items.values()) and not self._over(record)
+        }
 
     def _over(self, record: ResponseRecord) -> bool:
         messages = [item for item in record.items.values() if item.type == "message"]
@@ -177,6 +188,8 @@ class CallAudit:
         if item.response.id in self._call.resumed:
             # A clear that was meant for another response hit it: how much sounded on either side, nobody can tell.
             ledger.saw("call: went on to sound behind a clear")
+            if verdict is Verdict.FULL and any(part.truncations for part in parts):
+                ledger.fail(6, f"{what}, although a clear had dropped some of it")
         elif told is not None and item.response.id not in self._heard_out:
             right = Verdict.PARTIAL if told else Verdict.SKIPPED
             if verdict is not right or notice.heard_ms != told or notice.estimated:

@@ -5,7 +5,7 @@ is noted at the beginning is what the core has to judge by.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from rtcore._effects import Effect, Flush
 from rtcore.sim._audit_reference import ReferenceAudit
@@ -66,9 +66,9 @@ class CutAudit:
         self._last = -_SOON
         self._width = ledger.audio.sample_width
 
-    def begin(self, cause: str, response_id: str | None = None, *, since: int | None = None) -> None:
-        """An interruption is about to reach the session: what does it cut? ``since``: when the voice began that turned out to be
-        one; what was asked for after that is not cut.
+    def begin(self, cause: str, responses: Collection[str] | None = None, *, since: int | None = None) -> None:
+        """An interruption is about to reach the session: what does it cut? ``responses``: these at most, by their ids.
+        ``since``: when the voice began that turned out to be one; what was asked for after that is not cut.
         """
         if self._ignores and cause in ("server", "local"):
             return
@@ -77,19 +77,19 @@ class CutAudit:
         one = self.current
         if one is not None and one.arrived_at is None:
             one.arrived_at = ledger.now
-        affected = self._affected(cause, response_id)
+        affected = self._affected(cause, responses)
         if since is not None:
             affected = [each for each in affected if (each.asked_at if each.asked_at >= 0 else each.begun_at) <= since]
         self._due = True
         self._cause = cause
-        if response_id is None:
+        if responses is None:
             for creation in ledger.creations:
                 if not creation.out_of_band and (since is None or creation.sent.sent_at <= since):
                     creation.killed, ledger.killed_at = True, ledger.now
         stream = ledger.stream
         unconfirmed = stream.unconfirmed
         # One sample short counts as heard (B02): a message that ended so is no reason for a flush, and no obstacle to one.
-        expected = unconfirmed > 1 and response_id is None and stream.faulty != stream.generation
+        expected = unconfirmed > 1 and responses is None and stream.faulty != stream.generation
         if since is not None and not affected:
             expected = False
         if self._bound:
@@ -110,7 +110,7 @@ class CutAudit:
         self._cutting = cut
         self._note(cut, unconfirmed)
 
-    def _affected(self, cause: str, response_id: str | None) -> list[ResponseRecord]:
+    def _affected(self, cause: str, responses: Collection[str] | None) -> list[ResponseRecord]:
         """The responses that an interruption would cut now, in the order of their creation."""
         ledger = self._ledger
         waits = ledger.flush_waits or self._believes or self.remote or cause in _SETTLED_AT_ONCE
@@ -120,7 +120,7 @@ class CutAudit:
             over = response.done and all(item.ended is not None for item in response.items.values() if item.type == "message")
             if response.dead or over:
                 del ledger.alive[response.id]
-            elif response.audible and (response_id is None or response.id == response_id):
+            elif response.audible and (responses is None or response.id in responses):
                 (affected if self._unfinished(response, waits) else self._heard_out).append(response)
         affected.sort(key=_by_order)
         return affected

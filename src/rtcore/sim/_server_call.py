@@ -37,7 +37,8 @@ class Call:
         """.. and when."""
         self.resumed: set[str] = set()
         """Responses that were cleared while they ran, and went on to sound."""
-        self._begun: set[str] = set()
+        self._dropped: set[str] = set()
+        """Responses of which something was cleared."""
 
     # -- truth ----------------------------------------------------------------------------------------------------------------
 
@@ -90,9 +91,8 @@ class Call:
         if sound in self._queue:
             sound.begun = True
             self._latest, self.begun_at = sound.response.id, self._state.now
-            if sound.response.id in self._begun:
+            if sound.response.id in self._dropped:
                 self.resumed.add(sound.response.id)
-            self._begun.add(sound.response.id)
             self._state.saw("sounds by itself")
             self._state.emit("output_audio_buffer.started", response_id=sound.response.id)
 
@@ -107,6 +107,7 @@ class Call:
         """Drop what has not sounded, and say so; ``asked`` by the client, or because a person speaks."""
         state, manner = self._state, self._manner
         queue, self._queue = self._queue, []
+        self._dropped |= {sound.response.id for sound in queue}
         self._free_at = state.now
         told = [sound.response.id for sound in queue if sound.begun or manner.clears == "each"]
         if asked and not told and (queue or manner.idle_clear == "answered"):

@@ -12,7 +12,7 @@ everything at its end. ``_audit_arrivals`` reads what the server says, ``_audit_
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from rtcore._clock import Clock
@@ -345,7 +345,7 @@ class Auditor:
             return
         if response_id is None:
             self.pending.ended_by(cause)
-        self.cuts.begin(cause, response_id)
+        self.cuts.begin(cause, None if response_id is None else (response_id,))
 
     def pauses(self) -> None:
         """The program is about to pause: a clock that cannot is flushed instead."""
@@ -396,7 +396,7 @@ class Auditor:
                 self.cuts.begin("end")
             elif self.arrivals.named is not None:
                 if not self.cuts.waits and any(type(effect) in (Flush, Interrupted) for effect in effects):
-                    self.cuts.begin("program", self.arrivals.named.id)
+                    self.cuts.begin("program", (self.arrivals.named.id,))
                 self.arrivals.named = None
             self._presumed(effects)
             self.cuts.end(effects)
@@ -658,8 +658,8 @@ class Auditor:
             or ledger.flush_waits
         )
 
-    def _cut(self, cause: str, response_id: str | None) -> None:
-        self.cuts.begin(cause, response_id)
+    def _cut(self, cause: str, responses: Collection[str]) -> None:
+        self.cuts.begin(cause, responses)
 
     # -- effects -------------------------------------------------------------------------------------------------------------
 
