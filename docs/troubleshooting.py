@@ -161,7 +161,7 @@ def _codes() -> Iterator[str]:
     for code, known in _KNOWN.items():
         if code not in named:
             does = _DOES[known.kind]
-            if code.startswith(("handshake_", "connection_")):
+            if code.startswith(("handshake_", "connection_", "message_", "configuration_")):
                 does = _LINE if known.retryable else "`SessionClosed`"
             yield f"| `{code}` | {does} | {'yes' if known.retryable else 'no'} | {known.remedy} |"
     for code, does, retry, remedy in OWN:

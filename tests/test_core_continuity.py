@@ -184,6 +184,71 @@ def test_a_server_that_closes_in_order_has_ended_the_conversation() -> None:  # 
     assert closed.reason == "lost"
 
 
+@pytest.mark.parametrize(("code", "name"), [(1009, "message_too_big"), (1003, "message_refused")])
+def test_f096_a_close_that_the_next_connection_would_end_with_too_is_not_retried(code: int, name: str) -> None:
+    scene = ready(steady())
+    cause = Disconnection(close_code=code, reason="frame exceeds 1048576 bytes", error="raise the link's max_message")
+    *_, closed = lose(scene, cause)
+    assert isinstance(closed, SessionClosed) and closed.problem is not None
+    assert (closed.reason, closed.problem.code, closed.problem.retryable) == ("lost", name, False)
+    assert "raise the link's max_message" in closed.problem.message and closed.problem.remedy
+    assert (told(scene.log, Reconnecting), scene.session.deadline) == ([], None)
+
+
+def test_f096_a_reconnection_that_meets_the_limit_ends_the_session() -> None:  # B25: the replay itself was too big
+    scene = ready(steady())
+    dropped(scene)
+    *_, closed = lose(scene, Disconnection(close_code=1009), connection=2)
+    assert isinstance(closed, SessionClosed) and closed.problem is not None and closed.problem.code == "message_too_big"
+
+
+@pytest.mark.parametrize("code", [1000, 1005, 1008])
+def test_f102_a_close_instead_of_an_acknowledgement_asks_whether_the_configuration_was_rejected(code: int) -> None:
+    scene = Scene(steady())
+    scene.open()
+    scene.connected()
+    *_, closed = lose(scene, Disconnection(close_code=code))
+    assert isinstance(closed, SessionClosed) and closed.problem is not None
+    assert (closed.reason, closed.problem.code) == ("not_acknowledged", "configuration_refused")
+    assert "onfiguration rejected?" in closed.problem.remedy and "session.update" in closed.problem.message
+
+
+def test_f102_a_session_that_is_refused_on_return_is_dialled_again_within_the_budget() -> None:
+    scene = ready(steady(attempts=3))
+    lose(scene)
+    for connection in (2, 3, 4):
+        due = scene.session.deadline
+        assert due is not None and due.why == "reconnection"
+        scene.at(due.at).tick()
+        scene.connected(connection)
+        scene.disconnected(Disconnection(close_code=1000), connection=connection)
+    assert [notice.problem.code for notice in told(scene.log, Reconnecting)] == ["connection_lost"] + [
+        "configuration_refused"
+    ] * 2
+    [closed] = told(scene.log, SessionClosed)
+    assert closed.reason == "not_acknowledged" and scene.session.deadline is None
+
+
+def test_f102_a_change_that_the_server_closed_on_fails_and_is_not_asked_for_again() -> None:
+    scene = ready(steady())
+    scene.update({"instructions": "Be brief."})
+    lose(scene, Disconnection(close_code=1000))
+    [end] = told(scene.log, RequestEnded)
+    assert end.outcome == "failed" and end.problem is not None
+    assert end.problem.code == "configuration_refused"
+    [again] = [event for event in sent(back(scene)) if event["type"] == "session.update"]
+    assert again["session"].get("instructions") != "Be brief."
+
+
+def test_f102_a_line_that_only_breaks_says_nothing_of_the_configuration() -> None:
+    scene = Scene(steady())
+    scene.open()
+    scene.connected()
+    *_, closed = lose(scene)
+    assert isinstance(closed, SessionClosed) and closed.reason == "lost"
+    assert closed.problem is not None and closed.problem.code == "connection_lost"
+
+
 def test_a_first_connection_that_fails_ends_the_session() -> None:  # F101: a wrong address shows at once
     scene = Scene(steady())
     scene.open()

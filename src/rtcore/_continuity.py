@@ -201,7 +201,9 @@ class Continuity:
                 return
         if pending.request is None or pending.kind in ("item", "response"):
             return
-        if pending.kind == "update" and again:
+        if pending.kind == "update" and told.code == "configuration_refused":
+            core.requests.end(pending.request, "failed", problem=told)  # the next session would end by it as well (F102)
+        elif pending.kind == "update" and again:
             self._updates.append(pending)
         elif pending.kind in ("delete", "clear"):
             core.requests.end(pending.request, "done", item_id=pending.key or None)

@@ -120,6 +120,21 @@ _KNOWN: dict[str, _Known] = {
     "handshake_refused": _Known(ErrorKind.OTHER, False, "Check url and port: what answers there does not speak this protocol."),
     "connection_refused": _Known(ErrorKind.OTHER, True, "Check url, port and network, then connect again."),
     "connection_lost": _Known(ErrorKind.OTHER, True, "Open a new session; what was pending has failed."),
+    "message_too_big": _Known(
+        ErrorKind.OTHER,
+        False,
+        "A limit of size, which the next connection meets as well: raise the link's max_message, or that of a proxy between; "
+        "send audio and images in smaller pieces.",
+    ),
+    "message_refused": _Known(
+        ErrorKind.OTHER, False, "The server takes no such messages at all: check connection.url and connection.dialect."
+    ),
+    "configuration_refused": _Known(
+        ErrorKind.OTHER,
+        True,
+        "Was the configuration rejected? Check the model, the dialect and each option against what the server takes; begin with "
+        "none of them.",
+    ),
 }
 
 _KERNELS: tuple[tuple[str, str], ...] = (
@@ -156,6 +171,10 @@ _STATUS: dict[int, str] = {
     429: "handshake_rate_limited",
 }
 _SERVER_FAULT = 500
+_CLOSE: dict[int, str] = {1003: "message_refused", 1009: "message_too_big"}
+"""Close codes that say of a configuration what no other connection would change (F096). Others may pass."""
+_NO_COMPLAINT = frozenset({1000, 1005, 1008})
+"""Close codes of a server that meant to close: in order, without a code, by its policy."""
 
 
 def _fits(kernel: str, message: str) -> bool:
@@ -220,20 +239,28 @@ def connection_problem(
     """Why a connection did not come up or went away, as a problem. All four come from the adapter and may be missing.
 
     A handshake that was refused (``http_status``) and a close that carries a known reason (session expired 1.7, preview shape
-    switched off 1.4, no quota 1.8) are named; any other loss is ``connection_lost``, one before a connection
-    existed (``error`` alone) ``connection_refused``.
+    switched off 1.4, no quota 1.8) are named, and close codes that name a limit (F096); any other loss is ``connection_lost``,
+    one before a connection existed (``error`` alone) ``connection_refused``.
     """
     if http_status is not None:
         code = _STATUS.get(http_status) or ("handshake_server_error" if http_status >= _SERVER_FAULT else "handshake_refused")
         message = f"the server refused the handshake with HTTP status {http_status}"
     elif close_code is not None:
-        code = _canonical(reason.rpartition(".")[2], reason, "") or "connection_lost"
+        code = _canonical(reason.rpartition(".")[2], reason, "") or _CLOSE.get(close_code, "connection_lost")
         message = f"the connection was closed with code {close_code}"
     else:
         code = "connection_refused" if error else "connection_lost"
         message = "the connection could not be made" if error else "the connection went away"
     detail = "; ".join(part for part in (reason, error) if part)
     return problem(code, f"{message}: {detail}" if detail else message, type="connection")
+
+
+def configuration_problem(told: Problem, close_code: int | None) -> Problem:
+    """The same loss as that of a connection whose session.update had no answer: a server that closes on one may mean just that
+    (F102). A close that says more, or that nobody meant, stays what it is."""
+    if told.code != "connection_lost" or close_code not in _NO_COMPLAINT:
+        return told
+    return problem("configuration_refused", f"{told.message}, before it acknowledged session.update", type="connection")
 
 
 _IN_PROGRESS = re.compile(r"in progress: ([\w-]+)")

@@ -14,7 +14,15 @@ from msgspec import Struct
 from rtcore._core import Core, merged, read_acknowledged
 from rtcore._differences import differences
 from rtcore._effects import Connect, Disconnect
-from rtcore._errors import ErrorKind, LocalProtocolError, classify, connection_problem, problem, quoted_item_id
+from rtcore._errors import (
+    ErrorKind,
+    LocalProtocolError,
+    classify,
+    configuration_problem,
+    connection_problem,
+    problem,
+    quoted_item_id,
+)
 from rtcore._notices import (
     ClockFault,
     CloseReason,
@@ -346,11 +354,20 @@ class Lifecycle:
         """The line is gone, or never was: the conversation goes on over another, or ends."""
         core = self._core
         told = self.told(cause)
-        # A server that closes in order has ended the conversation (F101); 1001 says that it only goes away.
-        if cause.close_code != _IN_ORDER and core.continuity.lost(told, planned=cause.close_code == _GOING_AWAY):
+        if core.requests.keys("update"):
+            told = configuration_problem(told, cause.close_code)
+        refused = told.code == "configuration_refused"
+        # A server that closes in order has ended the conversation (F101), unless that is its answer to the configuration (F102);
+        # 1001 says that it only goes away.
+        ended = cause.close_code == _IN_ORDER and not refused
+        if not ended and core.continuity.lost(told, planned=cause.close_code == _GOING_AWAY):
             return
+        if refused and core.state == "configuring":
+            told = self._mistaken(told)
         if core.state == "connecting" and not (core.continuity.begun and told.retryable):
             reason: CloseReason = "refused"
+        elif refused:
+            reason = "not_acknowledged"
         else:
             reason = "expired" if told.code == "session_expired" else "lost"
         core.connection += 1
