@@ -312,6 +312,16 @@ def test_only_what_the_server_did_not_say_is_an_estimate() -> None:
     assert [end.estimated for end in told(scene.log, MessageEnded)] == [False, True]
 
 
+def test_a_cut_of_which_the_server_says_nothing_at_all_is_an_estimate() -> None:  # the line stands still: DESIGN 3
+    scene = on_a_call()
+    scene.server(created("r1"), opened("m1"), transcript("m1", "Once"))
+    scene.at(0.2).interrupt()  # it may sound by now, and the news of that may be on its way
+    while scene.session.deadline is not None and not ends(scene):
+        scene.at(scene.session.deadline.at).tick()
+    assert [(item, verdict) for item, verdict, *_ in ends(scene)] == [("m1", Verdict.SKIPPED)]
+    assert [cut.estimated for cut in told(scene.log, Interrupted)] == [True]
+
+
 def test_a_call_cannot_be_held() -> None:
     scene = on_a_call()
     with pytest.raises(LocalProtocolError, match=r"interrupt\(\) silences it"):

@@ -220,7 +220,8 @@ class Remote:
             return cut_at + core.config.timeouts.edit_ms / 1000 if cleared is None else cleared + _TRUNCATED_S
         if cleared is not None:
             return None  # it never began
-        if not response.done:
+        if not response.done or response.presumed:
+            # Of one whose end is only presumed nothing was said at all: what it is taken for is reckoned.
             return cut_at + core.config.timeouts.create_ms / 1000
         if self.sounding not in ("", response.id) and self._began[self.sounding] <= cut_at:
             return core.now + _CLEARED_S  # it waits behind what sounds

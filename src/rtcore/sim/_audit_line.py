@@ -63,6 +63,8 @@ class LineAudit:
         self._outputs: dict[str, int] = {}
         self._texts: list[int] = []
         self._underway: list[ServerSeen] = []
+        self._lost: set[str] = set()
+        """Items that the server did not take, through no fault of ours."""
 
     # -- requests (2) --------------------------------------------------------------------------------------------------------
 
@@ -248,7 +250,7 @@ class LineAudit:
                 return True
             ledger.fail(9, why)
             return False
-        if refusal.injected:
+        if refusal.injected or self._behind_a_lost_one(refusal, cause):
             self._withdraw(cause)
             return True
         if cause.type in RAW:
@@ -276,6 +278,15 @@ class LineAudit:
         ledger.fail(9, f"{why}; nothing decisive was under way")
         return False
 
+    def _behind_a_lost_one(self, refusal: Refusal, cause: ClientSeen) -> bool:
+        """It was to stand behind an item that the server did not take, and left before that was known."""
+        if cause.type != "conversation.item.create" or not isinstance(refusal.event, dict):
+            return False
+        lost = refusal.param == "previous_item_id" and refusal.event.get("previous_item_id") in self._lost
+        if lost:
+            self._ledger.saw("B22: a list broken off by a refusal")
+        return lost
+
     def take_back(self) -> None:
         """The client learns that an item of its own was refused: what it has asked for since would answer nothing (F071)."""
         self._ledger.killed_at = self._ledger.now
@@ -285,6 +296,7 @@ class LineAudit:
     def _withdraw(self, cause: ClientSeen) -> None:
         """What was sent with an item that was refused may be taken back: an answer to it would answer nothing (F071)."""
         if cause.type == "conversation.item.create":
+            self._lost.add((cause.item or {}).get("id") or "")
             self._ledger.killed_at = self._ledger.now
             for creation in self._ledger.creations:
                 creation.withdrawn = creation.withdrawn or creation.sent.sent_at >= cause.sent_at

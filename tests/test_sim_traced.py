@@ -1,0 +1,32 @@
+"""Worlds in which something once broke and was traced to its cause: they stay as they are, and nothing may break in them.
+
+Each is a race that a campaign of many thousand worlds found; the behaviour it showed has a test of its own where one instant
+of it is enough (``test_core_calls`` and others). Seeds are of the default mix, with the policy in front laid over.
+"""
+
+import pytest
+
+from rtcore.sim import World, scenario_of
+from rtcore.sim.policy import parse_policy
+from rtcore_adapters.voices import load_voices
+
+TRACED = [
+    # On a call a clear empties the line, and what waited behind what it was meant for was told as heard (F030, B01).
+    ("context=exact", 5_001_677),
+    # Audio that comes over the side channel of a call shows that what was cut still runs (F022).
+    ("", 6_000_026),
+    # One that began without response.created was asked for before the voice that cut it (C18, B16).
+    ("context=exact", 6_100_104),
+    # A list of the program's that the server broke off: what was to stand behind a refused item is refused, too (B22).
+    ("context=exact", 6_100_253),
+    # Functions that run for long, asked for one behind the other, keep a conversation going (C26).
+    ("context=exact", 6_100_390),
+    # A call whose line stands still from a cut on: what sounded is an estimate (F030).
+    ("context=exact", 6_100_395),
+]
+
+
+@pytest.mark.parametrize(("policy", "seed"), TRACED)
+def test_what_was_traced_does_not_come_back(policy: str, seed: int) -> None:
+    result = World(seed, load_voices(), scenario=parse_policy(policy).applied(scenario_of(seed))).run()
+    assert (list(result.violations), result.turns_unanswered) == ([], 0)
