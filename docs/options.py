@@ -70,7 +70,7 @@ def _section(model: type[BaseModel], schema: dict[str, Any]) -> str:
             default = default if name in wire else "not sent"
             if not _may_be_null(model, name, needed):
                 kind = kind.removesuffix(" or `None`")
-        meaning = model.model_fields[name].description or ("always this" if "const" in option else "")
+        meaning = model.model_fields[name].description or ""
         lines.append(f"| `{name}` | {kind} | {default} | {_plain(meaning)} |")
     return "\n".join([*lines, ""])
 

@@ -475,8 +475,23 @@ MODELS = [
 def test_every_option_says_what_it_means(model: type[BaseModel]) -> None:
     assert model.__doc__
     for name, field in model.model_fields.items():
-        if name != "type" or field.is_required():
-            assert field.description, f"{model.__name__}.{name} has no description"
+        assert field.description, f"{model.__name__}.{name} has no description"
+
+
+@pytest.mark.parametrize("root", [Config, rtcore.config.ResponseOptions])
+def test_the_schema_describes_every_property_and_gives_its_default(root: type[BaseModel]) -> None:
+    """Of every model that the schema leads to: an editor shows the schema, not the source."""
+    schema = root.model_json_schema()
+    objects = {root.__name__: schema, **schema["$defs"]}
+    properties = {
+        f"{name}.{option}": (told, option in model.get("required", ()))
+        for name, model in objects.items()
+        for option, told in model.get("properties", {}).items()
+    }
+    assert len(properties) >= 50
+    assert [name for name, (told, _) in properties.items() if not told.get("description")] == []
+    assert [name for name, (told, required) in properties.items() if required == ("default" in told)] == []
+    assert [name for name, model in objects.items() if name != "JsonValue" and not model.get("description")] == []
 
 
 def test_a_key_in_the_address_is_not_shown() -> None:  # secrets never reach error texts

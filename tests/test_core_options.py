@@ -8,6 +8,7 @@ from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, talki
 
 from rtcore import Config, LocalProtocolError, OptionDiffers, SessionChanged, SessionReady
 from rtcore._differences import differences
+from rtcore.config import SessionOptions
 from rtcore.dialects import DIALECTS
 
 VAD = wire.SERVER_VAD
@@ -214,3 +215,50 @@ def test_noise_reduction_is_set_changed_and_switched_off_in_each_dialect_that_ha
     assert (far["noise_reduction"]["type"], differ) == ("far_field", [])
     off, differ = echo.changed({"noise_reduction": None})
     assert (off["noise_reduction"], differ) == (None, [])
+
+
+# -- a vendor's own options are no way around --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["model", "type", "id"])
+def test_what_is_fixed_with_the_session_is_refused_among_the_vendors_options(name: str) -> None:  # F135; facts 2.4
+    with pytest.raises(ValueError, match=f"'{name}' is not the vendor's own"):
+        SessionOptions.model_validate({"vendor": {name: "x"}})
+    scene = ready()
+    with pytest.raises(LocalProtocolError, match=f"'{name}' is not the vendor's own"):
+        scene.update({"vendor": {name: "x"}})
+    assert scene.update({"vendor": {"seed": 1}})
+
+
+@pytest.mark.parametrize(
+    "options", [{"audio": {"output": {"voice": "cedar"}}}, {"vendor": {"audio": {"output": {"voice": "cedar"}}}}]
+)
+def test_a_voice_is_fixed_once_the_model_has_spoken_whatever_it_is_called(options: dict[str, Any]) -> None:  # F135; facts 2.4
+    early = ready()
+    assert kinds(early.update(options)) == ["session.update"]
+    scene = talking(wire.opened(), wire.audio("m1", 100))
+    with pytest.raises(LocalProtocolError, match=r"audio\.output\.voice: the voice is fixed"):
+        scene.update(options)
+
+
+def test_a_flat_voice_of_the_vendors_is_fixed_too() -> None:  # F135; facts 2.4, 14
+    scene = talking(wire.opened(), wire.audio("m1", 100), preview=True)
+    with pytest.raises(LocalProtocolError, match=r"audio\.output\.voice: the voice is fixed"):
+        scene.update({"vendor": {"voice": {"type": "azure-custom", "name": "mine"}}})
+
+
+def test_what_an_option_says_is_not_said_again_by_the_vendors_name() -> None:  # F133: one of them would be lost
+    session = {"audio": {"output": {"voice": "cedar"}}, "vendor": {"audio": {"output": {"voice": "marin"}}}}
+    with pytest.raises(ValueError, match=r"vendor\.audio: another option says 'audio' of the openai dialect already"):
+        configured(session=session)
+    scene = ready(configured(session={"instructions": "Be brief."}))
+    scene.update({"tool_choice": "none"})  # not acknowledged yet
+    for name in ("instructions", "tool_choice"):
+        with pytest.raises(LocalProtocolError, match=f"vendor.{name}: another option says"):
+            scene.update({"vendor": {name: "x"}})
+
+
+def test_of_the_vendors_options_only_what_changes_is_sent() -> None:  # S09
+    scene = ready(top_k=3, tier="fast")
+    [event] = sent(scene.update({"vendor": {"top_k": 3, "tier": "slow"}}))
+    assert event["session"] == {"type": "realtime", "tier": "slow"}

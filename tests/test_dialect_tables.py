@@ -416,3 +416,29 @@ def test_what_xai_leaves_out_and_adds_disturbs_nothing() -> None:  # facts 14, R
     assert [(message.item_id, message.verdict, message.heard_ms) for message in told(scene.log, MessageEnded)] == [
         ("m1", Verdict.FULL, 100)
     ]
+
+
+# -- what only some models or vendors have -----------------------------------------------------------------------------------
+
+
+@ALL
+@pytest.mark.parametrize("effort", ["none", "minimal", "low", "medium", "high", "xhigh"])
+def test_reasoning_takes_what_the_table_of_the_dialect_says(table: Dialect, effort: str) -> None:  # F133; facts 2.8, 14
+    asked = SessionOptions.model_validate({"reasoning": {"effort": effort}}).wire()
+    if effort in table.capabilities.reasoning:
+        assert table.render_session(asked)["reasoning"] == {"effort": effort}
+        assert table.render_response(asked)["reasoning"] == {"effort": effort}
+        return
+    with pytest.raises(LocalProtocolError, match=rf"^reasoning.*: the {table.name} dialect"):
+        table.render_session(asked)
+    with pytest.raises(LocalProtocolError, match=rf"^reasoning.*: the {table.name} dialect"):
+        table.render_response(asked)
+
+
+def test_a_wrong_effort_names_what_is_allowed_and_who_has_it() -> None:  # facts 14
+    with pytest.raises(ValueError, match=r"reasoning.effort = 'low'.*xai dialect.*high or none.*openai.*can"):
+        Config(connection=connection("xai"), session=SessionOptions.model_validate({"reasoning": {"effort": "low"}}))
+    with pytest.raises(ValueError, match=r"reasoning.effort = 'none'.*openai dialect.*minimal or low.*xai can"):
+        Config(connection=connection("openai"), session=SessionOptions.model_validate({"reasoning": {"effort": "none"}}))
+    for effort in ("high", "none"):
+        Config(connection=connection("xai"), session=SessionOptions.model_validate({"reasoning": {"effort": effort}}))

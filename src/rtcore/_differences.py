@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from math import isclose
 from typing import Any
 
-from rtcore.dialects import audio_format
+from rtcore.dialects import audio_format, read_session
 
 _UNSAID = frozenset({"type", "model", "vendor", "tools[].authorization", "tools[].headers"})
 """Not compared: what is no option of a session, a vendor's own, and credentials, which must not show."""
@@ -28,7 +28,11 @@ def changed(wanted: Mapping[str, Any], acknowledged: Mapping[str, Any], path: st
     found: dict[str, Any] = {}
     for name, value in wanted.items():
         given = acknowledged.get(name)
-        if f"{path}{name}" in _MERGED and isinstance(value, Mapping) and isinstance(given, Mapping):
+        if f"{path}{name}" == "vendor":
+            own = {key: each for key, each in value.items() if changed(read_session({key: each}), acknowledged)}
+            if own:
+                found[name] = own
+        elif f"{path}{name}" in _MERGED and isinstance(value, Mapping) and isinstance(given, Mapping):
             inner = changed(value, given, f"{path}{name}.")
             if inner:
                 found[name] = inner

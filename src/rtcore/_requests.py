@@ -162,6 +162,10 @@ class Requests:
         """What the pending events of a kind are about, oldest first."""
         return [pending.key for pending in self._pending.values() if pending.kind == kind]
 
+    def updates(self) -> list[dict[str, Any]]:
+        """What the updates of the session that the server has not answered ask for, oldest first."""
+        return [pending.changes for pending in self._pending.values() if pending.kind == "update" and pending.changes]
+
     def take_for_error(self, event_id: str | None, kind: ErrorKind, item_id: str | None, param: str | None) -> Pending | None:
         """The client event that an error answers."""
         found = self.take(event_id)

@@ -13,7 +13,7 @@ from rtcore import saved
 from rtcore._barge_in import BargeIn
 from rtcore._clock import Clock
 from rtcore._continuity import Continuity
-from rtcore._core import Core, Counters, State
+from rtcore._core import Core, Counters, State, merged
 from rtcore._creation import Creation
 from rtcore._differences import changed
 from rtcore._edit_plan import unknown_item
@@ -47,7 +47,7 @@ from rtcore._turn_report import Reports
 from rtcore._turns import Turns
 from rtcore._voice import Voice
 from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
-from rtcore.config import Config, check_hold, check_sayable, parse_options, parse_response
+from rtcore.config import Config, check_hold, check_sayable, check_vendor, parse_options, parse_response
 from rtcore.dialects import Capabilities
 from rtcore.policies import DEFAULT, Policies
 from rtcore.usage import UsageTotals
@@ -742,9 +742,15 @@ class Session:
             core.requests.end(request, "done")
         return Issued(request, self._leave(out))
 
-    def _check_frozen(self, wire: Mapping[str, Any]) -> None:
+    def _check_frozen(self, wire: dict[str, Any]) -> None:
         """Raise ``LocalProtocolError`` for what the server would refuse to change (facts 2.4, 2.10)."""
         core = self._core
+        whole = core.asked
+        for changes in (*core.requests.updates(), wire):
+            whole = merged(whole, changes)
+        check_vendor(core.dialect, whole)
+        # What stands among the vendor's own options is no way around: its names are read as the server would show them.
+        wire = merged(wire, core.dialect.read_session(wire.get("vendor") or {}))
         if core.playout.received and "voice" in ((wire.get("audio") or {}).get("output") or {}):
             raise LocalProtocolError(
                 "audio.output.voice: the voice is fixed once the model has spoken; open a new session for another"

@@ -11,7 +11,7 @@ Mistakes raise ``pydantic.ValidationError`` here (a ``ValueError``), and ``Local
 ``parse_response``. This is the only module of rtcore that imports pydantic.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
@@ -29,7 +29,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
 
 from rtcore import _option_names
 from rtcore._effects import place
@@ -47,6 +47,11 @@ _HIDDEN = "(hidden)"
 def _line(kind: str, message: str, loc: tuple[int | str, ...], value: object) -> InitErrorDetails:
     # The message is a template to pydantic; without a context nothing is filled in.
     return InitErrorDetails(type=PydanticCustomError(kind, message), loc=loc, input=value)
+
+
+def _showing(default: Callable[[], object]) -> Callable[[dict[str, Any]], None]:
+    """For the schema, the default of an option whose value is made anew each time; a default that can change would be copied."""
+    return lambda schema: schema.update(default=to_jsonable_python(default()))
 
 
 class _Model(BaseModel, frozen=True):
@@ -144,7 +149,7 @@ class _Format(_Options, frozen=True):
 class Pcm(_Format, frozen=True):
     """Signed 16 bit little endian, mono."""
 
-    type: Literal["audio/pcm"] = "audio/pcm"
+    type: Literal["audio/pcm"] = Field(default="audio/pcm", description="The encoding: always this.")
     rate: _Int = Field(
         default=24_000, ge=8_000, le=96_000, description="Samples per second; 24000, but for vendors that take other rates."
     )
@@ -153,13 +158,13 @@ class Pcm(_Format, frozen=True):
 class Pcmu(_Format, frozen=True):
     """G.711 mu-law, 8000 samples per second."""
 
-    type: Literal["audio/pcmu"] = "audio/pcmu"
+    type: Literal["audio/pcmu"] = Field(default="audio/pcmu", description="The encoding: always this.")
 
 
 class Pcma(_Format, frozen=True):
     """G.711 A-law, 8000 samples per second."""
 
-    type: Literal["audio/pcma"] = "audio/pcma"
+    type: Literal["audio/pcma"] = Field(default="audio/pcma", description="The encoding: always this.")
 
 
 Format = Annotated[Annotated[Pcm | Pcmu | Pcma, Discriminator("type")], BeforeValidator(_format_object)]
@@ -197,7 +202,7 @@ class ServerVad(_TurnDetection, frozen=True):
         }
     )
 
-    type: Literal["server_vad"] = "server_vad"
+    type: Literal["server_vad"] = Field(default="server_vad", description="The kind of turn detection: by silence.")
     threshold: _Number = Field(
         default=0.5, ge=0, le=1, description="How sure of speech the server must be, 0 to 1; more for noisy rooms."
     )
@@ -218,7 +223,7 @@ class SemanticVad(_TurnDetection, frozen=True):
 
     _always: ClassVar[frozenset[str]] = frozenset({"type", "eagerness", "create_response", "interrupt_response"})
 
-    type: Literal["semantic_vad"] = "semantic_vad"
+    type: Literal["semantic_vad"] = Field(default="semantic_vad", description="The kind of turn detection: by what is said.")
     eagerness: Literal["low", "medium", "high", "auto"] = Field(
         default="auto", description="How soon to take the turn: waits at most 8 s (low), 4 s (medium, auto), 2 s (high)."
     )
@@ -231,7 +236,9 @@ class AzureSemanticVad(_TurnDetection, frozen=True):
         {"type", "threshold", "prefix_padding_ms", "silence_duration_ms", "create_response", "interrupt_response"}
     )
 
-    type: Literal["azure_semantic_vad"] = "azure_semantic_vad"
+    type: Literal["azure_semantic_vad"] = Field(
+        default="azure_semantic_vad", description="The kind of turn detection: by what is said, as Azure hears it."
+    )
     threshold: _Number = Field(default=0.5, ge=0, le=1, description="How sure of speech the server must be, 0 to 1.")
     prefix_padding_ms: _Int = Field(
         default=300, ge=0, description="Audio before the start of speech that belongs to the turn, in ms."
@@ -334,7 +341,7 @@ class FunctionTool(_Options, frozen=True):
 
     _always: ClassVar[frozenset[str]] = frozenset({"type"})
 
-    type: Literal["function"] = "function"
+    type: Literal["function"] = Field(default="function", description="The kind of tool: a function of the program's.")
     name: str = Field(description="What the model calls it.", min_length=1)
     description: str | None = Field(default=None, description="When and how to use it.")
     parameters: dict[str, JsonValue] | None = Field(default=None, description="JSON schema of its arguments.")
@@ -364,7 +371,7 @@ class McpTool(_Options, frozen=True):
     _nullable: ClassVar[frozenset[str]] = frozenset({"headers", "allowed_tools", "require_approval", "allowed_callers"})
     _secret: ClassVar[bool] = True
 
-    type: Literal["mcp"] = "mcp"
+    type: Literal["mcp"] = Field(default="mcp", description="The kind of tool: a remote server.")
     server_label: str = Field(description="What the remote server is called in calls and approvals.", min_length=1)
     server_url: str | None = Field(default=None, description="Its address; or a connector_id, or a tunnel_id.")
     connector_id: str | None = Field(default=None, description="A connector of the provider, such as connector_gmail.")
@@ -399,7 +406,7 @@ class ChooseFunction(_Options, frozen=True):
 
     _always: ClassVar[frozenset[str]] = frozenset({"type"})
 
-    type: Literal["function"] = "function"
+    type: Literal["function"] = Field(default="function", description="What is chosen: a function.")
     name: str = Field(description="The function's name.", min_length=1)
 
 
@@ -409,7 +416,7 @@ class ChooseMcp(_Options, frozen=True):
     _always: ClassVar[frozenset[str]] = frozenset({"type"})
     _nullable: ClassVar[frozenset[str]] = frozenset({"name"})
 
-    type: Literal["mcp"] = "mcp"
+    type: Literal["mcp"] = Field(default="mcp", description="What is chosen: a remote server's tool.")
     server_label: str = Field(description="The MCP server's label.", min_length=1)
     name: str | None = Field(default=None, description="The tool on that server; None: any.")
 
@@ -451,16 +458,18 @@ class RetentionRatio(_Options, frozen=True):
 
     _always: ClassVar[frozenset[str]] = frozenset({"type"})
 
-    type: Literal["retention_ratio"] = "retention_ratio"
+    type: Literal["retention_ratio"] = Field(default="retention_ratio", description="The way of truncating: down to a share.")
     retention_ratio: _Number = Field(ge=0, le=1, description="Share of the limit that is kept, 0 to 1.")
     token_limits: TokenLimits | None = Field(default=None, description="Limits of your own.")
 
 
 class Reasoning(_Options, frozen=True):
-    """How much a reasoning model thinks (gpt-realtime-2 family; other models refuse it)."""
+    """How much a reasoning model thinks (gpt-realtime-2 family, Grok; other models refuse it)."""
 
-    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = Field(
-        default=None, description="How much it thinks before it speaks."
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = Field(
+        default=None,
+        description="How much it thinks before it speaks: minimal to xhigh at OpenAI and Azure, high or none at xAI "
+        "(Capabilities.reasoning).",
     )
 
 
@@ -513,8 +522,17 @@ class SessionOptions(_Generation, frozen=True):
     )
     vendor: dict[str, JsonValue] | None = Field(
         default=None,
-        description="Options of the dialect's vendor that no other has, in its own names; they stand on top of the session.",
+        description="Options of the dialect's vendor that no other has, in its own names; they stand on top of the session. "
+        "Not a way around the options above.",
     )
+
+    @field_validator("vendor", mode="after")
+    @classmethod
+    def _only_the_vendors(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        """What is fixed with the session cannot be said by another way either (protocol facts 2.4)."""
+        for name in sorted(_FIXED.keys() & (value or {}).keys()):
+            raise ValueError(f"{name!r} is not the vendor's own: {_FIXED[name]}")
+        return value
 
     @model_validator(mode="after")
     def _only_listens(self) -> Self:
@@ -527,6 +545,11 @@ class SessionOptions(_Generation, frozen=True):
         return self
 
 
+_FIXED: Mapping[str, str] = {
+    "model": _option_names.SESSION["model"],
+    "id": _option_names.SESSION["id"],
+    "type": "session.type says the kind of session, for good",
+}
 _LISTENING = frozenset({"type", "audio", "include", "vendor"})
 
 _RESERVED = "rtcore_request"
@@ -631,7 +654,10 @@ class Connection(_Model, frozen=True):
     organization: str | None = Field(default=None, description="OpenAI-Organization header.", min_length=1)
     project: str | None = Field(default=None, description="OpenAI-Project header.", min_length=1)
     headers: dict[str, str] = Field(
-        default_factory=dict, description="More headers; one of the same name replaces ours.", repr=False
+        default_factory=dict,
+        json_schema_extra=_showing(dict),
+        description="More headers; one of the same name replaces ours.",
+        repr=False,
     )
 
     @field_validator("api_key", "bearer_token", mode="after")
@@ -738,6 +764,7 @@ class BargeIn(_Model, frozen=True):
     )
     backchannels: dict[str, tuple[str, ...]] = Field(
         default_factory=lambda: dict(BACKCHANNELS),
+        json_schema_extra=_showing(lambda: BACKCHANNELS),
         description="What people say while they listen, by language (ISO 639-1); those of transcription.language count, or all.",
     )
     echo_guard_ms: _Int = Field(
@@ -883,14 +910,18 @@ class Config(_Model, frozen=True):
 
     connection: Connection = Field(default=Connection(), description="Where to dial.")
     session: SessionOptions = Field(default=SessionOptions(), description="What the server is asked for.")
-    microphone: Microphone = Field(default=Microphone(), description="How microphone audio is sent.")
+    microphone: Microphone = Field(
+        default=Microphone(), description="How much microphone audio goes into a message, and is held."
+    )
     playout: Playout = Field(default=Playout(), description="How model audio is handed over.")
     interruption: Literal["cut", "ignore", "pause", "half_duplex"] = Field(
         default="cut",
         description="What speech of the user does to speech of the model. cut: ends it; ignore: nothing; pause: holds it until "
         "it shows whether the user means it; half_duplex: the user is not heard while the model is.",
     )
-    barge_in: BargeIn = Field(default_factory=BargeIn, description="What counts as an interruption.")
+    barge_in: BargeIn = Field(
+        default_factory=BargeIn, json_schema_extra=_showing(BargeIn), description="What counts as an interruption."
+    )
     context: Literal["auto", "exact"] = Field(
         default="auto",
         description="exact: responses are created by the core after its edits are acknowledged, so that the model never "
@@ -1054,6 +1085,7 @@ def check_sayable(table: Dialect, options: Mapping[str, Any]) -> None:
     """Raise ``LocalProtocolError`` for options that the dialect cannot say, with the value, and the dialects that can."""
     try:
         table.render_session(dict(options))
+        check_vendor(table, options)
     except LocalProtocolError as fault:
         path, _, said = str(fault).partition(": ")
         value = _at(options, *path.split("."))
@@ -1062,6 +1094,14 @@ def check_sayable(table: Dialect, options: Mapping[str, Any]) -> None:
         able = [name for name, other in DIALECTS.items() if other is not table and _can_say(other, path, value)]
         others = f"; {', '.join(able)} can" if able else ""
         raise LocalProtocolError(f"{path} = {_shortened(value)}: {said}{others}") from None
+
+
+def check_vendor(table: Dialect, options: Mapping[str, Any]) -> None:
+    """Raise ``LocalProtocolError`` where a name in ``vendor`` stands for what another option says: one of them would be lost."""
+    own = options.get("vendor") or {}
+    said = table.render_session({name: value for name, value in options.items() if name != "vendor"})
+    for name in sorted(own.keys() & said.keys()):
+        raise LocalProtocolError(f"vendor.{name}: another option says {name!r} of the {table.name} dialect already; say it once")
 
 
 def _can_say(table: Dialect, path: str, value: object) -> bool:

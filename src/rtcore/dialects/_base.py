@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Wire = dict[str, Any]
 """A JSON object of the protocol."""
 
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
+"""How much a model of OpenAI's may reason (protocol facts 2.8)."""
+
 PROTOCOL_FORMATS = (PCM16_24K, PCMU, PCMA)
 """What the protocol itself knows (protocol facts 9)."""
 
@@ -61,6 +64,8 @@ class Capabilities(Struct, frozen=True):
     """Formats that it takes from the microphone; the first is its default."""
     output_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
     """Formats in which it speaks; the first is its default."""
+    reasoning: tuple[str, ...] = ()
+    """What ``reasoning.effort`` may be, where there are models that reason; empty: the option does not exist."""
     second_session: bool = True
     """A second session may be open beside the first, so that one can be changed for the other without a gap."""
     session_s: int | None = None

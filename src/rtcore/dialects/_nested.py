@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
-from rtcore.dialects._base import PROTOCOL_FORMATS, Wire
+from rtcore.dialects._base import EFFORTS, PROTOCOL_FORMATS, Wire
 from rtcore.dialects._shapes import checked_format, ga_format, ga_item, read_session, refused
 
 
@@ -25,6 +25,8 @@ class NestedShape(Struct, frozen=True):
     missing: frozenset[str] = frozenset()
     """Options that it has not, by their path."""
     temperature: bool = False
+    efforts: tuple[str, ...] = EFFORTS
+    """What ``reasoning.effort`` may be."""
     turn_detection: tuple[str, ...] = ("server_vad", "semantic_vad")
     input_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
     output_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
@@ -69,6 +71,8 @@ class NestedShape(Struct, frozen=True):
                 # Sound is what every server of voices answers in.
                 if value is not None and not (key == "output_modalities" and list(value) == ["audio"]):
                     raise refused(key, "leave it out", self.name)
+            elif key == "reasoning":
+                wire[key] = self._reasoning(value)
             elif key == "audio" and isinstance(value, Mapping):
                 kept = {}
                 for side, fields in value.items():
@@ -80,6 +84,12 @@ class NestedShape(Struct, frozen=True):
             else:
                 wire[key] = value
         return wire | (options.get("vendor") or {})
+
+    def _reasoning(self, value: object) -> object:
+        effort = value.get("effort") if isinstance(value, Mapping) else None
+        if effort is not None and effort not in self.efforts:
+            raise refused("reasoning.effort", f"it takes {' or '.join(self.efforts)}", self.name)
+        return value
 
     def _side(self, side: str, fields: Mapping[str, Any], top: Wire) -> Wire:
         kept: Wire = {}

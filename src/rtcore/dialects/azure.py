@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rtcore._errors import ErrorKind, LocalProtocolError
 from rtcore._formats import PCMA, PCMU
 from rtcore.dialects._address import Address, completed
-from rtcore.dialects._base import Capabilities, Dialect, pcm
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, pcm
 from rtcore.dialects._flat import DETECTIONS, VAD_FIELDS, FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -46,7 +46,7 @@ def _deployment(connection: "Connection") -> str:
 AZURE = Dialect(
     name="azure",
     title="Azure OpenAI (GA)",
-    capabilities=Capabilities(session_s=_HOUR),
+    capabilities=Capabilities(session_s=_HOUR, reasoning=EFFORTS),
     form=NestedShape("azure"),
     way=Address(
         path=lambda host, path: completed(path, ("", "/openai"), "/openai/v1/realtime"),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rtcore.dialects._address import Address, completed, is_azure
-from rtcore.dialects._base import Capabilities, Dialect
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -27,7 +27,7 @@ def _ga_query(connection: "Connection", host: str) -> tuple[tuple[str, str], ...
 OPENAI = Dialect(
     name="openai",
     title="OpenAI (GA)",
-    capabilities=Capabilities(session_s=_HOUR),
+    capabilities=Capabilities(session_s=_HOUR, reasoning=EFFORTS),
     form=NestedShape("openai"),
     way=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True),
     address="wss://api.openai.com/v1/realtime?model={model}",

@@ -5,7 +5,7 @@ Where the facts say nothing of an ability, it is taken for missing if its lack h
 
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.dialects._address import Address, completed, model_of
-from rtcore.dialects._base import Capabilities, Dialect, pcm
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, pcm
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -18,6 +18,7 @@ _XAI = NestedShape(
     "xai",
     typed=False,
     lifted=frozenset({("output", "voice"), ("input", "turn_detection")}),
+    efforts=("high", "none"),
     missing=frozenset(
         {
             "audio.input.noise_reduction",
@@ -41,6 +42,7 @@ XAI = Dialect(
     title="xAI Grok Voice",
     capabilities=Capabilities(
         turn_detection=("server_vad",),
+        reasoning=_XAI.efforts,
         out_of_band=False,
         input_formats=_XAI.input_formats,
         output_formats=_XAI.output_formats,
@@ -254,7 +256,7 @@ _OWN = Address(
 LOCALAI = Dialect(
     name="localai",
     title="LocalAI",
-    capabilities=Capabilities(out_of_band=False, turn_detection=("server_vad", "semantic_vad")),
+    capabilities=Capabilities(out_of_band=False, turn_detection=("server_vad", "semantic_vad"), reasoning=EFFORTS),
     form=NestedShape("localai"),
     way=_OWN,
     address="ws://{host}/v1/realtime?model={model}",
@@ -282,7 +284,7 @@ SPEACHES = Dialect(
 SPEECH_TO_SPEECH = Dialect(
     name="speech-to-speech",
     title="Hugging Face speech-to-speech",
-    capabilities=Capabilities(truncate_acknowledged=False, out_of_band=False, second_session=False),
+    capabilities=Capabilities(truncate_acknowledged=False, out_of_band=False, second_session=False, reasoning=EFFORTS),
     form=NestedShape("speech-to-speech"),
     way=_OWN,
     address="ws://{host}/v1/realtime",
