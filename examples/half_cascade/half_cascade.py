@@ -1,0 +1,226 @@
+"""Half a cascade: a recogniser and a voice of one's own around a realtime model that answers in text.
+
+    python examples/half_cascade/half_cascade.py    # type what you say; espeak-ng answers on the sound card
+
+The model hears words and gives words. When a person talks over the voice, the sound stops, and the model is told which of its
+words were heard: its answer is replaced by them. See README.md.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import sys
+import wave
+from collections.abc import Callable, Coroutine
+from io import BytesIO
+from typing import Any, Protocol
+
+from rtcore import AudioFormat, Config, MessageEnded, Notice, ResponseEnded, TextDelta
+from rtcore.config import AudioInput, AudioOptions, Connection, SessionOptions
+from rtcore_adapters.asyncio import Conversation, RequestFailed, connect
+
+log = logging.getLogger("half_cascade")
+
+_SENTENCE = re.compile(".*?[.!?…\u3002\uff01\uff1f]+(?:\\s+|$)", re.DOTALL)
+FRAME_MS = 20
+
+
+class Synthesiser(Protocol):
+    """A voice: the sound of some words, in its own format."""
+
+    format: AudioFormat
+
+    async def sound(self, words: str) -> bytes: ...
+
+
+class Recogniser(Protocol):
+    """Words of some speech: PCM16, mono, at the rate of the detector's frames. Empty where there were none."""
+
+    async def words(self, pcm: bytes) -> str: ...
+
+
+class Espeak:
+    """espeak-ng as a synthesiser: small, and on every system."""
+
+    format = AudioFormat("audio/pcm", 22_050)
+
+    async def sound(self, words: str) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            "espeak-ng", "--stdout", "--stdin", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate(words.encode())
+        with wave.open(BytesIO(out)) as spoken:
+            sound: bytes = spoken.readframes(spoken.getnframes())
+        return sound
+
+
+class Detector:
+    """Speech by its loudness, in frames of 20 ms of PCM16: begun after 60 ms of it, over after 500 ms without."""
+
+    def __init__(self, began: Callable[[], object], ended: Callable[[bytes], object], *, loud: int = 500) -> None:
+        self._began, self._ended, self._loud = began, ended, loud
+        self._frames: list[bytes] = []  # of this speech; before it begins, the last 300 ms
+        self._speaking = False
+        self._run = 0  # frames in a row that say otherwise
+
+    def hear(self, frame: bytes) -> None:
+        samples = memoryview(frame).cast("h")
+        loud = max(map(abs, samples), default=0) > self._loud
+        self._frames.append(frame)
+        self._run = self._run + 1 if loud is not self._speaking else 0
+        if not self._speaking:
+            del self._frames[:-15]
+            if self._run >= 3:
+                self._speaking, self._run = True, 0
+                self._began()
+        elif self._run >= 25:
+            self._speaking, self._run = False, 0
+            speech, self._frames = b"".join(self._frames), []
+            self._ended(speech)
+
+
+class Answer:
+    """One answer of the model on its way to be heard: words come in, sentences go out with their sound."""
+
+    def __init__(self, conversation: Conversation, synthesiser: Synthesiser, item_id: str) -> None:
+        self.item_id = item_id
+        """The model's message."""
+        self.voice = conversation.voice(format=synthesiser.format)
+        self.cut = False
+        self._synthesiser = synthesiser
+        self._rest = ""
+        self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def more(self, words: str) -> None:
+        self._rest += words
+        while (sentence := _SENTENCE.match(self._rest)) and sentence.end() < len(self._rest):
+            self._sentences.put_nowait(sentence[0])
+            self._rest = self._rest[sentence.end() :]
+
+    def end(self) -> None:
+        if self._rest:
+            self._sentences.put_nowait(self._rest)
+        self._sentences.put_nowait(None)
+
+    async def speak(self) -> None:
+        with self.voice as voice:
+            while (sentence := await self._sentences.get()) is not None and not self.cut:
+                voice.append(await self._synthesiser.sound(sentence.strip()), sentence)
+
+
+class HalfCascade:
+    """One conversation. Feed ``hear`` frames of the microphone, or ``said`` what was recognised elsewhere; ``told``, all notices.
+
+    It wants a session that answers in text and finds no turns itself: ``half_cascade_config``.
+    """
+
+    def __init__(self, conversation: Conversation, synthesiser: Synthesiser, recogniser: Recogniser | None = None) -> None:
+        self._conversation, self._synthesiser, self._recogniser = conversation, synthesiser, recogniser
+        self._detector = Detector(lambda: conversation.speech("started"), self._speech_ended)
+        self._answers: dict[str, Answer] = {}  # by response, until it was generated
+        self._heard: dict[str, asyncio.Future[str]] = {}  # by item of a voice
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- the ear -------------------------------------------------------------------------------------------------------------
+
+    def hear(self, frame: bytes) -> None:
+        """20 ms of the microphone."""
+        self._detector.hear(frame)
+
+    def said(self, words: str) -> None:
+        """What the user said."""
+        self._conversation.user_turn(words)
+
+    def _speech_ended(self, pcm: bytes) -> None:
+        self._conversation.speech("stopped")
+        self._start(self._recognise(pcm))
+
+    async def _recognise(self, pcm: bytes) -> None:
+        if self._recogniser is not None and (words := await self._recogniser.words(pcm)):
+            self.said(words)
+
+    # -- the mouth -----------------------------------------------------------------------------------------------------------
+
+    def told(self, notice: Notice) -> None:
+        match notice:
+            case TextDelta(response_id=response_id, item_id=item_id, delta=delta):
+                if response_id not in self._answers:
+                    self._answers[response_id] = answer = Answer(self._conversation, self._synthesiser, item_id)
+                    self._start(answer.speak())
+                    self._start(self._settle(answer))
+                self._answers[response_id].more(delta)
+            case ResponseEnded(response_id=response_id):
+                if response_id in self._answers:
+                    self._answers.pop(response_id).end()
+            case MessageEnded(item_id=item_id, text=text):
+                self._verdict(item_id).set_result(text)
+            case _:
+                pass
+
+    async def _settle(self, answer: Answer) -> None:
+        """When it was heard, or cut: then the model is told what of its words was heard."""
+        ended = await answer.voice.request
+        answer.cut = ended.outcome == "cancelled"
+        if not answer.cut or ended.item_id is None:
+            return
+        heard = await self._verdict(ended.item_id)
+        log.info("heard until: %s", heard)
+        with contextlib.suppress(RequestFailed):  # an item that is gone already is what was wanted
+            if heard.strip():
+                part = {"type": "output_text", "text": heard}
+                await self._conversation.replace_item(answer.item_id, {"type": "message", "role": "assistant", "content": [part]})
+            else:
+                await self._conversation.delete_item(answer.item_id)
+
+    def _verdict(self, item_id: str) -> asyncio.Future[str]:
+        """Of a voice: its notice and the end of its request come in any order."""
+        return self._heard.setdefault(item_id, asyncio.get_running_loop().create_future())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def half_cascade_config(
+    connection: Connection, instructions: str = "Answer in one or two short sentences, to be spoken."
+) -> Config:
+    """Text out; turns are found here."""
+    audio = AudioOptions(input=AudioInput(turn_detection=None))
+    session = SessionOptions(instructions=instructions, output_modalities=("text",), audio=audio)
+    return Config(connection=connection, session=session)
+
+
+async def converse(config: Config, synthesiser: Synthesiser, lines: asyncio.StreamReader, **devices: Any) -> None:
+    """The keyboard as the recogniser: each line is something that the user said."""
+    async with connect(config, **devices) as conversation:
+        cascade = HalfCascade(conversation, synthesiser)
+
+        async def listen() -> None:
+            while line := (await lines.readline()).decode().strip():
+                cascade.said(line)
+            conversation.close()
+
+        listening = asyncio.create_task(listen())
+        async for notice in conversation:
+            cascade.told(notice)
+            if isinstance(notice, MessageEnded):
+                print(f"[{notice.verdict.value}] {notice.text}")
+        listening.cancel()
+
+
+async def main() -> None:
+    """On the sound card."""
+    from rtcore_adapters.audio.device import DeviceSpeaker  # noqa: PLC0415 - an extra
+
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    connection = Connection(url=os.environ.get("RTCORE_URL"), api_key=os.environ.get("OPENAI_API_KEY"))
+    await converse(half_cascade_config(connection), Espeak(), lines, speaker=DeviceSpeaker())
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    asyncio.run(main())

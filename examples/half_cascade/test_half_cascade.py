@@ -1,0 +1,158 @@
+"""The half cascade against the strict server, in virtual time: sound in, words to the model, text back, one's own voice out."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from examples.half_cascade.half_cascade import Detector, Espeak, HalfCascade, half_cascade_config
+from loopback import KEY, VOICES, clean_run, served
+from pydantic import SecretStr
+
+from rtcore import PCM16_24K, MessageEnded, Notice, Verdict
+from rtcore.config import Connection
+from rtcore.sim.server import MessagePlan, PartPlan, ResponsePlan, Server, ServerOptions
+from rtcore_adapters.asyncio import connect
+from rtcore_adapters.audio import VirtualSpeaker
+
+FRAME = 960
+ANSWER = "Paris is the capital of France. It lies on the Seine. Nine hundred metres of it are an island."
+
+
+class Known:
+    """A recogniser that knows what will be said, and takes a while."""
+
+    def __init__(self, *words: str) -> None:
+        self._words, self.lengths = list(words), list[int]()
+
+    async def words(self, pcm: bytes) -> str:
+        self.lengths.append(len(pcm) // 48)
+        await asyncio.sleep(0.15)
+        return self._words.pop(0)
+
+
+class Beeps:
+    """A voice of 300 ms for each word, the last 60 of them silent."""
+
+    format = PCM16_24K
+
+    async def sound(self, words: str) -> bytes:
+        await asyncio.sleep(0.08)
+        return b"".join(b"\x00\x10" * 5_760 + bytes(2 * 1_440) for _ in words.split())
+
+
+class Person:
+    """Speaks into the microphone, in frames."""
+
+    def __init__(self, cascade: HalfCascade) -> None:
+        self.cascade = cascade
+        self.notices: list[Notice] = []
+
+    async def speak(self, milliseconds: int) -> None:
+        await self._frames(VOICES[0].pcm * 3, milliseconds)
+        await self._frames(bytes(48 * 800), 800)
+
+    async def _frames(self, pcm: bytes, milliseconds: int) -> None:
+        for at in range(0, 48 * milliseconds, FRAME):
+            self.cascade.hear(pcm[at : at + FRAME])
+            await asyncio.sleep(0.02)
+
+    @property
+    def ended(self) -> list[MessageEnded]:
+        """What sounded, in order: verdicts of the voice."""
+        return [each for each in self.notices if isinstance(each, MessageEnded) and each.verdict is not Verdict.TEXT]
+
+    async def until_ended(self, count: int) -> MessageEnded:
+        async with asyncio.timeout(60):
+            while len(self.ended) < count:
+                await asyncio.sleep(0.01)
+        return self.ended[count - 1]
+
+
+def hold(play: Callable[[Person, Server], Awaitable[None]], recogniser: Known, *answers: str) -> None:
+    script = tuple(ResponsePlan((MessagePlan((PartPlan(kind="text", text=answer),)),)) for answer in answers)
+
+    async def main() -> None:
+        async with served(ServerOptions(script=script)) as (url, servers):
+            config = half_cascade_config(Connection(url=url, api_key=SecretStr(KEY)))
+            async with connect(config, speaker=VirtualSpeaker()) as conversation:
+                person = Person(HalfCascade(conversation, Beeps(), recogniser))
+
+                async def follow() -> None:
+                    async for notice in conversation:
+                        person.notices.append(notice)
+                        person.cascade.told(notice)
+
+                following = asyncio.create_task(follow())
+                await play(person, servers[0])
+                await asyncio.sleep(0.5)
+                conversation.close()
+                await following
+            assert servers[0].refusals == []
+
+    clean_run(main())
+
+
+def remembered(server: Server) -> list[str]:
+    """What the model's conversation holds, in order."""
+    told = []
+    for item_id in server.conversation:
+        item = server.items[item_id]
+        told.append(f"{item.role}: {''.join(_words(part) for part in item.content) or item.parts[0].planned_text}")
+    return told
+
+
+def _words(part: dict[str, Any]) -> str:
+    return str(part.get("text", ""))
+
+
+def test_what_is_said_is_recognised_answered_and_heard() -> None:  # B19, S05: user_turn with a recogniser of one's own
+    recogniser = Known("What is the capital of France?")
+
+    async def play(person: Person, server: Server) -> None:
+        await person.speak(1_200)
+        ended = await person.until_ended(1)
+        assert (ended.verdict, ended.text, ended.heard_ms) == (Verdict.FULL, ANSWER, 300 * len(ANSWER.split()))
+        assert remembered(server) == ["user: What is the capital of France?", f"assistant: {ANSWER}"]
+        assert 1_200 <= recogniser.lengths[0] <= 1_200 + 900
+
+    hold(play, recogniser, ANSWER)
+
+
+def test_who_talks_over_the_voice_is_answered_by_a_model_that_knows_what_was_heard() -> None:  # B01, B30, C24
+    recogniser = Known("What is the capital of France?", "And of Spain?")
+
+    async def play(person: Person, server: Server) -> None:
+        await person.speak(900)
+        while not person.cascade._conversation.speaking:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(2.4)  # into the ninth word
+        await person.speak(600)
+        ended = await person.until_ended(1)
+        assert ended.verdict is Verdict.PARTIAL and ended.text and ANSWER.startswith(ended.text)
+        assert abs(len(ended.text.split()) - ended.heard_ms / 300) <= 1
+        await person.until_ended(2)
+        assert remembered(server) == [
+            "user: What is the capital of France?",
+            f"assistant: {ended.text}",
+            "user: And of Spain?",
+            "assistant: Madrid.",
+        ]
+
+    hold(play, recogniser, ANSWER, "Madrid.")
+
+
+def test_noise_is_no_speech() -> None:
+    heard: list[object] = []
+    detector = Detector(lambda: heard.append("began"), heard.append)
+    for _ in range(10):
+        for frame in (bytes(FRAME), b"\x00\x20" * 480, b"\x00\x20" * 480):  # 40 ms: a click
+            detector.hear(frame)
+    assert heard == []
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_espeak_speaks() -> None:
+    sound = asyncio.run(Espeak().sound("Paris is the capital of France."))
+    assert 1.0 < len(sound) / 2 / Espeak.format.rate < 4.0
