@@ -189,6 +189,17 @@ def _filler(scene: Scene) -> int:
     return int(asked[-1]["response"]["metadata"]["rtcore_request"])
 
 
+def test_calls_of_two_responses_that_are_slow_together_are_bridged_once() -> None:  # C26
+    scene = calling(slow_ms=800, filler="Say that it takes a moment.")
+    scene.server(created("r2"), call("c2", r="r2"), done("r2"))
+    assert kinds(scene.at(0.8).tick()) == ["response.create"]
+    assert [each.filler for each in told(scene.log, ToolSlow)] == [True, False]
+    filler = _filler(scene)
+    scene.server(created("r3", request=filler, in_band=False), message("m3", 300, r="r3"), done("r3", in_band=False))
+    scene.at(1.2).played(1, 300)
+    assert kinds(scene.at(2.1).tick()) == ["response.create"]  # c2 is still open, and nothing sounds any more
+
+
 def test_the_answer_is_heard_behind_the_words_that_bridged_the_wait() -> None:
     scene = calling(slow_ms=800, filler="Say that it takes a moment.")
     scene.at(0.8).tick()

@@ -163,6 +163,11 @@ class Creation:
         body = {"conversation": "none", "instructions": instructions, "tool_choice": "none"}
         self._send_response(Order(0, number, body, out_of_band=True, filler=True))
 
+    @property
+    def filling(self) -> bool:
+        """Whether a few words are asked for and have not begun."""
+        return any(order.filler and not order.dead for order in self._side.values())
+
     def drop_filler(self) -> None:
         """There is something better to hear: what was not begun is cancelled when it shows itself."""
         for order in self._side.values():

@@ -238,7 +238,9 @@ class Tools:
         core = self._core
         wanted = core.config.function_calls.filler is not None and call.response.id not in self._filled
         able = core.capabilities.out_of_band and core.capabilities.playout != "server" and core.ready
-        silent = core.playout.idle and not core.responses.running and not core.turns.user_has_the_floor
+        # Calls of another response may be slow in the same moment: one filler is enough to wait for both.
+        silent = core.playout.idle and not core.responses.running and not core.creation.filling
+        silent = silent and not core.turns.user_has_the_floor
         return wanted and able and silent and not core.interruption.editing and not core.playout.held
 
     def approve(self, request_id: str, *, approve: bool, reason: str | None, respond: bool, request: int) -> None:

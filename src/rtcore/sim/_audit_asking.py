@@ -128,6 +128,10 @@ class AskingAudit:
         self._text = ""
         self._typed: list[tuple[str, str]] = []
         """Texts whose item was not sent yet, with their requests."""
+        self._recognised: list[str] = []
+        """Turns that came in words and whose item was not sent yet ..."""
+        self._said: set[str] = set()
+        """.. and items of those that no response is known to have seen."""
         self._questions: dict[str, str] = {}
         """By event: the request whose question it was."""
         self._unasked: set[str] = set()
@@ -200,8 +204,10 @@ class AskingAudit:
             accepted = round(served.accepted_at * 1_000_000_000)
             # Of one that the client asked for, accepted in the instant of the commit, nobody can say which came first.
             after = ROUNDING if record.asked_at >= 0 else -ROUNDING
-            if accepted > self._committed_at + after:
+            seen = all(self._held(item_id, served.accepted_at) for item_id in self._said)
+            if accepted > self._committed_at + after and not self._recognised and seen:
                 self._may_turn = False
+                self._said.clear()
             if all(self._held(item_id, served.accepted_at) for item_id in self._outputs):
                 self._may_tools = False
                 self._outputs.clear()
@@ -287,6 +293,12 @@ class AskingAudit:
         """The program sends text; the request that is issued next is that text's."""
         self._text = text
 
+    def recognised(self, text: str) -> None:
+        """The program tells a turn of the user in words: it is answered like one that was committed."""
+        self._recognised.append(text)
+        self._may_turn = self._must_turn = True
+        self._settle()
+
     def issued(self, request: int, what: str) -> None:
         """The program was given a request's number."""
         if what == "tool_result":
@@ -355,6 +367,10 @@ class AskingAudit:
             self._output_sent(str(body.get("approval_request_id")), str(body.get("id")))
         elif body.get("role") == "user" and message.event_id is not None:
             said = "".join(str(part.get("text", "")) for part in body.get("content", ()))
+            if said in self._recognised:
+                self._recognised.remove(said)
+                self._said.add(str(body.get("id")))
+                return
             typed = next((typed for typed in self._typed if typed[0] == said), None)
             if typed is not None:
                 self._typed.remove(typed)

@@ -84,7 +84,7 @@ class CutAudit:
         self._cause = cause
         if responses is None:
             for creation in ledger.creations:
-                if not creation.out_of_band and (since is None or creation.sent.sent_at <= since):
+                if creation.filler or (not creation.out_of_band and (since is None or creation.sent.sent_at <= since)):
                     creation.killed, ledger.killed_at = True, ledger.now
         stream = ledger.stream
         unconfirmed = stream.unconfirmed

@@ -58,6 +58,8 @@ class NewsAudit:
         self._words: dict[str, str] = {}
         self._complete: set[str] = set()
         self._committed: set[str] = set()
+        self._recognised: list[tuple[type[Notice], str]] = []
+        """What a turn in words, which the program has just told, makes the session say."""
 
     def arrived(self, message: ServerSeen) -> None:
         """A message reaches the client; the session gets it right after this."""
@@ -96,6 +98,10 @@ class NewsAudit:
     def _failed(self, message: ServerSeen, item_id: str) -> None:
         self.owed = UserTranscriptFailed, item_id, ""
 
+    def recognised(self, text: str) -> None:
+        """The program tells what its recogniser heard: it is told back as a turn, with its words."""
+        self._recognised = [(UserTurnCommitted, ""), (UserTranscript, text)]
+
     def told(self, notice: Notice) -> None:
         """The session says one of ``HEARD``."""
         kind = type(notice)
@@ -118,6 +124,9 @@ class NewsAudit:
                 return
         if said == self.owed:
             self.owed = None
+            return
+        if self._recognised and (kind, said[2]) == self._recognised[0]:
+            del self._recognised[0]
             return
         owed, self.owed = self.owed, None
         why = f"the server's word was {_shown(owed)}" if owed is not None else "the server said nothing of the kind"

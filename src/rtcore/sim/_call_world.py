@@ -37,6 +37,7 @@ def on_a_call(scenario: "Scenario", rng: Rng) -> "Scenario":
         kinds=tuple((kind, weight) for kind, weight in kinds if kind in ON_A_CALL),
         detection=scenario.detection or "server_vad",
         microphone=False,
+        recogniser=False,
         output="audio/pcm",
         rate=24_000,
         lead_ms=None,

@@ -184,6 +184,8 @@ class Creation(Struct, eq=False):
     withdrawn: bool = False
     expired: bool = False
     """The core has given it up: its response is unwanted (B14)."""
+    filler: bool = False
+    """A few words while a function takes long: whatever comes, is said or cut meanwhile is a reason not to hear them."""
     doubted: bool = False
     """A refusal that named nothing answered one given up before it: the client may lay it to this one."""
 

@@ -90,6 +90,8 @@ class Habits:
         if rng.chance(scenario.tool_late_per_mille):
             wait_ms = rng.between(*_MUCH_LATER_MS)
             world.saw("program: slow tools")
+        if scenario.slow_ms is not None and wait_ms > scenario.slow_ms:
+            world.saw("program: words for a wait")
         if scenario.tool_cancel_per_mille and (giving := rng.beside("given up")).chance(scenario.tool_cancel_per_mille):
             self._later(giving.between(0, wait_ms), lambda: self._give_up(notice.call_id), giving, always=True)
         self._later(wait_ms, lambda: self._answer(notice.call_id, output), rng, always=True)

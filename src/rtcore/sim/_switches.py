@@ -115,6 +115,8 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "program: history edits": (Switch("scenario", "edits_per_mille"),),
     "program: pauses": (Switch("scenario", "pauses_per_mille"),),
     "program: history synchronised": (Switch("scenario", "syncs_per_mille"),),
+    "user: own recogniser": (Switch("scenario", "recogniser", False),),
+    "program: words for a wait": (Switch("scenario", "slow_ms", None),),
     "user: button": (Switch("scenario", "button", False),),
     "program: own voice": (Switch("scenario", "says_per_mille"),),
     "program: tools given up": (Switch("scenario", "tool_cancel_per_mille"),),

@@ -121,6 +121,8 @@ def _listening(scenario: "Scenario") -> "Scenario":
         scenario,
         words=kept,
         tools=False,
+        slow_ms=None,
+        recogniser=False,
         context="auto",
         interruption="cut",
         server_interrupts=False,

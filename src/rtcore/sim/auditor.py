@@ -40,6 +40,8 @@ from rtcore._notices import (
     SpeakingStarted,
     SpeakingStopped,
     ToolCalled,
+    ToolEnded,
+    ToolSlow,
 )
 from rtcore.dialects import Capabilities
 from rtcore.policies import InterruptionOptions
@@ -54,6 +56,7 @@ from rtcore.sim._audit_digest import Digest
 from rtcore.sim._audit_edits import EditAudit
 from rtcore.sim._audit_end import EndAudit
 from rtcore.sim._audit_figures import figures
+from rtcore.sim._audit_fillers import FillerAudit
 from rtcore.sim._audit_holds import HoldAudit
 from rtcore.sim._audit_lead import LeadAudit
 from rtcore.sim._audit_line import LineAudit
@@ -148,6 +151,7 @@ class Auditor:
         silence_ms: int = 0,
         transcribes: bool = True,
         manual: bool = False,
+        slow_ms: int | None = None,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -163,6 +167,7 @@ class Auditor:
         ``loses``: the device may vanish.
         ``interruptions``: what the session is told of them (``config.interruptions()``), with the silence that ends a turn and
         whether it asks for the user's words; ``manual``: the program makes the turns.
+        ``slow_ms``: a function that takes so long is told, and bridged (``config.function_calls.slow_ms``).
         ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
         own_index = able.truncate_content_index == "own"
@@ -253,6 +258,8 @@ class Auditor:
         self._steps = 0
         self._mismatches_read = 0
         self._closed = False
+        self._heard_begin = False
+        """A local detector told that a person began to speak whose words are not known yet."""
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
         self.sync_audit = SyncAudit(ledger)
@@ -263,6 +270,9 @@ class Auditor:
         self._recreates = recreates or exact
         self.voice = VoiceAudit(ledger, self.reference)
         self.holds = HoldAudit(ledger, hold_ms, self.sync)
+        self._fillers = FillerAudit(
+            ledger, slow_ms, self.arrivals.wants_to_hear, undecided=lambda: self.pending.open, reports=clock.reports
+        )
         self.arrivals.sounds = self.holds.audio
         self._counts = CountAudit(
             ledger, speaker, self.cuts, self.reference, stall_ms=stall_ms, withheld=lambda: bool(self.holds.open)
@@ -341,11 +351,21 @@ class Auditor:
             self.asking.dropped()
         if cause == "device" and self.reference is not None:
             self.reference.estimates.lose()
+        self._heard_begin |= cause == "local"
         if cause == "local" and self.pending.voice(None):
             return
         if response_id is None:
             self.pending.ended_by(cause)
         self.cuts.begin(cause, None if response_id is None else (response_id,))
+
+    def recognised(self, text: str, now: int) -> None:
+        """The program is about to tell what its recogniser heard. It is a voice, whether or not a detector heard it begin."""
+        if not self._heard_begin:
+            self.interrupts("local", now)
+        self._heard_begin = False
+        self.line.text_typed()
+        self.asking.recognised(text)
+        self.news.recognised(text)
 
     def pauses(self) -> None:
         """The program is about to pause: a clock that cannot is flushed instead."""
@@ -429,6 +449,8 @@ class Auditor:
             self.cuts.end(effects)
             self._without_effects()
         self.pending.did(effects)
+        if self._fillers.watches:
+            self._fillers.did()
         if self._prompt.asked:
             self._prompt.did(effects)
         self.clock.excess = False
@@ -765,6 +787,7 @@ class Auditor:
             case "response.create":
                 self.line.create_response(message)
                 self.asking.create_response(message, self.ledger.creations[-1])
+                self._fillers.create_response(message, self.ledger.creations[-1])
             case "conversation.item.create" if message.item is not None and message.item.get("id") in self._edited:
                 self.line.edited()
             case "conversation.item.create":
@@ -804,8 +827,13 @@ class Auditor:
                 self.line.request_ended(notice)
                 self.sync_audit.ended(notice)
                 self.asking.request_ended(notice)
+            case ToolSlow():
+                self._fillers.slow(notice)
+            case ToolEnded():
+                self._fillers.tool_ended(notice)
             case ToolCalled():
                 self.line.tool_called(notice)
+                self._fillers.tool_called(notice)
                 self.asking.tool_called(notice.call_id, notice.response_id)
             case ApprovalRequested():
                 self.asking.tool_called(notice.approval_request_id, notice.response_id)
@@ -834,6 +862,7 @@ class Auditor:
                 if item is not None:
                     self.sync(self.ledger.now)
                     self.sounding.message_started(item, notice)
+                    self._fillers.message_started(item)
             case SpeakingStarted() | SpeakingStopped():
                 self.sync(self.ledger.now)
                 self.sounding.turned(notice, closing=type(effects[-1]) is SessionClosed)

@@ -96,6 +96,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("user", "backchannel", "a short word during the answer, for which no reply is expected", ("B19", "F121")),
     Fault("user", "silence", "turn detection fires though nothing was said, or the microphone is silent", ("F116", "F126")),
     Fault("user", "button", "push-to-talk by the core's own commands", ("F123", "F125", "C13")),
+    Fault(
+        "user", "own recogniser", "turns in words, by a recogniser and a detector of the program's own", ("C13", "B18", "F118")
+    ),
     Fault("user", "pressed twice", "push-to-talk is pressed twice at once", ("F123", "F125")),
     Fault("user", "typed text while the model speaks", "with and without silencing it", ("B13", "F037", "F046")),
     Fault("user", "hang-up", "the session is closed in the middle of anything", ("B31", "F081", "F098")),
@@ -123,6 +126,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("program", "history synchronised", "the history is to be as a list says that may be old", ("B22", "F067", "F107")),
     Fault("program", "own voice", "sound of its own in the same playout, whole or in pieces", ("F150", "S04", "B12")),
     Fault("program", "tools given up", "a function call is cancelled, and its result comes too late", ("F065", "F069", "C26")),
+    Fault(
+        "program", "words for a wait", "a few words beside the conversation while a function takes long", ("B28", "C26", "F065")
+    ),
     Fault("program", "mute", "the user is muted for a while: the server gets silence in real time", ("F126",)),
     Fault("program", "guardrail", "audio is held back until a check has let it go, cut it or come too late", ("F161",)),
 )

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.config import Config
+from rtcore.sim._audit_fillers import FILLER
 from rtcore.sim._call_world import on_a_call
 from rtcore.sim._kinds import KINDS as KINDS
 from rtcore.sim._kinds import Kind as Kind
@@ -87,6 +88,10 @@ class Scenario(Struct, frozen=True):
     """How many turns are followed by a while in which the program does not listen."""
     button: bool = False
     """The turns are made by a button, where the server does not find them: ``begin_turn`` and ``end_turn``."""
+    recogniser: bool = False
+    """The turns come in words, from a recogniser of the program's own beside a local detector: ``speech`` and ``user_turn``."""
+    slow_ms: int | None = None
+    """A function that takes so long is told, and bridged by a few words beside the conversation. None: it is not."""
     says_per_mille: int = 0
     """How many turns the program says something beside with a voice of its own."""
     tool_cancel_per_mille: int = 0
@@ -176,6 +181,8 @@ class Scenario(Struct, frozen=True):
             # A world of one server ends with its connection; those in which it comes back are ``rtcore.sim.lines``.
             "reconnect": {"attempts": 0},
         }
+        if self.slow_ms is not None:
+            options["function_calls"] = {"slow_ms": self.slow_ms, "filler": FILLER}
         if self.words.tap != "off":
             options["tap"] = self.words.tap
         return Config.model_validate(_laid_over(options, self.core) if self.core else options)
@@ -286,6 +293,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "program: slow tools": ("server: several function calls",),
     "program: failing tools": ("server: several function calls",),
     "program: tools given up": ("server: several function calls",),
+    "program: words for a wait": ("server: several function calls",),
     "program: answer to a dead call": ("server: several function calls",),
     "speaker: late pause": ("program: pauses",),
     "speaker: no pause": ("program: pauses",),
@@ -333,6 +341,8 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "program: guardrail": 100,
     "program: history synchronised": 100,
     "user: button": 300,
+    "user: own recogniser": 350,
+    "program: words for a wait": 120,
     "program: own voice": 120,
     "program: tools given up": 200,
     "program: history edits": 250,
@@ -398,6 +408,8 @@ def _draw_session(
 
     tools = "server: several function calls" in faults
     guardrail, synchronises = rng.beside("guardrail"), rng.beside("synchronises")
+    bridges = rng.beside("words for a wait")
+    in_words = "user: own recogniser" in faults and detection is None
     lead_ms = rng.choice((200, 500, 1000, 3000)) if rng.chance(300) else None
     if speaker.silent_per_mille:
         lead_ms = None  # it would stand still for seconds each time the device tells nothing, and what waits would grow as well
@@ -427,7 +439,9 @@ def _draw_session(
         edits_per_mille=rate("program: history edits", 100, 500),
         syncs_per_mille=synchronises.choice((200, 500)) if "program: history synchronised" in faults else 0,
         pauses_per_mille=rate("program: pauses", 100, 500),
-        button="user: button" in faults and detection is None,
+        button="user: button" in faults and detection is None and not in_words,
+        recogniser=in_words,
+        slow_ms=bridges.choice((100, 300, 300, 1000)) if "program: words for a wait" in faults and tools else None,
         says_per_mille=rng.beside("own voice").between(100, 600) if "program: own voice" in faults else 0,
         tool_cancel_per_mille=rng.beside("given up").between(100, 600) if "program: tools given up" in faults and tools else 0,
         mutes_per_mille=rng.beside("mute").between(100, 500) if "program: mute" in faults and detection is not None else 0,

@@ -173,6 +173,9 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("C25: the user's words came after the answer began", "a late transcript finds its item", ("C25",), 110_000),
     Sometimes("C26: a cut while a function runs", "its result comes after the interruption", ("C26",), 17_000),
     Sometimes("C26: several calls in one response", "one answer for all of them", ("C26",), 7_900),
+    Sometimes("C26: a function takes long, and the program is told", "once, when it is slow", ("C26", "B28"), 4_000),
+    Sometimes("C26: words while a function takes long", "a filler, into silence", ("C26", "B28"), 1_500),
+    Sometimes("C26: the result came before the words that bridge it", "they are not heard any more", ("C26", "B28"), 500),
     Sometimes("F010: a cut in the instant of the first audio", "zero is a position", ("F010",), 2_800),
     Sometimes("F015: an empty transcript closed a part that had words", "its words stay", ("F015", "C24"), 12_000),
     Sometimes(
@@ -252,6 +255,8 @@ _FAULTS: dict[str, int] = {
     "program: own voice": 1_000,
     "program: tools given up": 300,
     "program: mute": 1_000,
+    "program: words for a wait": 4_000,
+    "user: own recogniser": 1_500,
     "program: history edits": 11_000,
     "program: history synchronised": 500,
     "program: interrupt before response.created": 3_800,

@@ -203,7 +203,9 @@ class User:
     def _speak_up(self) -> None:
         """A turn of the user that is meant as no interruption (it may be one all the same)."""
         world, rng = self._world, self._rng
-        if rng.chance(200) and world.session.capabilities.create and not world.scenario.words.listens:
+        if world.scenario.recogniser:
+            self._say_in_words()
+        elif rng.chance(200) and world.session.capabilities.create and not world.scenario.words.listens:
             self._await_answer()
             world.send_text(rng.choice(_TEXTS), interrupt=rng.chance(500))
             self._turn_over(rng)
@@ -227,6 +229,24 @@ class User:
         for _ in range(self._rng.between(3, 8)):
             self._after(40, self._world.talk)
         self._after(1, self._commit)
+
+    def _say_in_words(self, *, begun: bool = False) -> None:
+        """A turn that a recogniser of the program's own writes down. Mostly a detector hears it, too; ``begun``: it has."""
+        world, rng = self._world, self._rng
+        if not begun and rng.chance(800):
+            world.local_speech("started")
+            begun = True
+        if rng.chance(300):
+            for _ in range(rng.between(1, 5)):
+                self._after(40, world.talk)  # the server hears it as well, and makes nothing of it
+        if begun:
+            self._after(rng.between(60, 500), lambda: world.local_speech("stopped"))
+        self._after(rng.between(0, 300), self._recognised)
+
+    def _recognised(self) -> None:
+        self._await_answer()
+        self._world.user_turn(self._rng.choice(_TEXTS))
+        self._turn_over(self._rng)
 
     def _commit(self) -> None:
         self._await_answer()
@@ -400,6 +420,9 @@ class User:
             world.interrupt(response_id)
             self._after(rng.between(0, 300), self._speak_up)
             return
+        if kind == "manual turn" and world.scenario.recogniser:
+            self._say_in_words()
+            return
         if kind == "manual turn":
             world.interrupt()
             self._push_to_talk()
@@ -409,6 +432,10 @@ class User:
             return
         if kind == "while a truncate is in flight":
             self._on_edit = self._once_more
+        if world.scenario.recogniser:
+            world.local_speech("started")
+            self._say_in_words(begun=True)
+            return
         if kind == "local detector" or not world.scenario.detects:
             world.local_speech("started")
             if world.scenario.microphone or not world.scenario.detects or rng.chance(300):
@@ -430,6 +457,9 @@ class User:
         """Push-to-talk, and at once again: the first turn is too short, or its answer is wanted no more (F123, F125)."""
         world, rng = self._world, self._rng
         button = world.scenario.button
+        if world.scenario.recogniser:
+            self._say_in_words()  # nothing is pressed there
+            return
         (world.begin_turn if button else world.interrupt)()
         for _ in range(rng.between(1, 4)):
             world.talk()

@@ -144,6 +144,7 @@ class World:
             silence_ms=_silence_ms(config),
             transcribes=_transcribes(config),
             manual=not scenario.detects,
+            slow_ms=scenario.slow_ms,
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
@@ -578,7 +579,8 @@ class World:
     def local_speech(self, event: Literal["started", "stopped"]) -> None:
         """A detector on this side finds it."""
         self.tell("user", f"local detector: speech {event}")
-        self.auditor.interrupts("local", self.now)
+        if event == "started":
+            self.auditor.interrupts("local", self.now)
         self._call(self.session.speech(event, now=self.seconds))
 
     def interrupt(self, response_id: str | None = None) -> None:
@@ -654,6 +656,13 @@ class World:
         self._voice_at += size
         self.auditor.microphone.given(pcm, self.now)
         self._call(self.session.append_audio(pcm, now=self.seconds))
+
+    def user_turn(self, text: str) -> None:
+        """A recogniser of the program's own has written down what the user said."""
+        self.tell("user", f"is understood: {text!r}")
+        self.saw("user: own recogniser")
+        self.auditor.recognised(text, self.now)
+        self.issue(lambda session, now: session.user_turn(text, now=now), "user_turn")
 
     def press(self, key: str) -> None:
         """The caller presses a key of the telephone."""

@@ -1,0 +1,201 @@
+"""A session with a guard against the echo of its loudspeaker: is each voice taken for what the guard says, and the back-off told?
+
+It keeps its own account of when the model began to be heard, of what the client was told of the user's speech, and of the cuts
+that came right after a beginning. A voice within the guard is nothing (``ignore``), or counts if it goes on when the time is over
+(``defer``); every other is an interruption at once. What is nothing changes nothing and is not answered.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct, field
+
+from rtcore._effects import Effect
+from rtcore._notices import EchoSuspected, FalseInterruption, InterruptionPending, MessageEnded, SpeakingStarted, SpeakingStopped, Verdict
+from rtcore.policies import InterruptionOptions
+from rtcore.sim._ledger import ROUNDING, Ledger
+from rtcore.sim._seen import ServerSeen
+from rtcore.sim.speaker import MILLISECOND
+
+_SECOND = 1_000_000_000
+_EARLY_MS = 1_500
+_DOUBLED = 4
+_REPEATED = 3
+
+
+class _Speech(Struct):
+    """One stretch of speech, as far as the client was told of it, and the guard as it was when it began."""
+
+    started_at: int
+    first_at: int
+    playout_ms: int
+    guard_ms: int
+    stopped_at: int | None = None
+    items: set[str] = field(default_factory=set)
+    turns: set[str] = field(default_factory=set)
+    withheld: list[ServerSeen] = field(default_factory=list)
+    fate: Literal["open", "cut", "dismissed"] = "open"
+    told: bool = False
+
+
+class EchoAudit:
+    """Owner of: is this the loudspeaker?"""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        options: InterruptionOptions,
+        *,
+        active: Callable[[], bool | None],
+        cut: Callable[[str, int], None],
+        owed: Callable[[ServerSeen], None],
+    ) -> None:
+        """``active``: whether anything could be cut, None where only what was heard to its end is left. ``cut`` tells the rest of
+        the auditor of an interruption, ``owed`` that a commit is to be answered.
+        """
+        self.watches = options.mode == "cut" and options.echo_guard_ms > 0
+        self._ledger = ledger
+        self._options = options
+        self._active, self._cut, self._owed = active, cut, owed
+        self._speech: _Speech | None = None
+        self._since: float | None = None
+        self._in_a_row = 0
+        self._begins = self._ends = False
+        self._suspected: list[tuple[int, int]] = []
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still open what a speech is."""
+        return self._speech is not None and self._speech.fate == "open"
+
+    # -- what reaches the client ---------------------------------------------------------------------------------------------
+
+    def voice(self, item_id: str | None) -> bool:
+        """Speech begins. Gives whether it is decided here what it is."""
+        if not self.watches:
+            return False
+        now, speech = self._ledger.now, self._speech
+        if speech is not None and speech.fate == "open":
+            if speech.stopped_at is not None:
+                speech.started_at, speech.stopped_at = now, None
+                speech.playout_ms = self._playout_ms() or speech.playout_ms
+            speech.items.add(item_id or "")
+            self._judge(speech)
+            return True
+        active = self._active() is not False
+        if self._since is None and not active:
+            self._in_a_row = 0
+        speech = self._speech = _Speech(
+            now, now, self._playout_ms(), self._options.echo_guard_ms << min(self._in_a_row, _DOUBLED), items={item_id or ""}
+        )
+        if not active or not speech.playout_ms or speech.playout_ms >= speech.guard_ms:
+            speech.fate = "cut"
+            self._count(speech, active)
+            return False
+        if self._options.echo_guard == "ignore":
+            self._ledger.saw("F118: a voice within the guard, ignored")
+            self._dismiss(speech)
+        else:
+            self._ledger.saw("F118: a voice within the guard, deferred")
+            speech.told = self._begins = True
+        return True
+
+    def _playout_ms(self) -> int:
+        """For how long the model has been heard."""
+        return max(1, int((self._ledger.now / _SECOND - self._since) * 1000)) if self._since is not None else 0
+
+    def arrived(self, message: ServerSeen) -> bool:
+        """A message reaches the client. Gives whether the answer that it asks for waits, or is none."""
+        speech, kind, item_id = self._speech, message.type, message.item_id or ""
+        if speech is None or item_id not in speech.items:
+            return False
+        if kind == "input_audio_buffer.speech_stopped" and speech.stopped_at is None:
+            speech.stopped_at = self._ledger.now
+            self._judge(speech)
+        elif kind == "input_audio_buffer.committed" and item_id not in speech.turns:
+            speech.turns.add(item_id)
+            speech.stopped_at = self._ledger.now if speech.stopped_at is None else speech.stopped_at
+            if speech.fate == "cut":
+                return False
+            speech.withheld.append(message)
+            self._judge(speech)
+            return True
+        return kind == "input_audio_buffer.committed" and speech.fate != "cut"
+
+    def time(self) -> None:
+        """The session is about to be called."""
+        if self._speech is not None:
+            self._judge(self._speech)
+
+    def ended_by(self, cause: str) -> None:
+        """Something else interrupts: nothing is left to decide."""
+        speech = self._speech
+        if speech is not None and speech.fate == "open":
+            speech.fate = "cut"
+            if cause != "program":
+                self._answer(speech)
+            speech.withheld.clear()
+        if cause in ("program", "text"):
+            self._in_a_row = 0
+
+    # -- what it has to be ---------------------------------------------------------------------------------------------------
+
+    def _judge(self, speech: _Speech) -> None:
+        if speech.fate != "open":
+            return
+        over = speech.started_at + (speech.guard_ms - speech.playout_ms) * MILLISECOND
+        if speech.playout_ms < speech.guard_ms and self._ledger.now + ROUNDING < over:
+            return
+        if speech.playout_ms < speech.guard_ms and speech.stopped_at is not None:
+            self._dismiss(speech)
+            return
+        speech.fate = "cut"
+        self._count(speech, self._active() is not False)
+        self._ledger.saw("F118: it went on when the guard was over")
+        self._cut("server", speech.first_at)
+        self._answer(speech)
+
+    def _dismiss(self, speech: _Speech) -> None:
+        speech.fate = "dismissed"
+        speech.told = self._ends = True
+
+    def _answer(self, speech: _Speech) -> None:
+        for message in speech.withheld:
+            self._owed(message)
+        speech.withheld.clear()
+
+    def _count(self, speech: _Speech, active: bool) -> None:
+        if not active:
+            return
+        self._in_a_row = self._in_a_row + 1 if 0 < speech.playout_ms < _EARLY_MS else 0
+        if self._in_a_row >= _REPEATED:
+            guard_ms = self._options.echo_guard_ms << min(self._in_a_row, _DOUBLED)
+            self._suspected.append((self._in_a_row, guard_ms))
+            self._ledger.saw("F118: cuts repeat without a turn, and the guard backs off")
+
+    # -- what the core does --------------------------------------------------------------------------------------------------
+
+    def did(self, effects: Sequence[Effect]) -> None:
+        """The session has answered: does it say the same?"""
+        ledger = self._ledger
+        begins = any(type(effect) is InterruptionPending for effect in effects)
+        ends = any(type(effect) is FalseInterruption for effect in effects)
+        suspected = [(effect.cuts, effect.guard_ms) for effect in effects if type(effect) is EchoSuspected]
+        if begins != self._begins:
+            ledger.fail(7, "a voice waits for the guard's end" if begins else "a voice within the guard did not wait for its end")
+        if ends != self._ends:
+            ledger.fail(7, "a voice was taken for an echo" if ends else "an echo was not taken for one")
+        if suspected != self._suspected:
+            ledger.fail(7, f"an echo is suspected as {suspected}, not as {self._suspected}")
+        self._begins = self._ends = False
+        self._suspected = []
+        for effect in effects:
+            match effect:
+                case SpeakingStarted():
+                    self._since = effect.at
+                case SpeakingStopped():
+                    self._since = None
+                case MessageEnded(verdict=Verdict.FULL):
+                    self._in_a_row = 0
+                case _:
+                    pass

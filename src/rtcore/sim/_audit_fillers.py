@@ -1,0 +1,134 @@
+"""Functions that take long, and the words that bridge them: each told once and in time, and never said over anything else.
+
+A filler is a response beside the conversation that the core asks for by itself (``config.function_calls.filler``). It is due
+where a call has been open for ``slow_ms``, once for the calls of one response, and only into silence. Once the results are
+there, or anybody speaks, what was not begun of it is heard no more: it would come between the answer and the person who waits
+for it.
+"""
+
+from collections.abc import Callable
+
+from rtcore._notices import ToolCalled, ToolEnded, ToolSlow
+from rtcore.sim._ledger import ROUNDING, Creation, ItemRecord, Ledger
+from rtcore.sim._seen import ClientSeen
+from rtcore.sim.speaker import MILLISECOND
+
+FILLER = "Say in a few words that it takes a moment."
+"""What a world's program wants to be said."""
+
+
+class FillerAudit:
+    """Owner of: what is said while a function runs?"""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        slow_ms: int | None,
+        wants: Callable[[str], None],
+        *,
+        undecided: Callable[[], bool],
+        reports: bool,
+    ) -> None:
+        """``wants`` is told of each request whose response is to be heard. ``undecided``: whether it is open what a person's
+        speech is. ``reports``: the clock tells what has sounded.
+        """
+        self.watches = slow_ms is not None
+        self._ledger = ledger
+        self._slow = (slow_ms or 0) * MILLISECOND
+        self._wants = wants
+        self._undecided = undecided
+        self._reports = reports
+        self._open: dict[str, tuple[str, int]] = {}
+        """Calls without a result: their response, and when they were told."""
+        self._told: set[str] = set()
+        self._requests: dict[str, frozenset[str]] = {}
+        """Fillers, with the responses whose calls they may be for."""
+        self._filled: dict[str, int] = {}
+        """By response: how many fillers were said while its calls were open."""
+        self._batches: dict[str, set[str]] = {}
+        """By response that has calls: those without a result."""
+
+    def tool_called(self, notice: ToolCalled) -> None:
+        """The program is given a function call."""
+        if self.watches:
+            self._open[notice.call_id] = notice.response_id, self._ledger.now
+            self._batches.setdefault(notice.response_id, set()).add(notice.call_id)
+
+    def tool_ended(self, notice: ToolEnded) -> None:
+        """A call is over."""
+        response_id, since = self._open.pop(notice.call_id, ("", 0))
+        late = self._ledger.now - since - self._slow
+        if self.watches and response_id and notice.call_id not in self._told and late > ROUNDING:
+            self._ledger.fail(
+                12, f"{notice.call_id} was open for {late // MILLISECOND} ms longer than is slow, and nobody was told"
+            )
+        self._batches.get(response_id, set()).discard(notice.call_id)
+
+    def slow(self, notice: ToolSlow) -> None:
+        """The program is told that a call takes long."""
+        ledger = self._ledger
+        ledger.saw("C26: a function takes long, and the program is told")
+        found = self._open.get(notice.call_id)
+        if found is None or notice.call_id in self._told:
+            ledger.fail(12, f"{notice.call_id} is told to be slow, and is not open, or was told before")
+            return
+        self._told.add(notice.call_id)
+        open_for = ledger.now - found[1]
+        if abs(open_for - self._slow) > MILLISECOND:
+            ledger.fail(12, f"{notice.call_id} is told to be slow after {open_for // MILLISECOND} ms")
+        if abs(notice.waited_ms * MILLISECOND - open_for) > MILLISECOND:
+            ledger.fail(
+                12, f"{notice.call_id} is told to be open for {notice.waited_ms} ms, and is for {open_for // MILLISECOND}"
+            )
+
+    def create_response(self, message: ClientSeen, creation: Creation) -> None:
+        """A ``response.create`` leaves the core: a filler?"""
+        body = message.response or {}
+        if body.get("instructions") != FILLER:
+            return
+        ledger = self._ledger
+        creation.filler = True
+        ledger.saw("C26: words while a function takes long")
+        if body.get("conversation") != "none":
+            ledger.fail(1, "a filler is asked for in the conversation")
+        slow = {key for key, since in self._open.values() if ledger.now + ROUNDING >= since + self._slow}
+        if not slow:
+            ledger.fail(1, "a filler is asked for, and no function takes long")
+        elif all(self._filled.get(key, 0) >= len(slow) for key in slow):
+            ledger.fail(1, f"another filler for the calls of {', '.join(sorted(slow))}")
+        for key in slow:
+            self._filled[key] = self._filled.get(key, 0) + 1
+        in_the_way = (
+            (self._reports and ledger.stream.unconfirmed > 0, "sound is left"),
+            (ledger.talking, "the user speaks"),
+            (self._undecided(), "it is open whether the user interrupts"),
+            (any(not each.out_of_band for each in ledger.running.values()), "a response runs"),
+            (any(each.filler and not each.killed and each is not creation for each in ledger.creations), "another is asked for"),
+        )
+        for so, why in in_the_way:
+            if so:
+                ledger.fail(1, f"a filler is asked for while {why}")
+        self._wants(creation.request or "")
+        self._requests[creation.request or ""] = frozenset(slow)
+
+    def did(self) -> None:
+        """After each step: the calls of a response have their results, and there is something better to hear."""
+        ledger = self._ledger
+        for response_id, left in list(self._batches.items()):
+            record = ledger.responses.get(response_id)
+            if left or record is None or not record.done:
+                continue
+            del self._batches[response_id]
+            for creation in ledger.creations:
+                if creation.filler and not creation.killed:
+                    creation.killed = True
+                    ledger.saw("C26: the result came before the words that bridge it")
+
+    def message_started(self, item: ItemRecord) -> None:
+        """A message is heard: nothing that bridges a wait is heard behind what was waited for."""
+        response = item.response
+        if not (self.watches and response.out_of_band) or response.own:
+            return
+        for other in self._ledger.alive.values():
+            if other.order > response.order and any(segment.heard for segment in other.segments):
+                self._ledger.fail(3, f"{item.id} beside the conversation is heard behind {other.id}, which began later")

@@ -1,0 +1,32 @@
+"""Situations with a rule of their own: worlds that have them keep every invariant, and really meet them."""
+
+import pytest
+
+from rtcore.sim import World, synthetic_voices
+from rtcore.sim._rng import Rng
+from rtcore.sim.scenario import draw_with
+
+VOICES = synthetic_voices(1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "met"),
+    [
+        # C26, B28, F065: a function that takes long is told once, bridged into silence, and answered once.
+        (
+            "program: words for a wait",
+            ("C26: words while a function takes long", "C26: the result came before the words that bridge it"),
+        ),
+        # C13, B18, F118: a turn in words is answered once, and interrupts like a voice.
+        ("user: own recogniser", ("C13: a cut in a session with manual turns", "user: own recogniser")),
+    ],
+)
+def test_the_rule_holds_where_it_comes_up(fault: str, met: tuple[str, ...]) -> None:
+    seen: dict[str, int] = {}
+    drawn = ((seed, draw_with(Rng(seed), {fault})) for seed in range(200))
+    for seed, scenario in [each for each in drawn if fault in each[1].faults][:12]:
+        result = World(seed, VOICES, scenario=scenario).run()
+        assert (result.violations, result.turns_unanswered) == ((), 0)
+        for name, count in result.situations.items():
+            seen[name] = seen.get(name, 0) + count
+    assert [name for name in met if not seen.get(name)] == []
