@@ -259,6 +259,7 @@ def test_a_clock_that_reports_nothing_tells_the_words_all_the_same() -> None:
     for ms in range(100, 2600, 100):
         scene.at(ms / 1000).tick()
     assert words(scene.log) == end_of(scene).text == FOUR_WORDS
+    assert end_of(scene).estimated and all(piece.estimated for piece in told(scene.log, HeardText))  # no clock said so: C19, F105
 
 
 def test_reading_the_history_changes_nothing_of_what_is_told() -> None:  # same inputs, same effects

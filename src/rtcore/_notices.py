@@ -369,7 +369,8 @@ class HeardText(Notice, frozen=True):
 
     Never taken back, and never beyond what ``MessageEnded.text`` says: the pieces of a message's audio parts are together its
     heard text, unless the server's complete transcript is another one than its pieces (F115). ``estimated``: the protocol gives
-    no word times; the piece that ends a part heard to its end is exact (B30, C24, F105). How often: ``playout.heard_text_ms``.
+    no word times; the piece that ends a part that the clock says was heard to its end is exact (B30, C24, F105). How often:
+    ``playout.heard_text_ms``.
     """
 
     response_id: str

@@ -59,5 +59,6 @@ class RunningText:
         delta, segment = text[part.told :], part.segment
         if delta and item.response is not None:
             part.told = len(text)
-            exact = (segment is None or segment.all_heard) and len(text) == len(part.text)
+            sure = segment is None or (segment.all_heard and not segment.estimated)
+            exact = sure and len(text) == len(part.text)
             self._core.news.append(HeardText(item.response.id, item.id, index, delta, estimated=not exact))

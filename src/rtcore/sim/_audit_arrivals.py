@@ -241,7 +241,7 @@ class Arrivals:
             ledger.saw("B08: the next response began before the last cut was settled")
         served = self._truth.responses.get(record.id)
         by_itself = served is not None and served.cause == "turn" and not record.out_of_band
-        if by_itself and not ledger.creations and (ledger.edits or ledger.flush_open):
+        if by_itself and not ledger.creations and (self._line.editing or ledger.flush_open):
             self.stale.append(record)
         if record.out_of_band and len(ledger.running) > 1:
             ledger.saw("B12: an out-of-band response beside another")

@@ -187,6 +187,11 @@ class LineAudit:
         if waiting:
             ledger.fail(5, f"{what} was created while the {waiting[0].kind} of {waiting[0].item_id} was unsettled")
 
+    @property
+    def editing(self) -> bool:
+        """Whether an edit of ours has no answer, and has not been given up for that."""
+        return any(self._ledger.now < edit.at + _EDIT_WAIT - ROUNDING for edit in self._ledger.edits)
+
     def cancel(self, message: ClientSeen) -> ResponseRecord | None:
         """A ``response.cancel`` leaves the core. Gives the response if nothing but this says that it is dead."""
         ledger = self._ledger

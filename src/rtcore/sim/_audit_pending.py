@@ -76,6 +76,8 @@ class PendingAudit:
         self._keep = keep
         self._speech: _Speech | None = None
         self._begins = self._ends = self._perhaps = False
+        self._withheld: set[str] = set()
+        """Commits that were ever withheld: told again, they ask for nothing, whatever speech it is by then."""
 
     @property
     def open(self) -> bool:
@@ -108,6 +110,8 @@ class PendingAudit:
     def arrived(self, message: ServerSeen) -> bool:
         """A message reaches the client. Gives whether the answer that it asks for waits."""
         speech, kind, item_id = self._speech, message.type, message.item_id or ""
+        if kind == "input_audio_buffer.committed" and item_id in self._withheld and not (speech and item_id in speech.turns):
+            return True
         if speech is None or not (item_id in speech.words or not speech.words):
             return False
         if kind == "input_audio_buffer.speech_stopped" and speech.stopped_at is None:
@@ -127,6 +131,7 @@ class PendingAudit:
                 self._decide(speech, "cut")
                 return False
             speech.withheld.append(message)
+            self._withheld.add(item_id)
             self._again(speech)
             return True
         elif kind.startswith(_TRANSCRIPT) and item_id in speech.words and item_id not in speech.whole:

@@ -43,7 +43,9 @@ class VoiceAudit:
     def began(self, request: int, response_id: str, item_id: str, sound: OwnSound) -> None:
         """The session was given something to say; what that caused is still to be seen."""
         ledger = self._ledger
-        last = max((record.order for record in ledger.responses.values() if record.known), default=-1)
+        # Its own records stand behind what the server has begun by then, and the client has not been told of.
+        known = (record.order for record in ledger.responses.values() if record.known and not record.own)
+        last = max(known, default=-1)
         self._count += 1
         if response_id in ledger.responses or item_id in ledger.items:
             ledger.fail(3, f"{item_id} was said before, or is the server's")

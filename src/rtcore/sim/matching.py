@@ -254,16 +254,20 @@ class Matcher:
     def _search(self, sound: memoryview, place: Place, besides: Segment | None) -> tuple[Segment | None, list[Segment]]:
         """The first in playing order that goes on like this, and those that should have come before it."""
         passed: list[Segment] = []
+        rest: tuple[Segment, list[Segment]] | None = None
         for segment in self._open:
             if segment is besides or _is_dead(segment, place):
                 continue
             if segment.heard >= segment.sent.sent_bytes:
                 continue
             if self._begins(segment, segment.heard, sound):
-                return segment, passed
-            if not segment.dismissed:
+                if not segment.dismissed or segment.heard + self._signature <= segment.sent.sent_bytes:
+                    return segment, passed
+                # The sample or two that it lacks could be anybody's: silence is everywhere.
+                rest = rest or (segment, list(passed))
+            elif not segment.dismissed:
                 passed.append(segment)
-        return None, passed
+        return rest or (None, passed)
 
     def _search_guess(self, sound: memoryview, place: Place) -> Segment | None:
         """A segment that goes on from somewhere else than where it stopped."""
@@ -295,6 +299,7 @@ class Matcher:
 
     def _begins(self, segment: Segment, start: int, sound: memoryview) -> bool:
         want = min(len(sound), segment.received - start, self._signature)
+        want -= want % self._width  # half a sample sounds like nothing
         return want > 0 and segment.sent.source.startswith(sound[:want], segment.sent.start + start)
 
     def _over(self, segment: Segment, place: Place) -> bool:
