@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rtcore import AudioFormat, Dialect
-from rtcore.dialects import DIALECTS
+from rtcore.dialects import DIALECTS, Secrets
 
 PAGE = Path(__file__).with_name("dialects.md")
 MARK = "<!-- from here on written by docs/dialect_tables.py -->\n"
@@ -64,7 +64,9 @@ def _section(table: Dialect) -> Iterable[str]:
     yield f"{table.title}. Tried: {_VERIFIED[table.verified]}. Source: {table.source}."
     yield ""
     yield f"- address: `{table.address}`"
-    yield f"- credential: {table.credential}"
+    yield f"- credential: {table.credential}{_offered(table)}"
+    if table.secrets is not None:
+        yield f"- client secrets: {_secrets(table.secrets)}"
     if not table.capabilities.create:
         yield "- takes no items: no `send_text`, `create_item` and `tool_result`"
     if table.ignored:
@@ -72,6 +74,20 @@ def _section(table: Dialect) -> Iterable[str]:
     for quirk in table.quirks:
         yield f"- {quirk}"
     yield ""
+
+
+def _offered(table: Dialect) -> str:
+    way = table.subprotocol
+    if way is None:
+        return "; not by subprotocol"
+    names = ", ".join(f"`{name}`" for name in (*way.before, f"{way.form}.{{api_key}}", *way.after))
+    return f"; by subprotocol {names} ({way.source})"
+
+
+def _secrets(way: Secrets) -> str:
+    life = f"for {way.life_s[0]} to {way.life_s[1]} seconds" if way.life_s else "for a time that the server decides"
+    session = "for any session" if way.body == "none" else "for the session that is given"
+    return f"`POST .../{way.path}`, {session}, {life}"
 
 
 def _formats(formats: tuple[AudioFormat, ...]) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from rtcore import LocalProtocolError, Problem
 from rtcore.config import Connection, SessionOptions
+from rtcore.dialects import DIALECTS, Dialect
 from rtcore.dialects.calls import ClientSecret, Request, accept, client_secret, hang_up, read_answer, read_secret, refer, reject
 from rtcore_adapters.calls import send
 
@@ -35,6 +36,60 @@ def test_a_client_secret_is_asked_for_with_its_session_and_its_life() -> None:
     assert (dict(azure.headers)["api-key"], body(azure)["session"]["model"]) == (KEY, "voice")
 
 
+PREVIEW = Connection(dialect="azure-preview", url="https://res.openai.azure.com", api_key=KEY, deployment="voice")
+XAI = Connection(dialect="xai", api_key=KEY)
+
+
+def test_a_client_secret_of_azures_preview_is_a_session_of_its_own_address() -> None:  # facts 13
+    request = client_secret(PREVIEW, OPTIONS)
+    assert request.url == "https://res.openai.azure.com/openai/realtimeapi/sessions?api-version=2025-04-01-preview"
+    assert dict(request.headers) == {"api-key": KEY, "Content-Type": "application/json"}
+    assert body(request) == {"instructions": "Be brief.", "model": "voice"}
+    older = PREVIEW.model_copy(update={"api_version": "2024-10-01-preview"})
+    assert client_secret(older).url.endswith("/sessions?api-version=2024-10-01-preview")
+    assert "api-version" not in repr(request)
+    with pytest.raises(LocalProtocolError, match=r"^expires_s: a server of the azure-preview dialect decides it alone"):
+        client_secret(PREVIEW, expires_s=60)
+
+
+def test_a_client_secret_of_xai_has_a_life_and_no_session() -> None:  # facts 14; the vendor's page
+    request = client_secret(XAI, expires_s=300)
+    assert request.url == "https://api.x.ai/v1/realtime/client_secrets"
+    assert dict(request.headers) == {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    assert body(request) == {"expires_after": {"seconds": 300}}
+    assert body(client_secret(XAI)) == {"expires_after": {"seconds": 600}}
+    with pytest.raises(LocalProtocolError, match=r"^session: a client secret of the xai dialect opens any"):
+        client_secret(XAI, OPTIONS)
+    with pytest.raises(LocalProtocolError, match=r"^expires_s: 7200 is not within 1 to 3600"):
+        client_secret(XAI, expires_s=7200)
+    assert read_secret(200, b'{"value": "xai-1", "expires_at": 7}') == ClientSecret("xai-1", 7, {})
+
+
+def test_a_client_secret_of_the_beta_is_a_session_with_its_life_beside_it() -> None:  # SDK: beta.realtime.sessions
+    beta = Connection(dialect="openai-beta", api_key=KEY)
+    request = client_secret(beta, OPTIONS, expires_s=30)
+    assert request.url == "https://api.openai.com/v1/realtime/sessions"
+    life = {"expires_after": {"anchor": "created_at", "seconds": 30}}
+    assert body(request) == {"instructions": "Be brief.", "model": "gpt-realtime", "client_secret": life}
+
+
+@pytest.mark.parametrize("table", DIALECTS.values(), ids=lambda table: table.name)
+def test_every_dialect_makes_client_secrets_or_says_which_do(table: Dialect) -> None:
+    here = Connection.model_validate({"dialect": table.name, "url": "ws://127.0.0.1:9", "api_key": KEY})
+    if table.secrets is not None:
+        assert client_secret(here).url.startswith("http://127.0.0.1:9/")
+        return
+    with pytest.raises(LocalProtocolError, match=rf"^dialect: {table.name} has no client secrets.*openai, .*xai have"):
+        client_secret(here)
+
+
+def test_a_key_in_the_address_goes_along_where_no_header_has_one() -> None:
+    known = Connection(dialect="azure", url=f"https://res.openai.azure.com?api-key={KEY}&a=b", deployment="voice")
+    request = client_secret(known)
+    assert request.url == f"https://res.openai.azure.com/openai/v1/realtime/client_secrets?api-key={KEY}"
+    assert KEY not in repr(request)
+
+
 @pytest.mark.parametrize(
     ("request_", "path", "sent"),
     [
@@ -58,7 +113,7 @@ def test_a_call_is_controlled_by_its_id(request_: Request, path: str, sent: Any)
         (lambda: reject(HERE, "rtc_1", status_code=200), "status_code: 200"),
         (lambda: refer(HERE, "rtc_1", "+15550100"), "target_uri:"),
         (lambda: hang_up(HERE, ""), "call_id: is empty"),
-        (lambda: hang_up(Connection(dialect="xai", api_key=KEY), "x"), "dialect: xai has no client secrets and calls"),
+        (lambda: hang_up(Connection(dialect="xai", api_key=KEY), "x"), "dialect: xai has no calls; openai and azure do"),
         (lambda: hang_up(Connection(), "rtc_1"), "api_key: missing"),
         (lambda: hang_up(Connection(api_key=KEY, authentication="subprotocol"), "r"), "authentication: 'subprotocol'"),
     ],
@@ -119,10 +174,11 @@ def test_a_request_is_sent_as_it_is_and_its_answer_given_back() -> None:
     thread = threading.Thread(target=server.handle_request)
     thread.start()
     try:
-        connection = Connection(url=f"http://127.0.0.1:{server.server_port}", dialect="openai", api_key=KEY)
+        connection = Connection(url=f"http://127.0.0.1:{server.server_port}", dialect="azure-preview", bearer_token=KEY)
         request = client_secret(connection)
         assert read_secret(*send(request)) == ClientSecret("ek_9", 9, {})
-        assert Peer.seen == [("/v1/realtime/client_secrets", f"Bearer {KEY}", request.body)]
+        where = "/openai/realtimeapi/sessions?api-version=2025-04-01-preview"
+        assert Peer.seen == [(where, f"Bearer {KEY}", request.body)]
     finally:
         thread.join(5)
         server.server_close()

@@ -22,6 +22,7 @@ from rtcore import (
 )
 from rtcore.config import Config, Connection, SessionOptions, parse_options
 from rtcore.dialects import DIALECTS, Dialect, capabilities, dialect, dialect_of, recognised
+from rtcore_adapters._link import secrets_of
 
 KEY = "sk-very-secret"
 ALL = pytest.mark.parametrize("table", DIALECTS.values(), ids=lambda table: table.name)
@@ -233,6 +234,46 @@ def test_a_key_may_be_among_the_subprotocols() -> None:  # facts 1.3
         dialect("openai").handshake(Connection(authentication="subprotocol"))
     with pytest.raises(LocalProtocolError, match=r"^openai-insecure-api-key: holds a character"):
         dialect("openai").handshake(Connection(authentication="subprotocol", api_key="a=b"))
+
+
+def test_xai_takes_its_client_secrets_among_the_subprotocols_too() -> None:  # facts 14: ephemeral
+    shaken = dialect("xai").handshake(connection("xai", authentication="subprotocol"))
+    assert (shaken.subprotocols, shaken.headers) == ((f"xai-client-secret.{KEY}",), ())
+    assert KEY not in repr(shaken) and KEY in secrets_of(shaken)
+    with pytest.raises(LocalProtocolError, match=r"^organization: cannot stand among this server's subprotocols"):
+        dialect("xai").handshake(connection("xai", authentication="subprotocol", organization="org"))
+
+
+@ALL
+def test_a_key_stands_among_the_subprotocols_only_where_the_table_says_so(table: Dialect) -> None:  # facts 1.3
+    if table.subprotocol is not None:
+        assert table.subprotocol.source
+        shaken = table.handshake(connection(table.name, "https://host.example?key=1", authentication="subprotocol"))
+        assert f"{table.subprotocol.form}.{KEY}" in shaken.subprotocols
+        return
+    for make in (
+        lambda more: connection(table.name, **more),
+        lambda more: Config.model_validate({"connection": {"dialect": table.name, **more}}),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"authentication: .* {table.name} dialect takes no key .*use 'header'.*openai, .*xai"
+        ):
+            make({"authentication": "subprotocol"})
+
+
+def test_an_azure_host_takes_no_key_among_the_subprotocols_and_says_what_it_takes() -> None:
+    with pytest.raises(ValueError, match=r"authentication: .*azure dialect.*the address with \?api-key="):
+        connection(None, AZURE, authentication="subprotocol")
+    with pytest.raises(LocalProtocolError, match=r"^authentication: res\.openai\.azure\.com takes no key.*\?api-key="):
+        dialect("openai").handshake(connection("openai", AZURE, authentication="subprotocol"))
+    assert dialect("azure").handshake(Connection(dialect="azure", url=f"{AZURE}?api-key={KEY}")).headers == ()
+
+
+@pytest.mark.parametrize("url", ["wss://api.inworld.ai", "wss://api.inworld.ai/api/v1/realtime/session?key=", "gateway.example"])
+def test_inworld_wants_a_key_of_ones_own_for_each_conversation(url: str) -> None:  # facts 14
+    with pytest.raises(LocalProtocolError, match=r"^url: has no 'key' in its query; .*session\?key=my-session-1"):
+        Session(Config(connection=connection("inworld", url))).open(now=0.0)
+    assert dialect("inworld").handshake(connection("inworld", "ws://127.0.0.1:9")).url.startswith("ws://127.0.0.1:9/api/v1")
 
 
 def test_a_token_that_is_provided_is_put_in_when_it_is_dialled() -> None:  # facts 1.2

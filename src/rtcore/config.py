@@ -34,7 +34,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_pyt
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore.dialects import DIALECTS, Dialect, audio_format, capabilities, dialect_of, ga_format, on_a_call
+from rtcore.dialects import DIALECTS, Dialect, audio_format, capabilities, check_authentication, dialect_of, ga_format, on_a_call
 from rtcore.policies import BACKCHANNELS, InterruptionOptions, plain_words
 
 _Bool = Annotated[bool, Strict()]
@@ -637,7 +637,8 @@ class Connection(_Model, frozen=True):
         description="A bearer token is provided anew at each dialling, by the adapter's token option, which sets this.",
     )
     authentication: Literal["header", "subprotocol"] = Field(
-        default="header", description="Where the key goes: a header, or the websocket's subprotocols, as browsers must."
+        default="header",
+        description="Where the key goes: a header, or the websocket's subprotocols, as browsers must, if the dialect has that.",
     )
     call_id: str | None = Field(
         default=None,
@@ -668,13 +669,14 @@ class Connection(_Model, frozen=True):
 
     @model_validator(mode="after")
     def _version_of_the_dialect(self) -> Self:
-        """An api-version that the dialect does not have is refused, not dropped."""
+        """An api-version, or a way of authentication, that the dialect does not have is refused, not dropped."""
         table = dialect_of(self) if self.api_version is not None else None
         if table is not None and self.api_version is not None:
             if table.check_version is None:
                 have = ", ".join(name for name, each in DIALECTS.items() if each.check_version is not None)
                 raise LocalProtocolError(f"api_version: the {table.name} dialect has none; leave it out ({have} have one)")
             table.check_version(self.api_version)
+        check_authentication(self)
         return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:

@@ -478,7 +478,7 @@ def secrets_of(handshake: Handshake) -> tuple[str, ...]:
             found += [each for each in spellings(word or "") if len(each) >= 4]
     except ValueError:
         pass  # not a URL: the constructor says so in words of its own
-    found += [name.partition("api-key.")[2] for name in handshake.subprotocols if "api-key." in name]
+    found += [key for name, _, key in (each.partition(".") for each in handshake.subprotocols) if re.search("key|secret", name)]
     return longest_first(found)
 
 

@@ -32,7 +32,8 @@ def send(request: Request, *, timeout: float = 10.0, ssl: tls.SSLContext | None 
         else HTTPConnection(host, port, timeout=timeout)
     )
     try:
-        line.request(request.method, parts.path, body=request.body, headers=dict(request.headers))
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        line.request(request.method, target, body=request.body, headers=dict(request.headers))
         answer = line.getresponse()
         return answer.status, answer.read(_LONGEST)
     except OSError as error:

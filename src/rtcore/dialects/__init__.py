@@ -12,9 +12,11 @@ from rtcore._errors import connection_problem as connection_problem
 from rtcore._errors import held_ms as held_ms
 from rtcore._errors import problem as problem
 from rtcore._errors import quoted_item_id as quoted_item_id
-from rtcore.dialects._address import call_in, is_azure, split_url
+from rtcore.dialects._address import Subprotocol as Subprotocol
+from rtcore.dialects._address import call_in, is_azure, no_subprotocol, split_url
 from rtcore.dialects._base import Capabilities as Capabilities
 from rtcore.dialects._base import Dialect as Dialect
+from rtcore.dialects._base import Secrets as Secrets
 from rtcore.dialects._base import Wire as Wire
 from rtcore.dialects._shapes import audio_format as audio_format
 from rtcore.dialects._shapes import ga_format as ga_format
@@ -87,6 +89,14 @@ def dialect_of(connection: "Connection") -> Dialect | None:
     found = _by_address(parts) if parts is not None else None
     # An Azure resource speaks both generations: a preview's api-version says which is meant.
     return AZURE_PREVIEW if found is AZURE and connection.api_version in PREVIEWS else found
+
+
+def check_authentication(connection: "Connection") -> None:
+    """Raise ``LocalProtocolError`` where the key is to stand among the subprotocols and the dialect's server looks elsewhere."""
+    table = dialect_of(connection)
+    if connection.authentication == "subprotocol" and table is not None and table.subprotocol is None:
+        able = ", ".join(name for name, each in DIALECTS.items() if each.subprotocol is not None)
+        raise no_subprotocol(f"a server of the {table.name} dialect", f"{table.way.instead} ({able} take one)")
 
 
 def _parts(connection: "Connection") -> SplitResult | None:

@@ -103,20 +103,50 @@ def _authentication(connection: "Connection", place: Place) -> list[tuple[str, s
 _PROTOCOL_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-def _subprotocols(connection: "Connection", *more: str) -> tuple[str, ...]:
-    """The credential as browsers send it, who cannot set headers (1.3)."""
-    key, token = connection.credential("api_key"), connection.credential("bearer_token")
-    if key is None or token is not None or connection.provided_token:
-        raise LocalProtocolError("authentication: 'subprotocol' sends api_key; set it, alone (an ephemeral ek_... one will do)")
-    offered = ["realtime", f"openai-insecure-api-key.{_credential('api_key', key)}"]
-    if connection.organization is not None:
-        offered.append(f"openai-organization.{connection.organization}")
-    if connection.project is not None:
-        offered.append(f"openai-project.{connection.project}")
-    for name in offered:
-        if not _PROTOCOL_TOKEN.fullmatch(name):
-            raise LocalProtocolError(f"{name.partition('.')[0]}: holds a character that a subprotocol may not have; use a header")
-    return (*offered, *more)
+class Subprotocol(Struct, frozen=True):
+    """The credential among the websocket's subprotocols, as browsers send it, who cannot set headers (1.3)."""
+
+    form: str
+    """What the key stands behind."""
+    source: str
+    """Where that is written."""
+    before: tuple[str, ...] = ()
+    """Offered before it."""
+    after: tuple[str, ...] = ()
+    """.. and behind it."""
+    scopes: bool = False
+    """Whether organization and project may stand among them."""
+
+    def offered(self, connection: "Connection") -> tuple[str, ...]:
+        """The subprotocols to offer. Raises ``LocalProtocolError`` for what cannot stand among them."""
+        key, token = connection.credential("api_key"), connection.credential("bearer_token")
+        if key is None or token is not None or connection.provided_token:
+            raise LocalProtocolError(
+                "authentication: 'subprotocol' sends api_key; set it, alone (an ephemeral client secret will do)"
+            )
+        offered = [*self.before, f"{self.form}.{_credential('api_key', key)}"]
+        for option, value in (("organization", connection.organization), ("project", connection.project)):
+            if value is not None and not self.scopes:
+                raise LocalProtocolError(
+                    f"{option}: cannot stand among this server's subprotocols; leave it out, or use a header"
+                )
+            if value is not None:
+                offered.append(f"openai-{option}.{value}")
+        for name in offered:
+            if not _PROTOCOL_TOKEN.fullmatch(name):
+                raise LocalProtocolError(
+                    f"{name.partition('.')[0]}: holds a character that a subprotocol may not have; use a header"
+                )
+        return (*offered, *self.after)
+
+
+def no_subprotocol(where: str, instead: str = "") -> LocalProtocolError:
+    """The caller's mistake of asking for subprotocol authentication where a server has none."""
+    return LocalProtocolError(f"authentication: {where} takes no key among the subprotocols; use 'header'{instead}")
+
+
+IN_ADDRESS = ", or where none can be set, as in a browser, the address with ?api-key=..."
+"""What Azure takes instead (MS)."""
 
 
 def _checked(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -148,8 +178,12 @@ class Address(Struct, frozen=True):
     """What an address looks like, for the error."""
     key: Place = "bearer"
     headers: tuple[tuple[str, str], ...] = ()
-    subprotocols: tuple[str, ...] = ()
-    """Offered behind the credential, where that is among the subprotocols."""
+    subprotocol: Subprotocol | None = None
+    """The credential among the subprotocols, where the server takes it there."""
+    instead: str = ""
+    """What takes the place of a subprotocol where there is none."""
+    wanted: tuple[tuple[str, str], ...] = ()
+    """Parameters that only the program can give, and what to do where they are missing; not on this machine."""
     calls: bool = False
     """Whether ``call_id`` opens the side channel to a call."""
 
@@ -168,7 +202,9 @@ class Address(Struct, frozen=True):
         subprotocols: tuple[str, ...] = ()
         own: list[tuple[str, str]] = []
         if connection.authentication == "subprotocol":
-            subprotocols = _subprotocols(connection, *self.subprotocols)
+            if self.subprotocol is None or is_azure(host):
+                raise no_subprotocol(host, IN_ADDRESS if is_azure(host) else self.instead)
+            subprotocols = self.subprotocol.offered(connection)
         else:
             own = _authentication(connection, "api-key" if is_azure(host) else self.key)
             if connection.organization is not None:
@@ -177,6 +213,10 @@ class Address(Struct, frozen=True):
                 own.append(("OpenAI-Project", connection.project))
         own += self.headers
         headers = [*((name, value) for name, value in _checked(own) if name.lower() not in replaced), *given]
+        present = {name for name, value in parse_qsl(parts.query) if value}
+        for name, remedy in self.wanted:
+            if name not in present and not is_loopback(host):
+                raise LocalProtocolError(f"url: has no {name!r} in its query; {remedy}")
         names = {name.lower() for name, _ in headers} | {name.lower() for name, _ in parse_qsl(parts.query)}
         known = names & {"authorization", "api-key"} or subprotocols
         if not known and not is_loopback(host):

@@ -13,7 +13,7 @@ from msgspec import Struct
 from rtcore._effects import Handshake
 from rtcore._errors import ErrorKind
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
-from rtcore.dialects._address import Address
+from rtcore.dialects._address import Address, Subprotocol
 
 if TYPE_CHECKING:
     from rtcore.config import Connection
@@ -99,6 +99,21 @@ class Shape(Protocol):
     def render_item(self, item: Wire, /) -> Wire: ...
 
 
+class Secrets(Struct, frozen=True):
+    """How a server makes client secrets: keys for one client and a short time, such as a browser's (protocol facts 1.1, 13)."""
+
+    path: str
+    """What takes the place of ``realtime`` at the end of the websocket's path."""
+    body: Literal["session", "flat", "none"] = "session"
+    """Where the session stands that the secret opens: under ``session``, flat on top, or nowhere, because any is opened."""
+    life_s: tuple[int, int] | None = (10, 7200)
+    """Bounds of its life, in seconds; None where the server alone decides."""
+    anchor: bool = True
+    """Whether the life is said with what it counts from."""
+    query: tuple[str, ...] = ()
+    """Parameters of the websocket's address that are kept."""
+
+
 class Dialect(Struct, frozen=True):
     """One dialect as a table: names and shapes both ways, address and authentication, capabilities, texts of errors.
 
@@ -124,6 +139,8 @@ class Dialect(Struct, frozen=True):
     """Where its facts stand, and how sure they are."""
     check_version: Callable[[str], None] | None = None
     """Raises ``LocalProtocolError`` for an api-version that it does not have; None: it has none at all."""
+    secrets: Secrets | None = None
+    """How client secrets are made; None: not at all, as far as is known."""
     ignored: frozenset[str] = frozenset()
     """Its own events that mean nothing to a conversation, such as heartbeats; any other unknown one is an ``UnknownEvent``."""
     model_in_session: bool = False
@@ -137,6 +154,11 @@ class Dialect(Struct, frozen=True):
     def shape(self) -> Literal["nested", "flat"]:
         """How its session looks: ``audio.input...`` nested and with a type (GA), or flat (beta)."""
         return self.form.kind
+
+    @property
+    def subprotocol(self) -> Subprotocol | None:
+        """How the credential stands among the websocket's subprotocols; None where the server does not take it there."""
+        return self.way.subprotocol
 
     def render_session(self, session: Wire) -> Wire:
         """GA-shaped partial session to the ``session`` object of ``session.update``."""

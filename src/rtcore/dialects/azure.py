@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from rtcore._errors import ErrorKind, LocalProtocolError
 from rtcore._formats import PCMA, PCMU
-from rtcore.dialects._address import Address, completed
-from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, pcm
+from rtcore.dialects._address import IN_ADDRESS, Address, completed
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Secrets, pcm
 from rtcore.dialects._flat import DETECTIONS, VAD_FIELDS, FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -54,7 +54,9 @@ AZURE = Dialect(
         example=_RESOURCE,
         key="api-key",
         calls=True,
+        instead=IN_ADDRESS,
     ),
+    secrets=Secrets("realtime/client_secrets"),
     address="wss://{resource}.openai.azure.com/openai/v1/realtime?model={deployment}",
     credential=_KEY,
     verified="simulated",
@@ -84,7 +86,9 @@ AZURE_PREVIEW = Dialect(
         ),
         example=_RESOURCE,
         key="api-key",
+        instead=IN_ADDRESS,
     ),
+    secrets=Secrets("realtimeapi/sessions", "flat", life_s=None, query=("api-version",)),
     address="wss://{resource}.openai.azure.com/openai/realtime?api-version={api_version}&deployment={deployment}",
     credential=_KEY,
     verified="peer",
@@ -136,6 +140,7 @@ AZURE_VOICE_LIVE = Dialect(
         ),
         example="name the Azure resource, for example https://my-resource.services.ai.azure.com",
         key="api-key",
+        instead=IN_ADDRESS,
     ),
     address="wss://{resource}.services.ai.azure.com/voice-live/realtime?api-version={api_version}&model={model}",
     credential=_KEY,

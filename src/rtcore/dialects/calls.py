@@ -13,14 +13,15 @@ from msgspec import Struct
 from rtcore._effects import Handshake, place
 from rtcore._errors import LocalProtocolError
 from rtcore._notices import Problem
-from rtcore.dialects import OPENAI, dialect_of, problem
+from rtcore.dialects import DIALECTS, OPENAI, dialect_of, problem
 from rtcore.dialects._address import split_url
 
 if TYPE_CHECKING:
     from rtcore.config import Connection, SessionOptions
 
-_OF_CALLS = ("openai", "azure")
-_LIFE_S = (10, 7200)
+_LIFE_S = 600
+_CREDENTIALS = ("api-key",)
+"""Of the address, where no header could be set."""
 _REJECTIONS = range(400, 700)
 
 
@@ -56,43 +57,67 @@ class ClientSecret(Struct, frozen=True):
     __str__ = __repr__
 
 
-def client_secret(connection: "Connection", session: "SessionOptions | None" = None, *, expires_s: int = 600) -> Request:
-    """Ask for a client secret that opens ``session`` for ``expires_s`` seconds (10 to 7200). Read the answer by ``read_secret``.
+def client_secret(connection: "Connection", session: "SessionOptions | None" = None, *, expires_s: int | None = None) -> Request:
+    """Ask for a client secret that opens ``session`` and lives ``expires_s`` seconds. Read the answer by ``read_secret``.
 
-    Raises ``LocalProtocolError`` for a time out of bounds and for a dialect that has no client secrets.
+    ``expires_s``: 10 to 7200 at OpenAI and Azure, 1 to 3600 at xAI, 600 where it is None; Azure's preview decides alone, and None
+    is all that it takes. xAI's secrets open any session, so that none may be given. ``Dialect.secrets`` has these rules.
+
+    Raises ``LocalProtocolError`` for a time out of bounds, a session where none is said, and a dialect without client secrets.
     """
-    if not _LIFE_S[0] <= expires_s <= _LIFE_S[1]:
-        raise LocalProtocolError(f"expires_s: {expires_s} is not within {_LIFE_S[0]} to {_LIFE_S[1]} seconds")
-    shown = _rendered(connection, session)
-    shown.setdefault("model", connection.deployment or connection.model)
-    body = {"expires_after": {"anchor": "created_at", "seconds": expires_s}, "session": shown}
-    return _request(connection, "/client_secrets", body)
+    table = dialect_of(connection) or OPENAI
+    way = table.secrets
+    if way is None:
+        able = ", ".join(name for name, each in DIALECTS.items() if each.secrets is not None)
+        raise LocalProtocolError(f"dialect: {table.name} has no client secrets, as far as is known; {able} have")
+    body: dict[str, Any] = {}
+    if way.life_s is not None:
+        seconds = _LIFE_S if expires_s is None else expires_s
+        if not way.life_s[0] <= seconds <= way.life_s[1]:
+            raise LocalProtocolError(f"expires_s: {seconds} is not within {way.life_s[0]} to {way.life_s[1]} seconds")
+        body["expires_after"] = {**({"anchor": "created_at"} if way.anchor else {}), "seconds": seconds}
+    elif expires_s is not None:
+        raise LocalProtocolError(f"expires_s: a server of the {table.name} dialect decides it alone; leave it out")
+    if way.body == "none":
+        if session is not None:
+            raise LocalProtocolError(
+                f"session: a client secret of the {table.name} dialect opens any; leave it out, and configure the session "
+                "when that is opened"
+            )
+    else:
+        shown = _rendered(connection, session)
+        shown.setdefault("model", connection.deployment or connection.model)
+        if way.body == "session":
+            body["session"] = shown
+        else:  # the beta's: a session with the secret's options beside its own
+            body = {**shown, **({"client_secret": body} if body else {})}
+    return _request(connection, way.path, body, keep=way.query)
 
 
 def accept(connection: "Connection", call_id: str, session: "SessionOptions | None" = None) -> Request:
     """Take an incoming SIP call, with this session. Join it by ``Connection(call_id=call_id)``."""
     shown = _rendered(connection, session)
     shown.setdefault("model", connection.deployment or connection.model)
-    return _request(connection, _call(call_id, "accept"), shown)
+    return _of_call(connection, call_id, "accept", shown)
 
 
 def reject(connection: "Connection", call_id: str, *, status_code: int = 603) -> Request:
     """Turn an incoming SIP call away, with a SIP status (603: declined; 486: busy)."""
     if status_code not in _REJECTIONS:
         raise LocalProtocolError(f"status_code: {status_code} is no SIP status of refusal; 603 declines, 486 is busy")
-    return _request(connection, _call(call_id, "reject"), {"status_code": status_code})
+    return _of_call(connection, call_id, "reject", {"status_code": status_code})
 
 
 def refer(connection: "Connection", call_id: str, target_uri: str) -> Request:
     """Transfer a call to another address, ``tel:`` or ``sip:``."""
     if not target_uri.startswith(("tel:", "sip:", "sips:")):
         raise LocalProtocolError(f"target_uri: {target_uri!r} is no address to transfer to; write tel:+1555... or sip:...")
-    return _request(connection, _call(call_id, "refer"), {"target_uri": target_uri})
+    return _of_call(connection, call_id, "refer", {"target_uri": target_uri})
 
 
 def hang_up(connection: "Connection", call_id: str) -> Request:
     """End a call, SIP or WebRTC."""
-    return _request(connection, _call(call_id, "hangup"), None)
+    return _of_call(connection, call_id, "hangup", None)
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------------
@@ -136,22 +161,25 @@ def _rendered(connection: "Connection", session: "SessionOptions | None") -> dic
     return rendered
 
 
-def _call(call_id: str, what: str) -> str:
+def _of_call(connection: "Connection", call_id: str, what: str, body: dict[str, Any] | None) -> Request:
+    table = dialect_of(connection) or OPENAI
+    if not table.way.calls:
+        able = " and ".join(name for name, each in DIALECTS.items() if each.way.calls)
+        raise LocalProtocolError(f"dialect: {table.name} has no calls; {able} do")
     if not call_id:
         raise LocalProtocolError("call_id: is empty; take it from the incoming call's event, or from Location")
-    return f"/calls/{quote(call_id, safe='')}/{what}"
+    return _request(connection, f"realtime/calls/{quote(call_id, safe='')}/{what}", body)
 
 
-def _request(connection: "Connection", path: str, body: dict[str, Any] | None) -> Request:
+def _request(connection: "Connection", path: str, body: dict[str, Any] | None, *, keep: tuple[str, ...] = ()) -> Request:
     table = dialect_of(connection) or OPENAI
-    if table.name not in _OF_CALLS:
-        raise LocalProtocolError(f"dialect: {table.name} has no client secrets and calls; {' and '.join(_OF_CALLS)} do")
     handshake: Handshake = table.handshake(connection)
     if handshake.subprotocols:
         raise LocalProtocolError("authentication: 'subprotocol' is for websockets; HTTP wants the key in a header")
     parts = split_url(handshake.url)
     scheme = "https" if parts.scheme == "wss" else "http"
-    where = SplitResult(scheme, parts.netloc, f"{parts.path}{path}", "", "")
+    query = "&".join(pair for pair in parts.query.split("&") if pair.partition("=")[0] in (*keep, *_CREDENTIALS))
+    where = SplitResult(scheme, parts.netloc, f"{parts.path.removesuffix('realtime')}{path}", query, "")
     headers = handshake.headers
     if body is not None:
         headers += (("Content-Type", "application/json"),)

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from rtcore.dialects._address import Address, completed, is_azure
-from rtcore.dialects._base import EFFORTS, Capabilities, Dialect
+from msgspec import structs
+
+from rtcore.dialects._address import Address, Subprotocol, completed, is_azure
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Secrets
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -24,14 +26,17 @@ def _ga_query(connection: "Connection", host: str) -> tuple[tuple[str, str], ...
     return (("model", (is_azure(host) and connection.deployment) or connection.model),)
 
 
+_BROWSER = Subprotocol("openai-insecure-api-key", "facts 1.3: DOC, SDK", before=("realtime",), scopes=True)
+
 OPENAI = Dialect(
     name="openai",
     title="OpenAI (GA)",
     capabilities=Capabilities(session_s=_HOUR, reasoning=EFFORTS),
     form=NestedShape("openai"),
-    way=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True),
+    way=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True, subprotocol=_BROWSER),
+    secrets=Secrets("realtime/client_secrets"),
     address="wss://api.openai.com/v1/realtime?model={model}",
-    credential="Authorization: Bearer, or subprotocol",
+    credential="Authorization: Bearer",
     verified="peer",
     source="facts 1 to 11: SDK, SPEC, recordings of live sessions",
     quirks=("a host of Azure gets /openai/v1/realtime and the api-key header, as the azure dialect does",),
@@ -49,10 +54,12 @@ OPENAI_BETA = Dialect(
         query=lambda connection, host: (("model", connection.model),),
         base=_HOST,
         headers=(("OpenAI-Beta", "realtime=v1"),),
-        subprotocols=("openai-beta.realtime-v1",),
+        subprotocol=structs.replace(_BROWSER, after=("openai-beta.realtime-v1",)),
     ),
+    # SDK: beta.realtime.sessions.create
+    secrets=Secrets("realtime/sessions", "flat"),
     address="wss://api.openai.com/v1/realtime?model={model}",
-    credential="Authorization: Bearer and OpenAI-Beta: realtime=v1, or subprotocol",
+    credential="Authorization: Bearer and OpenAI-Beta: realtime=v1",
     verified="peer",
     source="facts 13, 1.4: SDK; OpenAI itself closes it with 4000 since 2026-05-12",
     quirks=(

@@ -4,8 +4,8 @@ Where the facts say nothing of an ability, it is taken for missing if its lack h
 """
 
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
-from rtcore.dialects._address import Address, completed, model_of
-from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, pcm
+from rtcore.dialects._address import Address, Subprotocol, completed, model_of
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Secrets, pcm
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -53,10 +53,13 @@ XAI = Dialect(
         path=lambda host, path: completed(path, ("",), "/v1/realtime"),
         query=lambda connection, host: (("model", model_of(connection, "grok-voice-latest")),),
         base="wss://api.x.ai",
+        subprotocol=Subprotocol("xai-client-secret", "the vendor's page on ephemeral tokens"),
     ),
+    # The vendor's page: no session and no anchor; clients tell of an hour at most.
+    secrets=Secrets("realtime/client_secrets", "none", life_s=(1, 3600), anchor=False),
     ignored=frozenset({"ping", "conversation.item.input_audio_transcription.updated"}),
     address="wss://api.x.ai/v1/realtime?model={model}",
-    credential="Authorization: Bearer, also with an ephemeral token",
+    credential="Authorization: Bearer, also with a client secret",
     verified="simulated",
     source="facts 14: recordings of live sessions (REC-xai), PC; truncate and delete are reported accepted by the live server",
     quirks=(
@@ -131,6 +134,8 @@ _INWORLD = NestedShape(
     output_formats=_ANY_PCM,
 )
 
+_INWORLD_KEY = "Inworld wants a key of your making for each conversation in it: wss://api.inworld.ai/api/v1/realtime/session?key=my-session-1"
+
 INWORLD = Dialect(
     name="inworld",
     title="Inworld Realtime",
@@ -147,8 +152,9 @@ INWORLD = Dialect(
     way=Address(
         path=lambda host, path: path if path.endswith("/session") else "/api/v1/realtime/session",
         query=lambda connection, host: (("protocol", "realtime"),),
-        example="Inworld wants a key of your making in it: wss://api.inworld.ai/api/v1/realtime/session?key=my-session-1",
+        example=_INWORLD_KEY,
         key="basic",
+        wanted=(("key", _INWORLD_KEY),),
     ),
     ignored=frozenset({"ping"}),
     model_in_session=True,
