@@ -56,7 +56,7 @@ device: $(VENV)/device.stamp  ## play, cut, record, lose and find a real sound d
 audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and livekit-agents
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP -n 2 examples/audit
 
-examples: $(VENV)/test.stamp  ## the programs of examples/ against the strict server: whole calls, in virtual time
+examples: $(VENV)/examples.stamp  ## the programs of examples/ against the strict server: whole calls, in virtual time
 	$(BIN)/python -m pytest -q examples --ignore=examples/audit
 
 interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote
@@ -136,6 +136,10 @@ interop/node_modules/stamp: interop/package.json interop/package-lock.json
 	@$(NODE_FITS) || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet nodejs npm >/dev/null; $(NODE_FITS); } || \
 		{ echo "make interop needs Node 20 or newer, with npm, for the peers that are written in JavaScript: install it." >&2; exit 1; }
 	npm ci --prefix interop --no-audit --no-fund --silent
+	@touch $@
+
+$(VENV)/examples.stamp: $(VENV)/test.stamp examples/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement examples/requirements.txt
 	@touch $@
 
 $(VENV)/cluster.stamp: $(VENV)/test.stamp
