@@ -5,64 +5,35 @@ fewer, the ladder of DESIGN section 5 (C28, S02).
 from typing import Any
 
 import pytest
+from helpers.same_worlds import Lived, Pairs, alike
 from msgspec import structs
 
-from rtcore import MessageEnded, Notice, ProtocolWarning, UnknownEvent
+from rtcore import MessageEnded, ProtocolWarning, UnknownEvent
 from rtcore.dialects import DIALECTS
 from rtcore.sim._in_dialect import in_dialect
-from rtcore.sim._server_dialects import MANNERS, takes
+from rtcore.sim._server_dialects import MANNERS, DialectName, takes
 from rtcore.sim.network import NetworkOptions
 from rtcore.sim.policy import parse_policy
-from rtcore.sim.program import Commands
 from rtcore.sim.scenario import Scenario, scenario_of
 from rtcore.sim.server import Rules, ServerOptions
 from rtcore.sim.world import World
 from rtcore_adapters.voices import load_voices
 
-# No jitter, which is drawn for each message, and no transcripts, which are drawn by the ids of items: with more or fewer messages
-# both would be others.
-_SILENT: dict[str, Any] = {"session": {"audio": {"input": {"transcription": None}}}}
-QUIET = Scenario(interruptions=6, tools=False, stream=NetworkOptions(jitter_ms=0), core=_SILENT)
-SEEDS = range(6)
-LIKE_GA = ("openai-beta", "azure", "azure-preview", "azure-voice-live", "xai", "stepfun", "localai", "speaches")
+QUIET = Scenario(interruptions=6, tools=False, stream=NetworkOptions(jitter_ms=0))
+SEEDS = range(4)
+LIKE_GA = ["openai-beta", "azure", "azure-preview", "azure-voice-live", "xai", "stepfun", "localai", "speaches"]
 FEWER = {"inworld": {"note"}, "qwen": {"record"}, "glm": {"rewrite", "delete", "note"}}
 
 
-class Told:
-    """A program that only listens."""
-
-    def __init__(self) -> None:
-        self.notices: list[Notice] = []
-
-    def heard(self, notice: Notice, commands: Commands) -> None:
-        self.notices.append(notice)
+def lived(name: DialectName, seed: int, scenario: Scenario = QUIET) -> Lived:
+    """That world in this dialect."""
+    options = structs.replace(scenario.server, dialect=name, rules=Rules())
+    return Lived(seed, structs.replace(scenario, server=options))
 
 
-class Lived:
-    """One world that has been lived through, in its dialect."""
-
-    def __init__(self, name: str, seed: int, scenario: Scenario = QUIET) -> None:
-        told = Told()
-        options = structs.replace(scenario.server, dialect=name, rules=Rules())
-        self.world = World(seed, load_voices(), scenario=structs.replace(scenario, server=options), program=lambda: told)
-        self.result = self.world.run()
-        self.notices = told.notices
-        self.ends = [notice for notice in told.notices if isinstance(notice, MessageEnded)]
-
-    def state(self) -> list[Any]:
-        """What a program sees of it and what sounded, with ids by the order in which they came."""
-        names: dict[str, str] = {}
-
-        def named(item_id: str | None) -> str | None:
-            return None if item_id is None else names.setdefault(item_id, f"item {len(names)}")
-
-        history = [
-            (named(item.id), item.type, item.role, item.text, item.full_text, item.verdict, item.heard_ms)
-            for item in self.world.session.history
-        ]
-        ends = [(named(end.item_id), end.verdict, end.heard_ms, end.text, end.told, end.estimated) for end in self.ends]
-        counters = self.world.session.counters
-        return [history, ends, self.result.interruptions, counters.late_deltas, counters.estimated_cuts, self.world.speaker.spans]
+def ends(world: Lived) -> list[MessageEnded]:
+    """What became of the messages."""
+    return [notice for notice in world.notices if isinstance(notice, MessageEnded)]
 
 
 def test_the_capabilities_of_both_writings_agree() -> None:
@@ -80,25 +51,40 @@ def test_the_capabilities_of_both_writings_agree() -> None:
         assert all(takes(manner, "output", form) for form in able.output_formats), name
 
 
-@pytest.mark.parametrize("name", LIKE_GA)
-def test_the_same_world_is_the_same_in_every_dialect_of_the_same_capabilities(name: str) -> None:  # C28, S02
-    assert DIALECTS[name].capabilities.heard == "truncate"
-    for seed in SEEDS:
-        ga, other = Lived("openai", seed), Lived(name, seed)
-        assert other.result.violations == ga.result.violations == ()
-        assert other.state() == ga.state(), seed
-        assert not [notice for notice in other.notices if isinstance(notice, ProtocolWarning | UnknownEvent)]
+def test_which_dialects_can_do_what_ga_can() -> None:  # DESIGN 5: capabilities decide, not vendor names
+    assert alike("openai") == LIKE_GA
+    assert not alike("qwen") and not alike("inworld") and not alike("glm") and not alike("speech-to-speech")
+
+
+@pytest.mark.parametrize("quarter", range(4))
+def test_the_same_world_is_the_same_in_every_dialect_of_the_same_capabilities(quarter: int) -> None:  # C28, S02
+    """Forty drawn worlds, each in GA and in two of the eight others, with calls of functions, transcripts, jitter, stalls and
+    whatever else is drawn: not one notice, state, id or sample differs. ``helpers.same_worlds`` has the command for more.
+    """
+    pairs = Pairs(interruptions=3)
+    found = {
+        (seed, name): pairs.differences(seed, name) for seed in range(quarter, 40, 4) for name in alike("openai")[quarter::4]
+    }
+    assert len(found) == 20
+    assert not {world: different for world, different in found.items() if different}
+    for situation in ("tool outputs", "transcripts", "network: jitter", "network: stall"):
+        assert pairs.situations.get(situation), situation
+
+
+def test_a_difference_between_two_dialects_is_found() -> None:
+    # Its truncates are not answered, so that what follows comes earlier.
+    assert [seed for seed in range(4) if Pairs(interruptions=3).differences(seed, "speech-to-speech")]
 
 
 @pytest.mark.parametrize("name", [*FEWER, "speech-to-speech"])
-def test_a_world_of_fewer_capabilities_goes_on_by_the_ladder(name: str) -> None:  # DESIGN 5
+def test_a_world_of_fewer_capabilities_goes_on_by_the_ladder(name: DialectName) -> None:  # DESIGN 5
     ways: set[str] = set()
     for seed in SEEDS:
-        lived = Lived(name, seed)
-        assert lived.result.violations == ()
-        assert lived.result.turns_unanswered == 0
-        assert not [notice for notice in lived.notices if isinstance(notice, ProtocolWarning | UnknownEvent)]
-        ways |= {end.told for end in lived.ends}
+        world = lived(name, seed)
+        assert world.result.violations == ()
+        assert world.result.turns_unanswered == 0
+        assert not [notice for notice in world.notices if isinstance(notice, ProtocolWarning | UnknownEvent)]
+        ways |= {end.told for end in ends(world)}
     assert ways - {"nothing"} <= FEWER.get(name, {"truncate", "delete"})
     assert len(ways) >= 2
 
@@ -108,12 +94,12 @@ CODED = [(name, form, 24_000) for name in ("openai", "azure-preview", "xai") for
 
 
 @pytest.mark.parametrize(("name", "form", "rate"), [*RATES, ("xai", "audio/pcm", 16_000), ("xai", "audio/pcm", 44_100), *CODED])
-def test_positions_are_exact_in_every_format_a_dialect_speaks(name: str, form: Any, rate: int) -> None:  # C22
+def test_positions_are_exact_in_every_format_a_dialect_speaks(name: DialectName, form: Any, rate: int) -> None:  # C22
     scenario = structs.replace(QUIET, output=form, rate=rate, server=ServerOptions(ragged_per_mille=500))
     for seed in (0, 1):
-        lived = Lived(name, seed, scenario)
-        assert lived.result.violations == ()
-        assert lived.world.session.output_format == scenario.audio
+        world = lived(name, seed, scenario)
+        assert world.result.violations == ()
+        assert world.session.output_format == scenario.audio
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))
@@ -131,6 +117,17 @@ def test_a_drawn_world_holds_in_every_dialect(name: str) -> None:  # C28; DESIGN
     assert (
         {DIALECTS[name].capabilities.heard} <= ways <= {DIALECTS[name].capabilities.heard, "note", "nothing", "delete", "server"}
     )
+
+
+@pytest.mark.parametrize(("name", "seed"), [("xai", 216), ("inworld", 216), ("qwen", 250), ("glm", 4), ("stepfun", 192)])
+def test_a_world_in_which_an_invariant_seemed_to_break_holds(name: str, seed: int) -> None:  # C28; invariants 8, 9, 11
+    """Each was found by ``rtcore fuzz --policy server.dialect=NAME``. 216: what the program says itself sounds at once although a
+    response is on its way of which nobody here knows, and what comes of one that was passed stays behind. 250: without metadata a
+    late answer and the server's own cannot be told apart. 4: a list that was made before an edit was seen undoes it.
+    192: only part of a turn detection is said, over one that is not said at all.
+    """
+    result = World(seed, load_voices(), scenario=parse_policy(f"server.dialect={name}").applied(scenario_of(seed))).run()
+    assert result.violations == () and result.turns_unanswered == 0
 
 
 def test_a_world_is_made_to_fit_its_dialect() -> None:

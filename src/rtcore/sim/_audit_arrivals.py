@@ -73,6 +73,8 @@ class Arrivals:
         self._kill = kill
         self._audible: set[str] = set()
         self._errors = 0
+        self.creates = False
+        """The server answers turns by itself."""
         self.named: ResponseRecord | None = None
         """A response whose very end said that it had been interrupted before it began: it may be cut now, or go on."""
         self.stale: list[ResponseRecord] = []
@@ -258,8 +260,8 @@ class Arrivals:
             self._line.give_up()
             creation = self._line.creation_answered(request=request, event_id=asked)
             others = [one for one in self._ledger.creations if not one.out_of_band]
-            if creation is not None and creation.expired and request is None and others:
-                return  # which of the two it is, nothing tells
+            if creation is not None and creation.expired and request is None and (others or self.creates):
+                return  # which of the two it is, nothing tells; and what the server began by itself must not be silenced
             if creation is not None:
                 record.asked_at = creation.sent.sent_at
                 record.withdrawn = creation.withdrawn

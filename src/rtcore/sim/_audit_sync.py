@@ -18,6 +18,8 @@ class SyncAudit:
         self._ledger = ledger
         self._asked: dict[int, tuple[frozenset[str], int | None]] = {}
         """By request: the ids that the program knew, and the most events that it may come to."""
+        self._waiting: set[int] = set()
+        """Edits of which the core has not said yet what it makes of them."""
         self._made: set[str] = set()
         """Items that edits have created: those are the program's own."""
         self.whole: set[int] = set()
@@ -28,11 +30,18 @@ class SyncAudit:
     def asked(self, request: int, known: Collection[str], most: int | None) -> None:
         """The program wants a history, and knew these items when it made its list. ``most``: so many events are enough."""
         self._asked[request] = (frozenset(known), most)
+        self._waiting.add(request)
+
+    @property
+    def under_way(self) -> bool:
+        """An edit was asked for whose outcome the history does not show yet: who looks at it now does not see their own edit."""
+        return bool(self._waiting or self.unsettled)
 
     def edited(self, notice: HistoryEdited) -> None:
         """What the core made of it."""
         ledger = self._ledger
         known, most = self._asked.get(notice.request, (frozenset(), None))
+        self._waiting.discard(notice.request)
         ledger.saw("B22: a history synchronised")
         count = len(notice.created) + len(notice.deleted)
         if most is not None and count > most:
@@ -58,5 +67,6 @@ class SyncAudit:
     def ended(self, notice: RequestEnded) -> None:
         """A request settled."""
         self.unsettled.discard(notice.request)
+        self._waiting.discard(notice.request)
         if notice.outcome != "done":
             self.whole.discard(notice.request)

@@ -286,6 +286,9 @@ class ServerOptions(Struct, frozen=True):
 
     ``remote_per_mille``: a response of the conversation calls tools of the session's remote servers, too.
 
+    ``numbered_apart``: events are numbered apart from everything else that has an id, so that the same world has the same ids in
+    every dialect, however many events each has for one thing.
+
     Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
     ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part),
     ``late_announcement_per_mille`` (per message of the conversation, ``MessagePlan.announced_ms``), ``lagging_per_mille``
@@ -348,3 +351,4 @@ class ServerOptions(Struct, frozen=True):
     linger_per_mille: int = 0
     remote_per_mille: int = 0
     call: CallManner | None = None
+    numbered_apart: bool = False

@@ -91,6 +91,8 @@ class State:
         self._tag = "".join(rng.choice(_DIGITS) for _ in range(9))
         self.count = 0
         """How many ids were given; the next event's id is ``event_stem`` and the next number, in seven hexadecimal digits."""
+        self._things = 0
+        """How many things got an id, where events are numbered apart."""
         self.event_stem = f"event_{self._tag}".encode()
         self.plain = self.noise is None and self.log is None
         """Whether an event that is already JSON needs nothing but to be sent (``emit_raw`` otherwise)."""
@@ -108,6 +110,9 @@ class State:
 
     def new_id(self, prefix: str) -> str:
         """An id that nobody else has; 32 characters at most."""
+        if self.options.numbered_apart and prefix != "event":
+            self._things += 1
+            return f"{prefix}_{self._tag}{self._things:07x}"
         self.count += 1
         return f"{prefix}_{self._tag}{self.count:07x}"
 

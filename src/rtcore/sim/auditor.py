@@ -225,6 +225,7 @@ class Auditor:
         self.arrivals = Arrivals(ledger, truth, self.line, self.reference, self._order, cut=self.cuts.begin, kill=self.cuts.kill)
         self.arrivals.refused = self.asking.refused
         self.arrivals.elsewhere = call is not None
+        self.arrivals.creates = creates
         self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms)
         self.news = NewsAudit(ledger)
         self.words = WordsAudit(ledger, truth.items, truth.responses, tap=tap, ignored=ignored, phases=phases)

@@ -101,13 +101,13 @@ class Matcher:
         self._generation = 0
         self.last_until = 0
         """When anything last sounded."""
-        self._passed = -1  # responses before this place went behind it, after a silence that lasted too long
+        self._passed = (-1, 0)  # what comes before this place went behind it, after a silence that lasted too long
         self._resumed = False  # the current one went on after such a silence: a device may hold a tail until more comes
 
     def add(self, segment: Segment) -> None:
         """A segment of which the server has sent its first audio."""
         self._all[segment.item_id, segment.content_index] = segment
-        segment.aside = segment.order[0] < self._passed
+        segment.aside = segment.order < self._passed
         self._open.append(segment)
         self._open.sort(key=lambda each: each.order)
 
@@ -229,7 +229,7 @@ class Matcher:
             text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
             self._fail(span, 8, text)
         if stalled:
-            self._passed = max(self._passed, found.order[0])
+            self._passed = max(self._passed, found.order)
             for earlier in self._open:
                 earlier.aside = earlier.aside or earlier.order < found.order
         for other in passed:

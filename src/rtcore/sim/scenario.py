@@ -155,7 +155,8 @@ class Scenario(Struct, frozen=True):
                 "output": {"format": {"type": self.output} if self.rate == _USUAL else {"type": self.output, "rate": self.rate}},
             }
         }
-        if detection == {"type": "server_vad"}:
+        said = ((self.core.get("session") or {}).get("audio") or {}).get("input") or {}
+        if detection == {"type": "server_vad"} and "turn_detection" not in said:
             del session["audio"]["input"]["turn_detection"]  # what is not said at all is the server's default
         if self.names_defaults:
             session["output_modalities"] = ["audio"]
