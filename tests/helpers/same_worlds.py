@@ -20,7 +20,16 @@ from rtcore.sim.scenario import Scenario, scenario_of
 from rtcore.sim.world import World
 from rtcore_adapters.voices import load_voices
 
-_FITTED = {"turn_detection", "input_formats", "output_formats", "out_of_band", "server_obeys", "second_session", "session_s"}
+_FITTED = {
+    "turn_detection",
+    "input_formats",
+    "output_formats",
+    "out_of_band",
+    "server_obeys",
+    "second_session",
+    "session_s",
+    "reasoning",
+}
 """What a world is fitted to, or what nothing in it asks for."""
 
 _OF_THE_DIALECT = {"server: preview dialect", "words: the phase of a message", "network: split", "network: merge"}
