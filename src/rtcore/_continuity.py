@@ -17,6 +17,7 @@ from rtcore._consult import consult
 from rtcore._core import Core
 from rtcore._effects import Connect, Disconnect
 from rtcore._errors import LocalProtocolError
+from rtcore._images import Images
 from rtcore._items import Item, Response
 from rtcore._notices import (
     ItemAdded,
@@ -62,6 +63,7 @@ class Continuity:
         self._asides: dict[str, None] = {}
         self._audio: dict[str, list[bytes]] = {}
         self._commits: deque[list[bytes]] = deque()
+        self.images = Images(core)
         self.shown_as_text = False
         """Whether the session was shown words of the model as text, and has not answered since."""
 
@@ -293,7 +295,7 @@ class Continuity:
             if reason:
                 self._left_out.append((item.id, reason))
             return
-        body = rendered(item, self._audio.get(item.id))
+        body = rendered(item, self._audio.get(item.id), self.images.body(item.id))
         if not isinstance(body, dict):
             if body is not None:
                 self._left_out.append((item.id, body))
@@ -339,7 +341,7 @@ class Continuity:
 
     def _sum_up(self) -> None:
         core = self._core
-        told = summed_up(self._todo, self._outputs)
+        told = summed_up(self._todo, self._outputs, self.images.text)
         self._todo.clear()
         if not told:
             return

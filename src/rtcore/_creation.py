@@ -267,6 +267,7 @@ class Creation:
         item_id = order.item_id or ""
         event_id = core.requests.event_id()
         self._items[item_id] = order
+        core.continuity.images.sent(item_id, order.body)
         # Its predecessor may have been deleted while it waited for its turn.
         previous = order.previous_item_id and core.history.standing(order.previous_item_id)
         core.send(
@@ -516,6 +517,7 @@ class Creation:
             self._core.tools.output_announced(pending.key, late=True)
         else:
             self._core.tools.output_failed(pending.key)
+            self._core.continuity.images.forget(pending.key)
         for order in [o for o in self._queue if o.after == pending.key]:
             self._queue.remove(order)
             self._core.requests.end(order.request, outcome, problem=problem)

@@ -138,6 +138,7 @@ class Edits:
             before = behind if behind == "root" else core.history.wire(behind)
             core.send(CreateItem(event_id, rendered, before), pending=pending, wait_ms=core.config.timeouts.edit_ms)
             core.creation.expect_edit(item_id)
+            core.continuity.images.sent(item_id, body)
         self._aliases.update(plan.aliases)
         keep_latest(self._aliases, _ALIASES)
         core.news.append(

@@ -224,7 +224,6 @@ class Item:
         "approve",
         "arguments",
         "aside",
-        "body",
         "call_id",
         "delete_sent",
         "deleted",
@@ -293,8 +292,6 @@ class Item:
         self.started_told = False
         self.text_due: float | None = None
         self.told: Told = "nothing"
-        self.body: dict[str, Any] | None = None
-        """As the program had it created, where it holds more than text."""
         self.aside = False
         """A note of ours about what was heard: whoever is told what was heard need not be told it twice."""
         self.line = 0

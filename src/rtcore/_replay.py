@@ -3,7 +3,7 @@
 Only what was heard or said is told (B21). Nothing here sends anything; the owner of the new session does (``_continuity``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rtcore._items import Item
@@ -20,11 +20,13 @@ _FOREIGN = {
 }
 
 
-def rendered(item: Item, audio: list[bytes] | None = None) -> dict[str, Any] | str | None:
+def rendered(item: Item, audio: list[bytes] | None = None, shown: dict[str, Any] | None = None) -> dict[str, Any] | str | None:
     """The item as ``conversation.item.create`` says it, without an id; a reason why it cannot be said; or None: it says nothing.
 
-    ``audio`` is that of a turn of the user's whose words are not known.
+    ``audio`` is that of a turn of the user's whose words are not known, ``shown`` a message with pictures as it was sent.
     """
+    if shown is not None:
+        return {name: value for name, value in shown.items() if name != "id"}
     if item.type == "message":
         return _message(item, audio)
     if item.type == "function_call":
@@ -35,8 +37,6 @@ def rendered(item: Item, audio: list[bytes] | None = None) -> dict[str, Any] | s
 
 
 def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | None:
-    if item.body is not None:
-        return {name: value for name, value in item.body.items() if name != "id"}
     text = item.text_so_far
     if item.role != "user":
         if not text.strip():
@@ -53,14 +53,14 @@ def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | No
     return "the user's words are not known: no transcript of them came; set audio.input.transcription"
 
 
-def summed_up(items: Iterable[Item], outputs: dict[str, str]) -> str:
+def summed_up(items: Iterable[Item], outputs: dict[str, str], text_of: Callable[[str], str | None]) -> str:
     """The conversation as one text, a line for each thing that was said, called or answered; empty where nothing was.
 
-    ``outputs`` are those of calls, by ``call_id``.
+    ``outputs`` are those of calls, by ``call_id``; ``text_of`` gives the text of a message with pictures, by its id.
     """
     lines: list[str] = []
     for item in items:
-        text = item.text_so_far.strip()
+        text = (text_of(item.id) or item.text_so_far).strip()
         if item.type == "message" and text:
             cut = " (interrupted)" if item.verdict is Verdict.PARTIAL else ""
             lines.append(f"{_SPEAKERS.get(item.role or 'assistant', 'Note')}: {text}{cut}")

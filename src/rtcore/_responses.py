@@ -569,6 +569,7 @@ class Responses:
     def forget(self, item_id: str) -> None:
         """Take an item out of the history."""
         self._core.tools.item_deleted(item_id)
+        self._core.continuity.images.forget(item_id)
         if item_id and self._core.history.delete(item_id):
             self._core.news.append(ItemDeleted(item_id))
 

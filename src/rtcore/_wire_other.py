@@ -112,8 +112,8 @@ UNREAD: Mapping[str, Mapping[str, str]] = {
     "item": {"object": 'always "realtime.item" (beta), absent in GA'},
     "part": {
         "audio": "the server never sends an item's audio back but in conversation.item.retrieved, which is told whole",
-        "image_url": "the program's own; it is sent, and not kept",
-        "detail": "the program's own; it is sent, and not kept",
+        "image_url": "the program's own; kept from what was sent",
+        "detail": "the program's own; kept from what was sent",
         "format": "that of the session, or of the response, as asked for",
         "logprobs": "a transcript's are told with conversation.item.input_audio_transcription.completed",
     },

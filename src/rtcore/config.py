@@ -871,6 +871,12 @@ class Reconnect(_Model, frozen=True):
         description="What the new session is told of the conversation: its items, as text; one message that sums it up; nothing.",
     )
     max_items: _Int = Field(default=200, ge=1, description="So many of the latest items are told; older ones are left out.")
+    image_bytes: _Int = Field(
+        default=4_000_000,
+        ge=0,
+        description="Images that the program showed are kept to be shown again, the newest of them up to so many bytes; of an "
+        "older one is told that there was one.",
+    )
     pending: Literal["again", "fail"] = Field(
         default="again",
         description="What becomes of commands that the lost connection did not answer: asked for again, or failed.",
