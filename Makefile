@@ -61,7 +61,7 @@ examples: $(VENV)/examples.stamp  ## the programs of examples/ against the stric
 
 interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python SPEECH_PYTHON=$(SPEECH)/bin/python FAKEAI_PYTHON=$(FAKEAI)/bin/python \
-		$(BIN)/python -m pytest -q -rP -n 4 interop
+		$(BIN)/python -m pytest -q -rP -n 4 --dist loadgroup interop
 
 cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two workers, one of which is killed
 	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py

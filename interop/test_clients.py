@@ -45,6 +45,8 @@ class Manner(Struct, frozen=True):
             "closing": self.closing,
             "ragged": self.ragged,
             "burst": 1 + 2 * self.ragged,
+            # Deltas of one length are never ragged.
+            "delta_ms": (40, 160) if self.ragged else (100, 100),
         }
         return tuple(replace(plan, **shape) for plan in plans)
 
@@ -83,7 +85,7 @@ ODD = Manner(
 class Client(Struct, frozen=True):
     """One client in one dialect. ``known`` are beginnings of what its library warns of, which is none of the server's doing.
     ``greets``: the library asks for a response before the user has said anything. ``refused`` are codes of refusals that may
-    come, by a fault of the client's (docs/interop.md).
+    come, by a fault of the client's, and without ``halves`` it cannot read a delta that ends in half a sample (docs/interop.md).
     """
 
     name: str
@@ -92,6 +94,7 @@ class Client(Struct, frozen=True):
     known: tuple[str, ...] = ()
     greets: bool = False
     refused: frozenset[str] = frozenset()
+    halves: bool = True
 
 
 PREVIEW = "/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime"
@@ -99,14 +102,15 @@ _NO_PAUSE = "warning livekit.agents: resume_false_interruption is enabled but au
 _RETIRED = "warning livekit.agents: The `api_version` parameter"
 _LATE_CANCEL = frozenset({"response_cancel_not_active"})
 """It cancels what the server's turn detection has cancelled already."""
+_LIVEKIT: dict[str, Any] = {"known": (_NO_PAUSE,), "refused": _LATE_CANCEL, "halves": False}
 AZURE = "/openai/v1/realtime?model=gpt-realtime"
 CLIENTS = (
     Client("openai", "openai_client.py"),
     Client("openai, preview", "openai_client.py", PREVIEW),
     Client("openai-agents", "openai_agents_client.py"),
-    Client("livekit-plugins-openai", "livekit_client.py", known=(_NO_PAUSE,), refused=_LATE_CANCEL),
-    Client("livekit-plugins-openai, preview", "livekit_client.py", PREVIEW, known=(_NO_PAUSE, _RETIRED), refused=_LATE_CANCEL),
-    Client("livekit-plugins-openai, Azure", "livekit_client.py", AZURE, known=(_NO_PAUSE,), refused=_LATE_CANCEL),
+    Client("livekit-plugins-openai", "livekit_client.py", **_LIVEKIT),
+    Client("livekit-plugins-openai, preview", "livekit_client.py", PREVIEW, **{**_LIVEKIT, "known": (_NO_PAUSE, _RETIRED)}),
+    Client("livekit-plugins-openai, Azure", "livekit_client.py", AZURE, **_LIVEKIT),
     Client("pipecat-ai", "pipecat_client.py", greets=True),
     Client("pipecat-ai, Azure", "pipecat_client.py", AZURE, greets=True),
     Client("agents-realtime, JavaScript", "agents_realtime.mjs"),
@@ -123,7 +127,8 @@ async def conversation(client: Client, manner: Manner, errors: Path) -> None:
     """Hold it, then look at both ends."""
     environment = {"RTCORE_AUDIT": str(AUDIT), "PYTHONPATH": str(AUDIT)}
     interpreter = "node" if client.program.endswith(".mjs") else theirs("CLIENTS_PYTHON")
-    options = replace(SERVER, rules=manner.rules, script=manner.script(greets=client.greets))
+    rules = manner.rules if client.halves else replace(manner.rules, whole_samples=True)
+    options = replace(SERVER, rules=rules, script=manner.script(greets=client.greets))
     async with served(options) as (url, servers):
         environment["RTCORE_URL"] = url.removesuffix("/v1/realtime") + client.path
         async with running([interpreter, client.program], errors, **environment) as peer:

@@ -1,8 +1,10 @@
-"""Every event that our server and our client emit in 50 simulated worlds, read by the models and parsers of others (issue 5).
+"""Every event that our server and our client can emit, read by the models and parsers of others (issue 5).
 
-One example of every shape (``shapes.py``), all faults included that are no violations on purpose. What is printed is the drift:
-where the ``openai`` package's types say something else. Each is known, with its reason; one that is not fails, and so does one
-that is no more (C28, F132, F133, F138).
+One example of every shape (``shapes.py``) from 50 simulated worlds, all faults included that are no violations on purpose, from
+long calls whose line drops, and from scripted conversations with what those never come to say (``vocabulary.py``): the list of
+events of the facts is whole in it, but for the events of ``NEVER``. What is printed is the drift: where the ``openai`` package's
+types say something else. Each is known, with its reason (``known.py``); one that is not fails, and so does one that is no more
+(C28, F132, F133, F138).
 """
 
 import asyncio
@@ -10,98 +12,101 @@ import copy
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from driving import AUDIT, HERE, theirs
-from shapes import Example, examples
+from known import KNOWN, LIVEKIT, LOGGED, NEVER, REFUSED
+from shapes import Example, Heard, hear
+
+pytestmark = pytest.mark.xdist_group("models")  # what is read is made once
 
 SEEDS = range(50)
-_RECORDED = "recorded in live sessions, and not in the package's types (protocol facts, wire_facts_not_in_sdk)"
-_OLDER = "the package's types of the beta are older than what preview deployments send"
-_NULL = "null switches it off on the wire (protocol facts 2.1), although the parameter type does not allow it"
-_RAW = "the program's own raw event, of a type that nobody knows"
-_SESSION, _LISTENING = "session.RealtimeSessionCreateRequestParam", "session.RealtimeTranscriptionSessionCreateRequestParam"
-KNOWN = {
-    ("server", "openai", "session.id", "unknown field"): _RECORDED,
-    ("server", "openai", "session.object", "unknown field"): _RECORDED,
-    ("server", "openai", "session.expires_at", "unknown field"): _RECORDED,
-    ("server", "openai", "item.phase", "unknown field"): _RECORDED,
-    ("server", "openai", "response.output[].phase", "unknown field"): _RECORDED,
-    ("server", "openai", "obfuscation", "unknown field"): _RECORDED,
-    ("server", "openai", "content", "unknown field"): "recorded at Azure GA, which tells the part twice (protocol facts 13)",
-    ("server", "azure-preview", "session.object", "unknown field"): _OLDER,
-    ("server", "azure-preview", "session.expires_at", "unknown field"): _OLDER,
-    ("server", "azure-preview", "session.client_secret", "unknown field"): _OLDER,
-    ("server", "azure-preview", "obfuscation", "unknown field"): _OLDER,
-    ("server", "azure-preview", "response.usage.input_token_details.image_tokens", "unknown field"): _OLDER,
-    ("server", "azure-preview", "session.client_secret", "model_type: Input should be an object"): _OLDER,
-    ("server", "openai", "item.status", "unknown field"): "items of remote tools; the package's types give them none",
-    ("client", "azure-preview", "session.turn_detection", "dict_type: Input should be an object"): _NULL,
-    ("client", "openai", f"{_SESSION}.audio.input.transcription", "dict_type: Input should be an object"): _NULL,
-    ("client", "openai", f"{_LISTENING}.audio.input.transcription", "dict_type: Input should be an object"): _NULL,
-    # Told beside the line before, because the package tries both kinds of session.
-    ("client", "openai", f"{_LISTENING}.type", "literal_error: Input should be 'transcription'"): _NULL,
-    ("client", "openai", "", "no such event"): _RAW,
-    ("client", "azure-preview", "", "no such event"): _RAW,
-}
+FACTS = msgspec.json.decode((HERE.parent / "tests" / "facts" / "events.json").read_bytes())
+OTHER = {"openai": "beta", "azure-preview": "ga"}
+"""The generation that a dialect is not of, as the facts name it (``since``)."""
+
 PARSERS = {
     "openai-agents": ["CLIENTS_PYTHON", "openai_agents_client.py", "--parse"],
     "pipecat-ai": ["CLIENTS_PYTHON", "pipecat_client.py", "--parse"],
     "agents-realtime, JavaScript": ["", "agents_realtime.mjs", "--parse"],
 }
-_NO_REMOTE = "Input should be 'message', 'function_call' or 'function_call_output'"
-REFUSED = {
-    # It knows no remote tools: neither their items nor a response that has one.
-    "pipecat-ai": {
-        ("conversation.item.added", _NO_REMOTE),
-        ("conversation.item.done", _NO_REMOTE),
-        ("response.output_item.added", _NO_REMOTE),
-        ("response.output_item.done", _NO_REMOTE),
-        ("response.done", _NO_REMOTE),
-    },
-    "agents-realtime, JavaScript": {
-        # The API's reference shows the null in its example; the package's schema wants a string or nothing.
-        ("conversation.item.input_audio_transcription.failed", "error.param: Invalid input: expected string, received null"),
-        # Its schema has no images, wants a description of each remote tool, and lacks two events of the protocol's list.
-        ("conversation.item.added", "item.content.0.type: Invalid input"),
-        ("conversation.item.done", "item.content.0.type: Invalid input"),
-        ("conversation.item.done", "item.tools.0.description: Invalid input: expected string, received undefined"),
-        ("input_audio_buffer.timeout_triggered", "type: Invalid discriminator value"),
-        ("response.mcp_call.failed", "type: Invalid discriminator value"),
-    },
-}
-"""What a parser refuses: the event, and words of its complaint."""
+"""Parsers that read each event for itself."""
+_LIVEKIT = ["CLIENTS_PYTHON", "livekit_client.py", "--parse"]
 
 
 @pytest.fixture(scope="module")
-def seen() -> list[Example]:
-    found = examples(SEEDS)
-    assert len({(each.side, each.dialect, each.event["type"]) for each in found}) > 70
-    return found
+def heard() -> Heard:
+    return hear(SEEDS)
 
 
-async def read_by(command: list[str], given: list[Example]) -> list[dict[str, Any]]:
+@pytest.fixture(scope="module")
+def seen(heard: Heard) -> list[Example]:
+    return heard.examples
+
+
+async def read_by(command: list[str], given: Iterable[bytes]) -> list[dict[str, Any]]:
     """What a peer says about the examples."""
+    variable, *arguments = command
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *(theirs(variable) if variable else "node", *arguments),
         cwd=HERE / "peers",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 24,
-        env={**os.environ, "PYTHONPATH": str(AUDIT)},
+        env={**os.environ, "PYTHONPATH": str(AUDIT), "RTCORE_AUDIT": str(AUDIT)},
     )
-    out, _ = await asyncio.wait_for(process.communicate(b"".join(msgspec.json.encode(each) + b"\n" for each in given)), 120)
+    out, _ = await asyncio.wait_for(process.communicate(b"".join(each + b"\n" for each in given)), 600)
     assert process.returncode == 0
     return [msgspec.json.decode(line) for line in out.splitlines() if line.startswith(b"{")]
 
 
-def models(given: list[Example]) -> Counter[tuple[str, str, str, str]]:
+def read(command: list[str], given: Iterable[Example]) -> list[dict[str, Any]]:
+    return asyncio.run(read_by(command, map(msgspec.json.encode, given)))
+
+
+def models(given: Iterable[Example]) -> Counter[tuple[str, str, str, str]]:
     """The drift from the ``openai`` package's models: side, dialect, place, what; and how often."""
-    found = asyncio.run(read_by([theirs("CLIENTS_PYTHON"), "openai_models.py"], given))
+    found = read(["CLIENTS_PYTHON", "openai_models.py"], given)
     return Counter((each["side"], each["dialect"], each["where"], each["drift"]) for each in found)
+
+
+def are_known(found: Iterable[dict[str, Any]], known: set[tuple[str, str]]) -> None:
+    """Each complaint is known, and what is known is still complained of."""
+    refused = {(each["type"], each["problem"]) for each in found}
+    shown = {
+        (kind, next((words for each, words in known if each == kind and words in problem), problem)) for kind, problem in refused
+    }
+    print(*sorted(shown), sep="\n")
+    assert shown - known == set()
+    assert {(kind, words) for kind, words in known if not any(kind == each and words in said for each, said in refused)} == set()
+
+
+def test_every_event_of_the_facts_was_said(seen: list[Example]) -> None:
+    """In each dialect that the ``openai`` package has types for; what is not among it is named, with the reason."""
+    said = {(each.side, each.dialect, each.event["type"]) for each in seen}
+    listed = {
+        (side, dialect, kind)
+        for side in ("server", "client")
+        for dialect, other in OTHER.items()
+        for kind, facts in FACTS[side].items()
+        if facts["since"] != other
+    }
+    assert listed - said == set(NEVER)
+
+
+@pytest.mark.parametrize(
+    ("side", "event"),
+    [("server", "conversation.item.added"), ("server", "conversation.item.retrieved"), ("client", "conversation.item.create")],
+)
+def test_every_type_of_item_was_said(side: str, event: str, seen: list[Example]) -> None:
+    """Announced by the server, given back by it, and created by the client."""
+    items = [each.event["item"] for each in seen if (each.side, each.dialect, each.event["type"]) == (side, "openai", event)]
+    kinds = {f"message:{item['role']}" if item["type"] == "message" else item["type"] for item in items}
+    assert kinds == set(FACTS["item_types"])
 
 
 def test_every_event_is_what_the_openai_package_says(seen: list[Example]) -> None:
@@ -115,14 +120,13 @@ def test_every_event_is_what_the_openai_package_says(seen: list[Example]) -> Non
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_every_server_event_passes_the_parser(name: str, seen: list[Example]) -> None:
-    variable, *command = PARSERS[name]
-    given = [each for each in seen if each.side == "server" and each.dialect == "openai"]
-    found = asyncio.run(read_by([theirs(variable) if variable else "node", *command], given))
-    known = REFUSED.get(name, set())
-    refused = {(each["type"], each["problem"]) for each in found}
-    print(*sorted(refused), sep="\n")
-    assert [each for each in refused if not any(each[0] == kind and words in each[1] for kind, words in known)] == []
-    assert [each for each in known if not any(each[0] == kind and each[1] in words for kind, words in refused)] == []
+    """But for those that are known."""
+    are_known(read(PARSERS[name], (each for each in seen if each.side == "server" and each.dialect == "openai")), REFUSED[name])
+
+
+def test_every_server_event_is_handled_by_livekit(heard: Heard) -> None:
+    """It validates nothing, so that each connection's events go through a session of its own, whole and in order."""
+    are_known(asyncio.run(read_by(_LIVEKIT, heard.streams)), LIVEKIT | LOGGED)
 
 
 def test_a_wrong_event_is_found(seen: list[Example]) -> None:
@@ -139,8 +143,8 @@ def test_a_wrong_event_is_found(seen: list[Example]) -> None:
     del without["content_index"]
     assert models([Example("client", "openai", without)])
     broken = [Example("server", "openai", {**right.event, "item_id": 7})]
-    for variable, *command in PARSERS.values():
-        assert asyncio.run(read_by([theirs(variable) if variable else "node", *command], broken)), command
+    for command in (*PARSERS.values(), _LIVEKIT):
+        assert read(command, broken), command
 
 
 def test_no_requirement_is_open() -> None:

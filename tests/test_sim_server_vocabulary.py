@@ -286,6 +286,25 @@ def test_the_server_refuses_a_model_s_options_and_responses_there() -> None:
     assert types(client.say("session.update", session={"type": "realtime"})) == ["error"]
 
 
+def test_such_a_session_can_be_changed_after_a_turn() -> None:
+    pair = Pair(session=LISTENING)
+    for edge in ("started", "stopped"):
+        pair.hear(pair.server.user_speech(edge, now=pair.now))
+    pair.run(20.0)
+    pair.did(pair.session.update({"audio": {"input": {"turn_detection": None}}}, now=pair.now).effects)
+    pair.understood()
+    assert pair.server.session["audio"]["input"]["turn_detection"] is None
+
+
+def test_a_conversation_becomes_none() -> None:
+    client = Client()
+    client.say(
+        "conversation.item.create", item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": "A"}]}
+    )
+    [refused] = client.say("session.update", session={"type": "transcription"})
+    assert refused["error"]["param"] == "session.type"
+
+
 def test_a_raw_event_that_the_server_does_not_know_is_refused_and_nothing_else_happens() -> None:
     pair = Pair()
     pair.did(pair.session.send_raw({"type": "weather.update"}, now=pair.now))

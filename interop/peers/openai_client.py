@@ -41,12 +41,12 @@ class Program:
     def __init__(self, connection: Any, microphone: Microphone) -> None:
         self.connection, self.microphone = connection, microphone
         self.speaker = Speaker(self.sounded)
-        self.sounding: dict[str, list[int]] = {}  # item: samples received, samples heard
+        self.sounding: dict[str, list[int]] = {}  # item: bytes received, bytes heard
         self.calls = 0
 
     def sounded(self, pcm: bytes, tag: object) -> None:
         assert isinstance(tag, str)
-        self.sounding[tag][1] += len(pcm) // 2
+        self.sounding[tag][1] += len(pcm)
         heard(pcm)
 
     async def talk(self, pcm: bytes) -> None:
@@ -65,7 +65,7 @@ class Program:
                 tell(ready=True)
             case "response.output_audio.delta" | "response.audio.delta":
                 pcm = base64.b64decode(event.delta)
-                self.sounding.setdefault(event.item_id, [0, 0])[0] += len(pcm) // 2
+                self.sounding.setdefault(event.item_id, [0, 0])[0] += len(pcm)
                 self.speaker.play(pcm, event.item_id)
             case "input_audio_buffer.speech_started":
                 await self.cut()
@@ -83,8 +83,8 @@ class Program:
     async def cut(self) -> None:
         self.speaker.clear()
         for item, (received, sounded) in self.sounding.items():
-            if 24 <= sounded < received:
-                await self.connection.conversation.item.truncate(item_id=item, content_index=0, audio_end_ms=sounded // 24)
+            if 48 <= sounded < received:
+                await self.connection.conversation.item.truncate(item_id=item, content_index=0, audio_end_ms=sounded // 48)
             elif sounded < received:
                 await self.connection.conversation.item.delete(item_id=item)
         self.sounding.clear()

@@ -44,9 +44,13 @@ MODELS = {
 
 def drifts(side: str, dialect: str, event: dict[str, Any]) -> Drift:
     """Where the event is not what the package says, and how."""
-    adapter = MODELS[side, dialect].get(event["type"])
+    kind = event["type"]
+    adapter = MODELS[side, dialect].get(kind)
     if adapter is None:
-        yield "", "no such event"
+        yield "", f"no such event: {kind}"
+        # What the beta's types lack may be among the newer ones.
+        adapter = MODELS[side, "openai"].get(kind)
+    if adapter is None:
         return
     try:
         read = adapter.validate_json(json.dumps(event), strict=True)
@@ -85,9 +89,9 @@ def main() -> None:
     """One line in, none or more out."""
     for line in sys.stdin:
         given = json.loads(line)
-        for where, drift in drifts(**given):
-            kind = given["event"]["type"]
-            print(json.dumps({"side": given["side"], "dialect": given["dialect"], "type": kind, "where": where, "drift": drift}))
+        side, dialect, event = given["side"], given["dialect"], given["event"]
+        for where, drift in drifts(side, dialect, event):
+            print(json.dumps({"side": side, "dialect": dialect, "type": event["type"], "where": where, "drift": drift}))
 
 
 if __name__ == "__main__":

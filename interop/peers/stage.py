@@ -28,6 +28,7 @@ WEATHER = "18 degrees and dry"
 
 _TONE = struct.pack(f"<{RATE}h", *(round(12_000 * math.sin(2 * math.pi * 220 * at / RATE)) for at in range(RATE)))
 _turn = threading.Lock()
+_heard = 0
 
 
 def tell(**what: object) -> None:
@@ -37,8 +38,10 @@ def tell(**what: object) -> None:
 
 
 def heard(pcm: bytes, tag: object = None) -> None:
-    """So much sounded just now."""
-    tell(heard=len(pcm) // 2)
+    """So much sounded just now. What comes may end in half a sample, which counts with its other half."""
+    global _heard
+    before, _heard = _heard, _heard + len(pcm)
+    tell(heard=_heard // 2 - before // 2)
 
 
 class Problems(logging.Handler):

@@ -169,7 +169,7 @@ def update(state: State, event: Json) -> Fault | None:
     kind = "transcription" if event["type"] == "transcription_session.update" else sent.get("type", "realtime")
     if state.listens and kind != "transcription":
         return Fault("invalid_value", "session.type", "A transcription session cannot become another.")
-    if kind == "transcription" and state.order:
+    if kind == "transcription" and state.order and not state.listens:
         return Fault("invalid_value", "session.type", "A conversation cannot become a transcription session.")
     state.listens = kind == "transcription"
     changed = merged["audio"]["output"]["voice"] != state.session["audio"]["output"]["voice"]
