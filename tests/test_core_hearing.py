@@ -225,6 +225,23 @@ def test_the_guard_backs_off_when_cuts_repeat() -> None:  # F118: back off
     assert (told_of, acts(third), told(third, FalseInterruption)) == ([], [], [FalseInterruption("server", "u3", 0, False)])
 
 
+def test_a_voice_is_judged_to_its_end_by_the_guard_under_which_it_began() -> None:  # F118: what was echo is not answered later
+    scene = guarded(500, echo_guard_ms=200, echo_guard="ignore")
+    cut_again_and_again(scene, 2)
+    scene.server(speech_started("u3"))
+    scene.at(scene.now + 4.5).played(3, 5000)  # the message is heard to its end, which ends the row
+    turn = scene.server(speech_stopped("u3"), committed("u3"), user_item("u3"))
+    assert (kinds(turn), kinds(scene.at(scene.now + 3.0).tick())) == ([], [])
+
+
+def test_a_voice_that_speaks_on_waits_no_longer_than_the_guard() -> None:  # F118: defer
+    scene = guarded(100, echo_guard_ms=500)
+    scene.server(speech_started("u1"))
+    scene.at(0.2).server(speech_stopped("u1"))
+    effects = scene.at(0.4).server(speech_started("u1")) + scene.at(0.499).tick()
+    assert (acts(effects), acts(scene.at(0.5).tick())) == ([], [Flush(1)])
+
+
 def test_cuts_in_the_middle_of_an_answer_are_no_echo() -> None:  # F118
     assert told(cut_again_and_again(guarded(2000), 4, after_ms=2000), EchoSuspected) == []
 

@@ -17,6 +17,24 @@ VOICES = synthetic_voices(1)
             "program: words for a wait",
             ("C26: words while a function takes long", "C26: the result came before the words that bridge it"),
         ),
+        # F039: what the loudspeaker sounds never comes back as a turn, and the next words of the user are whole.
+        (
+            "program: half duplex",
+            (
+                "F039: half duplex, the model is heard and not the user",
+                "F039: half duplex, the model is silent and the user heard",
+            ),
+        ),
+        # F118: an echo is ignored or waited for, the guard backs off, and what the user really says is answered.
+        (
+            "program: echo guard",
+            (
+                "speaker: echo",
+                "F118: a voice within the guard, ignored",
+                "F118: a voice within the guard, deferred",
+                "F118: it went on when the guard was over",
+            ),
+        ),
         # C13, B18, F118: a turn in words is answered once, and interrupts like a voice.
         ("user: own recogniser", ("C13: a cut in a session with manual turns", "user: own recogniser")),
     ],

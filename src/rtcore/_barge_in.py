@@ -41,7 +41,9 @@ class _Speech(Struct):
     first_at: float
     """When the first of it began: who speaks on began before."""
     playout_ms: int
-    silence_ms: int
+    in_a_row: int
+    """How many cuts in a row there had been when it began: what is asked later is judged by the same guard."""
+    silence_ms: int = 0
     stopped_at: float | None = None
     committed: bool = False
     words: dict[str, str] = field(default_factory=dict)
@@ -96,18 +98,22 @@ class BargeIn:
             if speech.stopped_at is not None:
                 # One who speaks on: what was said before counts with it.
                 speech.started_at, speech.stopped_at, speech.committed = core.now, None, False
+                speech.playout_ms = self._playout_ms() or speech.playout_ms
             speech.cause = cause if cause == "server" else speech.cause
         else:
-            sounding = core.speech.speaking
-            playout_ms = max(1, int((core.now - core.speech.since) * 1000)) if sounding else 0
-            speech = self._speech = _Speech(cause, core.now, core.now, playout_ms, 0)
-            if not sounding and not core.interruption.anything:
+            if not core.speech.speaking and not core.interruption.anything:
                 self._in_a_row = 0
+            speech = self._speech = _Speech(cause, core.now, core.now, self._playout_ms(), self._in_a_row)
         if cause == "server":
             speech.silence_ms = core.acknowledged.silence_ms
         if item_id is not None:
             speech.belongs(item_id)
         self._ask(speech)
+
+    def _playout_ms(self) -> int:
+        """For how long the model has been heard, or 0."""
+        core = self._core
+        return max(1, int((core.now - core.speech.since) * 1000)) if core.speech.speaking else 0
 
     def stopped(self, item_id: str | None) -> None:
         """It ends."""
@@ -223,7 +229,7 @@ class BargeIn:
             uninterruptible=core.interruption.uninterruptible,
             held=speech.held_at is not None,
             again=speech.asked,
-            cuts_in_a_row=self._in_a_row,
+            cuts_in_a_row=speech.in_a_row,
         )
 
     def _wait(self, speech: _Speech, answer: InterruptionAnswer) -> None:

@@ -11,11 +11,18 @@ from typing import Literal
 from msgspec import Struct, field
 
 from rtcore._effects import Effect
-from rtcore._notices import EchoSuspected, FalseInterruption, InterruptionPending, MessageEnded, SpeakingStarted, SpeakingStopped, Verdict
+from rtcore._notices import (
+    EchoSuspected,
+    FalseInterruption,
+    InterruptionPending,
+    MessageEnded,
+    SpeakingStarted,
+    SpeakingStopped,
+    Verdict,
+)
 from rtcore.policies import InterruptionOptions
-from rtcore.sim._ledger import ROUNDING, Ledger
+from rtcore.sim._ledger import Ledger
 from rtcore.sim._seen import ServerSeen
-from rtcore.sim.speaker import MILLISECOND
 
 _SECOND = 1_000_000_000
 _EARLY_MS = 1_500
@@ -26,7 +33,8 @@ _REPEATED = 3
 class _Speech(Struct):
     """One stretch of speech, as far as the client was told of it, and the guard as it was when it began."""
 
-    started_at: int
+    started_at: float
+    """Seconds, as the session is told them: the guard's end is a deadline, and is hit to the bit."""
     first_at: int
     playout_ms: int
     guard_ms: int
@@ -77,7 +85,7 @@ class EchoAudit:
         now, speech = self._ledger.now, self._speech
         if speech is not None and speech.fate == "open":
             if speech.stopped_at is not None:
-                speech.started_at, speech.stopped_at = now, None
+                speech.started_at, speech.stopped_at = now / _SECOND, None
                 speech.playout_ms = self._playout_ms() or speech.playout_ms
             speech.items.add(item_id or "")
             self._judge(speech)
@@ -86,7 +94,11 @@ class EchoAudit:
         if self._since is None and not active:
             self._in_a_row = 0
         speech = self._speech = _Speech(
-            now, now, self._playout_ms(), self._options.echo_guard_ms << min(self._in_a_row, _DOUBLED), items={item_id or ""}
+            now / _SECOND,
+            now,
+            self._playout_ms(),
+            self._options.echo_guard_ms << min(self._in_a_row, _DOUBLED),
+            items={item_id or ""},
         )
         if not active or not speech.playout_ms or speech.playout_ms >= speech.guard_ms:
             speech.fate = "cut"
@@ -143,8 +155,7 @@ class EchoAudit:
     def _judge(self, speech: _Speech) -> None:
         if speech.fate != "open":
             return
-        over = speech.started_at + (speech.guard_ms - speech.playout_ms) * MILLISECOND
-        if speech.playout_ms < speech.guard_ms and self._ledger.now + ROUNDING < over:
+        if speech.playout_ms < speech.guard_ms and self._ledger.now / _SECOND < _over(speech):
             return
         if speech.playout_ms < speech.guard_ms and speech.stopped_at is not None:
             self._dismiss(speech)
@@ -180,7 +191,7 @@ class EchoAudit:
         ledger = self._ledger
         begins = any(type(effect) is InterruptionPending for effect in effects)
         ends = any(type(effect) is FalseInterruption for effect in effects)
-        suspected = [(effect.cuts, effect.guard_ms) for effect in effects if type(effect) is EchoSuspected]
+        suspected = [(effect.in_a_row, effect.guard_ms) for effect in effects if type(effect) is EchoSuspected]
         if begins != self._begins:
             ledger.fail(7, "a voice waits for the guard's end" if begins else "a voice within the guard did not wait for its end")
         if ends != self._ends:
@@ -199,3 +210,8 @@ class EchoAudit:
                     self._in_a_row = 0
                 case _:
                     pass
+
+
+def _over(speech: _Speech) -> float:
+    """When the guard is."""
+    return speech.started_at + (speech.guard_ms - speech.playout_ms) / 1000

@@ -6,6 +6,9 @@ the commit that ends their turn, and none held back longer than two batches. Onl
 that is the oldest. While the program mutes, it is silence in real time instead, to the sample (F126).
 """
 
+from collections import deque
+from typing import Literal
+
 from msgspec import Struct
 from msgspec.json import Decoder
 
@@ -19,6 +22,10 @@ _PER_MS = 48
 """Bytes of a millisecond: the user of a world speaks PCM of 16 bit and 24 kHz."""
 
 
+Heard = Literal["voice", "silence", "either"]
+"""What the server has to hear of a piece: it, silence in its place, or one of both."""
+
+
 class _Append(Struct):
     audio: bytes
 
@@ -30,8 +37,12 @@ class MicrophoneAudit:
     """Owner of the audio that goes up. ``batch_ms`` is how much the core puts into one message
     (``config.microphone.batch_ms``)."""
 
-    def __init__(self, ledger: Ledger, *, batch_ms: int) -> None:
+    def __init__(self, ledger: Ledger, *, batch_ms: int, silences: bool = False) -> None:
+        """``silences``: some of it is silenced, because the model is heard (``config.interruption == "half_duplex"``)."""
+        self.silences = silences
         self._ledger = ledger
+        self._heard: deque[tuple[int, Heard]] = deque()
+        """For so many bytes of what is held, in order: what has to become of them."""
         self._longest = 2 * batch_ms * MILLISECOND + ROUNDING
         self._held = bytearray()
         self._held_since = 0
@@ -62,8 +73,8 @@ class MicrophoneAudit:
             self._held += bytes(2 * (samples - self._silence))
             self._silence = samples
 
-    def given(self, pcm: bytes, now: int) -> None:
-        """The program is about to give this."""
+    def given(self, pcm: bytes, now: int, heard: Heard = "voice") -> None:
+        """The program is about to give this. ``heard``: the server has to hear it, or silence in its place; or nobody can say."""
         if self._muted_at is not None:
             return
         if self._held:
@@ -71,6 +82,12 @@ class MicrophoneAudit:
         else:
             self._held_since = now
         self._held += pcm
+        if self.silences:
+            self._heard.append((len(pcm), heard))
+            if pcm.strip(b"\0") and heard == "silence":
+                self._ledger.saw("F039: half duplex, the model is heard and not the user")
+            elif pcm.strip(b"\0") and heard == "voice":
+                self._ledger.saw("F039: half duplex, the model is silent and the user heard")
 
     def ready(self) -> None:
         """The session is acknowledged: what was held goes out now."""
@@ -83,7 +100,9 @@ class MicrophoneAudit:
         self._go_on_silent(ledger.now)
         if kind == "input_audio_buffer.append":
             audio = _decoder.decode(payload).audio
-            if not held.startswith(audio):
+            if self.silences:
+                self._silenced(audio, held)
+            elif not held.startswith(audio):
                 missing = held.find(audio)
                 why = f"{missing} bytes before them are missing" if missing > 0 else f"not the next of {len(held)} that it gave"
                 ledger.fail(8, f"{len(audio)} bytes of input audio are not as the microphone gave them: {why}")
@@ -96,6 +115,23 @@ class MicrophoneAudit:
                 held.clear()
         elif kind == "input_audio_buffer.clear":
             held.clear()
+
+    def _silenced(self, audio: bytes, held: bytearray) -> None:
+        """Piece by piece, as it was given: the voice where nothing sounded, silence where the model did (F039)."""
+        at = 0
+        while at < len(audio):
+            size, heard = self._heard.popleft() if self._heard else (len(audio) - at, "voice")
+            piece, given = audio[at : at + size], bytes(held[at : at + size])
+            if len(piece) < size:
+                self._heard.appendleft((size - len(piece), heard))
+            at += len(piece)
+            said = given.startswith(piece)
+            if not (said or not piece.strip(b"\0")):
+                self._ledger.fail(8, f"{len(piece)} bytes of input audio are neither as the microphone gave them nor silence")
+            elif heard == "silence" and piece.strip(b"\0"):
+                self._ledger.fail(8, f"{len(piece)} bytes of the microphone went to the server while the model was heard")
+            elif heard == "voice" and not said:
+                self._ledger.fail(8, f"{len(piece)} bytes of the user were kept from the server, and nothing was heard")
 
     def dropped(self, ms: int) -> None:
         """The core says that it dropped so much of the oldest."""

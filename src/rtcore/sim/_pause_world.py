@@ -19,7 +19,7 @@ _LEFT_OUT: frozenset[Kind] = frozenset({"while paused", "local detector"})
 
 def pausing_first(scenario: "Scenario", rng: Rng) -> "Scenario":
     """The same world with a session that holds the sound when it hears a voice, or, in most worlds, the world as it is."""
-    if not rng.chance(_PER_MILLE) or not scenario.detects or scenario.microphone or not _exact(scenario.speaker):
+    if not rng.chance(_PER_MILLE) or not scenario.detects or scenario.microphone or not exact(scenario.speaker):
         return scenario
     rules: dict[str, Any] = {
         "min_duration_ms": rng.choice((None, 100, 250, 250, 500)),
@@ -48,7 +48,7 @@ def pausing_first(scenario: "Scenario", rng: Rng) -> "Scenario":
     )
 
 
-def _exact(speaker: SpeakerOptions) -> bool:
+def exact(speaker: SpeakerOptions) -> bool:
     """Whether what the clock says is true and comes in time: what a voice could cut is known then."""
     wrong = (
         speaker.missing_per_mille,

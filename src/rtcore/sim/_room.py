@@ -4,9 +4,8 @@ There the microphone runs by itself, a frame after the other, for as long as any
 the server to find the end. What the user says waits for its frame. ``calm`` moves the loudspeaker out of earshot.
 """
 
-import sys
-from array import array
 from collections import deque
+from struct import pack, unpack, unpack_from
 from typing import TYPE_CHECKING
 
 from rtcore.sim.speaker import MILLISECOND, Span
@@ -20,6 +19,8 @@ _SECOND = 1_000_000_000
 _SILENCE = bytes(2 * _SAMPLES)
 _RUNS_ON = 2_500 * MILLISECOND
 """No detector of a simulated server waits longer for the end of speech."""
+_LAST = 600 * MILLISECOND
+"""So long after its last frame the microphone still counts as running: what was not sent by then is sent."""
 _ON_ITS_OWN = 1_000 * MILLISECOND
 """What is found so long after the user's last word is not the user."""
 
@@ -75,42 +76,42 @@ class Room:
             self.spoken_ms, self._spoke_at = self._given_ms, world.now
         echo = self._echo()
         world.gives(_mixed(pcm, echo) if echo else pcm)
-        self.running = world.now < self._until or bool(self._waiting)
-        if self.running:
+        if world.now < self._until or self._waiting:
             world.at(world.now + _FRAME_MS * MILLISECOND, self._frame)
+        else:
+            world.at(world.now + _LAST, self._stop)
 
-    def _echo(self) -> array[int] | None:
+    def _stop(self) -> None:
+        if self._world.now < self._until or self._waiting:
+            self._frame()
+        else:
+            self.running = False
+
+    def _echo(self) -> list[int] | None:
         """What sounded while this frame was recorded, so much earlier as it takes to come back."""
         spans = self._world.speaker.spans
         end = self._world.now - self._delay
         start = end - _FRAME_MS * MILLISECOND
         while self._read < len(spans) and spans[self._read].until <= start:
             self._read += 1
-        heard: array[int] | None = None
+        heard: list[int] | None = None
         for at in range(self._read, len(spans)):
             span = spans[at]
             if span.at >= end:
                 break
-            heard = heard if heard is not None else array("h", _SILENCE)
+            heard = heard if heard is not None else [0] * _SAMPLES
             self._add(heard, span, start)
         return None if self._calm else heard
 
-    def _add(self, heard: array[int], span: Span, start: int) -> None:
-        sound = array("h", bytes(span.pcm))
-        if sys.byteorder == "big":
-            sound.byteswap()
+    def _add(self, heard: list[int], span: Span, start: int) -> None:
         # To the nearest sample of a device whose crystal drifts: a room is no measuring instrument.
         first = (span.at - start) * 24_000 // _SECOND
-        begin, stop = max(0, first), min(_SAMPLES, first + len(sound))
-        for place in range(begin, stop):
-            heard[place] = sound[place - first] >> self._shift
+        begin, stop = max(0, first), min(_SAMPLES, first + len(span.pcm) // 2)
+        if begin < stop:
+            sound = unpack_from(f"<{stop - begin}h", span.pcm, 2 * (begin - first))
+            heard[begin:stop] = [sample >> self._shift for sample in sound]
 
 
-def _mixed(pcm: bytes, echo: array[int]) -> bytes:
-    said = array("h", pcm)
-    if sys.byteorder == "big":
-        said.byteswap()
-    both = array("h", (max(-32768, min(32767, one + other)) for one, other in zip(said, echo, strict=True)))
-    if sys.byteorder == "big":
-        both.byteswap()
-    return both.tobytes()
+def _mixed(pcm: bytes, echo: list[int]) -> bytes:
+    said = unpack(f"<{_SAMPLES}h", pcm)
+    return pack(f"<{_SAMPLES}h", *(max(-32768, min(32767, one + other)) for one, other in zip(said, echo, strict=True)))

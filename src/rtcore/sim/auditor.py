@@ -13,7 +13,7 @@ everything at its end. ``_audit_arrivals`` reads what the server says, ``_audit_
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from rtcore._clock import Clock
 from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
@@ -53,6 +53,7 @@ from rtcore.sim._audit_context import ContextAudit
 from rtcore.sim._audit_counts import CountAudit
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_digest import Digest
+from rtcore.sim._audit_echo import EchoAudit
 from rtcore.sim._audit_edits import EditAudit
 from rtcore.sim._audit_end import EndAudit
 from rtcore.sim._audit_figures import figures
@@ -152,6 +153,7 @@ class Auditor:
         transcribes: bool = True,
         manual: bool = False,
         slow_ms: int | None = None,
+        half_duplex_ms: int | None = None,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -168,6 +170,7 @@ class Auditor:
         ``interruptions``: what the session is told of them (``config.interruptions()``), with the silence that ends a turn and
         whether it asks for the user's words; ``manual``: the program makes the turns.
         ``slow_ms``: a function that takes so long is told, and bridged (``config.function_calls.slow_ms``).
+        ``half_duplex_ms``: the user is not heard while the model is, and so long behind it (``config.barge_in.tail_ms``).
         ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
         own_index = able.truncate_content_index == "own"
@@ -226,7 +229,8 @@ class Auditor:
         self.arrivals.refused = self.asking.refused
         self.arrivals.elsewhere = call is not None
         self.arrivals.creates = creates
-        self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms)
+        self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms, silences=half_duplex_ms is not None)
+        self._tail = ((half_duplex_ms or 0) + 2 * clock.report_ms + clock.latency_ms + 100) * MILLISECOND
         self.news = NewsAudit(ledger)
         self.words = WordsAudit(ledger, truth.items, truth.responses, tap=tap, ignored=ignored, phases=phases)
         self.end = EndAudit(ledger)
@@ -245,8 +249,15 @@ class Auditor:
             keep=self.cuts.keep_held,
             owed=self.asking.arrived,
         )
-        self.arrivals.voice = self.pending.voice
-        self.asking.undecided = lambda: self.pending.open
+        self.echo = EchoAudit(
+            ledger,
+            interruptions or InterruptionOptions(),
+            active=self.cuts.anything,
+            cut=lambda cause, since: self.cuts.begin(cause, since=since),
+            owed=self.asking.arrived,
+        )
+        self.arrivals.voice = lambda item_id: self.pending.voice(item_id) or self.echo.voice(item_id)
+        self.asking.undecided = lambda: self.pending.open or self.echo.open
         self.interruptions: list[Interruption] = []
         self.checked = 0
         self._truth = truth
@@ -272,7 +283,7 @@ class Auditor:
         self.voice = VoiceAudit(ledger, self.reference)
         self.holds = HoldAudit(ledger, hold_ms, self.sync)
         self._fillers = FillerAudit(
-            ledger, slow_ms, self.arrivals.wants_to_hear, undecided=lambda: self.pending.open, reports=clock.reports
+            ledger, slow_ms, self.arrivals.wants_to_hear, undecided=self.asking.undecided, reports=clock.reports
         )
         self.arrivals.sounds = self.holds.audio
         self._counts = CountAudit(
@@ -317,9 +328,9 @@ class Auditor:
         self.arrivals.arrived(message)
         if self._closed:
             return message  # it came together with what ended the session, which says nothing any more
-        if not self.pending.arrived(message) and message.type in ASKING:
+        if not (self.pending.arrived(message) or self.echo.arrived(message)) and message.type in ASKING:
             self.asking.arrived(message)
-        self.pending.time()
+        self._time()
         self.news.arrived(message)
         self.words.arrived(message)
         if self.call is not None:
@@ -357,6 +368,7 @@ class Auditor:
             return
         if response_id is None:
             self.pending.ended_by(cause)
+            self.echo.ended_by(cause)
         self.cuts.begin(cause, None if response_id is None else (response_id,))
 
     def recognised(self, text: str, now: int) -> None:
@@ -393,7 +405,7 @@ class Auditor:
     def reports(self, report: Report, now: int) -> None:
         """The clock says something; the session hears it right after this."""
         self.ledger.now = now
-        self.pending.time()
+        self._time()
         self.clock.reports(report)
 
     def did(self, effects: Sequence[Effect], now: int, issued: tuple[int, str] | None = None) -> None:
@@ -450,6 +462,8 @@ class Auditor:
             self.cuts.end(effects)
             self._without_effects()
         self.pending.did(effects)
+        if self.echo.watches:
+            self.echo.did(effects)
         if self._fillers.watches:
             self._fillers.did()
         if self._prompt.asked:
@@ -534,7 +548,26 @@ class Auditor:
     def ticks(self, now: int) -> None:
         """The session is about to be ticked."""
         self.ledger.now = now
+        self._time()
+
+    def _time(self) -> None:
+        """What is waited for may be over by now."""
         self.pending.time()
+        self.echo.time()
+
+    def gives(self, pcm: bytes, now: int) -> None:
+        """The microphone is about to give this: has the server to hear it, or silence in its place (F039)?"""
+        self.ledger.now = now
+        self.microphone.given(pcm, now, self._heard_of_user() if self.microphone.silences else "voice")
+
+    def _heard_of_user(self) -> Literal["voice", "silence", "either"]:
+        ledger = self.ledger
+        self.sync(ledger.now)
+        if ledger.matcher.last_until >= ledger.now - MILLISECOND:
+            return "silence"
+        sounded = ledger.matcher.last_until
+        waits = ledger.stream.unconfirmed or ledger.flush_waits or (sounded and ledger.now < sounded + self._tail)
+        return "either" if waits else "voice"
 
     def ticked(self, before: Deadline, after: Deadline | None, now: int) -> None:
         """The session was ticked because ``before`` was due."""

@@ -88,6 +88,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("speaker", "wrong answer", "a flush is answered with a number that is not true", ("B02", "C08", "F009")),
     Fault("speaker", "marks only", "positions are known only at marks, as on a telephone line", ("F019", "F020")),
     Fault("speaker", "no reports", "no positions are reported at all", ("B29", "C19", "F078")),
+    Fault("speaker", "echo", "the microphone hears it, later and softer", ("F039", "F118")),
     Fault("speaker", "device lost", "the device vanishes, and comes back", ("F100",)),
     Fault("speaker", "late pause", "a pause takes effect late", ("B16", "C20", "F083")),
     Fault("speaker", "no pause", "it cannot hold: the sound is flushed and played again", ("B16", "F083")),
@@ -129,6 +130,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "program", "words for a wait", "a few words beside the conversation while a function takes long", ("B28", "C26", "F065")
     ),
+    Fault("program", "half duplex", "the user is not heard while the model is", ("F039", "F118")),
+    Fault("program", "echo guard", "a voice right behind the model's first sample may be its own", ("F118",)),
     Fault("program", "mute", "the user is muted for a while: the server gets silence in real time", ("F126",)),
     Fault("program", "guardrail", "audio is held back until a check has let it go, cut it or come too late", ("F161",)),
 )

@@ -12,6 +12,8 @@ from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.config import Config
 from rtcore.sim._audit_fillers import FILLER
 from rtcore.sim._call_world import on_a_call
+from rtcore.sim._hearing_world import FAULTS as HEARING
+from rtcore.sim._hearing_world import with_echo
 from rtcore.sim._kinds import KINDS as KINDS
 from rtcore.sim._kinds import Kind as Kind
 from rtcore.sim._kinds import KindRow as KindRow
@@ -56,7 +58,7 @@ class Scenario(Struct, frozen=True):
     server_creates: bool = True
     server_interrupts: bool = True
     context: Literal["auto", "exact"] = "auto"
-    interruption: Literal["cut", "ignore", "pause"] = "cut"
+    interruption: Literal["cut", "ignore", "pause", "half_duplex"] = "cut"
     """What speech of the user does to speech of the model, by the core's policy."""
     output: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     rate: int = 24_000
@@ -88,6 +90,14 @@ class Scenario(Struct, frozen=True):
     """How many turns are followed by a while in which the program does not listen."""
     button: bool = False
     """The turns are made by a button, where the server does not find them: ``begin_turn`` and ``end_turn``."""
+    echo_ms: int = 0
+    """The microphone hears the loudspeaker so much later (``microphone``, and sound in PCM of 24 kHz); 0: it does not."""
+    echo_shift: int = 2
+    """.. and by so many bits softer."""
+    guard_ms: int = 0
+    """So long behind the model's first sample a voice may be its own (``config.barge_in.echo_guard_ms``) ..."""
+    guard: Literal["ignore", "defer"] = "defer"
+    """.. and what becomes of such a one."""
     recogniser: bool = False
     """The turns come in words, from a recogniser of the program's own beside a local detector: ``speech`` and ``user_turn``."""
     slow_ms: int | None = None
@@ -182,6 +192,8 @@ class Scenario(Struct, frozen=True):
             # A world of one server ends with its connection; those in which it comes back are ``rtcore.sim.lines``.
             "reconnect": {"attempts": 0},
         }
+        if self.guard_ms:
+            options["barge_in"] = {"echo_guard_ms": self.guard_ms, "echo_guard": self.guard}
         if self.slow_ms is not None:
             options["function_calls"] = {"slow_ms": self.slow_ms, "filler": FILLER}
         if self.words.tap != "off":
@@ -214,7 +226,12 @@ class Scenario(Struct, frozen=True):
         )
 
 
-_SAID_OF_SPEECH = {"cut": "", "ignore": ", speech of the user is ignored", "pause": ", speech of the user pauses first"}
+_SAID_OF_SPEECH = {
+    "cut": "",
+    "ignore": ", speech of the user is ignored",
+    "pause": ", speech of the user pauses first",
+    "half_duplex": ", half duplex",
+}
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -246,7 +263,8 @@ def _draw_parts(rng: Rng, faults: set[str]) -> Scenario:
         scenario = on_a_call(scenario, Rng(seed).fork("call"))
     else:
         scenario = pausing_first(scenario, Rng(seed).fork("pause first"))
-    return with_words(scenario, faults, Rng(seed).fork("words"))
+    scenario = with_words(scenario, faults, Rng(seed).fork("words"))
+    return with_echo(scenario, faults, Rng(seed).fork("echo")) if faults & HEARING else scenario
 
 
 def draw_faults(rng: Rng) -> set[str]:
@@ -301,6 +319,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "server: error without event_id": ("server: rejection",),
     "server: error behind its response": ("server: failed response",),
     "user: with nothing queued": ("speaker: underrun",),
+    "speaker: echo": ("program: half duplex",),
     "program: input of its own": ("program: out-of-band response",),
 }
 """What has to exist for a fault to happen at all, or more than once in many worlds."""
@@ -350,6 +369,9 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "network: cut mid-frame": 50,
     "network: half-open": 30,
     "server: session end": 80,
+    "speaker: echo": 300,
+    "program: half duplex": 200,
+    "program: echo guard": 200,
     "speaker: device lost": 160,
     "speaker: marks only": 60,
     "speaker: no reports": 40,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtcore._notices import (
+    FalseInterruption,
     MessageEnded,
     MessageStarted,
     Notice,
@@ -38,7 +39,7 @@ _EXPECTS_NOTHING = frozenset({"backchannel", "silence"})
 _TEXTS = ("And what about tomorrow?", "No, the other one.", "Stop. Start again, please.", "Quelle heure est-il ?")
 
 OF_INTEREST: frozenset[type[Notice]] = frozenset(
-    {MessageEnded, MessageStarted, ResponseEnded, ResponseStarted, UserSpeechStarted, UserSpeechStopped}
+    {FalseInterruption, MessageEnded, MessageStarted, ResponseEnded, ResponseStarted, UserSpeechStarted, UserSpeechStopped}
 )
 """The news that a user listens to."""
 
@@ -74,6 +75,11 @@ class User:
         self._give_up_at = 0
         self._misses = 0
         self._listening = False
+        self._frames_left = 0
+        self._ignored: set[str] = set()
+        """Items of what was taken for an echo."""
+        self._turn_item: str | None = None
+        """The item of its last turn, where it was found in real audio."""
         self._on_edit: Callable[[], None] | None = None
         self._final = False
         self._has_answer = False
@@ -161,6 +167,20 @@ class User:
                 self._answered(notice.response_id)
             case MessageEnded() if self._final:
                 self._verdicts[notice.item_id] = notice.verdict
+            case FalseInterruption(answered=False) if self._world.room is not None:
+                self._unheard(notice.item_id)
+            case UserSpeechStarted(source="server") if self._world.room is not None:
+                if self._world.room.only_echo:
+                    self._world.saw("speaker: echo")
+            case UserSpeechStopped() if self._listening and self._world.room is not None:
+                if (notice.audio_end_ms or 0) < self._world.room.spoken_ms or self._talking:
+                    return  # the end of something else
+                self._listening = False
+                self._turn_item = notice.item_id
+                if notice.item_id in self._ignored:
+                    self._after(self._rng.between(500, 2000), self._speak_up)
+                else:
+                    self._turn_over(self._rng)
             case UserSpeechStopped() if self._listening:
                 self._listening = False
                 self._turn_over(self._rng)
@@ -169,6 +189,20 @@ class User:
             case _:
                 return
         self.wants = ANYTHING
+
+    @property
+    def _talking(self) -> bool:
+        """It has not said all of its turn."""
+        return self._frames_left > 0
+
+    def _unheard(self, item_id: str | None) -> None:
+        """What was said was taken for an echo: whoever meant it says it again, when the model is silent."""
+        self._ignored.add(item_id or "")
+        if self._waiting and not self._has_answer and self._turn_item == item_id:
+            self.dismissed()
+            self._waiting = False
+            self._aim_at = None
+            self._after(self._rng.between(500, 2000), self._speak_up)
 
     # -- the last turn -------------------------------------------------------------------------------------------------------
 
@@ -266,13 +300,18 @@ class User:
         """
         self._listening = True
         self._await_answer()
+        self._frames_left = frames
         for _ in range(frames):
-            self._after(40, self._world.talk)
+            self._after(40, self._talk)
         if mute_ms:
             self._after(mute_ms, self._keep_silent)
         for _ in range(120):
             self._after(40, self._keep_silent)
         self._after(40, self._try_again)
+
+    def _talk(self) -> None:
+        self._frames_left -= 1
+        self._world.talk()
 
     def _try_again(self) -> None:
         self._speak_into_microphone(self._rng.between(8, 30))

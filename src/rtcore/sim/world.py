@@ -40,6 +40,7 @@ from rtcore.sim._kinds import KINDS, Kind
 from rtcore.sim._ledger import Interruption
 from rtcore.sim._program import Habits
 from rtcore.sim._rng import Rng
+from rtcore.sim._room import Room
 from rtcore.sim._server_dialects import MANNERS
 from rtcore.sim._server_truth import ServerResponse
 from rtcore.sim._words import PROMPT
@@ -145,6 +146,7 @@ class World:
             transcribes=_transcribes(config),
             manual=not scenario.detects,
             slow_ms=scenario.slow_ms,
+            half_duplex_ms=config.barge_in.tail_ms if config.interruption == "half_duplex" else None,
             clock=scenario.speaker.clock,
         )
         self.story = Story(scenario.audio) if story else None
@@ -160,6 +162,8 @@ class World:
         """The program under test, where one was given: it hears the notices and answers the calls."""
         self._chance = rng.fork("line")
         self.program = Habits(self, rng.fork("program"))
+        self.room = Room(self, scenario.echo_ms, scenario.echo_shift) if scenario.echo_ms else None
+        """Where the microphone hears the loudspeaker."""
         self.user = User(self, rng.fork("user"))
         self.auditor.pending.dismissed = self.user.dismissed
         self._voice = voices[0].pcm
@@ -212,7 +216,10 @@ class World:
         user = self.user
         if not self._go_on(lambda: user.done, _LONGEST):
             self.auditor.ledger.fail(15, "the conversation does not come to an end")
-        elif not self._settles():
+            return
+        if self.room is not None:
+            self.room.calm()  # a model that hears itself may talk for ever
+        if not self._settles():
             self.auditor.ledger.fail(15, f"{_SETTLE // _SECOND} s after the user's last word something is still open")
 
     def _settles(self) -> bool:
@@ -228,6 +235,8 @@ class World:
         """Faults stop; the user makes one more turn, which is to be answered and heard to its end (invariant 15)."""
         for part in (self.server, self.speaker, self._up, self._down):
             part.calm()
+        if self.room is not None:
+            self.room.calm()
         user = self.user
         user.speak_last()
         if not self._go_on(lambda: user.heard_out and self.idle() and not self.session.speaking, self.now + _RECOVERY):
@@ -256,6 +265,7 @@ class World:
         """
         user, speaker, up, down, agenda = self.user, self.speaker, self._up, self._down, self._agenda
         session, checkpoint = self.session, self.auditor.checkpoint
+        guarded = self.auditor.echo.watches
         same = 0
         while not self._closed and not enough():
             best, run = _NEVER, World._run_session
@@ -295,6 +305,8 @@ class World:
                 if same > _STUCK:
                     self.auditor.ledger.fail(12, "the world stands still: time does not pass any more")
                     break
+            if guarded and run is not World._run_session and self._session_at <= self.now:
+                self._run_session()  # the guard's end and something else in one instant: one after the other, so that both show
             run(self)
             if self._watched():
                 checkpoint(session, self.now)
@@ -378,6 +390,8 @@ class World:
                     self.dry = False
                     self._changed |= SOUND
                     self.handed.note(effect)
+                    if self.room is not None:
+                        self.room.listens()
                     self.speaker.play(effect.generation, effect.pcm, now=now)
                 case Notice():
                     self._notice(effect)
@@ -527,6 +541,10 @@ class World:
 
     def begin_interruption(self, kind: Kind) -> Interruption:
         """The user's next act is an interruption."""
+        if self.scenario.guard_ms:
+            self.saw("program: echo guard")
+        if self.scenario.interruption == "half_duplex":
+            self.saw("program: half duplex")
         self.tell("user", f"interrupts: {kind}")
         fault = _FAULT_OF[kind]
         if fault is not None:
@@ -654,7 +672,14 @@ class World:
             self._voice_at = 0
         pcm = bytes(size) if silence else self._voice[self._voice_at : self._voice_at + size]
         self._voice_at += size
-        self.auditor.microphone.given(pcm, self.now)
+        if self.room is not None:
+            self.room.says(pcm)
+        else:
+            self.gives(pcm)
+
+    def gives(self, pcm: bytes) -> None:
+        """The microphone has recorded this."""
+        self.auditor.gives(pcm, self.now)
         self._call(self.session.append_audio(pcm, now=self.seconds))
 
     def user_turn(self, text: str) -> None:
@@ -712,6 +737,7 @@ class World:
             or self._up.next_at is not None
             or self.server.active_response is not None
             or (self.server.call is not None and self.server.call.sounds)
+            or (self.room is not None and self.room.running)
             or self.program.calls_open
             or self.program.paused
             or self.program.muted
