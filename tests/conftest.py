@@ -6,6 +6,9 @@ import signal
 
 from hypothesis import settings
 
+# The second comes with the package where that is installed; a clone need not be.
+pytest_plugins = ["pytester", "rtcore_adapters.pytest_plugin"]
+
 settings.register_profile("rtcore", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("rtcore")
 

@@ -211,7 +211,7 @@ def crossings(root: Path) -> list[str]:
     found = []
     for path, tree in sources(root):
         adapter = path.parts[0].removesuffix(".py")
-        allowed = RUNTIMES if adapter == "cli" else ADAPTER_RUNTIME.get(adapter, set())
+        allowed = RUNTIMES if adapter in ("cli", "testing") else ADAPTER_RUNTIME.get(adapter, set())
         for line, module, name in imports(tree):
             top, _, rest = module.partition(".")
             # ``from rtcore_adapters import trio`` names the adapter behind ``import``.
