@@ -160,6 +160,16 @@ def test_a_turn_without_an_answer_is_told_when_the_next_begins() -> None:
     assert (report.turn, report.outcome, report.responses, report.to_first_delta_ms) == (1, "unanswered", 0, None)
 
 
+def test_what_was_interrupted_before_it_was_answered_holds_up_no_report() -> None:  # B15: its response is nobody's
+    scene = ready()
+    scene.respond()
+    scene.interrupt()
+    scene = answered(scene=scene)
+    scene.at(1.9).server(done("r1"))
+    scene.at(2.4).played(1, 1000)
+    assert [(report.cause, report.outcome) for report in reports(scene)][-1] == ("speech", "answered")
+
+
 def test_words_that_were_not_committed_belong_to_those_that_follow() -> None:
     scene = ready()
     scene.server(speech_started("u1"))

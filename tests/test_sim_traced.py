@@ -27,6 +27,20 @@ TRACED = [
     ("context=exact", 6_100_395),
     # A session that ends takes what must have sounded as heard: its last words are an estimate, too (C19, F105, F162).
     ("context=exact", 6_100_814),
+    # An edit of the program's that waits for its turn: what is asked for behind it waits, too (B22).
+    ("", 6_800_012),
+    # What was asked for, interrupted, and refused without a name: the next turn's report does not wait for it.
+    ("", 6_800_008),
+    # A list made while an edit of the program's was on its way undoes what that one does (B22).
+    ("", 6_700_149),
+    # The server found that nobody speaks: a speech that it never saw end is over (C16).
+    ("", 6_700_457),
+    # A function's result that was given up, and refused long after: nobody knows it again (F071).
+    ("", 7_000_817),
+    # The program's own voice comes before an aside that the server had begun, and that nobody here knew of (F150, B12).
+    ("", 7_200_111),
+    # What was asked for, interrupted, and never answered.
+    ("", 7_200_122),
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -249,9 +249,10 @@ class Creation:
 
     @property
     def due(self) -> bool:
-        """Whether a response of ours is asked for in the conversation, or will be."""
+        """Whether a response of ours that somebody is to hear is asked for in the conversation, or will be."""
         owed = self._turn_due or self._tools_due or bool(self._refused)
-        return owed or self._reserved is not None or any(o.item_id is None and not o.out_of_band for o in self._queue)
+        sent = self._reserved is not None and not self._reserved.dead
+        return owed or sent or any(o.item_id is None and not o.out_of_band for o in self._queue)
 
     @property
     def awaited(self) -> bool:

@@ -466,6 +466,8 @@ def request_of(metadata: object) -> str | None:
 _HANDLERS: dict[str, Callable[[Arrivals, ServerSeen], None]] = {
     "input_audio_buffer.speech_started": Arrivals._speech_started,
     "input_audio_buffer.speech_stopped": Arrivals._speech_stopped,
+    # Nobody has spoken for so long that the server goes on by itself, whatever became of a speech that it did not see end.
+    "input_audio_buffer.timeout_triggered": Arrivals._speech_stopped,
     "response.created": Arrivals._created,
     "response.done": Arrivals._response_done,
     "response.output_item.added": Arrivals._output_item,

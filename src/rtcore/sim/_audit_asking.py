@@ -24,6 +24,8 @@ _ANSWER_WAIT = 2_000 * MILLISECOND
 """How long a server that answers turns by itself is given for it (the core's own patience)."""
 _SLOT_WAIT = 10_000 * MILLISECOND
 """How long a response may hold the slot that the server spoke of and that does not show itself (``timeouts.create_ms``)."""
+_GIVEN_UP = 5_000 * MILLISECOND
+"""After so long without an answer the program is told that there was none (``timeouts.edit_ms``)."""
 _SPEECH = 60_000 * MILLISECOND
 """So long speech may go on whose end is never told (F127)."""
 _ACTIVE = "already has an active response"
@@ -115,6 +117,8 @@ class AskingAudit:
         """An output was refused, perhaps, and none was confirmed since: an answer may wait for the next one's confirmation ..."""
         self._refuses_outputs = False
         """.. and must, because the refusal named the output (F071)."""
+        self._sent_at: dict[str, int] = {}
+        """When outputs were sent."""
         self._asked_for: set[str] = set()
         """.. and those for which an answer is under way: without it, none has seen them."""
         self._queued: dict[str, str] = {}
@@ -271,7 +275,10 @@ class AskingAudit:
                 self._silent.add(str(event["item"].get("call_id") or event["item"].get("approval_request_id")))
                 self._unconfirmed.discard(str(event["item"].get("id")))
                 self._may_tools = self._must_tools = False
-                self._doubted = self._refuses_outputs = True
+                # One that had been given up by then was told to have had no answer: nobody knows it again.
+                given_up = self._ledger.now + ROUNDING >= self._sent_at.pop(str(event["item"].get("id")), 0) + _GIVEN_UP
+                self._doubted = True
+                self._refuses_outputs = self._refuses_outputs or not given_up
         elif kind == "conversation.item.create":
             self._lost |= self._unconfirmed
             self._must_tools = False
@@ -363,8 +370,10 @@ class AskingAudit:
         body = message.item or {}
         if body.get("type") == "function_call_output":
             self._output_sent(str(body.get("call_id")), str(body.get("id")))
+            self._sent_at[str(body.get("id"))] = self._ledger.now
         elif body.get("type") == "mcp_approval_response":
             self._output_sent(str(body.get("approval_request_id")), str(body.get("id")))
+            self._sent_at[str(body.get("id"))] = self._ledger.now
         elif body.get("role") == "user" and message.event_id is not None:
             said = "".join(str(part.get("text", "")) for part in body.get("content", ()))
             if said in self._recognised:

@@ -130,5 +130,7 @@ class FillerAudit:
         if not (self.watches and response.out_of_band) or response.own:
             return
         for other in self._ledger.alive.values():
-            if other.order > response.order and any(segment.heard for segment in other.segments):
+            # What the program says itself began when it was given, whatever the server had begun that nobody here knew of.
+            later = other.asked_at > response.begun_at if other.own else other.order > response.order
+            if later and any(segment.heard for segment in other.segments):
                 self._ledger.fail(3, f"{item.id} beside the conversation is heard behind {other.id}, which began later")

@@ -18,37 +18,32 @@ class SyncAudit:
         self._ledger = ledger
         self._asked: dict[int, tuple[frozenset[str], int | None]] = {}
         """By request: the ids that the program knew, and the most events that it may come to."""
-        self._waiting: set[int] = set()
-        """Edits of which the core has not said yet what it makes of them."""
         self._made: set[str] = set()
         """Items that edits have created: those are the program's own."""
         self.whole: set[int] = set()
         """Edits that were carried out as they were wanted."""
         self.unsettled: set[int] = set()
-        """Edits that were sent, and of whose events one has no answer yet: nothing is created before."""
+        """Edits that are to be sent, or of whose events one has no answer yet: nothing that was asked for later comes before."""
 
     def asked(self, request: int, known: Collection[str], most: int | None) -> None:
         """The program wants a history, and knew these items when it made its list. ``most``: so many events are enough."""
         self._asked[request] = (frozenset(known), most)
-        self._waiting.add(request)
+        self.unsettled.add(request)
 
     @property
     def under_way(self) -> bool:
         """An edit was asked for whose outcome the history does not show yet: who looks at it now does not see their own edit."""
-        return bool(self._waiting or self.unsettled)
+        return bool(self.unsettled)
 
     def edited(self, notice: HistoryEdited) -> None:
         """What the core made of it."""
         ledger = self._ledger
         known, most = self._asked.get(notice.request, (frozenset(), None))
-        self._waiting.discard(notice.request)
         ledger.saw("B22: a history synchronised")
         count = len(notice.created) + len(notice.deleted)
         if most is not None and count > most:
             ledger.fail(11, f"an edit that takes {most} events at most took {count}: {notice}")
-        if count:
-            self.unsettled.add(notice.request)
-        else:
+        if not count:
             ledger.saw("B22: an unchanged history costs nothing")
         for item_id in notice.deleted:
             item = ledger.items.get(item_id)
@@ -67,6 +62,5 @@ class SyncAudit:
     def ended(self, notice: RequestEnded) -> None:
         """A request settled."""
         self.unsettled.discard(notice.request)
-        self._waiting.discard(notice.request)
         if notice.outcome != "done":
             self.whole.discard(notice.request)
