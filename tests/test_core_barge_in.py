@@ -295,6 +295,26 @@ def test_a_pause_of_the_program_s_outlives_a_false_interruption() -> None:  # B1
     assert (acts(over), told(over, FalseInterruption) != [], acts(scene.at(4.0).resume())) == ([], True, [Resume(1)])
 
 
+def test_a_device_that_vanishes_ends_the_wait_and_the_turn_is_answered() -> None:  # F100, B18
+    scene = pausing(min_duration_ms=None, words=True)
+    scene.server(speech_started())
+    scene.at(1.3).server(speech_stopped(), committed(), user_item())
+    effects = scene.device("lost")
+    assert truncate("m1", 1000) in sent(effects)
+    acknowledged = scene.server(
+        [{"type": "conversation.item.truncated", "item_id": "m1", "content_index": 0, "audio_end_ms": 1000}]
+    )
+    assert sent(acknowledged) == [create(1)]
+
+
+def test_a_device_that_vanishes_with_nothing_to_cut_leaves_no_turn_unanswered() -> None:  # F100, B18
+    scene = pausing(min_duration_ms=None, words=True)
+    scene.server(speech_started())
+    scene.at(1.3).server(speech_stopped(), committed(), user_item())
+    scene.played(1, 4000)  # a late pause let it sound to its end
+    assert sent(scene.device("lost")) == [create(1)]
+
+
 def test_resume_does_not_end_a_decision() -> None:  # B16, B18
     scene = pausing()
     scene.server(speech_started())

@@ -41,6 +41,18 @@ TRACED = [
     ("", 7_200_111),
     # What was asked for, interrupted, and never answered.
     ("", 7_200_122),
+    # A clock that says late what had sounded: what is told after another was not heard behind it (F078, B12).
+    ("", 7_400_179),
+    # A local detector hears no silence before it says that speech has ended (B19).
+    ("interruption=pause", 6_200_379),
+    # A nameless refusal leaves the core waiting: what a voice would cut is not known then (B18, F057).
+    ("interruption=pause", 6_600_565),
+    # Nor where all had sounded, and the clock has not answered the flush (B02, B18).
+    ("interruption=pause", 6_601_302),
+    # A creation whose response began without response.created is not asked for any more (C18, B18).
+    ("interruption=pause", 6_600_445),
+    # The device vanishes while it is open what a voice was: its turn is answered then, and not with the next event (F100, B18).
+    ("interruption=pause", 6_600_682),
 ]
 SYNTHETIC = [
     # The same at another server.

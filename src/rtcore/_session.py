@@ -306,6 +306,7 @@ class Session:
             core.playout.device_lost()
             core.interruption.barge_in("device")
             core.interruption.settle_now()
+            core.creation.pump()  # a turn that waited for what its speech was is answered now
         elif state == "ready" and self._runs():
             core.playout.device_ready(core.now, core.sound)
             core.speech.after_playout()

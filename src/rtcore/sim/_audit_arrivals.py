@@ -183,6 +183,7 @@ class Arrivals:
         event_id = served.client_event_id if served is not None else None
         for creation in self._ledger.creations:
             if event_id is not None and creation.event_id == event_id and not creation.expired:
+                creation.shown = True
                 return creation.sent.sent_at
         return self._ledger.now
 

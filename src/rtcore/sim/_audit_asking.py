@@ -152,6 +152,11 @@ class AskingAudit:
         self._before = (False, False, frozenset[str]())
         """What was due to function results before the latest response began, for one that is taken back."""
 
+    @property
+    def blind(self) -> bool:
+        """Whether the client may take a request for unanswered that was refused, because the refusal named nothing."""
+        return self._ledger.now <= self._blind_until + ROUNDING
+
     # -- what reaches the client ---------------------------------------------------------------------------------------------
 
     def arrived(self, message: ServerSeen) -> None:

@@ -135,10 +135,11 @@ class CutAudit:
         """
         ledger = self._ledger
         self._sync(ledger.now)
-        asked = any(not (each.out_of_band or each.killed or each.expired) for each in ledger.creations)
-        if asked or self._affected("server", None):
+        asked = [each for each in ledger.creations if not (each.out_of_band or each.killed or each.expired)]
+        affected = self._affected("server", None)
+        if any(not each.shown for each in asked) or any(not response.heard_out for response in affected):
             return True
-        return None if self._heard_out else False
+        return None if asked or affected or self._heard_out else False
 
     def _unfinished(self, response: ResponseRecord, waits: bool) -> bool:
         if not response.done:

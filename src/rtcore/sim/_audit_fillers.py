@@ -129,8 +129,10 @@ class FillerAudit:
         response = item.response
         if not (self.watches and response.out_of_band) or response.own:
             return
+        # The clock may say late what had sounded long before.
+        begun = min((segment.begun_at for segment in item.segments if segment.heard), default=self._ledger.now)
         for other in self._ledger.alive.values():
             # What the program says itself began when it was given, whatever the server had begun that nobody here knew of.
             later = other.asked_at > response.begun_at if other.own else other.order > response.order
-            if later and any(segment.heard for segment in other.segments):
+            if later and any(segment.heard and segment.begun_at < begun for segment in other.segments):
                 self._ledger.fail(3, f"{item.id} beside the conversation is heard behind {other.id}, which began later")

@@ -29,6 +29,8 @@ class _Speech(Struct):
 
     started_at: int
     first_at: int
+    silence: int = 0
+    """What the server hears before it says that speech has ended; a local detector says so at once."""
     stopped_at: int | None = None
     committed: bool = False
     words: dict[str, str] = field(default_factory=dict)
@@ -104,6 +106,7 @@ class PendingAudit:
             self._hold()
         if item_id is not None:
             speech.words.setdefault(item_id, "")
+            speech.silence = self._silence
         self._judge(speech)
         return True
 
@@ -204,7 +207,7 @@ class PendingAudit:
     def _verdict(self, speech: _Speech) -> Literal["cut", "dismissed"] | None:
         """The table; None: it is still open."""
         options, now = self._options, self._ledger.now
-        spoken = (now if speech.stopped_at is None else speech.stopped_at) - speech.started_at - self._silence
+        spoken = (now if speech.stopped_at is None else speech.stopped_at) - speech.started_at - speech.silence
         long_enough = options.min_duration_ms is None or spoken + ROUNDING >= options.min_duration_ms * MILLISECOND
         said = self._count(" ".join(speech.words.values()))
         waits = self._transcribes and len(speech.whole) < len(speech.words)

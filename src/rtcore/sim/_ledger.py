@@ -182,6 +182,8 @@ class Creation(Struct, eq=False):
     killed: bool = False
     """Interrupted before it was answered: its response is dead on arrival (B15)."""
     withdrawn: bool = False
+    shown: bool = False
+    """Its response has begun without ``response.created``."""
     expired: bool = False
     """The core has given it up: its response is unwanted (B14)."""
     filler: bool = False

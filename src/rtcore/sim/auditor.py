@@ -242,7 +242,7 @@ class Auditor:
             silence_ms=silence_ms,
             transcribes=transcribes,
             manual=manual,
-            active=self.cuts.anything,
+            active=self._active,
             cut=lambda cause, since: self.cuts.begin(cause, since=since),
             hold=self.pauses,
             go_on=self.resumes,
@@ -702,6 +702,11 @@ class Auditor:
     def _before_cut(self, now: int) -> None:
         self.sync(now)
         self.sounding.over(held=self.cuts.held)
+
+    def _active(self) -> bool | None:
+        """Whether a voice could cut something; a refusal that named nothing may leave the core waiting for what was refused."""
+        found = self.cuts.anything()
+        return None if found is False and self.asking.blind else found
 
     def _quiescent(self) -> bool:
         ledger = self.ledger
