@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rtcore import AudioFormat, Dialect
-from rtcore.dialects import DIALECTS, Secrets
+from rtcore.dialects import DIALECTS, DialectError, ErrorKind, Secrets
 
 PAGE = Path(__file__).with_name("dialects.md")
 MARK = "<!-- from here on written by docs/dialect_tables.py -->\n"
@@ -74,6 +74,13 @@ def _section(table: Dialect) -> Iterable[str]:
     for quirk in table.quirks:
         yield f"- {quirk}"
     yield ""
+    if table.errors:
+        yield "| error of its own | what it leads to | what to do |"
+        yield "|---|---|---|"
+        for error in table.errors:
+            told = ", ".join([*([f"`{error.code}`"] if error.code else []), *([f'"{error.text}"'] if error.text else [])])
+            yield f"| {told} | {_leads_to(error)} | {error.remedy} |"
+        yield ""
 
 
 def _offered(table: Dialect) -> str:
@@ -88,6 +95,18 @@ def _secrets(way: Secrets) -> str:
     life = f"for {way.life_s[0]} to {way.life_s[1]} seconds" if way.life_s else "for a time that the server decides"
     session = "for any session" if way.body == "none" else "for the session that is given"
     return f"`POST .../{way.path}`, {session}, {life}"
+
+
+def _leads_to(error: DialectError) -> str:
+    match error.kind:
+        case ErrorKind.FATAL:
+            return "`SessionClosed`"
+        case ErrorKind.TRUNCATE_REPEATED | ErrorKind.DELETE_NOT_FOUND:
+            return "not told"
+        case ErrorKind.ITEM_NOT_FOUND:
+            return "as for the truncate, delete or retrieve that it answers"
+        case _:
+            return "the request fails" if error.command else "`ServerError`"
 
 
 def _formats(formats: tuple[AudioFormat, ...]) -> str:

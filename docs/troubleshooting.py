@@ -29,6 +29,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("Tool call ID 'call_…' not found in conversation.", "the result of a function call that the server does not know"),
     ("Cannot update a conversation's voice if assistant audio is present.", "another voice after the model had spoken"),
     ("Your session hit the maximum duration of 60 minutes.", "the session is over"),
+    ("All 1 session slots are in use. Disconnect an existing client first.", "the server serves no more clients at once"),
     ("Incorrect API key provided: sk-…", "the key is wrong"),
     ("Invalid API key", "the key is wrong"),
     ("You exceeded your current quota, please check your plan and billing details.", "the account has no credit"),
@@ -52,6 +53,7 @@ _DOES: dict[ErrorKind, str] = {
     ErrorKind.TRUNCATE_NO_AUDIO: "`ServerError`; cuts only what has sound",
     ErrorKind.TRUNCATE_NOT_FOUND: "`ServerError`",
     ErrorKind.TRUNCATE_REPEATED: "not told",
+    ErrorKind.ITEM_NOT_FOUND: "as for the truncate, delete or retrieve that it answers",
     ErrorKind.DUPLICATE_ITEM: "the request fails",
     ErrorKind.BAD_PREDECESSOR: "the request fails",
     ErrorKind.FATAL: "`SessionClosed`",
@@ -148,7 +150,7 @@ def _texts() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for code, text, meaning in [(None, text, meaning) for text, meaning in TEXTS] + list(CODED):
         told = problem(code, text)
-        does = _LINE if told.code == "session_expired" else _DOES[classify(code, text)]
+        does = _LINE if told.code in ("session_expired", "session_limit_reached") else _DOES[classify(code, text)]
         yield f"| {text} | `{told.code}` | {meaning} | {does} | {told.remedy} |"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from rtcore import LocalProtocolError
-from rtcore.dialects import ErrorKind, classify, connection_problem, held_ms, problem, quoted_item_id
+from rtcore.dialects import DialectError, ErrorKind, classify, connection_problem, held_ms, problem, quoted_item_id
 
 # code as the live server sends it, message, kind; from the table of protocol facts 6.1
 WIRE = [
@@ -90,7 +90,10 @@ def test_a_code_that_says_nothing_gives_way_to_a_text_that_does() -> None:
 
 
 def test_a_dialect_may_add_texts_of_its_own_and_they_come_last() -> None:
-    extra = (("nothing to stop", ErrorKind.CANCEL_NOT_ACTIVE), ("already has an active response", ErrorKind.OTHER))
+    extra = (
+        DialectError(ErrorKind.CANCEL_NOT_ACTIVE, "Nothing to do.", text="nothing to stop"),
+        DialectError(ErrorKind.OTHER, "Never asked.", text="already has an active response"),
+    )
     assert classify(None, "There is Nothing To Stop here", extra=extra) is ErrorKind.CANCEL_NOT_ACTIVE
     assert classify("server_error", "nothing to stop", extra=extra) is ErrorKind.CANCEL_NOT_ACTIVE
     assert classify(None, "Conversation already has an active response", extra=extra) is ErrorKind.ACTIVE_RESPONSE
@@ -115,7 +118,7 @@ def test_a_problem_keeps_what_the_server_said() -> None:
         (None, "Cancellation failed: no active response found", "invalid_request_error", "response_cancel_not_active"),
         (None, "Audio content of 6100ms is already shorter than 6185ms", "", "truncate_too_long"),
         ("invalid_value", "Audio content of 6100ms is already shorter than 6185ms", "", "invalid_value"),
-        (None, "No idea", "session_limit_reached", "session_limit_reached"),
+        (None, "No idea", "brand_new_type", "brand_new_type"),
         (None, "No idea", "", "unknown_error"),
         ("", "", "", "unknown_error"),
     ],

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from rtcore._notices import Problem
 
 
@@ -42,6 +44,8 @@ class ErrorKind(Enum):
     """A truncate of an item that does not exist (any more)."""
     TRUNCATE_REPEATED = "truncate_repeated"
     """A truncate to where the item was cut already, at a server that refuses repeats (protocol facts 5.6)."""
+    ITEM_NOT_FOUND = "item_not_found"
+    """An item that does not exist (any more), from a server that says so alike for a truncate, a delete and a retrieve."""
     DUPLICATE_ITEM = "duplicate_item"
     """``conversation.item.create`` with an id that exists."""
     BAD_PREDECESSOR = "bad_predecessor"
@@ -56,6 +60,22 @@ class _Known(NamedTuple):
     kind: ErrorKind
     retryable: bool
     remedy: str
+
+
+class DialectError(Struct, frozen=True):
+    """One error of a dialect's own servers: how it is known, what it means, and what to do (``Dialect.errors``).
+
+    ``code`` is compared with the error's ``code`` and ``type``; ``text`` is a kernel of its message, "…" for anything between.
+    Either may be empty.
+    """
+
+    kind: ErrorKind
+    remedy: str
+    code: str = ""
+    text: str = ""
+    retryable: bool = False
+    command: str = ""
+    """The command that it answers, where the event does not say: a ``Pending.kind``."""
 
 
 _KNOWN: dict[str, _Known] = {
@@ -97,6 +117,11 @@ _KNOWN: dict[str, _Known] = {
         ErrorKind.OTHER, False, "On Azure a model is named by its deployment, for transcription too: check the deployment's name."
     ),
     "session_expired": _Known(ErrorKind.FATAL, True, "Open a new session; one lasts at most 60 minutes."),
+    "session_limit_reached": _Known(
+        ErrorKind.FATAL,
+        True,
+        "The server has no room for another session: close one of yours, or wait until one ends, then connect again.",
+    ),
     "insufficient_quota": _Known(ErrorKind.FATAL, False, "Check the plan and the credit of the account that owns the API key."),
     "credit_balance_exhausted": _Known(ErrorKind.FATAL, False, "Add credit to the account that owns the API key."),
     "billing_hard_limit_reached": _Known(ErrorKind.FATAL, False, "Raise the billing limit of the account that owns the API key."),
@@ -154,6 +179,7 @@ _KERNELS: tuple[tuple[str, str], ...] = (
     ("the item with id … does not exist", "item_truncate_invalid_item_id"),
     ("tool call id … not found", "tool_call_not_found"),
     ("hit the maximum duration", "session_expired"),
+    ("session slots are in use", "session_limit_reached"),
     ("incorrect api key", "invalid_api_key"),
     ("invalid api key", "invalid_api_key"),
     ("exceeded your current quota", "insufficient_quota"),
@@ -188,35 +214,57 @@ def _fits(kernel: str, message: str) -> bool:
     return True
 
 
-def _canonical(code: str | None, message: str, type: str) -> str | None:
-    """The entry of ``_KNOWN`` that fits: by code, by a type that carries the code, by text, by a vague code; or None."""
+def _find(code: str | None, message: str, type: str, extra: Iterable[DialectError] = ()) -> str | DialectError | None:
+    """The entry of ``_KNOWN``, by its name, or the dialect's own that fits.
+
+    By code, or by a type that carries the code: the protocol's first, then the dialect's. Then by text, in that order; then by
+    a code that says little.
+    """
+    own = tuple(extra)
     for name in (code, type):
         if name in _KNOWN and name not in _VAGUE:
             return name
     text = message.lower()
+    for each in own:
+        if each.code and each.code in (code, type) and _fits(each.text, text):
+            return each
     for kernel, name in _KERNELS:
         if _fits(kernel, text):
             return name
+    for each in own:
+        if not each.code and _fits(each.text, text):
+            return each
     return next((name for name in (code, type) if name in _KNOWN), None)
 
 
-def classify(code: str | None, message: str, type: str = "", *, extra: Iterable[tuple[str, ErrorKind]] = ()) -> ErrorKind:
-    """What the error means. ``extra`` are kernels of a dialect's own texts (``Dialect.errors``); they are asked last."""
-    known = _canonical(code, message, type)
-    if known is not None and (known not in _VAGUE):
-        return _KNOWN[known].kind
-    text = message.lower()
-    return next((kind for kernel, kind in extra if _fits(kernel, text)), ErrorKind.OTHER)
+def classify(code: str | None, message: str, type: str = "", *, extra: Iterable[DialectError] = ()) -> ErrorKind:
+    """What the error means. ``extra`` are the dialect's own (``Dialect.errors``); the protocol's are asked before them."""
+    found = _find(code, message, type, extra)
+    if isinstance(found, DialectError):
+        return found.kind
+    return ErrorKind.OTHER if found is None or found in _VAGUE else _KNOWN[found].kind
 
 
-def problem(code: str | None, message: str, param: str | None = None, type: str = "") -> Problem:
-    """The server's error with whether it can be retried and what to do.
+def command_of(code: str | None, message: str, type: str = "", *, extra: Iterable[DialectError] = ()) -> str:
+    """The command that a dialect's own error answers, where its table says; else ""."""
+    found = _find(code, message, type, extra)
+    return found.command if isinstance(found, DialectError) else ""
+
+
+def problem(
+    code: str | None, message: str, param: str | None = None, type: str = "", *, extra: Iterable[DialectError] = ()
+) -> Problem:
+    """The server's error with whether it can be retried and what to do; ``extra`` as in ``classify``.
 
     A code of the server is kept as it came. Where it sent none, the code that its text stands for is filled in, so that a
     program can match one name for all servers; then ``type``; then ``"unknown_error"``.
     """
-    known = _canonical(code, message, type)
-    entry = _KNOWN[known] if known is not None else _Known(ErrorKind.OTHER, False, _remedy_of(param))
+    found = _find(code, message, type, extra)
+    known = found if isinstance(found, str) else None
+    if isinstance(found, DialectError):
+        entry = _Known(found.kind, found.retryable, found.remedy)
+    else:
+        entry = _KNOWN[found] if found is not None else _Known(ErrorKind.OTHER, False, _remedy_of(param))
     return Problem(
         code=code or known or type or "unknown_error",
         message=message,
@@ -246,7 +294,8 @@ def connection_problem(
         code = _STATUS.get(http_status) or ("handshake_server_error" if http_status >= _SERVER_FAULT else "handshake_refused")
         message = f"the server refused the handshake with HTTP status {http_status}"
     elif close_code is not None:
-        code = _canonical(reason.rpartition(".")[2], reason, "") or _CLOSE.get(close_code, "connection_lost")
+        known = _find(reason.rpartition(".")[2], reason, "")
+        code = known if isinstance(known, str) else _CLOSE.get(close_code, "connection_lost")
         message = f"the connection was closed with code {close_code}"
     else:
         code = "connection_refused" if error else "connection_lost"

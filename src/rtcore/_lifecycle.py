@@ -18,6 +18,7 @@ from rtcore._errors import (
     ErrorKind,
     LocalProtocolError,
     classify,
+    command_of,
     configuration_problem,
     connection_problem,
     problem,
@@ -237,18 +238,24 @@ class Lifecycle:
         code = body.code if isinstance(body.code, str) else None
         message = core.scrub(body.message or "")
         param = body.param if isinstance(body.param, str) else None
-        kind = classify(code, message, body.type or "", extra=core.dialect.errors)
-        told = problem(code, message, param, body.type or "")
+        own = core.dialect.errors
+        kind = classify(code, message, body.type or "", extra=own)
+        told = problem(code, message, param, body.type or "", extra=own)
+        command = command_of(code, message, body.type or "", extra=own)
+        # Some servers fill in an id of their own, which says as little as none.
+        named = (body.event_id or "").startswith(core.requests.event_prefix)
         # Only a response of the conversation can find the slot taken; the request that has it reserved is the one refused.
         key = quoted_item_id(message)
         if kind is ErrorKind.ACTIVE_RESPONSE:
             key = core.creation.slot_key
-            if body.event_id is None and core.creation.may_be_ours(told):
+            if not named and core.creation.may_be_ours(told):
                 return
         elif kind is ErrorKind.CANCEL_NOT_ACTIVE:
             key = core.interruption.refused_cancel()
-        pending = core.requests.take_for_error(body.event_id, kind, key, param)
-        if told.code == "session_expired" and core.continuity.lost(told, hang_up=True):
+        pending = core.requests.take_for_error(body.event_id, kind, key, param, command)
+        if kind is ErrorKind.ITEM_NOT_FOUND:
+            kind = _NOT_FOUND.get(pending.kind if pending is not None else "", ErrorKind.OTHER)
+        if told.code in _ANOTHER_HELPS and core.continuity.lost(told, hang_up=True):
             core.news.append(ServerError(told))
             return
         if kind is ErrorKind.FATAL:
@@ -265,7 +272,7 @@ class Lifecycle:
                 core.news.append(ServerError(told))
                 core.renewal.failed(told)
             return
-        self.settle(pending, kind, told, named=body.event_id is not None)
+        self.settle(pending, kind, told, named=named)
 
     def settle(self, pending: Pending, kind: ErrorKind, told: Problem, *, named: bool) -> None:
         """A command of ours failed: what waited for it goes on."""
@@ -425,6 +432,12 @@ _BENIGN = frozenset(
     }
 )
 """Errors that say only that what we wanted is so already."""
+
+_NOT_FOUND = {"delete": ErrorKind.DELETE_NOT_FOUND, "truncate": ErrorKind.TRUNCATE_NOT_FOUND}
+"""What an item that is not there means, by the command that names it."""
+
+_ANOTHER_HELPS = frozenset({"session_expired", "session_limit_reached"})
+"""Ends of a session behind which a conversation that had begun goes on over another one."""
 
 _SAID = {
     "update": "session.update",

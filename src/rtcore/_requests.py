@@ -30,6 +30,9 @@ _KIND_OF_ERROR: dict[ErrorKind, Kind] = {
 }
 
 
+_OF_ITEMS: tuple[Kind, ...] = ("truncate", "delete", "retrieve")
+"""What an error about an item that is not there may answer."""
+
 _KIND_OF_PARAM: dict[str, Kind] = {"session": "update", "item": "item", "response": "response"}
 """The command that a parameter path belongs to: "session.audio.input" can only be of a session.update."""
 
@@ -151,7 +154,7 @@ class Requests:
                 self._timers.cancel("answer to a command")
         return found
 
-    def take_first(self, kind: Kind, key: str | None = None) -> Pending | None:
+    def take_first(self, kind: str, key: str | None = None) -> Pending | None:
         """The oldest pending event of a kind (and key)."""
         for pending in self._pending.values():
             if pending.kind == kind and (key is None or pending.key == key):
@@ -166,14 +169,19 @@ class Requests:
         """What the updates of the session that the server has not answered ask for, oldest first."""
         return [pending.changes for pending in self._pending.values() if pending.kind == "update" and pending.changes]
 
-    def take_for_error(self, event_id: str | None, kind: ErrorKind, item_id: str | None, param: str | None) -> Pending | None:
-        """The client event that an error answers."""
+    def take_for_error(
+        self, event_id: str | None, kind: ErrorKind, item_id: str | None, param: str | None, command: str = ""
+    ) -> Pending | None:
+        """The client event that an error answers; ``command`` is its kind, where the dialect's table says it."""
         found = self.take(event_id)
         if found is not None or (event_id or "").startswith(self.event_prefix):
             # An event of ours that waits no more: the error must not be laid to another.
             return found
-        candidate = _KIND_OF_ERROR.get(kind) or _KIND_OF_PARAM.get((param or "").partition(".")[0])
-        if candidate is None:
+        if kind is ErrorKind.ITEM_NOT_FOUND:
+            fits = [p for p in self._pending.values() if p.kind in _OF_ITEMS and item_id in (None, p.key)]
+            return self.take(fits[0].event_id) if fits else None
+        candidate = _KIND_OF_ERROR.get(kind) or command or _KIND_OF_PARAM.get((param or "").partition(".")[0])
+        if not candidate:
             return None
         # A refused predecessor is named in the text, not the item that was to follow it.
         named = item_id if kind is not ErrorKind.BAD_PREDECESSOR else None

@@ -5,6 +5,7 @@ from urllib.parse import SplitResult
 
 from msgspec import structs
 
+from rtcore._errors import DialectError as DialectError
 from rtcore._errors import ErrorKind as ErrorKind
 from rtcore._errors import LocalProtocolError
 from rtcore._errors import classify as classify

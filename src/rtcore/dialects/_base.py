@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from msgspec import Struct
 
 from rtcore._effects import Handshake
-from rtcore._errors import ErrorKind
+from rtcore._errors import DialectError
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.dialects._address import Address, Subprotocol
 
@@ -147,8 +147,8 @@ class Dialect(Struct, frozen=True):
     """Whether the model is named in ``session.update``."""
     quirks: tuple[str, ...] = ()
     """What is different and looked after here, for people."""
-    errors: tuple[tuple[str, ErrorKind], ...] = ()
-    """Kernels of this dialect's own error texts, for ``classify(..., extra=)``."""
+    errors: tuple[DialectError, ...] = ()
+    """Errors of this dialect's own servers, for ``classify(..., extra=)``: those of the protocol are known in every dialect."""
 
     @property
     def shape(self) -> Literal["nested", "flat"]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rtcore._errors import ErrorKind, LocalProtocolError
+from rtcore._errors import DialectError, ErrorKind, LocalProtocolError
 from rtcore._formats import PCMA, PCMU
 from rtcore.dialects._address import IN_ADDRESS, Address, completed
 from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Secrets, pcm
@@ -153,6 +153,12 @@ AZURE_VOICE_LIVE = Dialect(
         "a session with auto_truncate cuts by itself; our truncate is then answered item_already_truncated, which is benign",
         "content_part.done may have empty text, and a finished transcription no usage",
     ),
-    errors=(("already truncated", ErrorKind.TRUNCATE_REPEATED),),
+    errors=(
+        DialectError(
+            ErrorKind.TRUNCATE_REPEATED,
+            "Nothing to do: the server's auto_truncate had cut the item before.",
+            text="already truncated",
+        ),
+    ),
 )
 """Beta names, flat session with a voice object and a sampling rate, ``api-key`` or an Entra token."""

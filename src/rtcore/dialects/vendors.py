@@ -3,6 +3,7 @@
 Where the facts say nothing of an ability, it is taken for missing if its lack has a safe way round, and for there if not.
 """
 
+from rtcore._errors import DialectError, ErrorKind
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.dialects._address import Address, Subprotocol, completed, model_of
 from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Secrets, pcm
@@ -120,6 +121,13 @@ QWEN = Dialect(
         "listens at 16 kHz and speaks at 24 kHz: pcm16 means another rate on the way in",
         "has no conversation.item.* from the client: text, tool outputs and edits cannot be sent",
         "enable_search and smooth_output go into vendor",
+    ),
+    errors=(
+        DialectError(
+            ErrorKind.OTHER,
+            "Append audio first: an image belongs to what is said meanwhile.",
+            text="append image before append audio",
+        ),
     ),
 )
 """Beta names, flat session. What was heard stays a record on this side."""
@@ -269,7 +277,40 @@ LOCALAI = Dialect(
     credential="Authorization: Bearer; none on this machine",
     verified="simulated",
     source="facts 14: its source",
-    quirks=("tools that run on the server may end a user's turn by several response.done",),
+    quirks=(
+        "tools that run on the server may end a user's turn by several response.done",
+        "its errors name no command of ours: event_id is missing, or event_TODO",
+    ),
+    errors=(
+        DialectError(
+            ErrorKind.FATAL, "Check connection.model: the server could not load it; its own log says why.", "model_load_error"
+        ),
+        DialectError(ErrorKind.FATAL, "Check connection.model: it must be a pipeline, or speak by itself.", "invalid_model"),
+        DialectError(
+            ErrorKind.OTHER, "Correct the options; nothing of the update was applied.", "session_update_error", command="update"
+        ),
+        DialectError(ErrorKind.ITEM_NOT_FOUND, "Name only items that stand in the conversation.", "invalid_item_id"),
+        DialectError(ErrorKind.OTHER, "Append audio in the session's input format, and some of it.", "invalid_audio_data"),
+        DialectError(
+            ErrorKind.OTHER,
+            "Commit or clear more often: the server holds no more audio of a turn, and what was appended now is lost.",
+            "buffer_size_exceeded",
+        ),
+        DialectError(
+            ErrorKind.OTHER,
+            "This version cannot delete items: take a newer one.",
+            "not_implemented",
+            "deleting items",
+            command="delete",
+        ),
+        DialectError(
+            ErrorKind.OTHER,
+            "Leave commit() out, or set turn_detection=None: this version finds the turns alone, or not at all.",
+            "not_implemented",
+            "input_audio_buffer.commit",
+            command="commit",
+        ),
+    ),
 )
 """GA names and shapes."""
 
@@ -301,7 +342,30 @@ SPEECH_TO_SPEECH = Dialect(
         "takes a truncate without a word, and a cancel of nothing, too",
         "announces items by conversation.item.created alone",
         "the cascade of a barge-in comes before its speech_started",
-        "the type of an error carries its code; a second client is refused",
+        "the type of an error carries its code; a second client is refused by session_limit_reached and close code 1008",
+    ),
+    errors=(
+        DialectError(
+            ErrorKind.DELETE_NOT_FOUND, "Nothing to do: the item is no longer in the conversation.", "conversation_item_not_found"
+        ),
+        DialectError(
+            ErrorKind.OTHER,
+            "It has conversations only: leave session.type out, or use another server.",
+            "invalid_session_type",
+            command="update",
+        ),
+        DialectError(
+            ErrorKind.OTHER, 'Use tool_choice "auto", "required" or "none".', "tool_choice_not_supported", command="response"
+        ),
+        DialectError(
+            ErrorKind.OTHER,
+            "Answer the open function calls first (tool_result), then ask for a response.",
+            "function_call_output_pending",
+            retryable=True,
+            command="response",
+        ),
+        DialectError(ErrorKind.OTHER, "Correct the items of input.", "invalid_input_item", command="response"),
+        DialectError(ErrorKind.OTHER, "Correct the item.", "invalid_conversation_item", command="item"),
     ),
 )
 """GA names and shapes; truncates are not acknowledged."""
