@@ -14,6 +14,7 @@ _VERIFIED = {
     "simulated": "against the simulated server",
     "peer": "against software of others, and the simulated server",
 }
+_IMAGES = {"item": "in items", "buffer": "beside the audio", "none": "no"}
 _HEARD = {
     "server": "it knows",
     "truncate": "truncate",
@@ -51,11 +52,13 @@ def _capabilities() -> Iterable[str]:
         ]
         yield f"| {' | '.join(cells)} |"
     yield ""
-    yield "| dialect | from the microphone | from the model |"
-    yield "|---|---|---|"
+    yield "| dialect | from the microphone | from the model | images | `reasoning.effort` |"
+    yield "|---|---|---|---|---|"
     for table in DIALECTS.values():
         able = table.capabilities
-        yield f"| `{table.name}` | {_formats(able.input_formats)} | {_formats(able.output_formats)} |"
+        efforts = ", ".join(f"`{effort}`" for effort in able.reasoning) or "no"
+        formats = f"{_formats(able.input_formats)} | {_formats(able.output_formats)}"
+        yield f"| `{table.name}` | {formats} | {_IMAGES[able.images]} | {efforts} |"
 
 
 def _section(table: Dialect) -> Iterable[str]:
@@ -68,7 +71,8 @@ def _section(table: Dialect) -> Iterable[str]:
     if table.secrets is not None:
         yield f"- client secrets: {_secrets(table.secrets)}"
     if not table.capabilities.create:
-        yield "- takes no items: no `send_text`, `create_item` and `tool_result`"
+        images = "; images go beside the audio" if table.capabilities.images == "buffer" else ""
+        yield f"- takes no items: no `send_text`, `create_item` and `tool_result`{images}"
     if table.ignored:
         yield f"- ignored: {', '.join(f'`{name}`' for name in sorted(table.ignored))}"
     for quirk in table.quirks:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers.scene import Scene, configured, sent, told
+from helpers.scene import Scene, configured, outcomes, sent, told
 from helpers.wire import (
     audio,
     call,
     created,
     deleted,
     done,
+    error,
     message,
     opened,
     session_created,
@@ -20,9 +21,10 @@ from helpers.wire import (
     user_item,
 )
 
-from rtcore import LocalProtocolError, MessageEnded, MessageStarted, ToolCalled, Verdict
+from rtcore import LocalProtocolError, MessageEnded, MessageStarted, ServerError, ToolCalled, Verdict
 from rtcore.config import Connection
-from rtcore.dialects import dialect
+from rtcore.dialects import DIALECTS, Dialect, dialect
+from rtcore.sim._server_events import check_event
 
 URLS = {"inworld": "wss://api.inworld.ai/api/v1/realtime/session?key=k"}
 
@@ -123,6 +125,78 @@ def test_where_less_than_a_word_was_heard_the_message_is_only_deleted() -> None:
     scene.barge_in(100)
     assert [edit["type"] for edit in sent(scene.log[before:])] == ["conversation.item.delete"]
     assert ends(scene) == [("m1", Verdict.PARTIAL, "delete")]
+
+
+JPEG = {"type": "input_image", "image_url": "data:image/jpeg;base64,/9j/4AAQ"}
+
+
+def shown(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "message", "role": "user", "content": list(parts), **more}
+
+
+def test_one_that_takes_images_beside_the_audio_gets_them_so() -> None:  # facts 14: input_image_buffer.append
+    scene = connected("qwen")
+    scene.append(b"\0\0" * 160)
+    effects = scene.create_item(shown(JPEG, {**JPEG, "image_url": "data:image/jpeg;base64,AAAA"}))
+    assert [event["type"] for event in sent(effects)] == [
+        "input_audio_buffer.append",
+        "input_image_buffer.append",
+        "input_image_buffer.append",
+    ]
+    assert [event.get("image") for event in sent(effects)] == [None, "/9j/4AAQ", "AAAA"]
+    assert outcomes(effects) == [(scene.request, "done")]  # nothing acknowledges them
+    scene.server(error(None, "Error append image before append audio."))
+    [said] = told(scene.log, ServerError)
+    assert said.problem.remedy.startswith("Append audio first")
+
+
+@pytest.mark.parametrize(
+    ("item", "more", "message"),
+    [
+        (shown(JPEG), {}, r"^item: an image follows the audio"),
+        (shown({"type": "input_text", "text": "x"}), {}, r"servers of the qwen dialect cannot"),
+        (shown(JPEG, {"type": "input_text", "text": "x"}), {}, r"^item\.content\[1\]: this server takes images alone"),
+        (shown({**JPEG, "image_url": "https://example.com/a.jpg"}), {}, r"^item\.content\[0\]\.image_url: .*bytes"),
+        (shown({**JPEG, "image_url": "nothing"}), {}, r"^item\.content\[0\]\.image_url: 'nothing' is no image"),
+        (shown(JPEG, role="system"), {}, r"^item: this server takes no items but images"),
+        (shown(JPEG, id="a"), {}, r"^item\.id: the server makes the item"),
+        (shown(JPEG), {"previous_item_id": "m1"}, r"^previous_item_id: an image belongs"),
+    ],
+)
+def test_what_is_no_image_beside_the_audio_is_the_callers_mistake(item: dict[str, Any], more: Any, message: str) -> None:
+    scene = connected("qwen")
+    if "follows the audio" not in message:
+        scene.append(b"\0\0" * 160)
+    with pytest.raises(LocalProtocolError, match=message):
+        scene.session.create_item(item, now=scene.now, **more)
+
+
+def test_an_image_that_waits_for_the_session_goes_behind_its_audio() -> None:  # F136
+    scene = Scene(configured(connection=Connection(dialect="qwen", url="ws://127.0.0.1:9")))
+    scene.open()
+    scene.connected()
+    scene.append(b"\0\0" * 160)
+    scene.create_item(shown(JPEG))
+    effects = scene.server(session_updated())
+    assert [event["type"] for event in sent(effects)] == ["input_audio_buffer.append", "input_image_buffer.append"]
+
+
+@pytest.mark.parametrize("table", DIALECTS.values(), ids=lambda table: table.name)
+def test_images_are_parts_of_items_where_the_table_says_so(table: Dialect) -> None:
+    if table.capabilities.images == "item":
+        assert table.render_item(shown(JPEG))["content"] == [JPEG]
+        return
+    with pytest.raises(LocalProtocolError, match=r"item\.content \(type 'input_image'\)"):
+        table.render_item(shown(JPEG))
+
+
+def test_the_strict_server_takes_images_behind_audio_in_that_dialect_alone() -> None:
+    image = {"type": "input_image_buffer.append", "event_id": "e", "image": "AAAA"}
+    assert check_event("qwen", image) is None
+    assert check_event("qwen", {**image, "image": ""}) is not None
+    assert check_event("openai", image) is not None
+    assert check_event("xai", {"type": "session.update", "session": {"reasoning": {"effort": "low"}}}) is not None
+    assert check_event("xai", {"type": "session.update", "session": {"reasoning": {"effort": "high"}}}) is None
 
 
 def test_what_a_server_cannot_do_is_the_callers_mistake() -> None:

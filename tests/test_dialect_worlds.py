@@ -46,6 +46,8 @@ def test_the_capabilities_of_both_writings_agree() -> None:
         assert able.create == ("conversation.item.create" not in manner.refused), name
         assert able.truncate_acknowledged == (able.truncate and manner.truncate_answered), name
         assert able.metadata == manner.metadata, name
+        assert (able.images == "buffer") == manner.image_buffer, name
+        assert not manner.efforts or able.reasoning == manner.efforts, name
         assert set(able.turn_detection) == set(manner.detections), name
         assert all(takes(manner, "input", form) for form in able.input_formats), name
         assert all(takes(manner, "output", form) for form in able.output_formats), name

@@ -55,6 +55,30 @@ def check_item(item: Mapping[str, object], dialect: Dialect) -> dict[str, Any]:
     return body
 
 
+def images_alone(item: Mapping[str, object]) -> list[str]:
+    """The images of a user's message that holds nothing else, as base64, for servers that take them beside the audio.
+
+    Raises ``LocalProtocolError`` for anything else, because such a server takes no items.
+    """
+    content = item.get("content")
+    if item.get("type") != "message" or item.get("role") != "user" or not isinstance(content, list | tuple) or not content:
+        raise LocalProtocolError("item: this server takes no items but images: a user's message of input_image parts")
+    if item.get("id") is not None:
+        raise LocalProtocolError("item.id: the server makes the item, of what is said beside the image; leave it out")
+    images: list[str] = []
+    for index, part in enumerate(content):
+        path = f"item.content[{index}]"
+        if not isinstance(part, Mapping) or part.get("type") != "input_image":
+            raise LocalProtocolError(f"{path}: this server takes images alone, each an input_image")
+        body = plain(path, dict(part))
+        _check_image(body, path)
+        head, base64, data = body["image_url"].partition(";base64,")
+        if not (head.startswith("data:image/") and base64 and data):
+            raise LocalProtocolError(f"{path}.image_url: this server takes an image's bytes; give data:image/jpeg;base64,...")
+        images.append(data)
+    return images
+
+
 def wanted_entries(items: object, dialect: Dialect) -> list[Entry]:
     """A wanted history as entries: ids, items of ``Session.history``, and items as they are to be.
 

@@ -36,6 +36,8 @@ class Microphone:
         self._given: deque[tuple[float, int]] = deque()
         self.keeps = False
         """Whether what was sent may have to be said again."""
+        self.begun = False
+        """Whether anything was given at all, to this session of the server's."""
         self.in_turn = False
         """Whether a turn of the user's is under way, which is kept from its beginning."""
 
@@ -61,6 +63,7 @@ class Microphone:
     def append(self, pcm: bytes, now: float, *, held: bool) -> None:
         """Take what the microphone gave; ``held``: it cannot be sent yet, and may be too old when it can."""
         self._buffer += pcm
+        self.begun = True
         self._uncommitted += len(pcm)
         if held:
             self._given.append((now, len(pcm)))
@@ -140,6 +143,7 @@ class Microphone:
         self._given.append((now, len(self._buffer)))
         self._forget_sent()
         self._uncommitted, self._before_ms = len(self._buffer), 0
+        self.begun = bool(self._buffer)
 
     def trim_older(self, since: float, carry_ms: int) -> int:
         """Drop what was given before ``since``, and all but the last ``carry_ms`` of it; gives the dropped milliseconds."""

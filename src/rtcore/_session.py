@@ -26,7 +26,7 @@ from rtcore._hearing import Hearing
 from rtcore._holds import Holds
 from rtcore._idle import Idle
 from rtcore._interruption import Interruption
-from rtcore._item_check import check_item, known_ids, wanted_entries
+from rtcore._item_check import check_item, images_alone, known_ids, wanted_entries
 from rtcore._items import HistoryItem, SegmentView
 from rtcore._lifecycle import Disconnection, Lifecycle
 from rtcore._mcp import Mcp
@@ -46,7 +46,7 @@ from rtcore._tools import CANCELLED, Tools
 from rtcore._turn_report import Reports
 from rtcore._turns import Turns
 from rtcore._voice import Voice
-from rtcore._wire import KNOWN_TYPES, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
+from rtcore._wire import KNOWN_TYPES, AppendImage, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
 from rtcore.config import Config, check_hold, check_sayable, check_vendor, parse_options, parse_response
 from rtcore.dialects import Capabilities
 from rtcore.policies import DEFAULT, Policies
@@ -763,6 +763,7 @@ class Session:
         """Put an item into the conversation: behind ``previous_item_id``, at the start ("root"), or at the end (None).
 
         A predecessor that was deleted meanwhile leaves its place to the item; of one that nobody knows, the request fails.
+        Where a server takes images beside the audio alone (``Capabilities.images``), a user's message of images is sent so.
 
         Raises ``LocalProtocolError`` for an item that no server takes or the dialect cannot say, an id that is or was in use, and
         an output to a call that ``tool_result`` answers.
@@ -770,6 +771,8 @@ class Session:
         _check_mapping("item", item)
         _check_id("previous_item_id", previous_item_id, optional=True)
         core = self._core
+        if core.capabilities.images == "buffer" and not core.capabilities.create:
+            return self._append_images(item, previous_item_id, now)
         self._check_able("create_item", able=core.capabilities.create)
         body = self._read("create_item", lambda: check_item(item, core.dialect))
         if body.get("role") == "assistant":
@@ -795,6 +798,23 @@ class Session:
             gated=body.get("role") == "user",
         )
         core.creation.pump()
+        return Issued(request, self._leave(out))
+
+    def _append_images(self, item: Mapping[str, object], previous_item_id: str | None, now: float) -> Issued:
+        """Images beside what the user says (facts 14). Nothing acknowledges them, so that the request is done when they are sent."""
+        core = self._core
+        self._check_able("create_item (but images)", able=_holds_image(item))
+        images = self._read("create_item", lambda: images_alone(item))
+        if previous_item_id is not None:
+            raise LocalProtocolError("previous_item_id: an image belongs to what is said beside it; leave it out")
+        if not core.microphone.begun:
+            raise LocalProtocolError("item: an image follows the audio that it belongs to; append_audio() first")
+        out = self._enter(now)
+        request = core.requests.open()
+        core.send_microphone(rest=True)
+        for image in images:
+            core.send(AppendImage(core.requests.event_id(), image))
+        core.requests.end(request, "done")
         return Issued(request, self._leave(out))
 
     def delete_item(self, item_id: str, *, now: float) -> Issued:
@@ -1122,6 +1142,13 @@ def _check_id(name: str, value: object, *, optional: bool = False) -> None:
 def _check_mapping(name: str, value: object, *, optional: bool = False) -> None:
     if not (isinstance(value, Mapping) or (optional and value is None)):
         raise LocalProtocolError(f"{name}: is {type(value).__name__}, not a mapping of option names to values")
+
+
+def _holds_image(item: Mapping[str, object]) -> bool:
+    content = item.get("content")
+    return isinstance(content, list | tuple) and any(
+        isinstance(part, Mapping) and part.get("type") == "input_image" for part in content
+    )
 
 
 def _as_text(output: object) -> str:

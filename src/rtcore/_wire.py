@@ -395,6 +395,13 @@ class Append(Struct, tag_field="type", tag="input_audio_buffer.append", gc=False
     audio: bytes
 
 
+class AppendImage(Struct, tag_field="type", tag="input_image_buffer.append", gc=False):
+    """An image beside the microphone's audio, as base64, where the dialect has that (facts 14). No acknowledgement."""
+
+    event_id: str
+    image: str
+
+
 class Truncate(Struct, tag_field="type", tag="conversation.item.truncate", gc=False):
     event_id: str
     item_id: str
@@ -455,6 +462,7 @@ class Retrieve(Struct, tag_field="type", tag="conversation.item.retrieve", gc=Fa
 
 ClientEvent = (
     Append
+    | AppendImage
     | Truncate
     | Delete
     | Cancel

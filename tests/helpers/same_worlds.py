@@ -29,6 +29,7 @@ _FITTED = {
     "second_session",
     "session_s",
     "reasoning",
+    "images",
 }
 """What a world is fitted to, or what nothing in it asks for."""
 

@@ -64,6 +64,9 @@ class Capabilities(Struct, frozen=True):
     """Formats that it takes from the microphone; the first is its default."""
     output_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
     """Formats in which it speaks; the first is its default."""
+    images: Literal["item", "buffer", "none"] = "item"
+    """How it is shown images: as parts of a user's message; by an event of their own beside the user's audio
+    (``input_image_buffer.append``); or not at all."""
     reasoning: tuple[str, ...] = ()
     """What ``reasoning.effort`` may be, where there are models that reason; empty: the option does not exist."""
     second_session: bool = True

@@ -75,6 +75,7 @@ AZURE_PREVIEW = Dialect(
         truncate_content_index="own",
         delete=True,
         server_cancels=True,
+        images="none",
         session_s=_HOUR // 2,
     ),
     form=FlatShape("azure-preview", transcription_sessions=True),
@@ -129,6 +130,7 @@ AZURE_VOICE_LIVE = Dialect(
     title="Azure Voice Live",
     capabilities=Capabilities(
         turn_detection=("server_vad", "semantic_vad", "azure_semantic_vad"),
+        images="none",
         input_formats=tuple(_VOICE_LIVE_FORMATS),
     ),
     form=_VOICE_LIVE,

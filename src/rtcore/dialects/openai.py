@@ -47,7 +47,7 @@ OPENAI = Dialect(
 OPENAI_BETA = Dialect(
     name="openai-beta",
     title="OpenAI (beta), and gateways that kept it",
-    capabilities=Capabilities(session_s=_HOUR // 2),
+    capabilities=Capabilities(session_s=_HOUR // 2, images="none"),
     form=FlatShape("openai-beta", transcription_sessions=True),
     way=Address(
         path=lambda host, path: completed(path, ("",), "/v1/realtime"),

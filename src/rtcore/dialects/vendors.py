@@ -103,6 +103,7 @@ QWEN = Dialect(
         metadata=False,
         out_of_band=False,
         server_obeys=False,
+        images="buffer",
         turn_detection=("server_vad",),
         input_formats=(_PCM16K,),
         output_formats=(PCM16_24K,),
@@ -120,6 +121,7 @@ QWEN = Dialect(
     quirks=(
         "listens at 16 kHz and speaks at 24 kHz: pcm16 means another rate on the way in",
         "has no conversation.item.* from the client: text, tool outputs and edits cannot be sent",
+        "takes images beside the audio (input_image_buffer.append), behind some of it: create_item with input_image parts alone",
         "enable_search and smooth_output go into vendor",
     ),
     errors=(
@@ -198,6 +200,7 @@ STEPFUN = Dialect(
     name="stepfun",
     title="StepFun",
     capabilities=Capabilities(
+        images="none",
         out_of_band=False,
         server_obeys=False,
         turn_detection=("server_vad",),
@@ -236,6 +239,7 @@ GLM = Dialect(
     name="glm",
     title="Zhipu GLM-Realtime",
     capabilities=Capabilities(
+        images="none",
         truncate=False,
         truncate_acknowledged=False,
         out_of_band=False,
@@ -317,7 +321,7 @@ LOCALAI = Dialect(
 SPEACHES = Dialect(
     name="speaches",
     title="speaches",
-    capabilities=Capabilities(out_of_band=False),
+    capabilities=Capabilities(out_of_band=False, images="none"),
     form=FlatShape("speaches", noise_reduction=frozenset(), speed=False),
     way=_OWN,
     address="ws://{host}/v1/realtime?model={model}",

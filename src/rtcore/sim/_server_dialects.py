@@ -66,6 +66,10 @@ class Manner(Struct, frozen=True):
     detections: tuple[str, ...] = ("server_vad", "semantic_vad")
     detection_flags: bool = True
     """Turn detection has ``create_response`` and ``interrupt_response``."""
+    efforts: tuple[str, ...] = ()
+    """What ``reasoning.effort`` may be, where it is not OpenAI's."""
+    image_buffer: bool = False
+    """Images come by an event of their own, behind audio."""
     transcribes: bool = False
     """It transcribes the user whether it is asked to or not."""
 
@@ -93,6 +97,7 @@ MANNERS: dict[str, Manner] = {
         says_conversation=True,
         greets="ping",
         bare=True,
+        efforts=("high", "none"),
         input_pcm=_ANY,
         output_pcm=_ANY,
         detections=("server_vad",),
@@ -103,6 +108,7 @@ MANNERS: dict[str, Manner] = {
         item_done="none",
         refused=_ITEMS | {"conversation.item.create", "conversation.item.retrieve"},
         metadata=False,
+        image_buffer=True,
         input_pcm=(16_000,),
         pcm_out="pcm24",
         telephone=False,

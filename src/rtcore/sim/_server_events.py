@@ -119,7 +119,11 @@ def _nested(name: str, manner: Manner) -> dict[str, Check]:
         **dict.fromkeys(_EXTRAS.get(name, ()), anything),
     }
     if manner.lifted:
-        session |= {"voice": text(minimum=1), "turn_detection": detection, "reasoning": REASONING}
+        session |= {
+            "voice": text(minimum=1),
+            "turn_detection": detection,
+            "reasoning": shape({"effort": one_of(*manner.efforts)}) if manner.efforts else REASONING,
+        }
     else:
         incoming["turn_detection"] = detection
         outgoing |= {"voice": text(minimum=1), "speed": number(0.25, 1.5)}
@@ -177,6 +181,8 @@ def _events(name: str, manner: Manner) -> dict[str, Check]:
         table = PREVIEW
     else:
         table = _flat(name, manner) if manner.beta else _nested(name, manner)
+    if manner.image_buffer:
+        table = {**table, "input_image_buffer.append": event_of({"image": text(minimum=1)}, "image")}
     return {kind: check for kind, check in table.items() if kind not in manner.refused}
 
 

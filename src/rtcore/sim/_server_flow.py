@@ -263,6 +263,12 @@ class Flow:
         for kind, at_ms in self._detector.append(audio, self._format, self.state.turn_detection):
             self._edge(kind, at_ms)
 
+    def append_image(self, event: Json) -> Fault | None:
+        """input_image_buffer.append: only behind audio, and without an answer (protocol facts, 14)."""
+        if not self._detector.written:
+            return Fault("invalid_value", None, "Error append image before append audio.")
+        return None
+
     def user_speech(self, kind: Literal["started", "stopped"]) -> None:
         """What turn detection would have found."""
         detection = self.state.turn_detection

@@ -63,6 +63,11 @@ class Detector:
         """The turn just found was committed: what was written after it stays in the buffer."""
         self._taken = self._judged
 
+    @property
+    def written(self) -> bool:
+        """Whether anything was ever appended."""
+        return self._written > 0
+
     def append(self, audio: bytes, form: AudioFormat, detection: Mapping[str, Any] | None) -> Iterator[Edge]:
         """Take appended audio; gives each edge when it is found, so that the caller can answer one before the next is sought."""
         self._written += len(audio)

@@ -299,6 +299,7 @@ _HANDLERS: dict[str, _Handler] = {
     "session.update": lambda server, event: server._update(event),
     "transcription_session.update": lambda server, event: server._update(event),
     "input_audio_buffer.append": lambda server, event: server._flow.append(event),
+    "input_image_buffer.append": lambda server, event: server._flow.append_image(event),
     "input_audio_buffer.commit": lambda server, event: server._flow.commit(event),
     "input_audio_buffer.clear": lambda server, event: server._flow.clear(event),
     "conversation.item.create": lambda server, event: edits.create(server._state, event),
