@@ -48,7 +48,7 @@ def _capabilities() -> Iterable[str]:
             kinds,
             _yes(able.out_of_band),
             lasts,
-            table.verified,
+            table.tried,
         ]
         yield f"| {' | '.join(cells)} |"
     yield ""
@@ -64,9 +64,12 @@ def _capabilities() -> Iterable[str]:
 def _section(table: Dialect) -> Iterable[str]:
     yield f"## {table.name}"
     yield ""
-    yield f"{table.title}. Tried: {_VERIFIED[table.verified]}. Source: {table.source}."
+    yield f"{table.title}. Tried: {_VERIFIED[table.tried]}. Source: {table.source}."
     yield ""
     yield f"- address: `{table.address}`"
+    sections = ", ".join(mark.reference for mark in table.verified if mark.kind == "facts")
+    tests = ", ".join(f"`{mark.reference}`" for mark in table.verified if mark.kind != "facts")
+    yield f"- verified by: sections {sections} of the protocol facts{f'; {tests}' if tests else ''}"
     yield f"- credential: {table.credential}{_offered(table)}"
     if table.secrets is not None:
         yield f"- client secrets: {_secrets(table.secrets)}"

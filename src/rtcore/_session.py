@@ -801,7 +801,7 @@ class Session:
         return Issued(request, self._leave(out))
 
     def _append_images(self, item: Mapping[str, object], previous_item_id: str | None, now: float) -> Issued:
-        """Images beside what the user says (facts 14). Nothing acknowledges them, so that the request is done when they are sent."""
+        """Images beside what the user says (facts 14). Nothing acknowledges them: the request is done when they are sent."""
         core = self._core
         self._check_able("create_item (but images)", able=_holds_image(item))
         images = self._read("create_item", lambda: images_alone(item))

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar
 
 from rtcore import AudioFormat, Counters, Effect, HistoryItem, Issued, Session
+from rtcore.dialects import Capabilities
 from rtcore.usage import UsageTotals
 
 R = TypeVar("R")
@@ -96,6 +97,11 @@ class Commands(ABC, Generic[R]):
     def counters(self) -> Counters:
         """What was survived, in numbers."""
         return self._look(lambda: self._session.counters)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the dialect's server can do."""
+        return self._look(lambda: self._session.capabilities)
 
     # -- what the user and the program say ----------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from rtcore.dialects._address import Subprotocol as Subprotocol
 from rtcore.dialects._address import call_in, is_azure, no_subprotocol, split_url
 from rtcore.dialects._base import Capabilities as Capabilities
 from rtcore.dialects._base import Dialect as Dialect
+from rtcore.dialects._base import Mark as Mark
 from rtcore.dialects._base import Secrets as Secrets
 from rtcore.dialects._base import Wire as Wire
 from rtcore.dialects._shapes import audio_format as audio_format

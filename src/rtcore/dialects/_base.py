@@ -102,6 +102,27 @@ class Shape(Protocol):
     def render_item(self, item: Wire, /) -> Wire: ...
 
 
+class Mark(Struct, frozen=True):
+    """One way in which a table was verified, and where that can be seen. A test fails where a mark refers to nothing.
+
+    ``facts``: a section of the protocol facts, by its number. ``simulated``: a test that runs the dialect against the simulated
+    server. ``peer``: a test that runs it against software that nobody here wrote. Tests are named as pytest names them.
+    """
+
+    kind: Literal["facts", "simulated", "peer"]
+    reference: str
+
+
+def facts(*sections: str) -> tuple[Mark, ...]:
+    """Written from these sections of the protocol facts."""
+    return tuple(Mark("facts", section) for section in sections)
+
+
+def simulated(name: str) -> Mark:
+    """Run through the simulated world, with whatever else a world draws."""
+    return Mark("simulated", f"tests/test_dialect_worlds.py::test_a_drawn_world_holds_in_every_dialect[{name}]")
+
+
 class Secrets(Struct, frozen=True):
     """How a server makes client secrets: keys for one client and a short time, such as a browser's (protocol facts 1.1, 13)."""
 
@@ -136,8 +157,8 @@ class Dialect(Struct, frozen=True):
     """The URL that ``handshake`` makes, with its variables in braces."""
     credential: str
     """Where the key or token goes."""
-    verified: Literal["facts", "simulated", "peer"]
-    """How far the table was tried: only written from facts, against the simulated server, or against software of others."""
+    verified: tuple[Mark, ...]
+    """How the table was verified, each with where that can be seen."""
     source: str
     """Where its facts stand, and how sure they are."""
     check_version: Callable[[str], None] | None = None
@@ -152,6 +173,12 @@ class Dialect(Struct, frozen=True):
     """What is different and looked after here, for people."""
     errors: tuple[DialectError, ...] = ()
     """Errors of this dialect's own servers, for ``classify(..., extra=)``: those of the protocol are known in every dialect."""
+
+    @property
+    def tried(self) -> Literal["facts", "simulated", "peer"]:
+        """How far it was tried at most: only written from facts, against the simulated server, or against software of others."""
+        kinds = {mark.kind for mark in self.verified}
+        return "peer" if "peer" in kinds else "simulated" if "simulated" in kinds else "facts"
 
     @property
     def shape(self) -> Literal["nested", "flat"]:

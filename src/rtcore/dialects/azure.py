@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rtcore._errors import DialectError, ErrorKind, LocalProtocolError
 from rtcore._formats import PCMA, PCMU
 from rtcore.dialects._address import IN_ADDRESS, Address, completed
-from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Secrets, pcm
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Mark, Secrets, facts, pcm, simulated
 from rtcore.dialects._flat import DETECTIONS, VAD_FIELDS, FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -59,7 +59,7 @@ AZURE = Dialect(
     secrets=Secrets("realtime/client_secrets"),
     address="wss://{resource}.openai.azure.com/openai/v1/realtime?model={deployment}",
     credential=_KEY,
-    verified="simulated",
+    verified=(*facts("1", "13"), simulated("azure")),
     source="facts 13: recordings of live sessions, MS",
     quirks=("the transcription model is the name of a deployment, too",),
 )
@@ -92,7 +92,11 @@ AZURE_PREVIEW = Dialect(
     secrets=Secrets("realtimeapi/sessions", "flat", life_s=None, query=("api-version",)),
     address="wss://{resource}.openai.azure.com/openai/realtime?api-version={api_version}&deployment={deployment}",
     credential=_KEY,
-    verified="peer",
+    verified=(
+        *facts("1", "13"),
+        simulated("azure-preview"),
+        Mark("peer", "interop/test_models.py::test_every_event_is_what_the_openai_package_says"),
+    ),
     check_version=_check_preview,
     source="facts 13: MS; the report that this project began with (SEED 000)",
     quirks=(
@@ -146,7 +150,7 @@ AZURE_VOICE_LIVE = Dialect(
     ),
     address="wss://{resource}.services.ai.azure.com/voice-live/realtime?api-version={api_version}&model={model}",
     credential=_KEY,
-    verified="simulated",
+    verified=(*facts("1", "14"), simulated("azure-voice-live")),
     check_version=_check_voice_live,
     source="facts 14: recordings of live sessions (REC-vl), MS",
     quirks=(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from rtcore.dialects._address import Address, Subprotocol, completed, is_azure
-from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Secrets
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Mark, Secrets, facts, simulated
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -37,7 +37,12 @@ OPENAI = Dialect(
     secrets=Secrets("realtime/client_secrets"),
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer",
-    verified="peer",
+    verified=(
+        *facts("1", "2", "4", "5", "6", "8", "9", "13"),
+        simulated("openai"),
+        Mark("peer", "interop/test_models.py::test_every_event_is_what_the_openai_package_says"),
+        Mark("peer", "interop/test_servers.py::test_aimock"),
+    ),
     source="facts 1 to 11: SDK, SPEC, recordings of live sessions",
     quirks=("a host of Azure gets /openai/v1/realtime and the api-key header, as the azure dialect does",),
 )
@@ -60,7 +65,7 @@ OPENAI_BETA = Dialect(
     secrets=Secrets("realtime/sessions", "flat"),
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer and OpenAI-Beta: realtime=v1",
-    verified="peer",
+    verified=(*facts("1", "13"), simulated("openai-beta"), Mark("peer", "interop/test_servers.py::test_fakeai")),
     source="facts 13, 1.4: SDK; OpenAI itself closes it with 4000 since 2026-05-12",
     quirks=(
         "announces items by conversation.item.created alone",

@@ -6,7 +6,7 @@ Where the facts say nothing of an ability, it is taken for missing if its lack h
 from rtcore._errors import DialectError, ErrorKind
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.dialects._address import Address, Subprotocol, completed, model_of
-from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Secrets, pcm
+from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Mark, Secrets, facts, pcm, simulated
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
 
@@ -61,7 +61,7 @@ XAI = Dialect(
     ignored=frozenset({"ping", "conversation.item.input_audio_transcription.updated"}),
     address="wss://api.x.ai/v1/realtime?model={model}",
     credential="Authorization: Bearer, also with a client secret",
-    verified="simulated",
+    verified=(*facts("14"), simulated("xai")),
     source="facts 14: recordings of live sessions (REC-xai), PC; truncate and delete are reported accepted by the live server",
     quirks=(
         "voice and turn detection stand on top of the session, formats are nested",
@@ -116,7 +116,7 @@ QWEN = Dialect(
     ),
     address="wss://dashscope-intl.aliyuncs.com/api-ws/v1/realtime?model={model}",
     credential="Authorization: Bearer",
-    verified="simulated",
+    verified=(*facts("14"), simulated("qwen")),
     source="facts 14 (DOC), and the vendor's page of client events, which has session, audio, image, response.create and cancel",
     quirks=(
         "listens at 16 kHz and speaks at 24 kHz: pcm16 means another rate on the way in",
@@ -170,7 +170,7 @@ INWORLD = Dialect(
     model_in_session=True,
     address="wss://api.inworld.ai/api/v1/realtime/session?key={key}&protocol=realtime",
     credential="Authorization: Basic with the portal's key, or Bearer with a token",
-    verified="simulated",
+    verified=(*facts("14"), simulated("inworld")),
     source="facts 14 (PC), and the vendor's page on its websocket",
     quirks=(
         "the URL carries a session key that the client makes up",
@@ -215,7 +215,7 @@ STEPFUN = Dialect(
     ),
     address="wss://api.stepfun.com/v1/realtime?model={model}",
     credential="Authorization: Bearer",
-    verified="simulated",
+    verified=(*facts("14"), simulated("stepfun")),
     source="facts 14 (docs)",
     quirks=("turn detection is off unless it is asked for", "the voice is fixed once the model has spoken"),
 )
@@ -257,7 +257,7 @@ GLM = Dialect(
     ignored=frozenset({"heartbeat"}),
     address="wss://open.bigmodel.cn/api/paas/v4/realtime",
     credential="Authorization: Bearer with a key or a JWT",
-    verified="simulated",
+    verified=(*facts("14"), simulated("glm")),
     source="facts 14 (docs); a truncate is not among them, so it is taken for missing",
     quirks=("manual turns are called client_vad", "beta_fields and video go into vendor", "heartbeat is ignored"),
 )
@@ -279,7 +279,7 @@ LOCALAI = Dialect(
     way=_OWN,
     address="ws://{host}/v1/realtime?model={model}",
     credential="Authorization: Bearer; none on this machine",
-    verified="simulated",
+    verified=(*facts("14"), simulated("localai")),
     source="facts 14: its source",
     quirks=(
         "tools that run on the server may end a user's turn by several response.done",
@@ -326,7 +326,7 @@ SPEACHES = Dialect(
     way=_OWN,
     address="ws://{host}/v1/realtime?model={model}",
     credential="Authorization: Bearer; none on this machine",
-    verified="simulated",
+    verified=(*facts("14"), simulated("speaches")),
     source="facts 14: its source",
     quirks=("response.cancel works in part only",),
 )
@@ -340,7 +340,11 @@ SPEECH_TO_SPEECH = Dialect(
     way=_OWN,
     address="ws://{host}/v1/realtime",
     credential="none",
-    verified="peer",
+    verified=(
+        *facts("14", "15"),
+        simulated("speech-to-speech"),
+        Mark("peer", "interop/test_servers.py::test_speech_to_speech[speech-to-speech]"),
+    ),
     source="facts 14: version 1.1.0 was run (RAN)",
     quirks=(
         "takes a truncate without a word, and a cancel of nothing, too",
