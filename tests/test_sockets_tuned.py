@@ -3,13 +3,14 @@
 import math
 import socket
 import sys
+import threading
 from contextlib import closing
 
 import pytest
 
 from rtcore_adapters._line import Ways
 from rtcore_adapters._link import LinkTimes
-from rtcore_adapters._sockets import NOT_SENT, tune
+from rtcore_adapters._sockets import NOT_SENT, own_buffer, shared_buffer, tune
 
 
 @pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="the option is theirs")
@@ -32,6 +33,15 @@ def test_a_socket_of_another_kind_is_left_as_it_is() -> None:
     one, other = socket.socketpair()
     with one, other:
         tune(one)
+
+
+def test_the_lines_of_a_thread_share_what_they_are_read_into() -> None:  # memory per conversation (issue 4)
+    mine, theirs = shared_buffer(), []
+    thread = threading.Thread(target=lambda: theirs.append(shared_buffer()))
+    thread.start()
+    thread.join()
+    assert shared_buffer() is mine and theirs[0] is not mine
+    assert own_buffer() is not own_buffer() and len(own_buffer()) == len(mine)
 
 
 @pytest.mark.parametrize("given", [-1, None, "3", True, float("nan")])

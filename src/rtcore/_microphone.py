@@ -17,6 +17,8 @@ TURN_MS = 60_000
 """So much of a turn that is under way is kept: a line that goes dead without a word is noticed after twenty seconds or more."""
 LOOKBACK_MS = 1_000
 """So much of what was sent is kept while nobody is known to speak: speech begins before the server says so."""
+MARGIN_MS = 200
+"""So much is kept before the place at which a turn begins by the server's word."""
 _GIVEN = 512
 """Pieces of held audio whose times are known."""
 
@@ -34,6 +36,8 @@ class Microphone:
         self._sent: deque[bytes] = deque()
         self._sent_bytes = 0
         self._given: deque[tuple[float, int]] = deque()
+        self._line_bytes = 0  # sent on this line, in the present format
+        self._begins: int | None = None  # where in that the turn under way begins, by the server's word
         self.keeps = False
         """Whether what was sent may have to be said again."""
         self.begun = False
@@ -51,6 +55,7 @@ class Microphone:
         self._before_ms += self._ms(self._uncommitted)
         self._uncommitted = 0
         self._forget_sent()
+        self._line_bytes = 0
         self.format = format
         return dropped_ms
 
@@ -111,6 +116,7 @@ class Microphone:
             at += tail
         if at:
             del self._buffer[:at]
+            self._line_bytes += at
             if self.keeps:
                 self._keep(out)
         self._given.clear()
@@ -129,9 +135,22 @@ class Microphone:
         self._sent.clear()
         self._sent_bytes = 0
 
+    def begins(self, ms: int | None) -> None:
+        """The turn under way begins, as the server says, so many milliseconds into what it was sent; None: it does not say."""
+        self._begins = None if ms is None else self._bytes(ms)
+
     def turn(self) -> list[bytes]:
         """What was sent of the turn that ends here. It is kept no more: nobody is to hear it twice."""
         pieces = list(self._sent)
+        if self._begins is not None and self._begins <= self._line_bytes:
+            # A server that counts in another way names a place that is no longer here, or not yet: then all of it is the turn.
+            before = self._begins - self._bytes(MARGIN_MS) - (self._line_bytes - self._sent_bytes)
+            first = 0
+            while first < len(pieces) and len(pieces[first]) <= before:
+                before -= len(pieces[first])
+                first += 1
+            del pieces[:first]
+        self._begins = None
         self.in_turn = False
         self._forget_sent()
         return pieces
@@ -142,6 +161,7 @@ class Microphone:
         self._given.clear()
         self._given.append((now, len(self._buffer)))
         self._forget_sent()
+        self._line_bytes, self._begins = 0, None
         self._uncommitted, self._before_ms = len(self._buffer), 0
         self.begun = bool(self._buffer)
 
@@ -169,6 +189,7 @@ class Microphone:
         """Drop what was not sent, because the program clears."""
         self._buffer.clear()
         self._forget_sent()
+        self._begins = None
         self.in_turn = False
         self._uncommitted = 0
         self._before_ms = 0

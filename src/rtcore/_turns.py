@@ -102,6 +102,8 @@ class Turns:
     def started(self, event: SpeechStarted) -> None:
         """The server heard a person begin: an interruption, unless nothing can be heard."""
         core = self._core
+        if not self._unfinished:
+            core.microphone.begins(_ms(event.audio_start_ms))
         self._unfinished = core.microphone.in_turn = True
         self._floor(speaking=True, awaiting=False)
         core.news.append(UserSpeechStarted(event.item_id, audio_start_ms=_ms(event.audio_start_ms), at=core.now))

@@ -4,6 +4,7 @@ set to, whoever opened it."""
 import os
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,25 @@ from rtcore_adapters._addresses import STAGGER_S, Address, worst
 
 NOT_SENT = 16 * 1024
 """Bytes that the kernel may hold and has not sent yet; trio's own figure."""
+
+
+_READ = 64 * 1024
+_OF_THREAD = threading.local()
+
+
+def shared_buffer() -> memoryview:
+    """What a thread's lines are read into, one after the other: each is dealt with before the next is read, and nothing of a view
+    is kept. One of its own for every line would be the largest thing that a quiet conversation holds.
+    """
+    buffer: memoryview | None = getattr(_OF_THREAD, "buffer", None)
+    if buffer is None:
+        buffer = _OF_THREAD.buffer = own_buffer()
+    return buffer
+
+
+def own_buffer() -> memoryview:
+    """For a line whose reads are begun long before they end, beside those of others."""
+    return memoryview(bytearray(_READ))
 
 
 def tune(opened: socket.socket) -> None:

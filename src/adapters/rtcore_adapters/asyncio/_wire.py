@@ -6,11 +6,12 @@ from typing import cast
 
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import WRITE_AHEAD, Line
-from rtcore_adapters._sockets import tune
+from rtcore_adapters._sockets import own_buffer, shared_buffer, tune
 from rtcore_adapters.asyncio._connect import Dial
 from rtcore_adapters.asyncio._request import Request
 
-_READ = 64 * 1024
+_PROACTOR = getattr(asyncio, "ProactorEventLoop", ())
+"""Windows' loop: its kernel writes into the buffer of a read that was begun."""
 
 
 class Wire(asyncio.BufferedProtocol):
@@ -25,7 +26,7 @@ class Wire(asyncio.BufferedProtocol):
         self._dial = dial
         self._transport: asyncio.Transport | None = None
         self._full = False
-        self._buffer = memoryview(bytearray(_READ))
+        self._buffer = own_buffer() if isinstance(loop, _PROACTOR) else shared_buffer()
         self._patience: asyncio.TimerHandle | None = None
 
     async def dial(self) -> None:
@@ -90,7 +91,7 @@ class Wire(asyncio.BufferedProtocol):
         self.write()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        # One buffer for all reads: asyncio would make one of 256 KiB for each.
+        # One buffer for all reads: asyncio would make one of 256 KiB for each. What is read comes in ``buffer_updated`` at once.
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:

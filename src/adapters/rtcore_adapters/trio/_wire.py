@@ -10,13 +10,11 @@ import trio
 from rtcore_adapters._addresses import worst
 from rtcore_adapters._engine import Engine
 from rtcore_adapters._line import Line
-from rtcore_adapters._sockets import tune
+from rtcore_adapters._sockets import shared_buffer, tune
 from rtcore_adapters.trio._request import Request
 
 Dial = Callable[[str, int], Awaitable[socket.socket]]
 """Opens a socket to a host and a port."""
-
-_READ = 64 * 1024
 
 
 class Wire:
@@ -83,7 +81,7 @@ class Wire:
 
     async def _read(self, opened: socket.socket) -> None:
         """Until the stream ends, however."""
-        buffer = memoryview(bytearray(_READ))
+        buffer = shared_buffer()
         while True:
             await trio.lowlevel.wait_readable(opened)
             try:
