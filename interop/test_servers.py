@@ -4,6 +4,7 @@ What a server does differently comes out as notices, and as nothing else (C28, B
 """
 
 import asyncio
+import json
 import math
 import struct
 from collections import Counter
@@ -22,6 +23,7 @@ from rtcore import (
     MessageStarted,
     Notice,
     ProtocolWarning,
+    RawEvent,
     RequestEnded,
     ResponseEnded,
     ResponseStarted,
@@ -32,7 +34,7 @@ from rtcore import (
     UserSpeechStarted,
     Verdict,
 )
-from rtcore.config import AudioInput, AudioOptions, Connection, FunctionTool, ServerVad, SessionOptions
+from rtcore.config import AudioInput, AudioOptions, Connection, DialectName, FunctionTool, ServerVad, SessionOptions
 from rtcore.dialects import DIALECTS
 from rtcore_adapters.asyncio import ConnectionFailed, Conversation, connect
 from rtcore_adapters.audio import VirtualSpeaker
@@ -165,16 +167,20 @@ async def speech_to_speech(errors: Path, dialect: str) -> None:
             assert talk.deviations() == Counter({"error: no_answer the server did not answer conversation.item.truncate": 1})
 
 
-def test_aimock(tmp_path: Path) -> None:
-    """Text, a call, and a manual turn with aimock, which has no sound (C29, F062, F142)."""
-    asyncio.run(aimock(tmp_path / "errors.txt"))
+@pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
+def test_aimock(dialect: DialectName, tmp_path: Path) -> None:
+    """Text, a call, and a manual turn with aimock, which has no sound, in GA and in the beta (C28, C29, F062, F133, F142)."""
+    asyncio.run(aimock(dialect, tmp_path / "errors.txt"))
 
 
-async def aimock(errors: Path) -> None:
-    async with running(["node", "aimock.mjs"], errors) as peer:
-        config = Config(connection=Connection(url=await address(peer)), session=SessionOptions(tools=(TOOL,)))
+async def aimock(dialect: DialectName, errors: Path) -> None:
+    beta = dialect == "openai-beta"
+    async with running(["node", "aimock.mjs", *["beta"] * beta], errors) as peer:
+        # GA is found by its first events.
+        connection = Connection(url=await address(peer), dialect=dialect if beta else None)
+        config = Config(connection=connection, session=SessionOptions(tools=(TOOL,)), tap="all")
         async with talking(config) as talk:
-            assert talk.conversation.capabilities == DIALECTS["openai"].capabilities
+            assert talk.conversation.capabilities == DIALECTS[dialect].capabilities
             talk.conversation.send_text("Who are you?")
             [first] = await talk.until(MessageEnded)
             assert (first.verdict, first.full_text) == (Verdict.TEXT, "I am a mock.")
@@ -189,6 +195,10 @@ async def aimock(errors: Path) -> None:
             assert last.verdict is Verdict.TEXT
             # It commits without saying which item.
             assert talk.deviations() == Counter({"input_audio_buffer.committed: a server message could not be read": 1})
+            said = {json.loads(each.payload)["type"] for each in talk.all(RawEvent) if each.direction == "received"}
+    # Each generation has its own names.
+    assert ("response.text.delta" in said, "response.output_text.delta" in said) == (beta, not beta)
+    assert ("conversation.item.created" in said, "conversation.item.added" in said) == (beta, not beta)
 
 
 def test_aimock_refuses_the_beta(tmp_path: Path) -> None:
