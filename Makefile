@@ -17,7 +17,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz messages mutants behaviours soak device audit examples interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events
+.PHONY: help demo test lint fuzz messages mutants behaviours soak device audit examples browser interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,7 +57,10 @@ audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and l
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP -n 2 examples/audit
 
 examples: $(VENV)/examples.stamp  ## the programs of examples/ against the strict server: whole calls, in virtual time
-	$(BIN)/python -m pytest -q examples --ignore=examples/audit
+	$(BIN)/python -m pytest -q examples --ignore=examples/audit --ignore=examples/browser
+
+browser: $(VENV)/browser.stamp  ## the web page in a real Chromium: a thousand interruptions through the gateway
+	$(BIN)/python -m pytest -q -rP examples/browser
 
 interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python SPEECH_PYTHON=$(SPEECH)/bin/python FAKEAI_PYTHON=$(FAKEAI)/bin/python \
@@ -140,6 +143,12 @@ interop/node_modules/stamp: interop/package.json interop/package-lock.json
 
 $(VENV)/examples.stamp: $(VENV)/test.stamp examples/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement examples/requirements.txt
+	@touch $@
+
+$(VENV)/browser.stamp: $(VENV)/test.stamp examples/browser/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement examples/browser/requirements.txt
+	@test -x /usr/bin/chromium || test -n "$(CHROMIUM)" || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet chromium >/dev/null; } || \
+		{ echo "make browser needs Chromium: install it, or say CHROMIUM=/path/to/it." >&2; exit 1; }
 	@touch $@
 
 $(VENV)/cluster.stamp: $(VENV)/test.stamp

@@ -1,4 +1,4 @@
-// Drives examples/browser/player.js from a pipe: one JSON line in, one out. See tests/helpers/player.py.
+// Drives examples/browser/page/player.js from a pipe: one JSON line in, one out. See tests/helpers/player.py.
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 

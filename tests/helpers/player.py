@@ -20,7 +20,7 @@ from rtcore_adapters.audio import RemoteSpeaker
 
 BLOCK = 256
 """Frames that a remote player renders at once."""
-BROWSER = Path(__file__).parents[2] / "examples" / "browser" / "player.js"
+BROWSER = Path(__file__).parents[2] / "examples" / "browser" / "page" / "player.js"
 _HARNESS = Path(__file__).with_name("player.mjs")
 
 
@@ -143,7 +143,7 @@ def node_process() -> Iterator[Node]:
 
 
 class BrowserPlayer:
-    """``examples/browser/player.js``."""
+    """``examples/browser/page/player.js``."""
 
     def __init__(self, node: Node, rate: int, latency_s: float) -> None:
         self._node = node

@@ -1,7 +1,7 @@
 // A loudspeaker for rtcore's RemoteSpeaker: sounds what it is sent, and says how much of it has become audible.
 //
 // `Player` is the whole of it and knows no browser: messages in (`take`), samples out (`render`), reports out (`tell`). The
-// AudioWorklet at the end of the file only carries them; `page.js` connects it with a websocket. The messages are described in
+// AudioWorklet at the end of the file only carries them; `voice.js` connects it with a websocket. The messages are described in
 // docs/clocks.md, "A clock across a network".
 //
 // It counts samples of the stream, never silence, and counts them when they are heard: a sample that was rendered in frame n is
