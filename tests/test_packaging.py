@@ -157,6 +157,8 @@ def test_the_wheel_holds_the_two_packages_their_types_and_the_license(wheel: Pat
         if "__pycache__" not in path.parts and path.is_file()
     }
     assert in_tree <= set(names)
+    entries = zipfile.ZipFile(wheel).read(f"{metadata}/entry_points.txt").decode()
+    assert "[pytest11]\nrtcore_adapters.pytest_plugin = rtcore_adapters.pytest_plugin\n" in entries
 
 
 def test_a_consumer_outside_the_repository_passes_strict_mypy_and_its_mistakes_do_not(python: Path, tmp_path: Path) -> None:

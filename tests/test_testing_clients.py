@@ -88,6 +88,7 @@ def test_a_plain_client_on_asyncio_is_judged_in_virtual_time(tells: bool) -> Non
         else:
             assert server.heard == ["One two three four five six seven.", "Yes."]
             assert server.unheard_left == ["five", "six", "seven."]
+        assert [each.name for each in server.findings] == ([] if tells else ["unheard words left"])
         assert (server.refusals, server.left) == ([], [])
 
 

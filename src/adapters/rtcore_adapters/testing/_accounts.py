@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from rtcore.sim.judge import Finding, Judge
 from rtcore.sim.server import ServerItem, ServerPart
 from rtcore_adapters.testing._speaker import BenchSpeaker, found
 from rtcore_adapters.testing._talk import Talk
@@ -47,6 +48,20 @@ def messages(talks: Sequence[Talk], speakers: Sequence[BenchSpeaker], *, now: fl
             told.append(Message(text, unheard))
             of.append(item.id)
     return told
+
+
+def judged(talk: Talk) -> list[Finding]:
+    """What ``rtcore audit``'s judge finds wrong in the messages that passed."""
+    judge = Judge()
+    came = 0
+    for at, before, payload in [*talk.received, (0.0, len(talk.sent), b"")]:
+        for each in talk.sent[came:before]:
+            if not each.refused:
+                judge.client(each.payload, now=each.at)
+        came = before
+        if payload:
+            judge.server(payload, now=at)
+    return list(judge.verdict(talk.server).findings)
 
 
 def remembered(talk: Talk) -> list[Memory]:

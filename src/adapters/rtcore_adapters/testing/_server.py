@@ -14,8 +14,9 @@ import msgspec
 from rtcore import Config
 from rtcore.config import Connection
 from rtcore.policies import Policies
+from rtcore.sim.judge import Finding
 from rtcore.sim.server import Refusal
-from rtcore_adapters.testing._accounts import Memory, messages, remembered
+from rtcore_adapters.testing._accounts import Memory, judged, messages, remembered
 from rtcore_adapters.testing._core import Core
 from rtcore_adapters.testing._faults import checked
 from rtcore_adapters.testing._script import Answer, Call, Cue, Ends, Refusing, Written, speech
@@ -286,6 +287,14 @@ class RealtimeServer:
             return [each for talk in self._stage.talks for each in talk.server.refusals if not each.injected]
 
     @property
+    def findings(self) -> list[Finding]:
+        """What else the client did wrong, as the judge of ``rtcore audit`` reads the messages (docs/judging.md). It goes by
+        bounds:
+        no client has heard more than it received, nor faster than real time."""
+        with self._looking():
+            return [each for talk in self._stage.talks for each in judged(talk)]
+
+    @property
     def left(self) -> list[str]:
         """What of the script has not happened, or could not."""
         with self._looking():
@@ -301,6 +310,7 @@ class RealtimeServer:
             "remembers": [f"{role}: {text}" for role, text in self.remembers],
             "unheard left": self.unheard_left,
             "refused": [f"{each.code}: {each.message}" for each in self.refusals],
+            "found wrong": [f"{each.name}: {each.text}" for each in self.findings],
             "not happened": self.left,
         }
         for name, account in accounts.items():

@@ -32,6 +32,8 @@ class Sent(Struct, frozen=True):
     at: float
     type: str
     payload: bytes
+    refused: bool = False
+    """The script has refused it: it never reached the server."""
 
 
 class Talk:
@@ -41,6 +43,8 @@ class Talk:
         self.server = server
         self.ear = Ear()
         self.sent: list[Sent] = []
+        self.received: list[tuple[float, int, bytes]] = []
+        """What the server said, when, and how many of ``sent`` had come by then."""
         self.out: list[bytes] = []
         self.ended = False
         self.ready_at: float | None = None
@@ -65,11 +69,13 @@ class Talk:
         else:
             head = _read(payload)
             self._timeline.client(now, _event(payload))
-        self.sent.append(Sent(now, head.type, payload))
         refusing = next((each for each in self._refusing if each.type == head.type and each.times > 0), None)
+        self.sent.append(Sent(now, head.type, payload, refusing is not None))
         if refusing is not None:
             refusing.times -= 1
-            self.send(_refusal(refusing, payload), now=now)
+            error = _refusal(refusing, payload)
+            self._timeline.server(now, _event(error))
+            self.out.append(error)
             return
         self._hush_for(head, now)
         self._say(self.server.receive(payload, now=now), now)
@@ -129,6 +135,7 @@ class Talk:
                 self._timeline.server(now, _event(payload))
             if self.ready_at is None and head.type in ("session.updated", "transcription_session.updated"):
                 self.ready_at = now
+            self.received.append((now, len(self.sent), payload))
             self.out.append(payload)
 
     def _deliver(self, head: _Head, now: float) -> None:
