@@ -11,7 +11,10 @@ from msgspec import structs
 from rtcore import MessageEnded, ProtocolWarning, UnknownEvent
 from rtcore.dialects import DIALECTS
 from rtcore.sim._in_dialect import in_dialect
-from rtcore.sim._server_dialects import MANNERS, DialectName, takes
+from rtcore.sim._server_dialects import MANNERS, DialectName
+from rtcore.sim._server_dialects import takes as speaks
+from rtcore.sim._server_events import check_event
+from rtcore.sim._words import LOGPROBS, PROMPT, REMOTE_TOOLS, Words, spoken_in
 from rtcore.sim.network import NetworkOptions
 from rtcore.sim.policy import parse_policy
 from rtcore.sim.scenario import Scenario, scenario_of
@@ -48,9 +51,50 @@ def test_the_capabilities_of_both_writings_agree() -> None:
         assert able.metadata == manner.metadata, name
         assert (able.images == "buffer") == manner.image_buffer, name
         assert not manner.efforts or able.reasoning == manner.efforts, name
+        assert able.server_obeys == manner.detection_flags, name
         assert set(able.turn_detection) == set(manner.detections), name
-        assert all(takes(manner, "input", form) for form in able.input_formats), name
-        assert all(takes(manner, "output", form) for form in able.output_formats), name
+        assert all(speaks(manner, "input", form) for form in able.input_formats), name
+        assert all(speaks(manner, "output", form) for form in able.output_formats), name
+
+
+_IDLE = {"audio": {"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 5_000}}}}
+_PICTURE = {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,AAAA"}]}
+_WIDER: dict[str, dict[str, Any]] = {
+    "remote_tools": {"type": "realtime", "tools": list(REMOTE_TOOLS)},
+    "idle_ms": {"type": "realtime", **_IDLE},
+    "logprobs": {"type": "realtime", "include": [LOGPROBS]},
+    "prompt": {"type": "realtime", "prompt": PROMPT},
+    "listens": {"type": "transcription", "audio": {"input": {"transcription": {"model": "whisper-1"}}}},
+    "images_per_mille": {},
+}
+
+
+@pytest.mark.parametrize("word", _WIDER)
+def test_what_a_table_can_say_of_the_wider_vocabulary_its_server_takes(word: str) -> None:  # C28, S10; facts 14
+    """The table decides what a world in its dialect has, and the server's own schema, from the facts alone, agrees. A table that
+    says too much is refused by the server; one that says too little would never be tried, so that too is a difference.
+    """
+    wanted = Words(remote_tools=True, idle_ms=5_000, images_per_mille=1, logprobs=True, prompt=True, listens=True)
+    has = {name for name in DIALECTS if getattr(spoken_in(wanted, name), word)}
+    takes: set[str] = set()
+    for name, table in DIALECTS.items():
+        # What the table cannot say is asked of its server in GA's words (without a type where there is none).
+        if word == "images_per_mille":
+            item = table.render_item(_PICTURE) if name in has else _PICTURE
+            event: dict[str, Any] = {"type": "conversation.item.create", "item": item}
+        else:
+            session = _WIDER[word]
+            kind = "session.update"
+            if name in has:
+                session = table.render_session(session)
+                kind = "transcription_session.update" if word == "listens" and table.shape == "flat" else kind
+            elif word != "listens" and not table.render_session({"type": "realtime"}):
+                session = {key: value for key, value in session.items() if key != "type"}
+            event = {"type": kind, "session": session}
+        if check_event(name, event) is None:
+            takes.add(name)
+    assert takes == has
+    assert {"openai", "azure"} <= has
 
 
 def test_which_dialects_can_do_what_ga_can() -> None:  # DESIGN 5: capabilities decide, not vendor names

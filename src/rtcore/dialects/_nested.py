@@ -20,6 +20,8 @@ class NestedShape(Struct, frozen=True):
     name: str
     typed: bool = True
     """Whether a session names its type, without which GA refuses it (2.2)."""
+    transcription_sessions: bool = True
+    """Whether there are sessions that only transcribe."""
     lifted: frozenset[tuple[str, str]] = frozenset()
     """Fields (side, name) of ``audio`` that stand on top instead."""
     missing: frozenset[str] = frozenset()
@@ -45,7 +47,7 @@ class NestedShape(Struct, frozen=True):
     def render_session(self, session: Wire) -> Wire:
         """The session, with its type where the vendor wants one."""
         kind = session.get("type") or "realtime"
-        if kind != "realtime" and not self.typed:
+        if kind != "realtime" and not (self.typed and self.transcription_sessions):
             raise refused(f"type = {kind!r}", "it has conversations only; leave it out", self.name)
         return {**({"type": kind} if self.typed else {}), **self._render(session)}
 

@@ -139,6 +139,7 @@ QWEN = Dialect(
 _INWORLD = NestedShape(
     "inworld",
     temperature=True,
+    transcription_sessions=False,
     missing=frozenset({"audio.input.noise_reduction", "tracing", "truncation", "include", "prompt", "reasoning"}),
     input_formats=_ANY_PCM,
     output_formats=_ANY_PCM,

@@ -70,6 +70,8 @@ class Manner(Struct, frozen=True):
     """What ``reasoning.effort`` may be, where it is not OpenAI's."""
     image_buffer: bool = False
     """Images come by an event of their own, behind audio."""
+    whole: bool = False
+    """It has every option of GA's session, and sessions that only transcribe: by the facts it is GA, and nothing lacks."""
     transcribes: bool = False
     """It transcribes the user whether it is asked to or not."""
 
@@ -137,9 +139,9 @@ MANNERS: dict[str, Manner] = {
         detections=("server_vad",),
         detection_flags=False,
     ),
-    "localai": Manner(),
+    "localai": Manner(whole=True),
     "speaches": Manner(beta=True, created_alone=True, item_done="none"),
-    "speech-to-speech": Manner(created_alone=True, item_done="none", truncate_answered=False),
+    "speech-to-speech": Manner(whole=True, created_alone=True, item_done="none", truncate_answered=False),
 }
 """By the dialect's name."""
 

@@ -27,17 +27,23 @@ from rtcore.sim._server_schema import (
     CHOICE_GA,
     CHOICE_PREVIEW,
     GA,
+    INCLUDE,
     ITEMS_GA,
     ITEMS_PREVIEW,
+    LISTENING_GA,
+    NOISE_GA,
     PREVIEW,
+    PROMPT,
     REASONING,
     REFERENCE,
     SEMANTIC,
     TOKENS,
     TOOLS_GA,
     TOOLS_PREVIEW,
+    TRACING,
     TRANSCRIPTION_GA,
     TRANSCRIPTION_PREVIEW,
+    TRUNCATION,
     VAD,
     event_of,
     modalities_ga,
@@ -135,6 +141,15 @@ def _nested(name: str, manner: Manner) -> dict[str, Check]:
             "temperature": number(0, 2),
             "parallel_tool_calls": flag,
         }
+    if manner.whole:
+        incoming["noise_reduction"] = NOISE_GA
+        session |= {
+            "include": INCLUDE,
+            "prompt": maybe(PROMPT),
+            "reasoning": REASONING,
+            "tracing": maybe(TRACING),
+            "truncation": TRUNCATION,
+        }
     session["audio"] = shape({"input": shape(incoming), "output": shape(outgoing)})
     response: dict[str, Check] = {
         "audio": shape({"output": shape({"format": outgoing["format"], "voice": text(minimum=1)})}),
@@ -148,7 +163,10 @@ def _nested(name: str, manner: Manner) -> dict[str, Check]:
         "tools": TOOLS_GA,
     }
     required = () if manner.lifted else ("type",)
-    return {**GA, **_commands(shape(session, *required), shape(response))}
+    update = shape(session, *required)
+    if manner.whole:
+        update = tagged("type", {"realtime": update, "transcription": LISTENING_GA})
+    return {**GA, **_commands(update, shape(response))}
 
 
 def _commands(session: Check, response: Check) -> dict[str, Check]:

@@ -45,7 +45,7 @@ TRANSCRIPTION_GA = shape(
     }
 )
 TRANSCRIPTION_PREVIEW = shape({"model": text(), "language": text(), "prompt": text()})
-_TRACING = either(one_of("auto"), shape({"group_id": text(), "metadata": mapping, "workflow_name": text()}))
+TRACING = either(one_of("auto"), shape({"group_id": text(), "metadata": mapping, "workflow_name": text()}))
 VAD = {
     "type": anything,
     "threshold": number(0, 1),
@@ -94,7 +94,7 @@ _FORMAT_GA = tagged(
     },
 )
 _VOICE_GA = either(one_of(*_VOICES), shape({"id": text(minimum=1)}, "id"))
-_PROMPT = shape({"id": text(minimum=1), "version": maybe(text()), "variables": maybe(mapping)}, "id")
+PROMPT = shape({"id": text(minimum=1), "version": maybe(text()), "variables": maybe(mapping)}, "id")
 REASONING = shape({"effort": one_of("minimal", "low", "medium", "high", "xhigh")})
 _FILTER = shape({"read_only": flag, "tool_names": listing(text())})
 _MCP = shape(
@@ -137,10 +137,23 @@ def modalities_ga(value: Any, path: str) -> Fault | None:
     return Fault("invalid_value", path, message)
 
 
+NOISE_GA = maybe(shape({"type": one_of("near_field", "far_field"), "strength": number(0, 1)}, "type"))
+TRUNCATION = either(
+    one_of("auto", "disabled"),
+    tagged(
+        "type",
+        {
+            "retention_ratio": shape(
+                {"type": anything, "retention_ratio": number(0, 1), "token_limits": shape({"post_instructions": whole(0)})},
+                "retention_ratio",
+            )
+        },
+    ),
+)
 _INPUT_GA = shape(
     {
         "format": _FORMAT_GA,
-        "noise_reduction": maybe(shape({"type": one_of("near_field", "far_field"), "strength": number(0, 1)}, "type")),
+        "noise_reduction": NOISE_GA,
         "transcription": maybe(TRANSCRIPTION_GA),
         "turn_detection": maybe(
             tagged(
@@ -153,9 +166,9 @@ _INPUT_GA = shape(
         ),
     }
 )
-_INCLUDE = maybe(listing(one_of("item.input_audio_transcription.logprobs")))
+INCLUDE = maybe(listing(one_of("item.input_audio_transcription.logprobs")))
 # Nothing that a model would need (protocol facts, 12.1).
-_LISTENING_GA = shape({"type": anything, "include": _INCLUDE, "audio": shape({"input": _INPUT_GA})})
+LISTENING_GA = shape({"type": anything, "include": INCLUDE, "audio": shape({"input": _INPUT_GA})})
 _SESSION_GA = shape(
     {
         "type": anything,
@@ -163,29 +176,14 @@ _SESSION_GA = shape(
         "instructions": text(),
         "output_modalities": modalities_ga,
         "max_output_tokens": TOKENS,
-        "include": _INCLUDE,
+        "include": INCLUDE,
         "parallel_tool_calls": flag,
-        "prompt": maybe(_PROMPT),
+        "prompt": maybe(PROMPT),
         "reasoning": REASONING,
         "tool_choice": CHOICE_GA,
         "tools": TOOLS_GA,
-        "tracing": maybe(_TRACING),
-        "truncation": either(
-            one_of("auto", "disabled"),
-            tagged(
-                "type",
-                {
-                    "retention_ratio": shape(
-                        {
-                            "type": anything,
-                            "retention_ratio": number(0, 1),
-                            "token_limits": shape({"post_instructions": whole(0)}),
-                        },
-                        "retention_ratio",
-                    )
-                },
-            ),
-        ),
+        "tracing": maybe(TRACING),
+        "truncation": TRUNCATION,
         "audio": shape(
             {
                 "input": _INPUT_GA,
@@ -265,7 +263,7 @@ _RESPONSE_GA = shape(
         "metadata": maybe(pairs),
         "output_modalities": modalities_ga,
         "parallel_tool_calls": flag,
-        "prompt": maybe(_PROMPT),
+        "prompt": maybe(PROMPT),
         "reasoning": REASONING,
         "tool_choice": CHOICE_GA,
         "tools": TOOLS_GA,
@@ -273,7 +271,7 @@ _RESPONSE_GA = shape(
 )
 GA: dict[str, Check] = {
     **_COMMON,
-    "session.update": event_of({"session": tagged("type", {"realtime": _SESSION_GA, "transcription": _LISTENING_GA})}, "session"),
+    "session.update": event_of({"session": tagged("type", {"realtime": _SESSION_GA, "transcription": LISTENING_GA})}, "session"),
     "conversation.item.create": event_of({"item": tagged("type", ITEMS_GA), "previous_item_id": maybe(text(minimum=1))}, "item"),
     "response.create": event_of({"response": maybe(_RESPONSE_GA)}),
 }
@@ -312,7 +310,7 @@ _SESSION_PREVIEW = shape(
         "tool_choice": CHOICE_PREVIEW,
         "temperature": number(0.6, 1.2),
         "max_response_output_tokens": TOKENS,
-        "tracing": maybe(_TRACING),
+        "tracing": maybe(TRACING),
         "client_secret": mapping,
     }
 )
@@ -323,7 +321,7 @@ _LISTENING_PREVIEW = shape(
         "input_audio_transcription": maybe(TRANSCRIPTION_PREVIEW),
         "input_audio_noise_reduction": maybe(shape({"type": one_of("near_field", "far_field")}, "type")),
         "turn_detection": maybe(tagged("type", {"server_vad": shape(VAD), "semantic_vad": shape(SEMANTIC)})),
-        "include": _INCLUDE,
+        "include": INCLUDE,
         "client_secret": mapping,
     }
 )

@@ -284,7 +284,10 @@ class State:
 
     def _tell_done(self, item: ServerItem) -> bool:
         whose = self.wire.manner.item_done
-        if item.out_of_band or item.deleted or whose == "none" or (whose == "user" and item.role != "user"):
+        silent = whose == "none" or (whose == "user" and item.role != "user")
+        if item.type == "mcp_list_tools":
+            silent = False  # what was found stands nowhere else (4.14)
+        if item.out_of_band or item.deleted or silent:
             return False
         if item.origin == "response" and not self.rules.item_done:
             return False

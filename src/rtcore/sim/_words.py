@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, structs
 
+from rtcore._errors import LocalProtocolError
+from rtcore.dialects import DIALECTS, Dialect
 from rtcore.sim._rng import Rng
 
 if TYPE_CHECKING:
@@ -84,29 +86,67 @@ FAULTS: dict[str, str] = {
 """By the catalogue's name: the option."""
 
 
+def spoken_in(words: Words, name: str) -> Words:
+    """As much of it as this dialect has, which its table says: what it cannot say is not there."""
+    table = DIALECTS[name]
+    able = table.capabilities
+    return structs.replace(
+        words,
+        remote_tools=words.remote_tools and says(table, {"tools": list(REMOTE_TOOLS)}),
+        idle_ms=words.idle_ms if says(table, _SILENCE) else None,
+        images_per_mille=words.images_per_mille if _shows(table) else 0,
+        own_input=words.own_input and able.out_of_band,
+        logprobs=words.logprobs and says(table, {"include": [LOGPROBS]}),
+        prompt=words.prompt and says(table, {"prompt": PROMPT}),
+        listens=words.listens and says(table, {"type": "transcription"}),
+    )
+
+
+_SILENCE = {"audio": {"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 5_000}}}}
+
+
+def says(table: Dialect, session: dict[str, Any]) -> bool:
+    """Whether a dialect can say this of a session."""
+    try:
+        table.render_session({"type": "realtime", **session})
+    except LocalProtocolError:
+        return False
+    return True
+
+
+def _shows(table: Dialect) -> bool:
+    return table.capabilities.images == "item" and table.capabilities.create
+
+
 def with_words(scenario: "Scenario", faults: set[str], rng: Rng) -> "Scenario":
     """The same world with what these faults name of the vocabulary, as far as its dialect knows it."""
     if not faults.intersection(FAULTS):
         return scenario
-    newest, server = scenario.server.dialect == "openai", scenario.server
-    on_a_call = server.call is not None
+    server = scenario.server
+    table, on_a_call = DIALECTS[server.dialect], server.call is not None
 
     def rate(fault: str, low: int, high: int) -> int:
         drawn = rng.fork(fault).between(low, high)
         return drawn if fault in faults else 0
 
-    idle = newest and "server: idle time-out" in faults and scenario.detection == "server_vad" and not scenario.microphone
+    idle = (
+        says(table, _SILENCE)
+        and "server: idle time-out" in faults
+        and scenario.detection == "server_vad"
+        and not scenario.microphone
+    )
     words = Words(
-        remote_tools=newest and "server: remote tools" in faults,
+        remote_tools="server: remote tools" in faults,
         idle_ms=rng.fork("idle").choice((5_000, 5_000, 6_000, 9_000)) if idle else None,
         keys_per_mille=rate("user: presses keys", 100, 600),
         raw_per_mille=rate("program: raw event", 50, 400),
-        images_per_mille=rate("program: image", 100, 500) if newest else 0,
+        images_per_mille=rate("program: image", 100, 500) if _shows(table) else 0,
         own_input="program: input of its own" in faults and scenario.asides_per_mille > 0,
-        logprobs=newest and "program: logprobs" in faults,
-        prompt=newest and "program: stored prompt" in faults,
+        logprobs="program: logprobs" in faults,
+        prompt="program: stored prompt" in faults,
         tap=rng.fork("tap").choice(("unknown", "unknown", "all")) if "program: tap" in faults else "off",
     )
+    words = spoken_in(words, server.dialect)
     if words.remote_tools:
         server = structs.replace(server, remote_per_mille=rng.fork("remote").between(150, 600))
     scenario = structs.replace(scenario, words=words, server=server)
