@@ -24,10 +24,11 @@ def in_dialect(scenario: "Scenario", name: DialectName) -> "Scenario":
     if scenario.detection not in (None, *able.turn_detection):
         changes["detection"] = able.turn_detection[0]
     if not able.server_obeys and scenario.detection is not None:
-        # What turn detection does cannot be said, so it does all of it.
+        # What turn detection does cannot be said, so it does all of it; and the model's own echo would talk to it without end.
         changes |= {"server_creates": True, "server_interrupts": True, "context": "auto", "interruption": "cut"}
+        changes |= {"guard_ms": 0, "echo_ms": 0}
     if able.input_formats[0].rate != _MICROPHONE:
-        changes["microphone"] = False
+        changes |= {"microphone": False, "echo_ms": 0}
     if not able.create:
         changes |= {"tools": False, "typed_per_mille": 0, "early": False, "recogniser": False}
     if not (able.create and able.delete):
