@@ -19,7 +19,7 @@ from rtcore import (
     Underrun,
     Verdict,
 )
-from rtcore.config import AudioInput, AudioOptions, Reconnect, ServerVad, SessionOptions
+from rtcore.config import AudioInput, AudioOptions, Connection, Reconnect, ServerVad, SessionOptions
 from rtcore_adapters import trio as on_trio
 from rtcore_adapters.asyncio import ConnectionFailed, connect
 from rtcore_adapters.testing import Memory, RealtimeServer, ScriptError, Written, call
@@ -143,6 +143,29 @@ def test_a_client_that_tells_nothing_leaves_unheard_words_with_the_model() -> No
         assert server.unheard_left == ["three", "four."]
         assert server.remembers[1] == Memory("assistant", "One two three four.")
         assert "unheard words left" in [each.name for each in server.findings]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "left"),
+    [
+        ("azure-preview", "/openai/realtime", []),
+        ("xai", "/v1/realtime?dialect=xai", []),
+        ("inworld", "/api/v1/realtime/session", ["three", "four."]),  # it cannot truncate: the model is told in words
+    ],
+)
+def test_other_dialects(dialect: Any, path: str, left: list[str]) -> None:  # C28
+    with RealtimeServer() as server:
+        server.user_says("Count.")
+        server.answers("One two three four.")
+        server.user_interrupts(at_word=2)
+        server.answers("Yes?")
+        connection = Connection(dialect=dialect, url=f"ws://127.0.0.1:1{path}", api_key="test", deployment="voice")
+        with server.core(Config(connection=connection)) as core:
+            core.until_over()
+        assert server.heard == ["One two", "Yes?"]
+        assert server.unheard_left == left
+        assert any(role == "system" and "One two" in text for role, text in server.remembers) == bool(left)
+        assert (server.refusals, server.left) == ([], [])
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------------
@@ -385,6 +408,28 @@ def test_what_nobody_listened_to_is_told() -> None:
         ]
         with pytest.raises(ScriptError, match="nobody listens"):
             server.check()
+
+
+def test_the_user_says_one_thing_at_a_time() -> None:
+    with RealtimeServer() as server:
+        server.user_says("A long story.", at=1, lasts=5)
+        server.user_says("A short one.", at=2)
+        with server.core() as core:
+            core.wait(10)
+        assert server.left == ["the user says 'A short one.', but was still saying something else"]
+
+
+def test_a_speaker_that_nobody_opened_has_nothing_to_say() -> None:
+    async def talk() -> None:
+        async with connect(Config(connection=server.connection), dial=server.dial) as conversation:
+            conversation.send_text("Hi.")
+            await server.until_over()
+
+    with RealtimeServer() as server:
+        server.answers("Hello.")
+        server.speaker()
+        server.run(talk)
+        assert server.heard == ["Hello."]
 
 
 def test_a_script_that_is_not_over_says_what_is_missing() -> None:

@@ -29,7 +29,8 @@ def messages(talks: Sequence[Talk], speakers: Sequence[BenchSpeaker], *, now: fl
     """Every message that the model began to speak, in order. With speakers of the bench by what they sounded; otherwise what was
     heard is what the client told the server, and what was not is what an ideal listener cannot have heard either."""
     entries = [(talk, item, part) for talk in talks for item, part in talk.parts()]
-    sounded = found(speakers, [part for _, _, part in entries]) if speakers else None
+    used = [speaker for speaker in speakers if speaker.used]
+    sounded = found(used, [part for _, _, part in entries]) if used else None
     told: list[Message] = []
     of: list[str] = []
     # What an earlier connection held went with it.

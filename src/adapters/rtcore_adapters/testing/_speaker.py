@@ -16,6 +16,11 @@ class BenchSpeaker(VirtualSpeaker):
         super().__init__(block_ms=block_ms, flush_ms=flush_ms)
         self._handed: dict[int, bytearray] = {}
 
+    @property
+    def used(self) -> bool:
+        """Whether a conversation has opened it."""
+        return self._reports is not None
+
     def play(self, pcm: bytes | memoryview, format: AudioFormat, generation: int, *, now: float) -> None:
         """Sound it, and remember it."""
         self._handed.setdefault(generation, bytearray()).extend(pcm)

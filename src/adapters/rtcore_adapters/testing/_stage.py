@@ -295,6 +295,9 @@ class Stage:
                 f"{cue}, but the session has no turn detection: nobody listens (append and commit audio instead)"
             )
             return
+        if self._speaking is not None:
+            self.problems.append(f"{cue}, but was still saying something else")
+            return
         self._timeline.tell(self.now, "user", f"begins to say {cue.text!r}")
         self._speaking = talk
         talk.user("started", cue.text, now=self.now)
