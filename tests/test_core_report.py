@@ -120,6 +120,25 @@ def test_a_barge_in_is_measured_to_the_answer_of_the_clock() -> None:
     assert (report.outcome, report.to_silence_ms, report.estimated) == ("interrupted", 40, False)
 
 
+def test_what_was_heard_to_its_end_was_not_silenced_by_a_cut_of_what_came_behind_it() -> None:  # B20, C03
+    scene = answered()
+    scene.at(1.6).server(done("r1"))
+    ours = sent(scene.at(1.7).say("And?", interrupt=False))[-1]["response"]["metadata"]["rtcore_request"]
+    scene.at(1.8).server(created("r2", request=int(ours)), message("m2", 1000, r="r2"))
+    scene.at(2.5).server(speech_started("u3"), done("r2", "cancelled", reason="turn_detected"))
+    scene.at(2.54).flushed(1, 1200)  # all of the first, and 200 ms of the second
+    assert [(each.outcome, each.to_silence_ms) for each in reports(scene)] == [("answered", None), ("interrupted", 40)]
+
+
+def test_an_underrun_is_of_what_is_heard_and_not_of_what_was_cut_before() -> None:  # F147
+    scene = answered()
+    scene.at(1.8).server(speech_started("u2"), done("r1", "cancelled", reason="turn_detected"))
+    scene.at(1.9).server(speech_stopped("u2"), turn("u2"), created("r2"), opened("m2", r="r2"))
+    scene.at(1.95).underrun(2)
+    scene.at(2.0).flushed(1, 400)
+    assert only(scene).underruns == 0
+
+
 def test_a_barge_in_that_the_clock_did_not_answer_is_an_estimate() -> None:  # B29
     scene = answered()
     scene.at(1.8).server(speech_started("u2"), done("r1", "cancelled", reason="turn_detected"))

@@ -297,7 +297,7 @@ class Interruption:
                         skipped.append(item.id)
                     estimated |= any(p.segment is not None and p.segment.estimated for p in item.parts.values())
                 core.responses.retire(response)
-            core.reports.silenced(cut.responses, core.now, unheard=bool(partial or skipped), estimated=estimated)
+            core.reports.silenced(cut.responses, core.now, estimated=estimated)
             if partial or skipped:
                 core.news.append(Interrupted(cut.cause, tuple(partial), tuple(skipped), estimated))
         self.pump_deletes()

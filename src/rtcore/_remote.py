@@ -254,7 +254,7 @@ class Remote:
             item.reckoned = not known
         partial, skipped = self._judge(messages, said=said, reckoned_ms=reckoned)
         core.responses.retire(response)
-        core.reports.silenced([response], heard_until, unheard=bool(partial or skipped), estimated=not known)
+        core.reports.silenced([response], heard_until, estimated=not known)
         if partial or skipped:
             core.news.append(Interrupted(response.cut_cause or "server", partial, skipped, not known))
         core.creation.pump()

@@ -126,10 +126,13 @@ class Reports:
         if turn is not None and turn.first_delta_at is None:
             turn.first_delta_at = self._core.now
 
-    def silenced(self, responses: Iterable[Response], at: float, *, unheard: bool, estimated: bool) -> None:
-        """A cut of these is settled: by ``at``, nothing of them sounds any more."""
+    def silenced(self, responses: Iterable[Response], at: float, *, estimated: bool) -> None:
+        """A cut of these is settled: by ``at``, nothing of them sounds any more. One that had been heard to its end was not
+        silenced, whatever else was.
+        """
         for response in responses:
             turn = self._of.get(response.id)
+            unheard = any(item.verdict in (Verdict.PARTIAL, Verdict.SKIPPED) for item in response.items.values())
             if turn is not None and response.cut_at is not None and unheard:
                 turn.silence_ms = max(turn.silence_ms or 0, _ms(at - response.cut_at))
                 turn.estimated |= estimated
@@ -313,9 +316,14 @@ class Reports:
             turn.renewals += 1
 
     def _underrun(self, notice: Underrun) -> None:
-        turn = next((turn for turn in self._turns.values() if turn.open), None)
+        turn = next((turn for turn in self._turns.values() if any(map(self._may_sound, turn.open))), None)
         if turn is not None:
             turn.underruns += 1
+
+    def _may_sound(self, response_id: str) -> bool:
+        """Whether a response can still be what the clock waits for: one that was cut is only open for its verdicts."""
+        response = self._core.responses.live.get(response_id)
+        return response is not None and not response.dead
 
     # -- tools -------------------------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class WordsAudit:
         self._arrived_at = -1
         self._owed: list[Notice] = []
         """What the message that has just arrived has to make the session say; compared with all that it says of these kinds."""
-        self._used: dict[str, Any] = {}
+        self.used: dict[str, Any] = {}
         self._transcribed: dict[str, Any] = {}
         self._listings: dict[str, list[str]] = {}
         self._called: dict[str, int] = {}
@@ -98,7 +98,7 @@ class WordsAudit:
             case "response.done":
                 usage = body["response"].get("usage") or body.get("usage")
                 if usage:
-                    self._used.setdefault(body["response"]["id"], usage)
+                    self.used.setdefault(body["response"]["id"], usage)
             case _:
                 self._transcribed.setdefault(body["item_id"], body.get("usage"))
 
@@ -273,7 +273,7 @@ class WordsAudit:
                 ledger.fail(10, f"{record.id} asks for an approval, and the program was not told")
             elif record.type == "mcp_call" and record.id not in self._ended:
                 ledger.fail(10, f"the remote call {record.id} was run, and the program was not told")
-        used = list(self._used.values())
+        used = list(self.used.values())
         told = (total.responses, total.input_tokens, total.output_tokens, total.output_audio, total.cached_text)
         truly = (
             len(used),

@@ -68,6 +68,7 @@ from rtcore.sim._audit_order import OrderAudit, ids_of
 from rtcore.sim._audit_pending import PendingAudit
 from rtcore.sim._audit_prompt import ASKS, PromptAudit
 from rtcore.sim._audit_reference import ReferenceAudit
+from rtcore.sim._audit_report import READ, ReportAudit
 from rtcore.sim._audit_sounding import SoundingAudit
 from rtcore.sim._audit_sync import SyncAudit
 from rtcore.sim._audit_text import TextAudit
@@ -234,6 +235,7 @@ class Auditor:
         self.news = NewsAudit(ledger)
         self.words = WordsAudit(ledger, truth.items, truth.responses, tap=tap, ignored=ignored, phases=phases)
         self.end = EndAudit(ledger)
+        self.turns = ReportAudit(ledger, clock, self.words.used, exact=not believes)
         self.line.expired = self.asking.expired
         self.arrivals.over = self.asking.over
         self.pending = PendingAudit(
@@ -333,6 +335,7 @@ class Auditor:
         self._time()
         self.news.arrived(message)
         self.words.arrived(message)
+        self.turns.arrived(message)
         if self.call is not None:
             self.call.arrived(message)
         if message.type == "error":
@@ -376,6 +379,7 @@ class Auditor:
         if not self._heard_begin:
             self.interrupts("local", now)
         self._heard_begin = False
+        self.turns.ends_turn(now)
         self.line.text_typed()
         self.asking.recognised(text)
         self.news.recognised(text)
@@ -406,6 +410,8 @@ class Auditor:
         """The clock says something; the session hears it right after this."""
         self.ledger.now = now
         self._time()
+        if report.kind == "underrun" and report.generation == self.ledger.stream.generation:
+            self.turns.runs_dry()
         self.clock.reports(report)
 
     def did(self, effects: Sequence[Effect], now: int, issued: tuple[int, str] | None = None) -> None:
@@ -664,6 +670,7 @@ class Auditor:
         """The session was closed."""
         self.ledger.now = now
         self.line.all_settled()
+        self.turns.closed()
         if not self._closed:
             self.ledger.fail(2, "close() gave no SessionClosed")
 
@@ -831,6 +838,7 @@ class Auditor:
                 self.line.edited()
             case "conversation.item.create":
                 self.line.create_item(message)
+                self.turns.output(str((message.item or {}).get("call_id")))
                 self.asking.create_item(message)
                 self.words.create_item(message)
             case _:
@@ -848,6 +856,8 @@ class Auditor:
         if type(notice) in HEARD:
             self.news.told(notice)
             return
+        if type(notice) in READ:
+            self.turns.told(notice)
         match notice:
             case HeardText():
                 self.sync(self.ledger.now)

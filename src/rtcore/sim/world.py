@@ -599,6 +599,8 @@ class World:
         self.tell("user", f"local detector: speech {event}")
         if event == "started":
             self.auditor.interrupts("local", self.now)
+        else:
+            self.auditor.turns.ends_turn(self.now)
         self._call(self.session.speech(event, now=self.seconds))
 
     def interrupt(self, response_id: str | None = None) -> None:
@@ -697,6 +699,7 @@ class World:
 
     def commit(self) -> None:
         """The turn is over, says the program."""
+        self.auditor.turns.ends_turn(self.now)
         self.issued(self.session.commit(now=self.seconds), "commit")
 
     def begin_turn(self) -> None:
@@ -709,6 +712,7 @@ class World:
     def end_turn(self, *, respond: bool = True) -> None:
         """The button is up."""
         self.tell("user", "button up")
+        self.auditor.turns.ends_turn(self.now)
         self.issued(self.session.end_turn(respond=respond, now=self.seconds), "respond" if respond else "commit")
 
     def respond(self) -> None:
