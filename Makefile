@@ -17,7 +17,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz messages mutants behaviours soak device audit examples browser interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events
+.PHONY: help demo test lint fuzz messages mutants behaviours soak lines device audit examples browser interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ behaviours: $(VENV)/test.stamp  ## which planted bug breaks which behaviour's te
 
 soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session, on one line and on lines that drop: nothing grows, nothing is lost
 	RTCORE_SOAK=required $(BIN)/python -m pytest -q tests/test_soak.py tests/test_sim_lines.py
+
+lines: $(VENV)/test.stamp  ## three minutes on the real clock: each runtime talks to a server that is killed, hung up, stopped and started again
+	RTCORE_LINES=required $(BIN)/python -m pytest -q -rP tests/lines
 
 device: $(VENV)/device.stamp  ## play, cut, record, lose and find a real sound device: PortAudio on a PulseAudio of its own
 	RTCORE_DEVICE=required $(BIN)/python -m pytest -q tests/device
