@@ -5,6 +5,7 @@ order, without a warning, turn after turn (S01, S02, B06, F026, F132, F133).
 
 import pytest
 from helpers.strict import Strict
+from msgspec import structs
 
 from rtcore import (
     ClockFault,
@@ -19,6 +20,7 @@ from rtcore import (
     Verdict,
 )
 from rtcore.config import Config
+from rtcore.sim._server_plan import Interleaving
 from rtcore.sim.server import MessagePlan, PartPlan, ResponsePlan, Rules, ServerOptions
 
 STORY = ResponsePlan(
@@ -27,7 +29,6 @@ STORY = ResponsePlan(
         MessagePlan((PartPlan(audio_ms=1700),), "commentary"),
         MessagePlan((PartPlan(audio_ms=900),), "final_answer"),
     ),
-    interleaving="announced",
 )
 CONFIG = {
     "connection": {
@@ -44,9 +45,12 @@ CONFIG = {
 }
 
 
+@pytest.mark.parametrize("interleaving", ["sequential", "announced", "ahead", "late_close"])
 @pytest.mark.parametrize("turns", [1, 4])
-def test_every_message_of_every_answer_is_heard_in_order_without_a_warning(turns: int) -> None:
-    options = ServerOptions(dialect="azure-preview", model="gpt-realtime-2", rules=Rules(), script=(STORY,) * turns)
+def test_every_message_of_every_answer_is_heard_in_order_without_a_warning(turns: int, interleaving: Interleaving) -> None:
+    """However the messages follow one another on the wire: one by one, announced early, with words ahead, or closed late."""
+    story = structs.replace(STORY, interleaving=interleaving)
+    options = ServerOptions(dialect="azure-preview", model="gpt-realtime-2", rules=Rules(), script=(story,) * turns)
     line = Strict(Config.model_validate(CONFIG), options)
     for _ in range(turns):
         line.spoken_to()
