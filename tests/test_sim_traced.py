@@ -43,6 +43,12 @@ TRACED = [
     ("", 7_200_122),
     # A clock that says late what had sounded: what is told after another was not heard behind it (F078, B12).
     ("", 7_400_179),
+    # What was written beside a message that was cut is told at its end, and not as heard (F142).
+    ("context=exact", 7_300_368),
+    # A recogniser of the program's own hears a turn in a session that pauses first (B18).
+    ("interruption=pause", 6_601_253),
+    # A device that holds back a last sample sounds it long after the message counted as heard (B02, S01).
+    ("", 8_200_150),
     # A local detector hears no silence before it says that speech has ended (B19).
     ("interruption=pause", 6_200_379),
     # A nameless refusal leaves the core waiting: what a voice would cut is not known then (B18, F057).

@@ -40,7 +40,9 @@ class _Speech(Struct):
     turns: set[str] = field(default_factory=set)
     """Items that were committed."""
     withheld: list[ServerSeen] = field(default_factory=list)
-    """Commits whose answer waits for what it was."""
+    """Commits whose answer waits for what it was ..."""
+    understood: list[str] = field(default_factory=list)
+    """.. and turns that came in words."""
     fate: Literal["open", "cut", "dismissed"] = "open"
 
 
@@ -61,21 +63,24 @@ class PendingAudit:
         go_on: Callable[[], None],
         keep: Callable[[], None],
         owed: Callable[[ServerSeen], None],
+        recognised: Callable[[str], None],
     ) -> None:
         """``manual``: the program makes the turns. ``silence_ms``: what the server hears before it says that speech has ended.
         ``transcribes``: the session asks for words. ``active``: whether anything could be cut, None where that cannot be known.
-        ``cut``, ``hold`` and ``go_on`` tell the rest of the auditor, ``owed`` that a commit is to be answered.
+        ``cut``, ``hold`` and ``go_on`` tell the rest of the auditor, ``owed`` that a commit is to be answered,
+        ``recognised`` that a turn in words is.
         """
         self.dismissed: Callable[[], None] = lambda: None
         """Is told when a speech turned out to be nothing."""
         self._ledger = ledger
         self._options = options
-        self._watches = options.mode == "pause"
+        self.watches = options.mode == "pause"
+        """Speech of the user is put to the test, and cuts only what it turns out to be meant for."""
         self._silence = silence_ms * MILLISECOND
         self._transcribes = transcribes
         self._manual = manual
         self._active, self._cut, self._hold, self._go_on, self._owed = active, cut, hold, go_on, owed
-        self._keep = keep
+        self._keep, self._recognised = keep, recognised
         self._speech: _Speech | None = None
         self._begins = self._ends = self._perhaps = False
         self._withheld: set[str] = set()
@@ -90,7 +95,7 @@ class PendingAudit:
 
     def voice(self, item_id: str | None) -> bool:
         """Speech begins. Gives whether it is decided here what it is."""
-        if not self._watches:
+        if not self.watches:
             return False
         now, speech = self._ledger.now, self._speech
         if speech is not None and speech.fate == "open":
@@ -108,6 +113,30 @@ class PendingAudit:
             speech.words.setdefault(item_id, "")
             speech.silence = self._silence
         self._judge(speech)
+        return True
+
+    @property
+    def unheard(self) -> bool:
+        """Whether what a recogniser understood now is a voice of its own: no detector told of its beginning."""
+        return self._speech is None or self._speech.committed
+
+    def understood(self, text: str) -> bool:
+        """A recogniser of the program's own has a turn in words. Gives whether its answer waits for what the voice was."""
+        speech, now = self._speech, self._ledger.now
+        if not self.watches or speech is None or speech.words:
+            return False
+        name = f"understood {now}"
+        speech.words[name] = ""
+        if speech.stopped_at is None:
+            speech.stopped_at = now
+            self._again(speech)
+        speech.committed = True
+        if speech.fate == "cut":
+            return False
+        speech.understood.append(text)
+        self._again(speech)
+        speech.whole[name], speech.words[name] = True, text
+        self._again(speech)
         return True
 
     def arrived(self, message: ServerSeen) -> bool:
@@ -202,7 +231,10 @@ class PendingAudit:
     def _answer(self, speech: _Speech) -> None:
         for message in speech.withheld:
             self._owed(message)
+        for text in speech.understood:
+            self._recognised(text)
         speech.withheld.clear()
+        speech.understood.clear()
 
     def _verdict(self, speech: _Speech) -> Literal["cut", "dismissed"] | None:
         """The table; None: it is still open."""
@@ -240,7 +272,7 @@ class PendingAudit:
 
     def did(self, effects: Sequence[Effect]) -> None:
         """The session has answered: does it say the same?"""
-        if not self._watches:
+        if not self.watches:
             return
         ledger = self._ledger
         begins = any(isinstance(effect, InterruptionPending) for effect in effects)

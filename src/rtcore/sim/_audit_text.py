@@ -122,7 +122,10 @@ class TextAudit:
         """The running text and the text at the end are the same words (B30)."""
         ledger = self._ledger
         running = self._running.pop(item.id, {})
-        if not item.response.audible or item.shown_text:
+        truth = self._truth.get(item.id)
+        # What was written beside it is told at the end, though it came behind a cut; it is not among what was heard.
+        written = truth is not None and any(part.kind != "audio" for part in truth.parts)
+        if not item.response.audible or item.shown_text or written:
             return
         told = "".join(text for _, text in sorted(running.items()))
         wanted = ledger.runs_text and notice.verdict in (Verdict.FULL, Verdict.PARTIAL)

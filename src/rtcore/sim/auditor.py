@@ -250,6 +250,7 @@ class Auditor:
             go_on=self.resumes,
             keep=self.cuts.keep_held,
             owed=self.asking.arrived,
+            recognised=self.asking.recognised,
         )
         self.echo = EchoAudit(
             ledger,
@@ -376,12 +377,13 @@ class Auditor:
 
     def recognised(self, text: str, now: int) -> None:
         """The program is about to tell what its recogniser heard. It is a voice, whether or not a detector heard it begin."""
-        if not self._heard_begin:
+        if self.pending.unheard if self.pending.watches else not self._heard_begin:
             self.interrupts("local", now)
         self._heard_begin = False
         self.turns.ends_turn(now)
         self.line.text_typed()
-        self.asking.recognised(text)
+        if not self.pending.understood(text):
+            self.asking.recognised(text)
         self.news.recognised(text)
 
     def pauses(self) -> None:

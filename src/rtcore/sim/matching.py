@@ -62,6 +62,8 @@ class Segment(Struct, eq=False):
     """The core said that it is over (a cancel, or the message's end): others may pass it."""
     begun_at: int = 0
     """When its first sample was audible."""
+    alone: tuple[int, int] = (0, 0)
+    """A single sample that came by itself: how much had been heard with it, and when the one before it had sounded."""
     left_at: int = 0
     """When the sound last went on to something else; ``Matcher.until`` knows when its last sample was audible."""
 
@@ -129,6 +131,11 @@ class Matcher:
         """When the last sample of it that sounded had sounded."""
         return self.last_until if segment is self._current else segment.left_at
 
+    def nearly(self, segment: Segment) -> int:
+        """The same, but for a last sample that a device held back until more came, or until it was told that none would."""
+        heard, before = segment.alone
+        return before if before and heard == segment.heard else self.until(segment)
+
     def segments(self) -> list[Segment]:
         """All of them, in the order of their first audio on the wire."""
         return list(self._all.values())
@@ -149,6 +156,8 @@ class Matcher:
                     current.heard = after
                     if span.at - until >= _STALLED:
                         self._resumed = True
+                    if len(pcm) == self._width:
+                        current.alone = (after, until)
                     until = span.until
                     continue
             if generation:
