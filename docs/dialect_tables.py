@@ -36,10 +36,12 @@ def _capabilities() -> Iterable[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for table in DIALECTS.values():
         able = table.capabilities
-        kinds = ", ".join(f"`{kind}`" for kind in able.turn_detection)
+        kinds = ", ".join(f"`{kind}`" for kind in able.turn_detection) or "none"
         unheard = "deleted" if able.delete else "told by a note" if able.create else "left"
         lasts = f"{able.session_s // 60} min" if able.session_s else "not known"
-        heard = _HEARD[able.heard] + ("" if able.truncate_acknowledged or not able.truncate else ", not acknowledged")
+        heard = (_HEARD[able.heard] if able.answers else "only transcribes") + (
+            "" if able.truncate_acknowledged or not able.truncate else ", not acknowledged"
+        )
         cells = [
             f"[`{table.name}`](#{table.name})",
             table.shape,
@@ -73,7 +75,7 @@ def _section(table: Dialect) -> Iterable[str]:
     yield f"- credential: {table.credential}{_offered(table)}"
     if table.secrets is not None:
         yield f"- client secrets: {_secrets(table.secrets)}"
-    if not table.capabilities.create:
+    if not table.capabilities.create and table.capabilities.answers:
         images = "; images go beside the audio" if table.capabilities.images == "buffer" else ""
         yield f"- takes no items: no `send_text`, `create_item` and `tool_result`{images}"
     if table.ignored:
@@ -117,6 +119,8 @@ def _leads_to(error: DialectError) -> str:
 
 
 def _formats(formats: tuple[AudioFormat, ...]) -> str:
+    if not formats:
+        return "no sound"
     rates = [f"{form.rate / 1000:g}" for form in formats if form.type == "audio/pcm"]
     names = {"audio/pcmu": "mu-law", "audio/pcma": "A-law"}
     return ", ".join([f"PCM16 at {', '.join(rates)} kHz", *(names[form.type] for form in formats if form.type in names)])

@@ -4,7 +4,8 @@ import pytest
 from helpers.strict import Strict
 
 from rtcore import AnsweredInText, MessageEnded, OptionDiffers, RequestEnded, ServerError, Verdict
-from rtcore.config import Config, DialectName
+from rtcore.config import Config
+from rtcore.sim._server_dialects import DialectName
 from rtcore.sim.server import MessagePlan, PartPlan, ResponsePlan, Rules, ServerOptions, spoken
 
 WRITTEN = ResponsePlan((MessagePlan((PartPlan(kind="text", text="Only words."),)),))

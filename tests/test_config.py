@@ -337,7 +337,8 @@ def test_a_tool_that_a_dialect_lacks_shows_no_credential() -> None:
         with suppress(ValidationError):
             Config.model_validate({"connection": {"dialect": name, "url": "ws://localhost"}, "session": {"tools": [tool]}})
         try:
-            Session(Config.model_validate({"connection": {"dialect": name, "url": "ws://localhost"}})).update(
+            kind = {} if DIALECTS[name].capabilities.answers else {"session": {"type": "transcription"}}
+            Session(Config.model_validate({"connection": {"dialect": name, "url": "ws://localhost"}, **kind})).update(
                 {"tools": [tool]}, now=0.0
             )
         except LocalProtocolError as refused:

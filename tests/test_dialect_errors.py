@@ -21,7 +21,8 @@ OWN = [
 def of(table: Dialect | str, **options: Any) -> Any:
     name = table if isinstance(table, str) else table.name
     connection = {"dialect": name, "url": "ws://127.0.0.1:9?key=mine"}
-    return configured(connection=Connection.model_validate(connection), **options)
+    kind = {} if DIALECTS[name].capabilities.answers else {"session": {"type": "transcription"}}
+    return configured(connection=Connection.model_validate(connection), **kind, **options)
 
 
 def refusal(code: str | None, text: str, **more: Any) -> bytes:

@@ -26,6 +26,9 @@ from rtcore_adapters._link import secrets_of
 
 KEY = "sk-very-secret"
 ALL = pytest.mark.parametrize("table", DIALECTS.values(), ids=lambda table: table.name)
+ANSWERING = pytest.mark.parametrize(
+    "table", [table for table in DIALECTS.values() if table.capabilities.answers], ids=lambda table: table.name
+)
 PCM16K = AudioFormat("audio/pcm", 16_000)
 OFF = {"audio": {"input": {"turn_detection": None}}}
 
@@ -53,14 +56,17 @@ def test_turn_detection_is_turned_off_in_every_dialect(table: Dialect) -> None: 
     assert table.read_session(rendered)["audio"]["input"]["turn_detection"] is None
 
 
-@ALL
+@pytest.mark.parametrize(
+    "table", [table for table in DIALECTS.values() if table.capabilities.turn_detection], ids=lambda table: table.name
+)
 def test_a_turn_detection_at_its_defaults_can_be_said_in_every_dialect(table: Dialect) -> None:  # F122: always sent whole
     kind = table.capabilities.turn_detection[0]
     rendered = table.render_session(parse_options({"audio": {"input": {"turn_detection": {"type": kind}}}}).wire())
     flat = "turn_detection" in rendered
     said = rendered["turn_detection"] if flat else rendered["audio"]["input"]["turn_detection"]
     assert said["type"] == kind
-    assert table.read_session(rendered)["audio"]["input"]["turn_detection"] == said
+    read = table.read_session(rendered)["audio"]["input"]["turn_detection"]
+    assert read == said or table.render_session({"audio": {"input": {"turn_detection": read}}})["turn_detection"] == said
 
 
 @ALL
@@ -89,7 +95,7 @@ def test_every_format_that_a_dialect_has_is_written_and_read_back(table: Dialect
 
 @ALL
 def test_a_format_that_a_dialect_lacks_is_refused_with_what_it_has(table: Dialect) -> None:  # F016, F127
-    for side in ("input", "output"):
+    for side in ("input", "output") if table.capabilities.answers else ("input",):
         with pytest.raises(
             LocalProtocolError, match=rf"audio\.{side}\.format\.rate: the {table.name} dialect .*samples per second"
         ):
@@ -145,12 +151,12 @@ GOLDEN: dict[str, dict[str, Any]] = {
 }
 
 
-@ALL
+@ANSWERING
 def test_one_session_in_the_shape_of_every_dialect(table: Dialect) -> None:  # F133
     assert table.render_session(ASKED) == GOLDEN[table.name]
 
 
-@ALL
+@ANSWERING
 def test_what_only_one_vendor_has_stands_on_top_of_its_session(table: Dialect) -> None:
     wire = SessionOptions.model_validate({"instructions": "Hi.", "vendor": {"enable_search": True}}).wire()
     rendered = table.render_session(wire)
@@ -209,11 +215,11 @@ def test_a_dialect_is_dialled_at_its_address(name: str, url: str | None, more: d
 
 @ALL
 def test_every_dialect_puts_the_key_where_its_server_looks_and_never_shows_it(table: Dialect) -> None:  # facts 1.2, 14
-    shaken = table.handshake(connection(table.name, "https://host.example?key=session"))
+    shaken = table.handshake(connection(table.name, "https://host.example?key=session", model="m"))
     header = {"azure": "api-key", "inworld": "Basic"}.get(table.name.partition("-")[0], "Bearer")
     assert dict(shaken.headers) == {
         **({"api-key": KEY} if header == "api-key" else {"Authorization": f"{header} {KEY}"}),
-        **({"OpenAI-Beta": "realtime=v1"} if table.name == "openai-beta" else {}),
+        **({"OpenAI-Beta": "realtime=v1"} if table.name in ("openai-beta", "together") else {}),
     }
     assert KEY not in repr(shaken) + shaken.url
 
@@ -289,7 +295,7 @@ def test_a_token_that_is_provided_is_put_in_when_it_is_dialled() -> None:  # fac
         dialect("azure").handshake(connection("azure", AZURE, provided_token=True))
 
 
-_AT_HOME = {"openai", "openai-beta", "xai", "qwen", "stepfun", "glm"}
+_AT_HOME = {"openai", "openai-beta", "xai", "qwen", "stepfun", "glm", "together"}
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS.keys() - _AT_HOME))
@@ -308,7 +314,8 @@ def test_a_call_has_a_side_channel_only_where_the_dialect_has() -> None:
 
 def test_the_ladder_of_what_a_server_can_be_told() -> None:  # DESIGN 5
     rungs = {name: table.capabilities.heard for name, table in DIALECTS.items()}
-    assert {name for name, rung in rungs.items() if rung != "truncate"} == {"qwen", "inworld", "glm"}
+    silent = {name for name, table in DIALECTS.items() if not table.capabilities.answers}
+    assert {name for name, rung in rungs.items() if rung != "truncate"} - silent == {"qwen", "inworld", "glm"}
     assert (rungs["qwen"], rungs["inworld"], rungs["glm"]) == ("record", "note", "rewrite")
 
 
@@ -321,7 +328,7 @@ def test_on_the_side_channel_of_a_call_the_server_sounds_the_audio() -> None:  #
 @ALL
 def test_a_table_says_where_it_comes_from_and_how_it_was_tried(table: Dialect) -> None:
     assert table.source.startswith("facts") and table.address.startswith("ws") and table.credential and table.title
-    assert table.capabilities.turn_detection
+    assert table.capabilities.turn_detection or not table.capabilities.answers
 
 
 # -- a dialect that was not told ---------------------------------------------------------------------------------------------

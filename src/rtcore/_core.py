@@ -121,7 +121,9 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any], able: Capa
         rules = {"create_response": False, "interrupt_response": False}  # nothing to create, nothing to interrupt
     return Acknowledged(
         session_id=str(session.get("id") or ""),
-        output_format=audio_format(output.get("format") or spoken.get("format") or able.output_formats[0]),
+        output_format=audio_format(
+            output.get("format") or spoken.get("format") or (able.output_formats or able.input_formats)[0]
+        ),
         input_format=audio_format(given.get("format") or wanted.get("format") or able.input_formats[0]),
         transcribes=transcribes,
         server_interrupts=detects and rules.get("interrupt_response") is not False,

@@ -48,7 +48,7 @@ from rtcore._turns import Turns
 from rtcore._voice import Voice
 from rtcore._wire import KNOWN_TYPES, AppendImage, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
 from rtcore.config import Config, check_hold, check_sayable, check_vendor, parse_options, parse_response
-from rtcore.dialects import Capabilities
+from rtcore.dialects import Capabilities, Translation
 from rtcore.policies import DEFAULT, Policies
 from rtcore.usage import UsageTotals
 
@@ -109,6 +109,8 @@ class Session:
         self._timers = core.timers
         self._inside = False
         self._tap = core.config.tap
+        self._translations: dict[int, Translation] = {}
+        self._spoken = 0
         self._audio_delta = core.responses.audio_delta
         self._handlers = handlers(core)
 
@@ -174,11 +176,68 @@ class Session:
             return self._leave(out)
         if self._tap != "off":
             self._tapped(payload)
+        if core.dialect.translation is None:
+            self._feed(payload)
+        else:
+            for each in self._translated(payload):
+                self._feed(each)
+        return self._leave(out)
+
+    def _translated(self, payload: bytes) -> list[bytes]:
+        """What this server's message says in the protocol's events."""
+        try:
+            event = msgspec.json.decode(payload)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return [payload]
+        if not isinstance(event, dict):
+            return [payload]
+        core = self._core
+        self._speak()
+        sent, read = self._translation(core.connection).back(event)
+        core.wire += [Send(core.connection, encode(each)) for each in sent]
+        self._spoken = len(core.wire)
+        return [encode(each) for each in read]
+
+    def _translation(self, connection: int) -> Translation:
+        """That of a connection; only the present one's and a coming one's are kept."""
+        found = self._translations.get(connection)
+        if found is None:
+            make = self._core.dialect.translation
+            assert make is not None
+            found = make()
+            self._translations = {**dict([*self._translations.items()][-1:]), connection: found}
+        return found
+
+    def _speak(self) -> None:
+        """What was put on the wire, in the events that this server has; what it leaves unanswered is answered here."""
+        core = self._core
+        done: list[Effect] = core.wire[: self._spoken]
+        del core.wire[: self._spoken]
+        while core.wire:
+            batch = list(core.wire)
+            core.wire.clear()
+            for effect in batch:
+                if not isinstance(effect, Send):
+                    done.append(effect)
+                    continue
+                sent, read = self._translation(effect.connection).out(msgspec.json.decode(effect.payload))
+                done += [Send(effect.connection, encode(each), effect.lane) for each in sent]
+                for each in read:
+                    if effect.connection == core.renewal.coming:
+                        core.renewal.received(encode(each))
+                    elif effect.connection == core.connection and core.state != "closed":
+                        self._feed(encode(each))
+        core.wire += done
+        self._spoken = len(core.wire)
+
+    def _feed(self, payload: bytes) -> None:
+        """One message of the present connection."""
+        core = self._core
         try:
             event = decode.decode(payload)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             self._unreadable(payload, error)
-            return self._leave(out)
+            return
         kind = type(event)
         if core.state == "ready":
             if isinstance(event, AudioDelta):
@@ -190,7 +249,6 @@ class Session:
             self._replay_early()
         elif not core.lifecycle.hold_early(event):
             core.lifecycle.warn("too many events before the session was acknowledged", "", "")
-        return self._leave(out)
 
     def _replay_early(self) -> None:
         core = self._core
@@ -370,7 +428,7 @@ class Session:
         event_id = core.requests.event_id()
         wait = core.config.timeouts.edit_ms
         if core.microphone.uncommitted_ms < COMMIT_MIN_MS:
-            if core.microphone.uncommitted:
+            if core.microphone.uncommitted and core.capabilities.clear:
                 core.microphone.clear()
                 core.send(Clear(event_id), pending=Pending(event_id, "clear"), wait_ms=wait)
             message = f"less than {COMMIT_MIN_MS} ms of audio since the last commit"
@@ -386,6 +444,7 @@ class Session:
     def clear(self, *, now: float) -> Issued:
         """Throw away the audio that was not committed, here and at the server."""
         self._check_open("clear")
+        self._check_able("clear", able=self._core.capabilities.clear)
         out = self._enter(now)
         request = self._core.requests.open()
         self._clear(request)
@@ -395,6 +454,8 @@ class Session:
         core = self._core
         core.microphone.clear()
         core.timers.cancel("microphone batch")
+        if not core.capabilities.clear:
+            return
         event_id = core.requests.event_id()
         core.send(Clear(event_id), pending=Pending(event_id, "clear", request=request), wait_ms=core.config.timeouts.edit_ms)
 
@@ -1100,6 +1161,8 @@ class Session:
         core = self._core
         if self._timers.next_at <= core.now:
             self._fire(inclusive=True)
+        if core.wire and core.dialect.translation is not None:
+            self._speak()
         if core.sound:
             out += core.sound
             core.sound.clear()
@@ -1108,6 +1171,7 @@ class Session:
             if self._tap == "all":
                 core.news += [RawEvent("sent", effect.payload) for effect in core.wire if isinstance(effect, Send)]
             core.wire.clear()
+            self._spoken = 0
         if core.news:
             core.reports.read(core.news)
             out += core.news

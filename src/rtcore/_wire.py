@@ -82,7 +82,7 @@ class ErrorBody(Struct):
 
 
 class SessionCreated(Event, tag="session.created"):
-    session: dict[str, Any]
+    session: dict[str, Any] = {}  # noqa: RUF012  # msgspec copies it; a server that shows none is no server that is known
 
 
 class SessionUpdated(Event, tag="session.updated"):

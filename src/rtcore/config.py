@@ -606,6 +606,8 @@ DialectName = Literal[
     "localai",
     "speaches",
     "speech-to-speech",
+    "vllm",
+    "together",
 ]
 """The dialects by name; ``rtcore.dialects.DIALECTS`` has their tables."""
 
@@ -968,6 +970,10 @@ class Config(_Model, frozen=True):
             settled = _settled(given, self.context, self.interruption, self.barge_in, whole=True)
             table = dialect_of(self.connection)
             if table is not None:
+                if not table.capabilities.answers and given.type != "transcription":
+                    raise LocalProtocolError(
+                        f"type: servers of the {table.name} dialect only transcribe; set session.type to 'transcription'"
+                    )
                 _check_decides(table.name, self)
                 check_sayable(table, settled.wire())
             if self.playout.hold_ms and on_a_call(self.connection):

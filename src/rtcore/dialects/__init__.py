@@ -19,6 +19,7 @@ from rtcore.dialects._base import Capabilities as Capabilities
 from rtcore.dialects._base import Dialect as Dialect
 from rtcore.dialects._base import Mark as Mark
 from rtcore.dialects._base import Secrets as Secrets
+from rtcore.dialects._base import Translation as Translation
 from rtcore.dialects._base import Wire as Wire
 from rtcore.dialects._shapes import audio_format as audio_format
 from rtcore.dialects._shapes import ga_format as ga_format
@@ -29,6 +30,7 @@ from rtcore.dialects.azure import AZURE_VOICE_LIVE as AZURE_VOICE_LIVE
 from rtcore.dialects.azure import PREVIEWS
 from rtcore.dialects.openai import OPENAI as OPENAI
 from rtcore.dialects.openai import OPENAI_BETA as OPENAI_BETA
+from rtcore.dialects.transcribers import TOGETHER, VLLM
 from rtcore.dialects.vendors import GLM, INWORLD, LOCALAI, QWEN, SPEACHES, SPEECH_TO_SPEECH, STEPFUN, XAI
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ DIALECTS: dict[str, Dialect] = {
         LOCALAI,
         SPEACHES,
         SPEECH_TO_SPEECH,
+        VLLM,
+        TOGETHER,
     )
 }
 """Every dialect by its name."""
@@ -117,6 +121,8 @@ _HOSTS = {
     "api.stepfun.com": STEPFUN,
     "api.stepfun.ai": STEPFUN,
     "open.bigmodel.cn": GLM,
+    "api.together.ai": TOGETHER,
+    "api.together.xyz": TOGETHER,
 }
 
 

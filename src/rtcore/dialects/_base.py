@@ -36,6 +36,8 @@ def pcm(*rates: int) -> tuple[AudioFormat, ...]:
 class Capabilities(Struct, frozen=True):
     """What a server of this dialect can do. The core asks these, never the dialect's name."""
 
+    answers: bool = True
+    """It has a model that answers. Without, it only transcribes: ``session.type`` has to be ``"transcription"``."""
     truncate: bool = True
     """It understands ``conversation.item.truncate``."""
     truncate_acknowledged: bool = True
@@ -48,6 +50,8 @@ class Capabilities(Struct, frozen=True):
     """It understands ``conversation.item.create``: messages of the user, notes of the system, outputs of functions."""
     create_assistant: bool = True
     """.. and messages of the assistant among them, as text."""
+    clear: bool = True
+    """It can forget audio that was appended."""
     server_cancels: bool = True
     """Its turn detection can interrupt a response by itself."""
     server_obeys: bool = True
@@ -100,6 +104,19 @@ class Shape(Protocol):
     def read_session(self, session: Wire, /) -> Wire: ...
     def render_response(self, response: Wire, /) -> Wire: ...
     def render_item(self, item: Wire, /) -> Wire: ...
+
+
+class Translation(Protocol):
+    """A server's own events for the protocol's, for one connection: where it has only half of them, and other names.
+
+    Each gives what is sent to the server, and what the core reads as if the server had said it. Neither raises.
+    """
+
+    def out(self, event: Wire, /) -> tuple[list[Wire], list[Wire]]:
+        """For an event of ours."""
+
+    def back(self, event: Wire, /) -> tuple[list[Wire], list[Wire]]:
+        """For an event of the server's."""
 
 
 class Mark(Struct, frozen=True):
@@ -167,6 +184,8 @@ class Dialect(Struct, frozen=True):
     """How client secrets are made; None: not at all, as far as is known."""
     ignored: frozenset[str] = frozenset()
     """Its own events that mean nothing to a conversation, such as heartbeats; any other unknown one is an ``UnknownEvent``."""
+    translation: Callable[[], Translation] | None = None
+    """Makes what stands between the core and this server's events; None: nothing has to."""
     model_in_session: bool = False
     """Whether the model is named in ``session.update``."""
     quirks: tuple[str, ...] = ()

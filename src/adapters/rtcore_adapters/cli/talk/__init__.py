@@ -37,6 +37,10 @@ _TRANSCRIPTION = "whisper-1"  # the one that every dialect knows (protocol facts
 _KEYS = "type and press Enter to say something in writing; space holds the sound and lets it go on; Ctrl-C ends"
 
 
+_ANSWERING = tuple(name for name, table in DIALECTS.items() if table.capabilities.answers)
+"""Dialects in which there is somebody to talk to."""
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rtcore talk``."""
     parser.epilog = (
@@ -53,9 +57,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--url", help="another server: its base address")
     server.add_argument(
         "--dialect",
-        choices=tuple(DIALECTS),
+        choices=_ANSWERING,
         metavar="NAME",
-        help=f"one of {', '.join(DIALECTS)} (default: as its address or its first event tells)",
+        help=f"one of {', '.join(_ANSWERING)} (default: as its address or its first event tells)",
     )
     server.add_argument("--model", help="the model; on Azure the deployment (default: gpt-realtime)")
     server.add_argument("--instructions", help="what the model is told to be and do")
