@@ -122,7 +122,7 @@ class Line:
         self._turns = 0
         self._here, self._before = b"", b"0" * 21
         self._pair = DELTAS  # the next to send; all were sent
-        self._since = time.monotonic()
+        self._audio_s = 0.0
         opened.setblocking(False)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server.selector.register(opened, selectors.EVENT_READ, self._ready)
@@ -179,7 +179,8 @@ class Line:
         self._server.at(time.monotonic() + THINK_S, self._answer)
 
     def _audio_ms(self) -> int:
-        return int((time.monotonic() - self._since) * 1000)
+        """What was sent of the microphone since the session began, as servers count it."""
+        return int(self._audio_s * 1000)
 
     def _tell(self, frames: bytes) -> None:
         """Something rendered, as part of the present response."""
@@ -224,7 +225,9 @@ class Line:
                 if not self._around:  # what is not audio in such a message
                     whole = _unmasked(mask, data[body + 4 : body + 4 + size])
                     self._around = size - len(json.loads(whole)["audio"])
-                self.heard += (size - self._around) * 3 / 4 / PCM_BYTES_PER_MS / 1000
+                seconds = (size - self._around) * 3 / 4 / PCM_BYTES_PER_MS / 1000
+                self.heard += seconds
+                self._audio_s += seconds
             elif data[at] & 0x0F == 1:
                 self._hear(_unmasked(mask, data[body + 4 : body + 4 + size]))
             elif data[at] & 0x0F == 9:
