@@ -117,6 +117,8 @@ class AskingAudit:
         """An output was refused, perhaps, and none was confirmed since: an answer may wait for the next one's confirmation ..."""
         self._refuses_outputs = False
         """.. and must, because the refusal named the output (F071)."""
+        self._batch_of: dict[str, dict[str, str | None]] = {}
+        """By output: its call and the others of their response, with their outputs."""
         self._sent_at: dict[str, int] = {}
         """When outputs were sent."""
         self._asked_for: set[str] = set()
@@ -279,7 +281,11 @@ class AskingAudit:
                 # The program was told that its result is lost: nothing is to be said about it, whenever its response ends.
                 self._silent.add(str(event["item"].get("call_id") or event["item"].get("approval_request_id")))
                 self._unconfirmed.discard(str(event["item"].get("id")))
-                self._may_tools = self._must_tools = False
+                # What the server has of the others of its batch may be answered; whether it has to be, the program decides.
+                others = self._batch_of.get(str(event["item"].get("id")), {}).values()
+                has_some = any(item is not None and item not in self._unconfirmed | self._lost for item in others)
+                self._may_tools = self._may_tools and has_some
+                self._must_tools = False
                 # One that had been given up by then was told to have had no answer: nobody knows it again.
                 given_up = self._ledger.now + ROUNDING >= self._sent_at.pop(str(event["item"].get("id")), 0) + _GIVEN_UP
                 self._doubted = True
@@ -420,6 +426,7 @@ class AskingAudit:
         for response_id, calls in self._calls.items():
             if call_id in calls:
                 calls[call_id] = item_id
+                self._batch_of[item_id] = calls
                 self._outputs.add(item_id)
                 self._unconfirmed.add(item_id)
                 self._batch(response_id)

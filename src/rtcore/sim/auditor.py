@@ -392,7 +392,7 @@ class Auditor:
 
     def resumes(self) -> None:
         """The program is about to let the sound go on."""
-        self.cuts.held = self.cuts.may_hold = False
+        self.cuts.held = self.cuts.may_hold = self.cuts.pausing = False
         self._counts.released()
 
     def deletes(self, item_id: str) -> None:

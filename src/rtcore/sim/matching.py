@@ -104,6 +104,7 @@ class Matcher:
         self.last_until = 0
         """When anything last sounded."""
         self._passed = (-1, 0)  # what comes before this place went behind it, after a silence that lasted too long
+        self._vague = False  # so little went on from a guess that it could be from anywhere
         self._resumed = False  # the current one went on after such a silence: a device may hold a tail until more comes
 
     def add(self, segment: Segment) -> None:
@@ -186,6 +187,8 @@ class Matcher:
                 taken = self._begin(span, offset, gap)
             if not taken:
                 lost = (end - offset) // self._width
+                if self.lenient and span.index == 0 and end < self._signature:
+                    return  # the rest of what had sounded, where the clock did not know: too little to be known again
                 self._fail(span, 8, f"{lost} samples of generation {span.generation} are no item's")
                 return
             offset += taken
@@ -233,6 +236,7 @@ class Matcher:
         stalled, self._resumed = self._resumed, False
         # A device that sounds whole blocks may have held back a tail through the silence, and sounds that first.
         leaves = left is not None and left is not found and gap < _STALLED and not stalled
+        leaves = leaves and not (left is not None and left.inexact and self._vague)
         if left is not None and leaves and left.heard < left.sent.sent_bytes and not self._over(left, place):
             heard, sent = left.heard // self._width, left.sent.sent_bytes // self._width
             text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
@@ -285,6 +289,7 @@ class Matcher:
             if not (segment.dismissed or _is_dead(segment, place)):
                 # All of it, because speech has pauses, and one silence is like another.
                 at = sent.source.find(sound, sent.start, sent.start + sent.sent_bytes)
+                self._vague = len(sound) < self._signature
                 if at >= 0:
                     segment.heard = at - sent.start
                     segment.inexact = True
