@@ -567,6 +567,21 @@ def test_nobody_says_anything_is_told_once_until_somebody_does() -> None:  # F13
     assert [each.since for each in told(scene.log, ConversationIdle)] == [1.0, 70.0]
 
 
+def test_a_caller_who_never_says_a_word_is_silent_from_the_beginning() -> None:  # F130
+    scene = ready(configured(timeouts=Timeouts(idle_ms=5000)))
+    scene.at(5.0).tick()
+    assert told(scene.log, ConversationIdle) == [ConversationIdle(0.0, 5000)]
+
+
+def test_a_typed_text_is_no_silence_even_where_it_is_answered_in_writing() -> None:  # F130
+    scene = ready(configured(timeouts=Timeouts(idle_ms=5000)))
+    scene.at(4.0).say("And?", respond=False)
+    scene.at(8.9).tick()
+    assert told(scene.log, ConversationIdle) == []
+    scene.at(9.0).tick()
+    assert told(scene.log, ConversationIdle) == [ConversationIdle(4.0, 5000)]
+
+
 def test_a_long_answer_is_no_silence() -> None:  # F130
     scene = ready(configured(timeouts=Timeouts(idle_ms=500)))
     scene.server(created("r1"), message("m1", 3000), done("r1"))

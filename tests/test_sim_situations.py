@@ -35,6 +35,8 @@ VOICES = synthetic_voices(1)
                 "F118: it went on when the guard was over",
             ),
         ),
+        # F130: a silence is told once, and not while anything goes on.
+        ("program: told of silence", ("F130: nobody has said anything, and the program is told",)),
         # C13, B18, F118: a turn in words is answered once, and interrupts like a voice.
         ("user: own recogniser", ("C13: a cut in a session with manual turns", "user: own recogniser")),
     ],

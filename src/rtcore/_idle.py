@@ -1,7 +1,8 @@
 """Nobody says anything: told once, so that the program can speak up or hang up (F130).
 
 The clock is the core's own, for every dialect and with or without the server's turn detection. What counts as something is a turn
-of the user and the end of the model's sound; noise in the microphone is nothing.
+of the user, spoken or typed, and the end of the model's sound; noise in the microphone is nothing. It runs from the session's
+beginning: a caller who never says a word is silent, too.
 """
 
 from rtcore._core import Core
@@ -29,7 +30,9 @@ class Idle:
         """So long has passed. Where something is under way, it is looked at again when that much more has."""
         core = self._core
         wait_ms = core.config.timeouts.idle_ms or 0
-        busy = core.speech.speaking or core.responses.running or core.turns.user_has_the_floor
+        # What was handed over sounds before the clock has said a word of it.
+        sounds = core.speech.speaking or not core.playout.idle
+        busy = sounds or core.responses.running or core.turns.user_has_the_floor
         if busy or core.creation.due or core.tools.open or core.playout.held:
             core.timers.set(TIMER, core.now + wait_ms / 1000)
         else:

@@ -175,6 +175,8 @@ class Lifecycle:
         """The session is acknowledged: what waited for that goes out, what it has to be told of an earlier one first."""
         core = self._core
         core.state = "ready"
+        if not core.continuity.begun:
+            core.idle.touched()  # a caller who never says a word is silent from here on
         core.continuity.acknowledged()
         self._tell_differences(pending)
         core.renewal.begin()

@@ -476,6 +476,7 @@ class Session:
         request = core.requests.open()
         if interrupt:
             core.interruption.barge_in("text")
+        core.idle.touched()
         item_id = core.requests.item_id()
         if respond:
             core.reports.asked("text", request=request, item_id=item_id)

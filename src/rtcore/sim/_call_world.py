@@ -38,6 +38,7 @@ def on_a_call(scenario: "Scenario", rng: Rng) -> "Scenario":
         detection=scenario.detection or "server_vad",
         microphone=False,
         recogniser=False,
+        idle_ms=None,
         output="audio/pcm",
         rate=24_000,
         lead_ms=None,

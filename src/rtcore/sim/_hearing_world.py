@@ -27,7 +27,9 @@ def with_echo(scenario: "Scenario", faults: set[str], rng: Rng) -> "Scenario":
     if not fits or scenario.loss is not None or scenario.interruption != "cut" or scenario.words.idle_ms is not None:
         return scenario
     if "program: half duplex" in faults:
-        core, interruption = {"barge_in": {"tail_ms": half.choice((300, 300, 800))}}, "half_duplex"
+        # Where nothing comes back, nothing has to be waited for.
+        tail_ms = half.choice((300, 800) if "speaker: echo" in faults else (0, 0, 300))
+        core, interruption = {"barge_in": {"tail_ms": tail_ms}}, "half_duplex"
         return _heard(scenario, faults, rng, interruption=interruption, core={**scenario.core, **core})
     if "program: echo guard" in faults:
         return _heard(

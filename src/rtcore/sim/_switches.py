@@ -102,6 +102,7 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
     "speaker: marks only": (Switch("speaker", "marks_ms"),),
     "speaker: no reports": (Switch("speaker", "reports", "all"),),
     "speaker: echo": (Switch("scenario", "echo_ms"),),
+    "program: told of silence": (Switch("scenario", "idle_ms", None),),
     "program: half duplex": (Switch("scenario", "interruption", "cut", on="half_duplex"),),
     "program: echo guard": (Switch("scenario", "guard_ms"),),
     "speaker: device lost": (Switch("scenario", "device_lost_per_mille"),),

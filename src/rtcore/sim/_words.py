@@ -163,6 +163,7 @@ def _listening(scenario: "Scenario") -> "Scenario":
         tools=False,
         slow_ms=None,
         recogniser=False,
+        idle_ms=None,
         context="auto",
         interruption="cut",
         server_interrupts=False,

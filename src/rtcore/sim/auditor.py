@@ -25,6 +25,7 @@ from rtcore._notices import (
     AudioReleased,
     ClockFault,
     ContextStale,
+    ConversationIdle,
     HeardText,
     HistoryEdited,
     Interrupted,
@@ -42,6 +43,7 @@ from rtcore._notices import (
     ToolCalled,
     ToolEnded,
     ToolSlow,
+    UserTurnCommitted,
 )
 from rtcore.dialects import Capabilities
 from rtcore.policies import InterruptionOptions
@@ -59,6 +61,7 @@ from rtcore.sim._audit_end import EndAudit
 from rtcore.sim._audit_figures import figures
 from rtcore.sim._audit_fillers import FillerAudit
 from rtcore.sim._audit_holds import HoldAudit
+from rtcore.sim._audit_idle import IdleAudit
 from rtcore.sim._audit_lead import LeadAudit
 from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_memory import check_memory
@@ -155,6 +158,7 @@ class Auditor:
         manual: bool = False,
         slow_ms: int | None = None,
         half_duplex_ms: int | None = None,
+        idle_ms: int | None = None,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -171,6 +175,7 @@ class Auditor:
         ``interruptions``: what the session is told of them (``config.interruptions()``), with the silence that ends a turn and
         whether it asks for the user's words; ``manual``: the program makes the turns.
         ``slow_ms``: a function that takes so long is told, and bridged (``config.function_calls.slow_ms``).
+        ``idle_ms``: after so long in which nobody said anything the program is told (``config.timeouts.idle_ms``).
         ``half_duplex_ms``: the user is not heard while the model is, and so long behind it (``config.barge_in.tail_ms``).
         ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
@@ -235,6 +240,7 @@ class Auditor:
         self.news = NewsAudit(ledger)
         self.words = WordsAudit(ledger, truth.items, truth.responses, tap=tap, ignored=ignored, phases=phases)
         self.end = EndAudit(ledger)
+        self.idle = IdleAudit(ledger, idle_ms)
         self.turns = ReportAudit(ledger, clock, self.words.used, exact=not believes)
         self.line.expired = self.asking.expired
         self.arrivals.over = self.asking.over
@@ -591,6 +597,9 @@ class Auditor:
             self.asking.look()
         if not self._steps % _SAMPLED:
             self._look_inside(session)
+        if self.idle.watches:
+            goes_on = self._goes_on() or self.ledger.called or self.asking.waits
+            self.idle.look(busy=bool(goes_on or not self._quiescent() or self.cuts.held))
         if self._order.due:
             self._order.check(ids_of(session))
         unchecked = self.cuts.unchecked
@@ -716,6 +725,15 @@ class Auditor:
         """Whether a voice could cut something; a refusal that named nothing may leave the core waiting for what was refused."""
         found = self.cuts.anything()
         return None if found is False and self.asking.blind else found
+
+    def _goes_on(self) -> str:
+        """What of the conversation is surely under way."""
+        ledger = self.ledger
+        if self.sounding.speaking:
+            return "the model is heard"
+        if any(not each.out_of_band and not each.dead for each in ledger.running.values()):
+            return "a response runs"
+        return "the user speaks" if ledger.talking else ""
 
     def _quiescent(self) -> bool:
         ledger = self.ledger
@@ -857,6 +875,8 @@ class Auditor:
     def _noticed(self, notice: Notice, effects: Sequence[Effect]) -> None:
         if type(notice) in HEARD:
             self.news.told(notice)
+            if type(notice) is UserTurnCommitted:
+                self.idle.touched()
             return
         if type(notice) in READ:
             self.turns.told(notice)
@@ -893,6 +913,7 @@ class Auditor:
                 self.end.error(notice)
             case SessionReady():
                 self.asking.ready = True
+                self.idle.touched()
                 self.microphone.ready()
                 self.end.ready()
             case ClockFault():
@@ -914,7 +935,11 @@ class Auditor:
                     self.sync(self.ledger.now)
                     self.sounding.message_started(item, notice)
                     self._fillers.message_started(item)
+            case ConversationIdle():
+                self.idle.told(notice, self._goes_on())
             case SpeakingStarted() | SpeakingStopped():
+                if type(notice) is SpeakingStopped:
+                    self.idle.touched()
                 self.sync(self.ledger.now)
                 self.sounding.turned(notice, closing=type(effects[-1]) is SessionClosed)
             case Interrupted():

@@ -130,6 +130,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "program", "words for a wait", "a few words beside the conversation while a function takes long", ("B28", "C26", "F065")
     ),
+    Fault("program", "told of silence", "it wants to know when nobody has said anything for so long", ("F130",)),
     Fault("program", "half duplex", "the user is not heard while the model is", ("F039", "F118")),
     Fault("program", "echo guard", "a voice right behind the model's first sample may be its own", ("F118",)),
     Fault("program", "mute", "the user is muted for a while: the server gets silence in real time", ("F126",)),

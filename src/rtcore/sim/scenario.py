@@ -100,6 +100,8 @@ class Scenario(Struct, frozen=True):
     """.. and what becomes of such a one."""
     recogniser: bool = False
     """The turns come in words, from a recogniser of the program's own beside a local detector: ``speech`` and ``user_turn``."""
+    idle_ms: int | None = None
+    """When nobody has said anything for so long, the program is told (``config.timeouts.idle_ms``). None: it is not."""
     slow_ms: int | None = None
     """A function that takes so long is told, and bridged by a few words beside the conversation. None: it is not."""
     says_per_mille: int = 0
@@ -194,6 +196,8 @@ class Scenario(Struct, frozen=True):
         }
         if self.guard_ms:
             options["barge_in"] = {"echo_guard_ms": self.guard_ms, "echo_guard": self.guard}
+        if self.idle_ms is not None:
+            options["timeouts"] = {"idle_ms": self.idle_ms}
         if self.slow_ms is not None:
             options["function_calls"] = {"slow_ms": self.slow_ms, "filler": FILLER}
         if self.words.tap != "off":
@@ -363,6 +367,7 @@ _CHANCE: dict[str, int] = dict.fromkeys(NAMES, 150) | {
     "user: button": 300,
     "user: own recogniser": 350,
     "program: words for a wait": 120,
+    "program: told of silence": 80,
     "program: own voice": 120,
     "program: tools given up": 200,
     "program: history edits": 250,
@@ -464,6 +469,7 @@ def _draw_session(
         pauses_per_mille=rate("program: pauses", 100, 500),
         button="user: button" in faults and detection is None and not in_words,
         recogniser=in_words,
+        idle_ms=rng.beside("silence").choice((200, 500, 2000)) if "program: told of silence" in faults else None,
         slow_ms=bridges.choice((100, 300, 300, 1000)) if "program: words for a wait" in faults and tools else None,
         says_per_mille=rng.beside("own voice").between(100, 600) if "program: own voice" in faults else 0,
         tool_cancel_per_mille=rng.beside("given up").between(100, 600) if "program: tools given up" in faults and tools else 0,

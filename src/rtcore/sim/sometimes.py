@@ -182,6 +182,9 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("F118: a voice within the guard, deferred", "it counts if it goes on", ("F118",), 4_000),
     Sometimes("F118: it went on when the guard was over", "an interruption after all", ("F118",), 4_000),
     Sometimes("F118: cuts repeat without a turn, and the guard backs off", "and the program is told", ("F118",), 100),
+    Sometimes(
+        "F130: nobody has said anything, and the program is told", "once, and not while anything goes on", ("F130",), 2_000
+    ),
     Sometimes("F010: a cut in the instant of the first audio", "zero is a position", ("F010",), 2_800),
     Sometimes("F015: an empty transcript closed a part that had words", "its words stay", ("F015", "C24"), 12_000),
     Sometimes(
@@ -262,6 +265,7 @@ _FAULTS: dict[str, int] = {
     "program: tools given up": 300,
     "program: echo guard": 1_000,
     "program: half duplex": 1_000,
+    "program: told of silence": 2_000,
     "program: mute": 1_000,
     "program: words for a wait": 4_000,
     "user: own recogniser": 1_500,

@@ -23,6 +23,7 @@ from rtcore._lifecycle import Disconnection
 from rtcore._notices import (
     ApprovalRequested,
     AudioHeld,
+    ConversationIdle,
     Notice,
     RequestEnded,
     ServerError,
@@ -146,6 +147,7 @@ class World:
             transcribes=_transcribes(config),
             manual=not scenario.detects,
             slow_ms=scenario.slow_ms,
+            idle_ms=scenario.idle_ms,
             half_duplex_ms=config.barge_in.tail_ms if config.interruption == "half_duplex" else None,
             clock=scenario.speaker.clock,
         )
@@ -431,6 +433,8 @@ class World:
                 self.program.asked(notice)
             case AudioHeld():
                 self.program.held(notice)
+            case ConversationIdle():
+                self.saw("program: told of silence")
             case RequestEnded(outcome="failed" | "timed_out") | ServerError():
                 self.program.failed(notice.problem)
             case SessionClosed():
@@ -663,6 +667,7 @@ class World:
         if interrupt:
             self.auditor.interrupts("text", self.now)
         self.auditor.line.text_typed()
+        self.auditor.idle.touched(self.now)
         self.auditor.asking.typed(text)
         issued = self.session.send_text(text, interrupt=interrupt, respond=respond, now=self.seconds)
         return self.issued(issued, "send_text" if respond else "send_text without an answer")
