@@ -10,10 +10,13 @@ import sys
 from pathlib import Path
 
 import rtcore
-from rtcore.sim import NetworkOptions, Scenario, ServerOptions, SpeakerOptions, World
+from rtcore.sim import NetworkOptions, Scenario, ServerOptions, SpeakerOptions, World, synthetic_voices
 from rtcore.sim._server_plan import CallPlan, ResponsePlan, Rules, spoken
+from rtcore.sim.campaign import policy_world
+from rtcore.sim.policy import Policy
 from rtcore.sim.results import WorldResult
 
+VOICES = synthetic_voices(1)
 _EXCEPTION = re.compile(r"\w*(Error|Exception|Warning|Interrupt|StopIteration)\b")
 
 PLAIN = Scenario(
@@ -64,7 +67,7 @@ def main() -> None:
     if told is not None:
         return
     for seed in order["seeds"]:
-        told = _judge(World(seed).run())
+        told = _judge(policy_world(seed, VOICES, Policy()).run())
         _say({"seed": seed, "broken": told})
         if told is not None and not order["all"]:
             return

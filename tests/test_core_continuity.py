@@ -404,6 +404,35 @@ def test_an_output_that_was_not_confirmed_is_told_again_and_its_request_settles_
     assert outcomes(scene.server([added], connection=2)) == [(request, "done")]
 
 
+def test_an_output_that_went_into_a_dead_line_is_told_again() -> None:  # C26, C27, DESIGN 6 invariant 10
+    scene = ready(steady())
+    scene.server(created("r1"), call("c1"), done("r1"))
+    scene.tool_result("c1", "Sunny.")
+    assert [outcome for _, outcome in outcomes(scene.at(30.0).tick())] == ["timed_out"]  # it counts as there
+    items = created_items(dropped(scene))
+    assert [item["type"] for item in items] == ["function_call", "function_call_output"]
+    assert items[1]["output"] == "Sunny."
+
+
+def test_an_output_without_a_word_is_there_once_the_server_goes_on() -> None:  # DESIGN 6 invariants 10 and 13
+    scene = ready(steady())
+    scene.server(created("r1"), call("c1"), done("r1"))
+    scene.tool_result("c1", "Sunny.")
+    scene.at(30.0).tick()
+    scene.server(created("r2"), done("r2"))
+    assert not scene.session._core.tools._unseen
+
+
+def test_what_follows_a_call_follows_its_output_in_the_new_session() -> None:  # C25: the order stays that of the mirror
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Weather?"), created("r1"), call("c1", previous="u1"), done("r1"))
+    scene.server(a_turn("u2", "And tomorrow?", "f_c1"))
+    scene.tool_result("c1", "Sunny.")
+    events = [event for event in sent(dropped(scene)) if event["type"] == "conversation.item.create"]
+    assert [event["item"]["type"] for event in events] == ["message", "function_call", "function_call_output", "message"]
+    assert events[3]["previous_item_id"] == events[2]["item"]["id"]
+
+
 def test_a_call_whose_tool_still_runs_is_told_when_its_result_comes() -> None:  # C27, DESIGN 6 invariant 10
     scene = ready(steady())
     scene.server(a_turn("u1", "Weather?"), created("r1"), call("c1", previous="u1"), done("r1"))
@@ -476,8 +505,9 @@ def test_nothing_is_told_where_that_is_wanted() -> None:
     assert kinds(dropped(scene)) == ["session.update"]
 
 
-def test_the_first_answer_after_a_replay_that_comes_as_text_is_asked_for_again_once() -> None:  # issue 6, part 7
-    scene = ready(steady())
+@pytest.mark.parametrize("history", ["items", "summary"])
+def test_the_first_answer_after_a_replay_that_comes_as_text_is_asked_for_again_once(history: str) -> None:  # F140, issue 6, 7
+    scene = ready(steady(history=history))
     scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"), done("r1"))
     scene.played(1, 100)
     dropped(scene)
@@ -640,6 +670,16 @@ def test_microphone_audio_goes_on_after_the_acknowledgement() -> None:  # C27
     scene.at(due.at).tick()
     assert spoke(scene.connected(2)) == b""
     assert spoke(scene.server(session_updated(), connection=2)) == pcm("mic", 40)
+
+
+def test_the_last_moments_are_sent_again_because_nobody_knows_since_when_the_line_was_dead() -> None:  # F087, S08
+    scene = ready(steady(carry_ms=2000))
+    for ms in range(0, 5000, 100):
+        scene.at(ms / 1000).append(pcm("mic", 100, start_ms=ms))
+    lose(scene.at(5.0))
+    effects = back(scene)
+    assert spoke(effects) == pcm("mic", 2000, start_ms=3000)
+    assert told(effects, MicrophoneDropped) == []  # of what was never sent, nothing
 
 
 def test_an_unfinished_turn_is_said_again_from_its_beginning() -> None:  # issue 6, part 7; C27

@@ -6,8 +6,15 @@ from typing import Any
 import pytest
 
 from rtcore import Session
-from rtcore.sim import lines
+from rtcore.recording import read, replay
+from rtcore.sim import World, lines, synthetic_voices
+from rtcore.sim._line_book import comes_back
+from rtcore.sim._line_world import KIND
+from rtcore.sim.campaign import policy_world
 from rtcore.sim.lines import LineOptions, LongCall
+from rtcore.sim.policy import Policy, parse_policy
+from rtcore.sim.recorded import record_lines, world_of
+from rtcore.sim.sometimes import SOMETIMES
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -83,6 +90,43 @@ def test_a_broken_core_is_found_out(fault: Any) -> None:
 
     results = [LongCall(seed, LineOptions(seconds=240, drop_every_s=40), session_factory=broken).run() for seed in range(3)]
     assert any(result.problems for result in results)
+
+
+SEEDS = [seed for seed in range(200) if comes_back(seed)]
+"""Seeds of a campaign's worlds whose lines come back."""
+
+
+@pytest.mark.parametrize("seed", SEEDS[:3])
+def test_a_campaign_has_worlds_whose_lines_come_back(seed: int) -> None:  # B23 to B26, F092, F140; invariants 2, 3, 8 to 11, 15
+    world = policy_world(seed, synthetic_voices(1), Policy(), story=True)
+    result = world.run()
+    assert result.violations == () and result.kinds[0].kind == KIND
+    assert result.situations.keys() <= {one.id for one in SOMETIMES}
+    assert world.story is not None and any("Reconnected" in str(line) for line in world.story.lines)
+    assert result == policy_world(seed, synthetic_voices(1), parse_policy("network=clean")).run()  # no policy changes them
+
+
+def test_they_are_few_and_every_other_seed_is_the_world_it_was() -> None:  # invariant 14
+    assert 5 <= len(SEEDS) <= 20
+    other = next(seed for seed in range(200) if not comes_back(seed))
+    assert type(policy_world(other, synthetic_voices(1), Policy())) is World
+
+
+def test_what_raises_in_the_core_is_a_violation_of_its_seed() -> None:
+    def broken(*given: Any, **options: Any) -> Session:
+        session = Session(*given, **options)
+        session._core.continuity._begin = None  # type: ignore[assignment, method-assign]
+        return session
+
+    [violation] = policy_world(SEEDS[0], synthetic_voices(1), Policy(), session_factory=broken).run().violations
+    assert (violation.seed, violation.invariant) == (SEEDS[0], 15) and violation.text.startswith("TypeError")
+
+
+def test_such_a_world_is_recorded_as_its_session_and_replays_to_the_bit() -> None:  # B23, invariant 14
+    result, lines = record_lines(SEEDS[0])
+    assert result.violations == ()
+    recording = read(lines)
+    assert world_of(recording.header) is None and replay(recording).difference is None
 
 
 @pytest.mark.skipif("RTCORE_SOAK" not in os.environ, reason="two minutes or more; make soak runs it")

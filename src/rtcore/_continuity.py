@@ -39,6 +39,8 @@ _ASIDES = 64
 """So many items of ours that only say what a replay says anyway are waited for."""
 _TURNS = 2
 """Turns of the user's whose audio is kept until their words are known."""
+_LOOKBACK_MS = 1_000
+"""So much of what was sent is kept at least: speech begins before the server says so."""
 _MASK = (1 << 64) - 1
 
 
@@ -57,6 +59,8 @@ class Continuity:
         self._outputs: dict[str, str] = {}
         self._left_out: list[tuple[str, str]] = []
         self._told = 0
+        self._behind: dict[str, str] = {}
+        """By the name of a call in the new session: the output that is sent right behind it."""
         self._empty = False
         self._owed = False
         self._updates: list[Pending] = []
@@ -220,6 +224,7 @@ class Continuity:
         self.begun = True
         core.history.line = core.connection
         core.microphone.keeps = self.able
+        core.microphone.lookback_ms = max(_LOOKBACK_MS, core.config.reconnect.carry_ms)
         if self._lost_at is None:
             core.news.append(SessionReady(core.connection, core.acknowledged.session_id))
             if core.history.last is not None:
@@ -245,6 +250,7 @@ class Continuity:
         core = self._core
         options = core.config.reconnect
         self._left_out = []
+        self._behind.clear()
         items = [item for item in core.history if not item.aside]
         self._outputs = {
             item.call_id: item.output or "" for item in items if item.type == "function_call_output" and item.call_id
@@ -310,7 +316,7 @@ class Continuity:
         self._told += 1
         self.shown_as_text |= item.role == "assistant"
         if core.tools.output_of(item.call_id) is not None:
-            core.tools.send_output(item.call_id or "", item.id)
+            self._behind[wire_id] = core.tools.send_output(item.call_id or "", item.id)
 
     def _reason(self, item: Item) -> str | None:
         """Why an item is not told, as far as that does not lie in its words; empty where it need not be said."""
@@ -330,6 +336,8 @@ class Continuity:
         previous = core.history.before(item)
         if previous == "root" and self._empty:
             previous = None  # nothing is there yet: its end is its beginning
+        # What follows a call follows its output, which our order of items does not hold before it is announced.
+        previous = self._behind.get(previous or "", previous)
         core.history.replayed(item, wire_id)
         event_id = core.requests.event_id()
         core.send(
@@ -360,6 +368,7 @@ class Continuity:
         core.send(CreateItem(event_id, wire, None), pending=Pending(event_id, "item", key=item_id), wait_ms=wait)
         core.creation.expect_edit(item_id)
         self._told = 1
+        self.shown_as_text = True
 
     # -- what the other owners tell ----------------------------------------------------------------------------------------------
 
@@ -429,6 +438,7 @@ class Continuity:
         if status == "completed":
             self._attempt = 0
             self._core.renewal.worked()
+            self._core.tools.line_lives()
             if not response.out_of_band:
                 self.shown_as_text = False
 

@@ -15,8 +15,6 @@ COMMIT_MIN_MS = 100
 """A commit of less is refused by the server (facts 5.9, F123)."""
 TURN_MS = 60_000
 """So much of a turn that is under way is kept: a line that goes dead without a word is noticed after twenty seconds or more."""
-LOOKBACK_MS = 1_000
-"""So much of what was sent is kept while nobody is known to speak: speech begins before the server says so."""
 MARGIN_MS = 200
 """So much is kept before the place at which a turn begins by the server's word."""
 _GIVEN = 512
@@ -38,6 +36,11 @@ class Microphone:
         self._given: deque[tuple[float, int]] = deque()
         self._line_bytes = 0  # sent on this line, in the present format
         self._begins: int | None = None  # where in that the turn under way begins, by the server's word
+        self._again = 0
+        """So many bytes at the head of the buffer were sent before."""
+        self.lookback_ms = 0
+        """So much of what was sent is kept while nobody is known to speak: a line may be dead before anybody knows, and speech
+        begins before the server says so."""
         self.keeps = False
         """Whether what was sent may have to be said again."""
         self.begun = False
@@ -52,6 +55,7 @@ class Microphone:
         dropped_ms = self._ms(len(self._buffer))
         self._uncommitted -= len(self._buffer)
         self._buffer.clear()
+        self._again = 0
         self._before_ms += self._ms(self._uncommitted)
         self._uncommitted = 0
         self._forget_sent()
@@ -88,7 +92,7 @@ class Microphone:
         return self._bytes(max(self._max_held_ms, TURN_MS) if self.in_turn and self.keeps else self._max_held_ms)
 
     def trim(self) -> int:
-        """Drop the oldest audio beyond the bound; gives the dropped milliseconds."""
+        """Drop the oldest audio beyond the bound; gives the dropped milliseconds, of what was never sent."""
         return self._drop_oldest(len(self._buffer) - self._most)
 
     def _drop_oldest(self, excess: int) -> int:
@@ -99,7 +103,9 @@ class Microphone:
         drop = min(self._bytes(dropped_ms), len(self._buffer))
         del self._buffer[:drop]
         self._uncommitted -= drop
-        return dropped_ms
+        again = min(self._again, drop)
+        self._again -= again
+        return dropped_ms if not again else self._ms(drop - again)
 
     def batches(self, *, rest: bool) -> list[bytes]:
         """Whole batches that can go out; the rest of the buffer too where it must not wait (a commit, a timer)."""
@@ -117,6 +123,7 @@ class Microphone:
         if at:
             del self._buffer[:at]
             self._line_bytes += at
+            self._again = max(0, self._again - at)
             if self.keeps:
                 self._keep(out)
         self._given.clear()
@@ -127,7 +134,7 @@ class Microphone:
     def _keep(self, batches: list[bytes]) -> None:
         self._sent.extend(batches)
         self._sent_bytes += sum(map(len, batches))
-        most = self._most if self.in_turn else self._bytes(min(LOOKBACK_MS, self._max_held_ms))
+        most = self._most if self.in_turn else self._bytes(min(self.lookback_ms, self._max_held_ms))
         while self._sent_bytes > most:
             self._sent_bytes -= len(self._sent.popleft())
 
@@ -158,6 +165,7 @@ class Microphone:
     def line_lost(self, now: float) -> None:
         """What the lost session heard and no other did is to be sent again, before what was not sent."""
         self._buffer[:0] = b"".join(self._sent)
+        self._again += self._sent_bytes
         self._given.clear()
         self._given.append((now, len(self._buffer)))
         self._forget_sent()
@@ -166,7 +174,8 @@ class Microphone:
         self.begun = bool(self._buffer)
 
     def trim_older(self, since: float, carry_ms: int) -> int:
-        """Drop what was given before ``since``, and all but the last ``carry_ms`` of it; gives the dropped milliseconds."""
+        """Drop what was given before ``since``, and all but the last ``carry_ms`` of it; gives the dropped milliseconds, of what
+        was never sent."""
         newer = sum(size for at, size in self._given if at >= since)
         return self._drop_oldest(len(self._buffer) - min(self._bytes(carry_ms), newer))
 
@@ -188,6 +197,7 @@ class Microphone:
     def clear(self) -> None:
         """Drop what was not sent, because the program clears."""
         self._buffer.clear()
+        self._again = 0
         self._forget_sent()
         self._begins = None
         self.in_turn = False

@@ -46,6 +46,8 @@ class Tools:
         self._calls: dict[str, _Call] = {}
         self._outputs: dict[str, str] = {}
         self._passed: set[str] = set()
+        self._unseen: dict[str, _Call] = {}
+        """Calls whose output counts as there, although no word of it came: they may have gone with a line that was dead."""
         self._refused = False
         """The last output that the server dealt with was refused."""
         self._settled: dict[str, ToolOutcome] = {}
@@ -276,12 +278,13 @@ class Tools:
             keep_latest(self._settled, _REMEMBERED)
             self._core.news.append(ToolEnded(item.call_id or "", item.name or "", outcome, now, took_ms))
 
-    def send_output(self, call_id: str, previous_item_id: str | None = None) -> None:
-        """Create the output of a call that is in the conversation; at its end, or where the call is not."""
+    def send_output(self, call_id: str, previous_item_id: str | None = None) -> str:
+        """Create the output of a call that is in the conversation; at its end, or where the call is not. Gives its id."""
         call = self._calls[call_id]
         if call.output is not None:
             self._outputs[call.output_id] = call_id
             self._core.creation.send_output(call.output, call.output_id, call.request, previous_item_id)
+        return call.output_id
 
     # -- another connection ------------------------------------------------------------------------------------------------------
 
@@ -315,9 +318,20 @@ class Tools:
                 if call.output is not None:
                     self._core.requests.end(call.request, "connection_lost", problem=told)
                 del self._calls[call_id]
+        for call_id, call in self._unseen.items():
+            if not call.item.deleted:
+                call.state, call.request = "sent", 0
+                self._calls.setdefault(call_id, call)
+        self._unseen.clear()
         for response in {call.response.id: call.response for call in self._calls.values()}.values():
             self._batch(response)
             self._forget(response)
+
+    def line_lives(self) -> None:
+        """The server goes on: it has what it did not confirm."""
+        for call in self._unseen.values():
+            call.output = None
+        self._unseen.clear()
 
     @property
     def outputs_seen(self) -> bool:
@@ -328,15 +342,21 @@ class Tools:
     def output_announced(self, item_id: str, *, late: bool = False) -> None:
         """The server has the output, and has dealt with those that were sent before. ``late``: no word of it came in time."""
         if item_id not in self._outputs:
+            for call_id in [each for each, call in self._unseen.items() if call.output_id == item_id]:
+                self._unseen.pop(call_id).output = None
             return
         for earlier in self._outputs:
             if earlier == item_id:
                 break
             self._passed.add(earlier)
-        call = self._calls[self._taken(item_id)]
+        call_id = self._taken(item_id)
+        call = self._calls[call_id]
         call.state = "answered"
-        call.output = None
-        if not late:
+        if late:
+            self._unseen[call_id] = call
+            keep_latest(self._unseen, _REMEMBERED)
+        else:
+            call.output = None
             self._refused = False
         self._dealt_with(call.response)
 

@@ -7,6 +7,8 @@ what they got, in the order of the seeds.
 from collections.abc import Callable, Sequence
 
 from rtcore._session import Session
+from rtcore.sim._line_book import comes_back as comes_back
+from rtcore.sim._line_world import LineWorld
 from rtcore.sim.policy import Policy
 from rtcore.sim.results import CampaignResult, WorldResult
 from rtcore.sim.scenario import scenario_of
@@ -60,8 +62,13 @@ def policy_world(
     *,
     session_factory: SessionFactory = Session,
     story: bool = False,
-) -> World:
-    """The world of this seed under a policy: everything that the policy does not name is as the seed drew it."""
+) -> World | LineWorld:
+    """The world of this seed under a policy: everything that the policy does not name is as the seed drew it.
+
+    One seed in seventeen is a call over lines that come back, the same under every policy.
+    """
+    if comes_back(seed):
+        return LineWorld(seed, voices, session_factory=session_factory, story=story)
     scenario = policy.applied(scenario_of(seed)) if policy.changes else None
     return World(seed, voices, scenario=scenario, session_factory=session_factory, story=story)
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from rtcore._session import Session
 from rtcore.recording import Header, Keep, RecordedSession, RecordingError
+from rtcore.sim._line_world import LineWorld
 from rtcore.sim.results import Violation, WorldResult
 from rtcore.sim.sabotage import SABOTAGED
 from rtcore.sim.scenario import Scenario
@@ -66,6 +67,23 @@ def record_world(
     session.finish()
     found = RecordedWorld(seed, world.script(), voices_mark(voices), result.digest, sabotage, result.violations)
     lines[0] = _with_world(lines[0], found)
+    return result, lines
+
+
+def record_lines(
+    seed: int, voices: Sequence[Voice] | None = None, *, sabotage: str | None = None, keep: Keep = NOT_PERSONAL
+) -> tuple[WorldResult, list[bytes]]:
+    """Run a world whose lines come back and record its session: what was found, and the lines of the recording.
+
+    It is the recording of a session, with no world in its header: its inputs are replayed to the bit, and it cannot be shrunk.
+    """
+    lines: list[bytes] = []
+    recorded = partial(RecordedSession, sink=lines.append, keep=keep, factory=_factory(sabotage))
+    world = LineWorld(seed, voices, session_factory=recorded)
+    result = world.run()
+    session = world.session
+    assert isinstance(session, RecordedSession)
+    session.finish()
     return result, lines
 
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from rtcore.sim.campaign import comes_back
 from rtcore.sim.policy import parse_policy
-from rtcore.sim.recorded import record_world
+from rtcore.sim.recorded import record_lines, record_world
 from rtcore.sim.results import CampaignResult
 from rtcore.sim.scenario import scenario_of
 from rtcore_adapters._recording import write_recording
@@ -23,8 +24,11 @@ def record_failures(directory: Path, campaign: Campaign, result: CampaignResult)
     commands = []
     rules = parse_policy(campaign.policy)
     for seed in list(dict.fromkeys(violation.seed for violation in result.violations))[:_MOST]:
-        scenario = rules.applied(scenario_of(seed)) if rules.changes else None
-        _, lines = record_world(seed, load_voices(), scenario=scenario, sabotage=campaign.sabotage)
+        if comes_back(seed):
+            _, lines = record_lines(seed, load_voices(), sabotage=campaign.sabotage)
+        else:
+            scenario = rules.applied(scenario_of(seed)) if rules.changes else None
+            _, lines = record_world(seed, load_voices(), scenario=scenario, sabotage=campaign.sabotage)
         path = directory / f"world-{seed}.jsonl.gz"
         try:
             directory.mkdir(parents=True, exist_ok=True)

@@ -229,7 +229,9 @@ def _world_rows(before: WorldResult, after: WorldResult) -> list[tuple[str, str,
 
 def _shrink(world: RecordedWorld | None, options: argparse.Namespace, found: dict[str, Any], say: Callable[..., None]) -> int:
     if world is None:
-        raise _Unusable("--shrink needs a simulated world in the file; this is a real session")
+        raise _Unusable(
+            "--shrink needs a simulated world of one line in the file; this is a real session, or a world whose lines come back"
+        )
     progress = Progress()
     voices = _voices(world)
 

@@ -1,0 +1,186 @@
+"""What each new session of a long call is told: what was said and heard until then, in its order, each once, and nothing else.
+
+The truth is the conversation that the server before it held, with what was audible in the place of what was generated: the core's
+own history is not asked. Invariant 11; of calls and their outputs, 10.
+"""
+
+from typing import NamedTuple
+
+from rtcore.sim._line_book import Book
+from rtcore.sim._line_hearing import LATE, Hearing
+from rtcore.sim._line_served import Served
+from rtcore.sim._server_truth import ServerItem
+
+_LATEST = 40
+"""Of what was heard before, so much at least is told (``reconnect.max_items`` are 200, of every kind)."""
+
+
+class Key(NamedTuple):
+    """What an item says, by which it is known again in another session: who, and its words or the id of its call."""
+
+    who: str
+    what: str
+
+
+class Told:
+    """Owner of what a session is told at its beginning."""
+
+    def __init__(self, book: Book, hearing: Hearing, *, summary: bool) -> None:
+        self._book = book
+        self._hearing = hearing
+        self._summary = summary
+        self._words: dict[str, str] = {}
+        self._answered: set[str] = set()
+        self._typed: dict[str, bool] = {}
+        self._said: list[Key] = []
+
+    # -- what is known on this side ----------------------------------------------------------------------------------------------
+
+    def words(self, item_id: str, text: str) -> None:
+        """The user's words reached the client."""
+        self._words[item_id] = text
+
+    def answered(self, call_id: str) -> None:
+        """The session took the result of a call."""
+        self._answered.add(call_id)
+
+    def typed(self, text: str, *, done: bool) -> None:
+        """The user typed this; ``done``: the session says that the server has it."""
+        self._typed[text] = done
+
+    # -- what a server was told --------------------------------------------------------------------------------------------------
+
+    def leave(self, served: Served) -> None:
+        """A session is over: did it begin with what was said until then?"""
+        items = self._of(served)
+        self._check_typed(served, items)
+        self._check_calls(served, items)
+        if served.before is not None:
+            if self._summary:
+                self._check_summary(served, items)
+            else:
+                self._check_items(served, served.before, items)
+            served.before = None
+        if self._summary:
+            self._said += [key for item in items if item.origin != "client" and (key := self._key(item)) is not None]
+
+    def _key(self, item: ServerItem) -> Key | None:
+        if item.type == "function_call":
+            return Key("call", item.call_id or "") if item.call_id in self._answered else None
+        if item.type == "function_call_output":
+            return Key("output", item.call_id or "")
+        if item.type != "message" or item.role not in ("user", "assistant"):
+            return None
+        if item.origin == "response":
+            text = self._hearing.ended.get(item.id, ("", 0))[0]
+        elif item.origin == "turn":
+            text = self._words.get(item.id, "")
+        else:
+            text = "".join(str(part.get("text") or "") for part in item.content)
+            if self._typed.get(text) is False:
+                return None  # the session has not said that it is there
+        return Key(item.role, text.strip()) if text.strip() else None
+
+    def _check_typed(self, served: Served, items: list[ServerItem]) -> None:
+        """What was typed is there once."""
+        texts = ["".join(str(part.get("text") or "") for part in item.content) for item in items if item.origin == "client"]
+        for text in self._typed:
+            if texts.count(text) > 1:
+                self._book.fail(2, f"connection {served.number} was told {text!r} {texts.count(text)} times")
+
+    def _check_calls(self, served: Served, items: list[ServerItem]) -> None:
+        """A call that we created has its output, and no call has two."""
+        outputs = [item.call_id for item in items if item.type == "function_call_output"]
+        outputs_at = {item.call_id: at for at, item in enumerate(items) if item.type == "function_call_output"}
+        late = self._until(served) < served.opened_at + LATE
+        for item in items:
+            if item.type != "function_call":
+                continue
+            count = outputs.count(item.call_id)
+            if count and outputs_at[item.call_id] < items.index(item):
+                self._book.fail(10, f"the output of call {item.call_id} stands before it on connection {served.number}")
+            if count > 1:
+                self._book.fail(10, f"call {item.call_id} has {count} outputs on connection {served.number}")
+            elif not count and item.origin == "client" and not late:
+                self._book.fail(10, f"call {item.call_id} was told to connection {served.number} without its output")
+
+    def _check_items(self, served: Served, before: Served, items: list[ServerItem]) -> None:
+        book, number = self._book, served.number
+        replayed = [item for item in items if item.origin == "client" and item.type == "message" and item.role == "assistant"]
+        heard = [text.strip() for text in self._hearing.heard]
+        for item in replayed:
+            text = "".join(str(part.get("text")) for part in item.content).strip()
+            if text not in heard:
+                book.fail(11, f"connection {number} was told {text!r}, which was not heard")
+                return
+        told = [key for item in items if (key := self._key(item)) is not None]
+        for key in {key for key in told if key.who in ("assistant", "call")}:
+            most = heard.count(key.what) if key.who == "assistant" else 1
+            if told.count(key) > most:
+                book.fail(11, f"connection {number} was told {key.what!r} {told.count(key)} times")
+                return
+        known = [key for item in self._of(before) if (key := self._key(item)) is not None]
+        self._check_order(number, known, told)
+        if not self._in_time(served, before):
+            return
+        for key in known[-_LATEST:]:
+            if key not in told:
+                book.fail(
+                    10 if key.who in ("call", "output") else 11,
+                    f"connection {number} was not told of the {key.who}: {key.what!r}",
+                )
+                return
+
+    def _check_order(self, number: int, known: list[Key], told: list[Key]) -> None:
+        """An output that was on its way may stand right behind its call now; everything else has its old place."""
+        place = {key: at for at, key in enumerate(known) if key.who != "output" and known.count(key) == 1}
+        latest = -1
+        for key in told:
+            if key in place and told.count(key) == 1:
+                if place[key] < latest:
+                    self._book.fail(
+                        11, f"connection {number} was told in another order than was heard: the {key.who}'s {key.what!r}"
+                    )
+                    return
+                latest = place[key]
+
+    def _check_summary(self, served: Served, items: list[ServerItem]) -> None:
+        number = served.number
+        notes = [item for item in items if item.origin == "client" and item.role == "system"]
+        text = "\n".join(str(part.get("text")) for item in notes for part in item.content)
+        heard = {text.strip() for text in self._hearing.heard}
+        for line in text.split("\n"):
+            who, _, said = line.partition(": ")
+            if who == "Assistant" and said.removesuffix(" (interrupted)") not in heard:
+                self._book.fail(11, f"connection {number} was told {said!r} in a summary, which was not heard")
+                return
+        if len(notes) > 1:
+            self._book.fail(11, f"connection {number} was told {len(notes)} summaries")
+        if served.before is None or not self._in_time(served, served.before):
+            return
+        at = 0
+        for key in self._said[-_LATEST:] if len(text) < 15_000 else ():
+            if key.who in ("user", "assistant"):
+                found = text.find(key.what, at)
+                if found < 0:
+                    self._book.fail(
+                        11, f"connection {number} was not told in its summary, or too early, of the {key.who}: {key.what!r}"
+                    )
+                    return
+                at = found
+
+    def _of(self, served: Served) -> list[ServerItem]:
+        return [served.server.items[name] for name in served.server.conversation]
+
+    def _in_time(self, served: Served, before: Served) -> bool:
+        """Whether it lived long enough to be told all, that which still sounded when it began included."""
+        latest = served.opened_at
+        for item in self._of(before):
+            if item.origin == "response" and item.type == "message" and item.id in self._hearing.ids:
+                if item.id not in self._hearing.ended:
+                    return False
+                latest = max(latest, self._hearing.ended[item.id][1])
+        return bool(served.opened_at) and self._until(served) > latest + LATE
+
+    def _until(self, served: Served) -> int:
+        return self._book.now if served.dead_at is None else served.dead_at
