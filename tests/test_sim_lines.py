@@ -27,7 +27,7 @@ def test_a_call_whose_line_drops_every_two_minutes(
 
 
 def test_the_situations_that_matter_come_up() -> None:  # sometimes: what never happens was not tested
-    results = [LongCall(seed, LineOptions(seconds=240, drop_every_s=60)).run() for seed in range(20, 24)]
+    results = [LongCall(seed, LineOptions(seconds=240, drop_every_s=25)).run() for seed in range(20, 24)]
     assert [problem for result in results for problem in result.problems] == []
     for counter in ("reconnected", "lost_while_sounding", "lost_in_a_turn", "calls", "interruptions", "replayed"):
         assert sum(getattr(result, counter) for result in results) > 0, counter
