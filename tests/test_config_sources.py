@@ -9,6 +9,7 @@ from pydantic import SecretStr, ValidationError
 from rtcore import Config, LocalProtocolError
 from rtcore.config import Connection, SessionOptions
 from rtcore.config_sources import connection_from_environment, from_json, from_toml
+from rtcore.dialects import dialect_of
 from rtcore_adapters.settings import load_config
 
 KEY, AZURE_KEY = "sk-openai-0123456789", "azure-0123456789abcdef"
@@ -198,3 +199,57 @@ def test_an_option_by_another_name_is_led_to_its_own(data: dict[str, Any], words
     with pytest.raises(ValidationError) as caught:
         Config.model_validate(data)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dialect": "xai"},
+        {"dialect": "together", "model": "m"},
+        {"url": "wss://api.x.ai/v1"},
+        {"url": "https://dashscope.aliyuncs.com"},
+        {"url": "https://res.openai.azure.com"},
+        {"dialect": "azure", "url": "https://res.openai.azure.com"},
+    ],
+)
+def test_openais_variables_go_to_no_other_vendor(options: dict[str, Any]) -> None:
+    environ = {"OPENAI_API_KEY": "sk-openai", "OPENAI_BASE_URL": "https://api.openai.com", "OPENAI_ORG_ID": "org"}
+    found = connection_from_environment(environ, **options)
+    assert (found.api_key, found.organization, found.url) == (None, None, options.get("url"))
+    with pytest.raises(LocalProtocolError, match="api_key: missing"):
+        table = dialect_of(found)
+        assert table is not None
+        table.handshake(found)
+
+
+def test_azures_variables_go_to_no_other_vendor() -> None:
+    environ = {"AZURE_OPENAI_API_KEY": "azure-key", "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com"}
+    everywhere: list[dict[str, Any]] = [{"dialect": "xai"}, {"url": "wss://api.openai.com"}]
+    for options in everywhere:
+        found = connection_from_environment(environ, **options)
+        assert (found.api_key, found.url) == (None, options.get("url"))
+
+
+def test_a_key_that_the_program_means_for_a_server_goes_there() -> None:
+    environ = {"OPENAI_API_KEY": "sk-openai", "OPENAI_BASE_URL": "https://api.x.ai/v1"}
+    meant: list[dict[str, Any]] = [{}, {"dialect": "localai", "url": "ws://10.0.0.7:8080"}, {"url": "wss://gateway.example"}]
+    for options in meant:
+        assert connection_from_environment(environ, **options).credential("api_key") == "sk-openai"
+    assert connection_from_environment(environ, vendor="openai", dialect="xai").credential("api_key") == "sk-openai"
+
+
+def test_what_the_program_says_of_the_server_decides_whose_variables_count() -> None:
+    both = {
+        "OPENAI_API_KEY": "sk-openai",
+        "AZURE_OPENAI_API_KEY": "azure-key",
+        "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com",
+    }
+    with pytest.raises(LocalProtocolError, match="are both set"):
+        connection_from_environment(both)
+    for dialect, key in (("azure", "azure-key"), ("azure-preview", "azure-key"), ("openai", "sk-openai"), ("xai", None)):
+        found = connection_from_environment(both, dialect=dialect)
+        assert (found.dialect, found.credential("api_key")) == (dialect, key)
+    live = connection_from_environment(both, url="https://res.services.ai.azure.com/voice-live")
+    table = dialect_of(live)
+    assert table is not None
+    assert (table.name, live.credential("api_key")) == ("azure-voice-live", "azure-key")

@@ -490,3 +490,40 @@ def test_a_wrong_effort_names_what_is_allowed_and_who_has_it() -> None:  # facts
         Config(connection=connection("openai"), session=SessionOptions.model_validate({"reasoning": {"effort": "none"}}))
     for effort in ("high", "none"):
         Config(connection=connection("xai"), session=SessionOptions.model_validate({"reasoning": {"effort": effort}}))
+
+
+# -- Azure's addresses, of either generation ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/v1", "/openai", "/openai/v1", "/openai/realtime", "/openai/v1/realtime", "/v1/realtime"]
+)
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [("azure", "/openai/v1/realtime"), ("azure-preview", "/openai/realtime"), ("openai", "/openai/v1/realtime")],
+)
+def test_an_azure_address_is_that_of_its_dialect_whichever_was_written(
+    name: str, whole: str, path: str
+) -> None:  # F132; facts 13
+    dialled = dialect(name).handshake(connection(name, f"{AZURE}{path}?a=b", deployment="d")).url
+    assert dialled.startswith(f"wss://res.openai.azure.com{whole}?a=b&")
+
+
+def test_an_api_version_in_the_address_says_which_generation_is_meant() -> None:  # F132; facts 13
+    preview = connection(None, f"{AZURE}?api-version=2025-04-01-preview", deployment="d")
+    table = dialect_of(preview)
+    assert table is dialect("azure-preview")
+    assert table.handshake(preview).url.endswith("/openai/realtime?api-version=2025-04-01-preview&deployment=d")
+    assert dialect_of(connection(None, f"{AZURE}/openai/v1?api-version=preview")) is dialect("azure")
+    for more in ({}, {"dialect": "azure-preview"}):
+        with pytest.raises(ValueError, match=r"'2024-12-17-preview' has no realtime, or is retired.*successor.*dialect='azure'"):
+            Connection.model_validate({"url": f"{AZURE}?api-version=2024-12-17-preview", **more})
+
+
+def test_a_server_that_detects_nothing_unasked_leaves_the_turns_to_the_program() -> None:  # C13; facts 14: StepFun
+    for name, detects in (("stepfun", False), ("openai-beta", True)):
+        scene = Scene(configured(connection=connection(name)))
+        scene.open()
+        scene.connected()
+        scene.raw(encode({"type": "session.updated", "session": {"id": "s", "input_audio_format": "pcm16"}}))
+        assert scene.session._core.acknowledged.detects_turns is detects

@@ -108,12 +108,13 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any], able: Capa
     """Read a GA-shaped session object. Raises ``ValueError`` for an unknown audio format (F016).
 
     A null or absent ``interrupt_response`` counts as true, a null ``turn_detection`` as manual; where the whole key is absent,
-    what we asked for counts, and else the server's default, which is turn detection (C13, facts 8.1).
+    what we asked for counts, and else the server's default, which is turn detection, but for those that say so (C13, facts 8.1).
     """
     audio = _object(session.get("audio"))
     given, wanted = _object(audio.get("input")), _object(_object(asked.get("audio")).get("input"))
     output, spoken = _object(audio.get("output")), _object(_object(asked.get("audio")).get("output"))
-    detection = given.get("turn_detection", wanted.get("turn_detection", {}))
+    unsaid: dict[str, Any] | None = {} if able.detects_unasked else None
+    detection = given.get("turn_detection", wanted.get("turn_detection", unsaid))
     rules = _object(detection)
     detects = detection is not None
     transcribes = (session.get("type") or asked.get("type")) == "transcription"

@@ -34,7 +34,17 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_pyt
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore.dialects import DIALECTS, Dialect, audio_format, capabilities, check_authentication, dialect_of, ga_format, on_a_call
+from rtcore.dialects import (
+    DIALECTS,
+    Dialect,
+    audio_format,
+    capabilities,
+    check_address_version,
+    check_authentication,
+    dialect_of,
+    ga_format,
+    on_a_call,
+)
 from rtcore.policies import BACKCHANNELS, InterruptionOptions, plain_words
 
 _Bool = Annotated[bool, Strict()]
@@ -678,6 +688,7 @@ class Connection(_Model, frozen=True):
                 have = ", ".join(name for name, each in DIALECTS.items() if each.check_version is not None)
                 raise LocalProtocolError(f"api_version: the {table.name} dialect has none; leave it out ({have} have one)")
             table.check_version(self.api_version)
+        check_address_version(self)
         check_authentication(self)
         return self
 

@@ -11,6 +11,7 @@ import msgspec
 
 from rtcore._errors import LocalProtocolError
 from rtcore.config import Config, Connection
+from rtcore.dialects import dialect_of
 from rtcore.dialects.azure import PREVIEWS
 
 Vendor = Literal["openai", "azure"]
@@ -76,10 +77,11 @@ def connection_from_environment(environ: Mapping[str, str], *, vendor: Vendor | 
     """Where to dial and with what credential, by the variables that the vendors' own packages read.
 
     ``vendor`` says whose variables count where both have some; ``options`` are those of ``Connection`` and win over them.
-    Variables that are empty are not set. Raises ``LocalProtocolError`` naming the variable, ``pydantic.ValidationError`` naming
-    the option.
+    Variables that are empty are not set. Where the options lead to another vendor's server, by dialect or address, no variable
+    counts that was meant for OpenAI or Azure: a key goes to its own vendor alone. Raises ``LocalProtocolError`` naming the
+    variable, ``pydantic.ValidationError`` naming the option.
     """
-    whose = vendor_of(environ) if vendor is None else vendor
+    whose = vendor if vendor is not None else _vendor_of(environ, options)
     table = {"openai": OPENAI_VARIABLES, "azure": AZURE_VARIABLES, None: {}}[whose]
     found: dict[str, Any] = {option: environ[name].strip() for name, option in table.items() if environ.get(name, "").strip()}
     if whose == "azure":
@@ -88,6 +90,32 @@ def connection_from_environment(environ: Mapping[str, str], *, vendor: Vendor | 
         found.pop("api_key", None)
         found.pop("bearer_token", None)
     return Connection.model_validate({**found, **options})
+
+
+_OTHERS = frozenset({"xai", "qwen", "inworld", "stepfun", "glm", "together"})
+"""Dialects of vendors whose own keys open their servers. One's own servers take whatever key one gives them."""
+
+
+_AZURES = frozenset({"azure", "azure-preview", "azure-voice-live"})
+
+
+def _told(options: Mapping[str, Any]) -> str | None:
+    """The dialect that options tell, by name or by address."""
+    given = {name: options[name] for name in ("dialect", "url") if options.get(name) is not None}
+    table = dialect_of(Connection.model_validate(given)) if given else None
+    return table.name if table is not None else None
+
+
+def _vendor_of(environ: Mapping[str, str], options: Mapping[str, Any]) -> Vendor | None:
+    """Whose variables count, by what the program said of the server, else by which are there."""
+    told = _told(options)
+    if told in _OTHERS:
+        return None
+    if told in _AZURES:
+        return "azure" if any(environ.get(name, "").strip() for name in _TELLING["azure"]) else None
+    if told in ("openai", "openai-beta"):
+        return "openai"
+    return vendor_of(environ)
 
 
 def _settle_azure(found: dict[str, Any], options: Mapping[str, Any]) -> None:
@@ -105,5 +133,5 @@ def _settle_azure(found: dict[str, Any], options: Mapping[str, Any]) -> None:
             f"OPENAI_API_VERSION: {version!r} has no realtime; {' and '.join(PREVIEWS)} have (dialect 'azure-preview'), and its "
             "successor, GA, needs no version: unset the variable, or say dialect='azure'"
         )
-    else:
-        found["dialect"] = "azure"
+    elif _told({"url": options.get("url") or found.get("url")}) in (None, "azure"):
+        found["dialect"] = "azure"  # else the address tells another of Azure's

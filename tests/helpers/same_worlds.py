@@ -30,6 +30,7 @@ _FITTED = {
     "session_s",
     "reasoning",
     "images",
+    "detects_unasked",
 }
 """What a world is fitted to, or what nothing in it asks for."""
 

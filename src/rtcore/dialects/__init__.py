@@ -14,7 +14,7 @@ from rtcore._errors import held_ms as held_ms
 from rtcore._errors import problem as problem
 from rtcore._errors import quoted_item_id as quoted_item_id
 from rtcore.dialects._address import Subprotocol as Subprotocol
-from rtcore.dialects._address import call_in, is_azure, no_subprotocol, split_url
+from rtcore.dialects._address import call_in, is_azure, no_subprotocol, split_url, version_in
 from rtcore.dialects._base import Capabilities as Capabilities
 from rtcore.dialects._base import Dialect as Dialect
 from rtcore.dialects._base import Mark as Mark
@@ -27,7 +27,7 @@ from rtcore.dialects._shapes import read_session as read_session
 from rtcore.dialects.azure import AZURE as AZURE
 from rtcore.dialects.azure import AZURE_PREVIEW as AZURE_PREVIEW
 from rtcore.dialects.azure import AZURE_VOICE_LIVE as AZURE_VOICE_LIVE
-from rtcore.dialects.azure import PREVIEWS
+from rtcore.dialects.azure import PREVIEWS, check_preview
 from rtcore.dialects.openai import OPENAI as OPENAI
 from rtcore.dialects.openai import OPENAI_BETA as OPENAI_BETA
 from rtcore.dialects.transcribers import TOGETHER, VLLM
@@ -94,7 +94,20 @@ def dialect_of(connection: "Connection") -> Dialect | None:
     parts = _parts(connection)
     found = _by_address(parts) if parts is not None else None
     # An Azure resource speaks both generations: a preview's api-version says which is meant.
-    return AZURE_PREVIEW if found is AZURE and connection.api_version in PREVIEWS else found
+    said = {connection.api_version, version_in(parts.query) if parts is not None else None}
+    return AZURE_PREVIEW if found is AZURE and said & set(PREVIEWS) else found
+
+
+def check_address_version(connection: "Connection") -> None:
+    """Raise ``LocalProtocolError`` for an api-version in the address that was a preview's and is none any more."""
+    parts, table = _parts(connection), dialect_of(connection)
+    version = version_in(parts.query) if parts is not None else None
+    if version is None or table is None:
+        return
+    if table.check_version is not None:
+        table.check_version(version)
+    elif table is AZURE and version.endswith("-preview"):
+        check_preview(version)
 
 
 def check_authentication(connection: "Connection") -> None:

@@ -165,6 +165,15 @@ def completed(path: str, bare: tuple[str, ...], whole: str) -> str:
     return whole if path in bare else f"{path}/{last}"
 
 
+_OF_AZURE = frozenset(f"{base}{last}" for base in ("", "/v1", "/openai", "/openai/v1") for last in ("", "/realtime"))
+"""Paths of an Azure resource as people write them, for either generation."""
+
+
+def azure_path(host: str, path: str, bare: tuple[str, ...], whole: str) -> str:
+    """The path at an Azure resource, which has one for each generation, whichever was written; elsewhere as ``completed``."""
+    return whole if is_azure(host) and path in _OF_AZURE else completed(path, bare, whole)
+
+
 class Address(Struct, frozen=True):
     """Where one vendor's server is, and what it wants to see first. ``handshake`` makes the request of it."""
 
@@ -239,6 +248,11 @@ class Address(Struct, frozen=True):
             if self.calls and call_in(parts.query)
             else _with_query(parts.query, self.query(connection, parts.hostname or ""))
         )
+
+
+def version_in(query: str) -> str | None:
+    """The api-version that a query names."""
+    return next((value for name, value in parse_qsl(query) if name == "api-version"), None)
 
 
 def call_in(query: str) -> bool:

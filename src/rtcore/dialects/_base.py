@@ -64,6 +64,8 @@ class Capabilities(Struct, frozen=True):
     """It can run responses beside the conversation (``conversation: "none"``)."""
     turn_detection: tuple[str, ...] = ("server_vad", "semantic_vad")
     """Kinds of turn detection that it knows. Null turns it off in every dialect."""
+    detects_unasked: bool = True
+    """It finds the user's turns where nothing was said of turn detection, and nothing is shown of it."""
     input_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS
     """Formats that it takes from the microphone; the first is its default."""
     output_formats: tuple[AudioFormat, ...] = PROTOCOL_FORMATS

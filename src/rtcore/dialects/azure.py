@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rtcore._errors import DialectError, ErrorKind, LocalProtocolError
 from rtcore._formats import PCMA, PCMU
-from rtcore.dialects._address import IN_ADDRESS, Address, completed
+from rtcore.dialects._address import IN_ADDRESS, Address, azure_path, completed
 from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Mark, Secrets, facts, pcm, simulated
 from rtcore.dialects._flat import DETECTIONS, VAD_FIELDS, FlatShape
 from rtcore.dialects._nested import NestedShape
@@ -23,7 +23,7 @@ _VOICE_LIVE_SINCE = "2025-10-01"
 _PREVIEW = "-preview"
 
 
-def _check_preview(version: str) -> None:
+def check_preview(version: str) -> None:
     if version not in PREVIEWS:
         raise LocalProtocolError(
             f"api_version: {version!r} has no realtime, or is retired; {' and '.join(PREVIEWS)} have. Previews are deprecated "
@@ -49,7 +49,7 @@ AZURE = Dialect(
     capabilities=Capabilities(session_s=_HOUR, reasoning=EFFORTS),
     form=NestedShape("azure"),
     way=Address(
-        path=lambda host, path: completed(path, ("", "/openai"), "/openai/v1/realtime"),
+        path=lambda host, path: azure_path(host, path, ("", "/openai"), "/openai/v1/realtime"),
         query=lambda connection, host: (("model", _deployment(connection)),),
         example=_RESOURCE,
         key="api-key",
@@ -80,7 +80,7 @@ AZURE_PREVIEW = Dialect(
     ),
     form=FlatShape("azure-preview", transcription_sessions=True),
     way=Address(
-        path=lambda host, path: completed(path, ("", "/openai/v1"), "/openai/realtime"),
+        path=lambda host, path: azure_path(host, path, ("", "/openai/v1"), "/openai/realtime"),
         query=lambda connection, host: (
             ("api-version", connection.api_version or PREVIEWS[-1]),
             ("deployment", _deployment(connection)),
@@ -97,7 +97,7 @@ AZURE_PREVIEW = Dialect(
         simulated("azure-preview"),
         Mark("peer", "interop/test_models.py::test_every_event_is_what_the_openai_package_says"),
     ),
-    check_version=_check_preview,
+    check_version=check_preview,
     source="facts 13: MS; the report that this project began with (SEED 000)",
     quirks=(
         "announces items by conversation.item.created alone",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from rtcore.dialects._address import Address, Subprotocol, completed, is_azure
+from rtcore.dialects._address import Address, Subprotocol, azure_path, completed, is_azure
 from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Mark, Secrets, facts, simulated
 from rtcore.dialects._flat import FlatShape
 from rtcore.dialects._nested import NestedShape
@@ -18,7 +18,7 @@ _HOUR = 3600
 
 def _ga_path(host: str, path: str) -> str:
     if is_azure(host) or path == "/openai":
-        return completed(path, ("", "/openai"), "/openai/v1/realtime")
+        return azure_path(host, path, ("", "/openai"), "/openai/v1/realtime")
     return completed(path, ("",), "/v1/realtime")
 
 

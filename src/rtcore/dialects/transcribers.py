@@ -255,6 +255,7 @@ _LISTENS = Capabilities(
     server_cancels=False,
     server_obeys=False,
     turn_detection=(),
+    detects_unasked=False,
     input_formats=(_PCM16K,),
     output_formats=(),
 )
@@ -315,7 +316,7 @@ def _together_model(connection: Any, host: str) -> tuple[tuple[str, str], ...]:
 TOGETHER = Dialect(
     name="together",
     title="Together, transcription",
-    capabilities=structs.replace(_LISTENS, turn_detection=("server_vad",)),
+    capabilities=structs.replace(_LISTENS, turn_detection=("server_vad",), detects_unasked=True),
     form=TranscriberShape("together", _TOGETHER_VAD),
     way=Address(path=_own_path, query=_together_model, base="wss://api.together.ai", headers=(("OpenAI-Beta", "realtime=v1"),)),
     translation=TogetherTranslation,

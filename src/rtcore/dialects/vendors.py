@@ -201,6 +201,7 @@ STEPFUN = Dialect(
     name="stepfun",
     title="StepFun",
     capabilities=Capabilities(
+        detects_unasked=False,
         images="none",
         out_of_band=False,
         server_obeys=False,
