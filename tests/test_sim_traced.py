@@ -53,6 +53,8 @@ TRACED = [
     ("context=exact", 8_300_137),
     # A clock that knows only marks: what goes on from a guess is too little to be known again (C19, B16).
     ("interruption=pause", 6_200_707),
+    # What is written in an answer that was cut before it came is no first delta (C01, F142).
+    ("", 8_500_104),
     # A local detector hears no silence before it says that speech has ended (B19).
     ("interruption=pause", 6_200_379),
     # A nameless refusal leaves the core waiting: what a voice would cut is not known then (B18, F057).

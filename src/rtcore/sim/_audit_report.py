@@ -30,7 +30,8 @@ _SLACK_MS = 2
 """A crystal's drift between two reports, and what floats and whole milliseconds round."""
 _NAMED = 32
 _RECENT = 8
-_DELTAS = ("response.output_audio.delta", "response.output_text.delta")
+_WRITTEN = "response.output_text.delta"
+_DELTAS = ("response.output_audio.delta", _WRITTEN)
 READ: frozenset[type[Notice]] = frozenset(
     {ContextStale, McpCallEnded, McpCalled, MessageEnded, ResponseStarted, ToolCalled, ToolEnded, TurnReport}
 )
@@ -68,6 +69,9 @@ class ReportAudit:
         """A message reaches the client."""
         now, kind = self._ledger.now, message.type
         if kind in _DELTAS and message.response_id:
+            record = self._ledger.responses.get(message.response_id)
+            if kind == _WRITTEN and record is not None and record.dead:
+                return  # what is written in an answer that was cut is not told, and nobody has waited for it
             self._first.setdefault(message.response_id, now)
         elif kind == "input_audio_buffer.speech_stopped":
             self._ends.add(now)
