@@ -317,6 +317,11 @@ class AskingAudit:
         self._may_turn = self._must_turn = True
         self._settle()
 
+    def unheard(self) -> None:
+        """What was answered is to be answered once more, because nobody could hear it."""
+        self._may_turn = self._must_turn = True
+        self._settle()
+
     def issued(self, request: int, what: str) -> None:
         """The program was given a request's number."""
         if what == "tool_result":

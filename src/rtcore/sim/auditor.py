@@ -20,6 +20,7 @@ from rtcore._effects import Connect, Deadline, Disconnect, Drain, Effect, Flush,
 from rtcore._formats import AudioFormat
 from rtcore._items import HistoryItem, SegmentView
 from rtcore._notices import (
+    AnsweredInText,
     ApprovalRequested,
     AudioHeld,
     AudioReleased,
@@ -77,6 +78,7 @@ from rtcore.sim._audit_sync import SyncAudit
 from rtcore.sim._audit_text import TextAudit
 from rtcore.sim._audit_voice import VoiceAudit
 from rtcore.sim._audit_words import WordsAudit
+from rtcore.sim._audit_written import WrittenAudit
 from rtcore.sim._ledger import ROUNDING, Interruption, Ledger, ResponseRecord
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
@@ -159,6 +161,7 @@ class Auditor:
         slow_ms: int | None = None,
         half_duplex_ms: int | None = None,
         idle_ms: int | None = None,
+        retries_text: bool = False,
         clock: Clock,
     ) -> None:
         """``able``: what the server can do.
@@ -177,6 +180,7 @@ class Auditor:
         ``slow_ms``: a function that takes so long is told, and bridged (``config.function_calls.slow_ms``).
         ``idle_ms``: after so long in which nobody said anything the program is told (``config.timeouts.idle_ms``).
         ``half_duplex_ms``: the user is not heard while the model is, and so long behind it (``config.barge_in.tail_ms``).
+        ``retries_text``: an answer in text is asked for again (``config.text_answers``).
         ``call``: the line on which the server sounds the audio itself; ``line_ms``: how long that may take to be silenced.
         """
         own_index = able.truncate_content_index == "own"
@@ -229,6 +233,7 @@ class Auditor:
         self.asking = AskingAudit(
             ledger, truth, named=self.line.was_issued, owed_delete=self.edits.owed_delete, creates=creates, answers=answers
         )
+        self._written = WrittenAudit(ledger, retries=retries_text, owed=self.asking.unheard)
         self._order = OrderAudit(ledger)
         self._prompt = PromptAudit(ledger)
         self.arrivals = Arrivals(ledger, truth, self.line, self.reference, self._order, cut=self.cuts.begin, kill=self.cuts.kill)
@@ -339,6 +344,8 @@ class Auditor:
             return message  # it came together with what ended the session, which says nothing any more
         if not (self.pending.arrived(message) or self.echo.arrived(message)) and message.type in ASKING:
             self.asking.arrived(message)
+        if message.type == "response.done":
+            self._written.arrived(message)
         self._time()
         self.news.arrived(message)
         self.words.arrived(message)
@@ -453,6 +460,8 @@ class Auditor:
                 if type(effect) is HistoryEdited:
                     self._edited.update(effect.deleted, effect.created)
                     self._program_deletes.update(effect.deleted)
+                elif type(effect) is AnsweredInText and self._written.told(effect):
+                    self._program_deletes.add(effect.item_id)
             self._digest.add(effects, now)
             self._estimated = None
             self.clock.refer(effects)
@@ -482,6 +491,8 @@ class Auditor:
             self._fillers.did()
         if self._prompt.asked:
             self._prompt.did(effects)
+        if self._written.due:
+            self._written.did()
         self.clock.excess = False
         if self.news.owed is not None:
             self.news.check()

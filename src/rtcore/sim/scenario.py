@@ -486,7 +486,12 @@ def _draw_session(
         batch_ms=rng.beside("batch").choice(_BATCHES_MS),
         early=rng.chance(150),
         names_defaults=rng.chance(500),
-        core=_draw_core(rng.beside("decisions"), by_server=creates),
+        core=_draw_core(rng.beside("decisions"), by_server=creates)
+        | (
+            {"text_answers": "retry"}
+            if "server: text-only answer" in faults and rng.beside("written answers").chance(400)
+            else {}
+        ),
         stream=stream,
         speaker=speaker,
         server=server,

@@ -241,6 +241,8 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("words: a remote call was run", "its output is told once", ("C26",), 2_500),
     Sometimes("words: a remote call failed", "its problem is told once", ("C26",), 1_500),
     Sometimes("words: a remote call was cut", "it never ran, and the program is told so", ("C26",), 200),
+    Sometimes("F140: an answer in text, told to the program", "nobody hears it", ("F140", "F142"), 4_000),
+    Sometimes("F140: an answer in text, asked for again", "it is deleted, and asked for once more", ("F140",), 1_000),
     Sometimes("words: the program is asked for its approval", "it is answered once", ("C26", "F062"), 1_000),
     Sometimes("words: an event that nobody knows", "told whole, and nothing comes of it", ("B27", "C29"), 30_000),
     Sometimes("words: fields that nobody knows, named by the tap", "and no others", ("B27", "C29"), 1_000),

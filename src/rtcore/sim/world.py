@@ -141,6 +141,7 @@ class World:
             phases=not MANNERS[served.dialect].beta,
             exact=config.context == "exact",
             recreates=config.stale_context == "recreate",
+            retries_text=config.text_answers == "retry" and self.session.capabilities.delete,
             heard_text_ms=config.playout.heard_text_ms,
             interruptions=config.interruptions(),
             silence_ms=_silence_ms(config),
