@@ -369,6 +369,25 @@ def test_items_keep_their_ids_for_the_program() -> None:  # C25, C27
     assert [item.id for item in scene.session.history] == ["u1", "u2"]
 
 
+def test_a_turn_that_ended_before_an_item_was_told_again_stands_behind_it() -> None:  # C25, C27, F103; found by make lines
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 2000, "One two three.", previous="u1"), done("r1"))
+    lose(scene)
+    names = [event["item"]["id"] for event in sent(back(scene)) if event["type"] == "conversation.item.create"]
+    assert len(names) == 1  # the message still sounds
+    scene.played(1, 2000)
+    [item] = [event for event in sent(scene.log) if event["type"] == "conversation.item.create"][-1:]
+    assert item["previous_item_id"] == names[0]
+    scene.server(speech_started("u2"), turn("u2", previous=names[0]), connection=2)  # said before the server had the message
+    body = {**item["item"], "status": "completed"}
+    added = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": names[0], "item": body}
+    scene.server([added], connection=2)
+    assert [item.id for item in scene.session.history] == ["u1", "m1", "u2"]
+    scene.server(user_item("u3", previous=body["id"]), connection=2)  # put between them meanwhile
+    scene.server([added], connection=2)  # told twice
+    assert [item.id for item in scene.session.history] == ["u1", "m1", "u3", "u2"]
+
+
 def test_what_nobody_heard_is_not_told_and_leaves_the_history() -> None:  # C27, S08
     scene = talking(opened("m1"), transcript("m1", "Unheard."), config=steady(), clock=Clock(pause=False))
     scene.server(speech_started("u1"))

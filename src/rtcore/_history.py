@@ -29,6 +29,8 @@ class History:
         self._tombstones: dict[str, str | None] = {}
         self._shelved: dict[str, None] = {}
         self._replayed: dict[str, str] = {}
+        self._unconfirmed: dict[str, None] = {}
+        """Replayed items whose place the server has not told."""
         self.line = 0
         """The connection whose session the items with this ``line`` are in."""
 
@@ -102,6 +104,7 @@ class History:
             del self._items[item.id]
         self._shelved.clear()
         self._replayed.clear()
+        self._unconfirmed.clear()
         return unannounced
 
     def restore(self, shown: HistoryItem) -> None:
@@ -124,6 +127,22 @@ class History:
         """The item is in the session of the present connection, under this name."""
         item.line, item.wire_id = self.line, wire_id
         self._replayed[wire_id] = item.id
+        self._unconfirmed[item.id] = None
+
+    def confirm(self, item: Item, previous_item_id: str | None) -> None:
+        """A replayed item is in the conversation. What the server put behind its predecessor before it came stands behind it now:
+        a turn of the user's that was over in that moment.
+        """
+        if item.id not in self._unconfirmed:
+            return
+        del self._unconfirmed[item.id]
+        if previous_item_id is None or not self._is_placed(previous_item_id):
+            return
+        order = self._order
+        at, before = order.index(item.id), order.index(previous_item_id)
+        if any(self._items[each].line == self.line for each in order[before + 1 : at]):
+            del order[at]
+            order.insert(self._past_lost(before + 1), item.id)
 
     def by_wire(self, wire_id: str) -> Item | None:
         """The item that was replayed under this name."""
@@ -189,6 +208,7 @@ class History:
             return False
         item.deleted = True
         self._replayed.pop(item.wire_id, None)
+        self._unconfirmed.pop(item_id, None)
         if item.announced:
             self._order.remove(item_id)
         return item.announced

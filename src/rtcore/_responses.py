@@ -517,6 +517,8 @@ class Responses:
             return
         if (again := core.history.by_wire(body.id)) is not None:
             core.creation.item_announced(again.id)
+            before = event.previous_item_id
+            core.history.confirm(again, core.history.public(before) if isinstance(before, str) else None)
             return
         item = core.history.get(body.id)
         if item is None:

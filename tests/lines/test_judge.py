@@ -28,11 +28,19 @@ def message(line: int, item: str, ms: int, text: str) -> list[dict[str, Any]]:
     delta = base64.b64encode(sound(ms)).decode()
     event = {"type": "response.output_audio.delta", "item_id": item, "content_index": 0, "delta": delta}
     word = {"text": text, "char": 0, "start_ms": 0, "sound_end_ms": ms, "end_ms": ms}
-    return [said(line, event, text=text, words=[word])]
+    return [said(line, event, text=text, words=[word]) | {"at": 9.0}]
 
 
 def heard(at: float, item: str, ms: int, text: str, verdict: str = "full") -> dict[str, Any]:
-    about = {"item_id": item, "heard_ms": ms, "text": text, "full_text": text, "verdict": verdict}
+    about = {
+        "item_id": item,
+        "heard_ms": ms,
+        "text": text,
+        "full_text": text,
+        "verdict": verdict,
+        "started_at": at,
+        "estimated": False,
+    }
     return {"at": at, "kind": "MessageEnded", **about}
 
 
@@ -45,9 +53,10 @@ class Call:
             self.journal.append(said(line, {"type": "session.created", "session": {"id": f"s{line}"}}))
             self.journal.append(said(line, {"type": "session.update", "session": {"instructions": "me"}}, "client"))
             if line == 2:
-                item = {"role": "assistant", "content": [{"type": "output_text", "text": "One."}]}
+                item = {"id": "i1", "role": "assistant", "content": [{"type": "output_text", "text": "One."}]}
                 self.journal.append(said(2, {"type": "conversation.item.create", "item": item}, "client"))
             self.journal += message(line, f"m{line}", 100 * line, ("One.", "Two.")[line - 1])
+            self.journal.append(said(line, {"type": "response.done"}))
         self.journal.append(said(3, {"type": "session.created", "session": {"id": "s3"}}))
         items = [
             {"id": name, "type": "message", "role": "assistant", "text": text, "heard_ms": ms, "verdict": "full"}
@@ -111,8 +120,16 @@ def _given_up(call: Call) -> None:
 
 
 def _made_up(call: Call) -> None:
-    item = {"role": "assistant", "content": [{"type": "output_text", "text": "Three."}]}
+    item = {"id": "i2", "role": "assistant", "content": [{"type": "output_text", "text": "Three."}]}
     call.journal.append(said(2, {"type": "conversation.item.create", "item": item}, "client"))
+
+
+def _told_before(call: Call) -> None:
+    """There was another message before the line was lost, and it is told behind the other."""
+    call.journal += message(1, "m0", 50, "Zero.")
+    item = {"id": "i0", "role": "assistant", "content": [{"type": "output_text", "text": "Zero."}]}
+    call.journal.append(said(2, {"type": "conversation.item.create", "item": item}, "client") | {"at": 30.0})
+    call.records.insert(0, heard(11.0, "m0", 50, "Zero."))
 
 
 def _told_nothing(call: Call) -> None:
@@ -141,6 +158,7 @@ WRONG: list[tuple[Callable[[Call], None], str]] = [
     (_change("MessageEnded", 1, text="Two and more."), "m2 is another one in the history"),
     (_change("MessageEnded", item_id="m9"), "m1 was audible, and nothing is told of it"),
     (_made_up, "s2 was told 'Three.', which was not heard"),
+    (_told_before, "s2 was told in another order than was heard"),
     (_told_nothing, "s2 was not told 'One.', which was heard"),
     (_refused, "s2 refused: invalid_value: No."),
     (_given_up, "the turn that ended at 1.9 s was never answered"),
