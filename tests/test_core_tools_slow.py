@@ -1,7 +1,7 @@
 """Function calls that take long, are cut, cancelled or come to nothing (issue 6, part 5)."""
 
 import pytest
-from helpers.scene import Scene, cancel, configured, kinds, outcomes, ready, sent, talking, told
+from helpers.scene import Scene, cancel, configured, event_id, kinds, outcomes, ready, sent, talking, told
 from helpers.wire import (
     arguments,
     audio,
@@ -12,6 +12,7 @@ from helpers.wire import (
     created,
     deleted,
     done,
+    error,
     message,
     opened,
     speech_started,
@@ -217,6 +218,18 @@ def test_words_that_come_too_late_are_not_heard() -> None:  # the result was fas
     scene.at(0.9).tool_result("c1", "sunny")
     effects = scene.server(created("r2", request=filler, in_band=False))
     assert cancel("r2") in sent(effects)
+
+
+def test_words_that_come_too_late_are_not_heard_where_the_answer_waits_for_a_confirmation() -> None:  # F071, C26
+    scene = calling(slow_ms=800, filler="Say that it takes a moment.")
+    result = scene.at(0.1).tool_result("c1", "sunny")
+    refusal = error("server_error", "The server had an error.", event_id=event_id(result, "conversation.item.create"))
+    scene.server(refusal)  # from here on it waits
+    scene.server(created("r2"), call("c2", r="r2"), done("r2"))
+    scene.at(1.0).tick()
+    filler = _filler(scene)
+    scene.at(1.1).tool_result("c2", "rain")
+    assert cancel("r3") in sent(scene.server(created("r3", request=filler, in_band=False)))
 
 
 def test_a_person_who_interrupts_does_not_hear_the_words_either() -> None:  # B15

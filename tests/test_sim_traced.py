@@ -55,6 +55,8 @@ TRACED = [
     ("interruption=pause", 6_200_707),
     # What is written in an answer that was cut before it came is no first delta (C01, F142).
     ("", 8_500_104),
+    # The words that bridge a wait come too late, though the answer waits for a confirmation (F071, C26).
+    ("", 9_000_203),
     # A local detector hears no silence before it says that speech has ended (B19).
     ("interruption=pause", 6_200_379),
     # A nameless refusal leaves the core waiting: what a voice would cut is not known then (B18, F057).
