@@ -204,6 +204,14 @@ def test_one_beside_the_conversation_tells_nothing_of_the_slot() -> None:  # C17
     assert (kinds(held), outcomes(held)) == ([], [(beside, "done")])
 
 
+def test_a_slot_that_is_told_again_to_be_held_is_waited_for_again() -> None:  # F022, B13: the server knows that it runs
+    scene = ready()
+    scene.server(active_response())
+    scene.at(4.0).server(active_response())
+    waits = scene.respond() + scene.at(10.5).tick()
+    assert (kinds(waits), kinds(scene.at(14.5).tick())) == ([], ["response.create"])
+
+
 def test_an_automatic_answer_replaces_the_automatic_answer_that_waits() -> None:  # F060, C15
     scene = talking(turn_detection=CLIENT_VAD, config=configured(interruption="ignore"))
     scene.server(speech_started("u1"), turn("u1"), speech_started("u2"), turn("u2", previous="u1"))

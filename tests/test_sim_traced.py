@@ -57,6 +57,8 @@ TRACED = [
     ("", 8_500_104),
     # The words that bridge a wait come too late, though the answer waits for a confirmation (F071, C26).
     ("", 9_000_203),
+    # The server says twice that a response runs: from the second time on it is waited for (F022, B13).
+    ("", 9_200_101),
     # A local detector hears no silence before it says that speech has ended (B19).
     ("interruption=pause", 6_200_379),
     # A nameless refusal leaves the core waiting: what a voice would cut is not known then (B18, F057).

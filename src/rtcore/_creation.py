@@ -639,7 +639,7 @@ class Creation:
         way. Nothing is created until some response is seen to begin or end.
         """
         core = self._core
-        if self._free:
+        if self._free or self._foreign:  # told once more, it still runs: its time begins again
             self._foreign = True
             core.timers.set("response that holds the slot", core.now + core.config.timeouts.create_ms / 1000)
 
