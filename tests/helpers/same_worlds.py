@@ -12,11 +12,11 @@ from typing import Any
 
 from msgspec import structs
 
-from rtcore import Notice, RawEvent, UserTranscript
+from rtcore import Notice, ProtocolWarning, RawEvent, UserTranscript
 from rtcore.dialects import DIALECTS, Capabilities
 from rtcore.sim._in_dialect import in_dialect
 from rtcore.sim._server_dialects import DialectName
-from rtcore.sim.scenario import Scenario, scenario_of
+from rtcore.sim.scenario import Scenario, _laid_over, scenario_of
 from rtcore.sim.world import World
 from rtcore_adapters.voices import load_voices
 
@@ -34,8 +34,14 @@ _FITTED = {
 }
 """What a world is fitted to, or what nothing in it asks for."""
 
-_OF_THE_DIALECT = {"server: preview dialect", "words: the phase of a message", "network: split", "network: merge"}
-"""Situations that count names, or bytes and events on the wire."""
+_OF_THE_DIALECT = {
+    "server: preview dialect",
+    "server: reordered output_item.done",
+    "words: the phase of a message",
+    "network: split",
+    "network: merge",
+}
+"""Situations that count names, or bytes and events on the wire (``conversation.item.done`` is not everywhere)."""
 _STALLS = 4
 
 
@@ -83,6 +89,8 @@ class Lived(World):
 
 
 def _plain(notice: Any) -> Any:
+    if isinstance(notice, ProtocolWarning):
+        return structs.replace(notice, detail=notice.detail.partition("; connection.dialect is ")[0])
     return structs.replace(notice, phase=None) if hasattr(notice, "phase") else notice
 
 
@@ -99,6 +107,12 @@ def common(scenario: Scenario, name: DialectName) -> Scenario:
     stream = structs.replace(
         line, slow_reader_kib=0, jitter_ms=line.jitter_ms or 15, stall_per_mille=line.stall_per_mille or _STALLS
     )
+    if not DIALECTS[name].capabilities.out_of_band:
+        fitted = structs.replace(fitted, slow_ms=None)  # a wait is bridged beside the conversation
+    if fitted.microphone and fitted.detection == "server_vad":
+        # The beta waits for less silence by itself.
+        listening = {"turn_detection": {"silence_duration_ms": 300}}
+        fitted = structs.replace(fitted, core=_laid_over({"session": {"audio": {"input": listening}}}, fitted.core))
     return structs.replace(fitted, server=server, stream=stream, stale_per_mille=0)
 
 
