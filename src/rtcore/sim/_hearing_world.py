@@ -30,6 +30,9 @@ def with_echo(scenario: "Scenario", faults: set[str], rng: Rng) -> "Scenario":
         # Where nothing comes back, nothing has to be waited for.
         tail_ms = half.choice((300, 800) if "speaker: echo" in faults else (0, 0, 300))
         core, interruption = {"barge_in": {"tail_ms": tail_ms}}, "half_duplex"
+        if not tail_ms:
+            # .. and a device that sounds on while it stops shows whether the flush's answer is waited for.
+            scenario = structs.replace(scenario, speaker=structs.replace(scenario.speaker, stop_ms=(100, 300)))
         return _heard(scenario, faults, rng, interruption=interruption, core={**scenario.core, **core})
     if "program: echo guard" in faults:
         return _heard(
