@@ -67,7 +67,8 @@ browser: $(VENV)/browser.stamp  ## the web page in a real Chromium: a thousand i
 
 interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python SPEECH_PYTHON=$(SPEECH)/bin/python FAKEAI_PYTHON=$(FAKEAI)/bin/python \
-		$(BIN)/python -m pytest -q -rP -n 4 --dist loadgroup interop
+		$(BIN)/python -m pytest -q -rP -n 4 interop/test_clients.py interop/test_servers.py
+	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP interop/test_models.py
 
 cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two workers, one of which is killed
 	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py

@@ -107,6 +107,7 @@ AZURE = "/openai/v1/realtime?model=gpt-realtime"
 CLIENTS = (
     Client("openai", "openai_client.py"),
     Client("openai, preview", "openai_client.py", PREVIEW),
+    Client("openai, Azure", "openai_client.py", AZURE),
     Client("openai-agents", "openai_agents_client.py"),
     Client("livekit-plugins-openai", "livekit_client.py", **_LIVEKIT),
     Client("livekit-plugins-openai, preview", "livekit_client.py", PREVIEW, **{**_LIVEKIT, "known": (_NO_PAUSE, _RETIRED)}),

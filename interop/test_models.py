@@ -22,8 +22,6 @@ from driving import AUDIT, HERE, theirs
 from known import KNOWN, LIVEKIT, LOGGED, NEVER, REFUSED
 from shapes import Example, Heard, hear
 
-pytestmark = pytest.mark.xdist_group("models")  # what is read is made once
-
 SEEDS = range(50)
 FACTS = msgspec.json.decode((HERE.parent / "tests" / "facts" / "events.json").read_bytes())
 OTHER = {"openai": "beta", "azure-preview": "ga"}
