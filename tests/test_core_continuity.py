@@ -452,6 +452,17 @@ def test_what_follows_a_call_follows_its_output_in_the_new_session() -> None:  #
     assert events[3]["previous_item_id"] == events[2]["item"]["id"]
 
 
+def test_what_the_server_places_behind_a_new_turn_is_not_left_before_it() -> None:  # C25: a turn while the session is told
+    scene = ready(steady())
+    scene.server(a_turn("u1", "One."), a_turn("u2", "Two.", "u1"))
+    first, second = [event["item"] for event in sent(dropped(scene)) if event["type"] == "conversation.item.create"]
+    turn_meanwhile = user_item("u3", previous=first["id"])
+    ahead = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": None, "item": first}
+    behind = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": first["id"], "item": second}
+    scene.server([ahead], committed("u3"), turn_meanwhile, [behind], connection=2)
+    assert [item.id for item in scene.session.history] == ["u1", "u2", "u3"]
+
+
 def test_a_call_whose_tool_still_runs_is_told_when_its_result_comes() -> None:  # C27, DESIGN 6 invariant 10
     scene = ready(steady())
     scene.server(a_turn("u1", "Weather?"), created("r1"), call("c1", previous="u1"), done("r1"))

@@ -37,6 +37,8 @@ class LineOptions(Struct, frozen=True):
     history: Literal["items", "summary"] = "items"
     """How a new session is told what was said."""
     pending: Literal["again", "fail"] = "again"
+    batch_ms: int = 40
+    """Of the microphone, in one message; its frames are 40 ms."""
     attempts: int = 100
     poisoned_per_mille: int = 0
     """So many sessions fail whatever they are asked."""
@@ -142,6 +144,7 @@ def draw_lines(seed: int) -> LineOptions:
         network=NetworkOptions(latency_ms=rng.choice((5, 30, 120)), jitter_ms=rng.choice((0, 10, 60))),
         history=rng.choice(("items", "items", "items", "summary")),
         pending=rng.choice(("again", "again", "fail")),
+        batch_ms=rng.choice((40, 100, 100)),
         attempts=rng.choice((5, 12, 100)),
         poisoned_per_mille=400 if poisoned else 0,
         text_per_mille=rng.choice((0, 400)),

@@ -13,6 +13,8 @@ FIRST_S, CAP_S, JITTER = 0.1, 10.0, 0.2
 """``reconnect.first_ms``, ``cap_ms``, ``jitter``: their defaults."""
 POISONED_AFTER = 3
 """``reconnect.poisoned_after``"""
+_LOOK = 300 * MILLISECOND
+"""How exactly the moment is met."""
 _MISSES = 60 * SECOND
 """How much later than ``grace_s`` a renewal may come, because nobody was there to dial."""
 
@@ -26,6 +28,7 @@ class Dialling:
         self._attempt = 0
         self._dial_at: int | None = None
         self._began_at: int | None = None
+        self._ready_at = 0
         self._failures = 0
         self.poisoned = False
         """So many errors came in a row that the session is to be renewed."""
@@ -76,6 +79,10 @@ class Dialling:
 
     # -- renewal -----------------------------------------------------------------------------------------------------------------
 
+    def second_ready(self) -> None:
+        """The second line has its session."""
+        self._ready_at = self._book.now
+
     def begins(self, *, planned: bool, quiet: bool) -> None:
         """A session begins, or goes on; ``quiet``: nobody spoke, and nothing was heard, when it did."""
         book, options = self._book, self._options
@@ -86,6 +93,8 @@ class Dialling:
                 book.fail(15, f"renewed {(due - book.now) // MILLISECOND} ms before its time")
             elif not quiet and book.now < latest - MILLISECOND:
                 book.fail(15, f"renewed in the middle of it, {(latest - book.now) // MILLISECOND} ms before it had to be")
+            elif book.now > max(latest, self._ready_at) + _LOOK:
+                book.fail(15, f"renewed {(book.now - max(latest, self._ready_at)) // MILLISECOND} ms later than it had to be")
         if planned and self.poisoned:
             book.saw("F092: a poisoned session was renewed")
         self._began_at = book.now

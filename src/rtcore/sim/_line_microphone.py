@@ -88,6 +88,9 @@ class MicrophoneLog:
             lost = (at - latest) // _PER_MS
             what = "of a turn that was under way" if self._turn is not None else "that was not too old"
             self._book.fail(8, f"connection {served.number} is not sent {lost} ms of microphone audio {what}")
+        if at < self._heard - room:
+            repeated = (self._heard - at) // _PER_MS
+            self._book.fail(8, f"connection {served.number} is sent {repeated} ms that a server has made a turn of")
         earliest = self._back_at - carry if self._turn is None else min(self._turn, self._back_at) - carry
         if at < earliest - room:
             self._book.fail(8, f"a burst: connection {served.number} is sent {(self._back_at - at) // _PER_MS} ms of old audio")

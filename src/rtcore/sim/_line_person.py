@@ -79,7 +79,7 @@ class Person:
         self._count = 0
         self._waited_ms = 0
         self._refused_at = -1
-        self._excused = False
+        self._excused = self._promised = False
         self._began_byte = 0
         self.began_at = 0
         """When the person last began to speak."""
@@ -143,6 +143,14 @@ class Person:
     def refused(self) -> None:
         """A server says that it failed."""
         self._refused_at = self._place.book.now
+        self._promised = self._dialling.poisoned
+
+    def cut_off(self) -> None:
+        """The line took an answer with it, before its end: it is waited for anew, unless the person speaks."""
+        if self.turn_ended is None and not self.speaks:
+            self._place.book.saw("lines: an answer was cut off")
+            self._begins_turn()
+            self.turn_ended = self._place.book.now
 
     def give_up(self) -> None:
         """Nobody will answer this turn, and the person was told so."""
@@ -166,7 +174,8 @@ class Person:
     def _begins_turn(self) -> None:
         result = self._place.book.result
         result.turns += 1
-        self._waited_ms, self._excused, self._own_request = 0, False, None
+        self._waited_ms, self._own_request = 0, None
+        self._excused = self._promised = False
 
     def _think(self) -> None:
         """Is it the person's turn?"""
@@ -198,7 +207,8 @@ class Person:
     def _wait(self, now: int) -> None:
         ended = self.turn_ended or 0
         refused = self._refused_at >= ended and now > self._refused_at + 2 * SECOND
-        if refused and not self._dialling.poisoned:
+        # The last failure before a poisoned session is renewed is made good by the next.
+        if refused and not self._promised:
             self.give_up()
         elif self._waited_ms > _PATIENCE_MS:
             result = self._place.book.result

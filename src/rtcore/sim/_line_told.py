@@ -92,7 +92,7 @@ class Told:
         """A call that we created has its output, and no call has two."""
         outputs = [item.call_id for item in items if item.type == "function_call_output"]
         outputs_at = {item.call_id: at for at, item in enumerate(items) if item.type == "function_call_output"}
-        late = self._until(served) < served.opened_at + LATE
+        late = served.before is None or not self._in_time(served, served.before)
         for item in items:
             if item.type != "function_call":
                 continue

@@ -127,6 +127,9 @@ class LongCall:
         self._dead_since = 0
         self._calls: dict[str, bool] = {}
         self._text_again = False
+        self._running: set[str] = set()
+        self._hushed: set[str] = set()
+        """Responses that ran when something was interrupted."""
 
     def _config(self) -> Config:
         options = self.options
@@ -137,6 +140,7 @@ class LongCall:
             {
                 "connection": {"dialect": "openai", "url": "ws://localhost/v1/realtime"},
                 "session": {"audio": {"input": input_}, "tools": list(TOOLS)},
+                "microphone": {"batch_ms": options.batch_ms},
                 "reconnect": {**again, "history": options.history, "pending": options.pending},
             }
         )
@@ -242,9 +246,6 @@ class LongCall:
                 continue
             for payload in payloads:
                 self._check_sent(served_now, payload)
-            if served_now.unanswered:
-                call_id = served_now.unanswered.pop()
-                self.book.fail(10, f"call {call_id} is told to connection {number} without its output behind it")
             served_now.up.send(payloads, now=now)
 
     def _check_sent(self, served: Served, payload: bytes) -> None:
@@ -260,6 +261,11 @@ class LongCall:
                 served.unanswered.add(str(item.get("call_id")))
             elif item.get("type") == "function_call_output":
                 served.unanswered.discard(str(item.get("call_id")))
+            elif seen.type == "response.create" and served.unanswered:
+                call_id = served.unanswered.pop()
+                self.book.fail(
+                    10, f"connection {served.number} is asked for an answer, and call {call_id} was told without its output"
+                )
             named = {seen.item_id, (seen.item or {}).get("id")}
             own = served.server.items
             if foreign := [name for name in named if name in self._hearing.ids and name not in own]:
@@ -281,16 +287,18 @@ class LongCall:
                 self._calls[notice.call_id] = True
             case Interrupted():
                 result.interruptions += 1
+                self._hushed |= self._running
             case RequestEnded():
                 self._asked.ended(notice)
                 self.person.request_ended(notice)
             case ResponseStarted():
+                self._running.add(notice.response_id)
                 if notice.request is not None:
                     self._asked.begun(notice.request)
             case ResponseEnded():
+                self._running.discard(notice.response_id)
                 if notice.status == "failed":
-                    self._dialling.failed()
-                    self.person.refused()
+                    self._failed(notice)
             case AnsweredInText():
                 self._answered_in_text(notice)
             case UserSpeechStarted():
@@ -315,6 +323,13 @@ class LongCall:
                 self._closed(notice)
             case _:
                 pass
+
+    def _failed(self, notice: ResponseEnded) -> None:
+        if notice.reason != "connection_lost":
+            self._dialling.failed()
+            self.person.refused()
+        elif notice.response_id not in self._hushed:
+            self.person.cut_off()
 
     def _closed(self, notice: SessionClosed) -> None:
         self._over = True
@@ -453,6 +468,8 @@ class LongCall:
             response = seen.response
             if response is not None and response.id:
                 self._hearing.arrived(served, response.id)
+            if seen.type == "session.updated" and served is not self._current:
+                self._dialling.second_ready()
             if seen.type == "response.output_audio.delta" and seen.item_id is not None:
                 self._hearing.received(served, seen.item_id, seen.response_id or "", seen.content_index, seen.audio_bytes)
             completed = seen.type == "response.done" and response is not None and response.status == "completed"

@@ -48,6 +48,7 @@ _LINES: tuple[Sometimes, ...] = (
     Sometimes("lines: lost without a word", "half-open: noticed after 20 to 40 s", ("B24", "F095"), 380),
     Sometimes("lines: lost while the model was heard", "what was received goes on sounding", ("S08", "B24"), 600),
     Sometimes("lines: lost while the program was heard", "a clip of its own goes on sounding", ("S08", "F150"), 35),
+    Sometimes("lines: an answer was cut off", "it is asked for again", ("S08", "B24"), 100),
     Sometimes("lines: lost in a turn", "the person was speaking", ("S08", "F087"), 200),
     Sometimes("lines: lost while a tool ran", "its result is told with its call, to another session", ("B23", "B24"), 130),
     Sometimes("lines: an utterance carried over", "a turn that a server had noticed goes on at the next", ("S08", "F087"), 300),
