@@ -90,6 +90,11 @@ WARNINGS: tuple[tuple[str, str], ...] = (
         "for one session alone, set `reconnect.renew` to False.",
     ),
     (
+        "the session could not be renewed",
+        "A second connection beside the present one was refused for good, as `detail` says with what to do. The session goes on "
+        "until its server ends it.",
+    ),
+    (
         "say_end() is missing; what was said is taken as complete",
         "A program began to say something and never ended it: call `say_end()` when the last sound was given.",
     ),

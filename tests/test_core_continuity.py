@@ -58,6 +58,7 @@ from rtcore import (
     LocalProtocolError,
     MicrophoneDropped,
     Policies,
+    ProtocolWarning,
     Reconnected,
     Reconnecting,
     ReplayIncomplete,
@@ -893,6 +894,16 @@ def test_a_second_line_that_fails_is_tried_again_while_the_first_goes_on() -> No
     scene.disconnected(Disconnection(http_status=503), connection=2)
     assert scene.session.state == "ready" and lines(scene.say("Hello?")) == ["1 conversation.item.create", "1 response.create"]
     assert lines(until(scene, 65.2)) == ["dial 3"]
+
+
+def test_f096_a_second_line_that_is_refused_for_good_is_not_tried_for_ever() -> None:  # B26
+    scene = ready(lasting(grace_s=30.0))
+    until(scene, 60.0)
+    effects = scene.disconnected(Disconnection(close_code=1009, reason="frame exceeds limit"), connection=2)
+    [warning] = told(effects, ProtocolWarning)
+    assert warning.reason == "the session could not be renewed" and "max_message" in warning.detail
+    assert scene.session.state == "ready" and lines(until(scene, 600.0)) == []
+    assert lines(scene._took(scene.session.renew(now=scene.now))) == ["dial 3"]  # unless the program wants it
 
 
 def test_a_server_that_has_room_for_one_session_is_left_first() -> None:  # B26

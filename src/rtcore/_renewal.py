@@ -149,7 +149,13 @@ class Renewal:
     def lost(self, told: Problem) -> None:
         """The second line did not come up, or went away."""
         self.coming, self._session = 0, None
-        self._wait(told.message)
+        if told.retryable:
+            self._wait(told.message)
+            return
+        # Another would end in the same way (F096): the session is used for as long as it lasts.
+        self._wanted = False
+        self._core.timers.cancel(_TIMER)
+        self._core.lifecycle.warn("the session could not be renewed", "", f"{told.message}; {told.remedy}")
 
     def _give_up(self, reason: str) -> None:
         self.drop()
