@@ -59,6 +59,8 @@ TRACED = [
     ("", 9_000_203),
     # The server says twice that a response runs: from the second time on it is waited for (F022, B13).
     ("", 9_200_101),
+    # The end of a response that had passed for ended says what it used: that is its turn's (F022).
+    ("", 10_000_231),
     # A local detector hears no silence before it says that speech has ended (B19).
     ("interruption=pause", 6_200_379),
     # A nameless refusal leaves the core waiting: what a voice would cut is not known then (B18, F057).

@@ -268,6 +268,7 @@ class Responses:
         if usage is not None and (body.id not in self._ended and (response is None or response.presumed or not response.done)):
             core.accounts.response(usage)
         if response is not None and response.presumed and response.done:
+            core.reports.used(body.id, usage)
             # One that ended by itself leaves the refusal of its cancel behind.
             self._outran += response.cancel_sent and (status != "cancelled" or reason == "turn_detected")
             self._ended_at_last(response)

@@ -126,6 +126,12 @@ class Reports:
         if turn is not None and turn.first_delta_at is None:
             turn.first_delta_at = self._core.now
 
+    def used(self, response_id: str, usage: dict[str, Any] | None) -> None:
+        """What a response had used of which the end, that had been presumed, came after all."""
+        turn = self._of.get(response_id)
+        if turn is not None and usage is not None:
+            turn.usage += response_usage(usage)
+
     def silenced(self, responses: Iterable[Response], at: float, *, estimated: bool) -> None:
         """A cut of these is settled: by ``at``, nothing of them sounds any more. One that had been heard to its end was not
         silenced, whatever else was.
