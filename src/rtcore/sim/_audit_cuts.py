@@ -71,6 +71,7 @@ class CutAudit:
         ``since``: when the voice began that turned out to be one; what was asked for after that is not cut.
         """
         if self._ignores and cause in ("server", "local"):
+            self._ledger.saw("F054: a voice that interrupts nothing")
             return
         ledger = self._ledger
         self._sync(ledger.now)

@@ -99,7 +99,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
     ),
     Sometimes("B10: late audio after a cut", "deltas of a response that was cut", ("B10", "C10", "F035", "F036"), 120_000),
     Sometimes("B11: audio while two responses run", "deltas of two responses at once", ("B11",), 56_000),
-    Sometimes("B11: two responses cut at once", "one barge-in cut two responses", ("B11",), 11_000),
+    Sometimes("B11: two responses cut at once", "one barge-in cut two responses", ("B11", "F055"), 11_000),
     Sometimes("B12: an out-of-band response beside another", "it began while another ran", ("B12", "C17"), 4_300),
     Sometimes(
         "B13: a creation that lost the race", "refused, because the server had begun a response of its own", ("B13", "C15"), 1_300
@@ -119,12 +119,12 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("B19: nothing but backchannels, or no word at all", "its words tell that it was nothing", ("B19", "F121"), 250),
     Sometimes("F121: a slow word interrupts after all", "its words came when the sound had gone on", ("F121",), 400),
     Sometimes("B20: cut at the very end", "the last sample sounded, and the cut came", ("B20",), 38_000),
-    Sometimes("B21: the history holds less than was said", "the heard words of a message that was cut", ("B21",), 150_000),
+    Sometimes("B21: the history holds less than was said", "the heard words of a message that was cut", ("B21", "F112"), 150_000),
     Sometimes("B22: a history synchronised", "the program wants a list of its own", ("B22", "F107"), 500),
     Sometimes("B22: an unchanged history costs nothing", "its list says what is so already", ("B22",), 100),
     Sometimes("F067: what is being said or heard stays", "an edit leaves it alone", ("F067",), 20),
     Sometimes("B27: a message that cannot be read", "it means nothing, and nothing may come of it", ("B27", "C29"), 54_000),
-    Sometimes("B28: a tool's result while sound is left", "the preamble still played", ("B28",), 14_000),
+    Sometimes("B28: a tool's result while sound is left", "the preamble still played", ("B28", "F066"), 14_000),
     Sometimes("B29: a flush answered too late", "after the core had gone on with its estimate", ("B29", "C21"), 4_000),
     Sometimes("B29: a flush answered twice", "the second answer means nothing", ("B29", "C21"), 5_600),
     Sometimes("B29: a flush never answered", "a later one was, or none", ("B29", "F031"), 2_000),
@@ -138,7 +138,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
         ("C02", "B04", "F024", "F026"),
         35_000,
     ),
-    Sometimes("C02: interrupted", "a cut left something unheard", ("C02",), 200_000),
+    Sometimes("C02: interrupted", "a cut left something unheard", ("C02", "F128"), 200_000),
     Sometimes(
         "C03: the second heard in part, the first in full", "the position is the second's own", ("C03", "B06", "F024"), 24_000
     ),
@@ -167,7 +167,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes(
         "C12: a cancel of ours at a server that interrupts by itself",
         "the program, the text or a local detector interrupted",
-        ("C12", "B07", "F037"),
+        ("C12", "B07", "F037", "F052"),
         14_000,
     ),
     Sometimes("C13: a cut in a session with manual turns", "the server finds no turns", ("C13",), 46_000),
@@ -179,7 +179,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
         300,
     ),
     Sometimes("C14: a cancel of what had ended untold", "its refusal frees the slot", ("C14", "F022", "F050"), 1_100),
-    Sometimes("C15: an answer asked for while a response runs", "it has to wait for its turn", ("C15", "B13"), 25_000),
+    Sometimes("C15: an answer asked for while a response runs", "it has to wait for its turn", ("C15", "B13", "F045"), 25_000),
     Sometimes("C16: a tool's result while the user speaks", "the output goes out, the answer waits", ("C16",), 3_500),
     Sometimes("C16: context stale", "the server answered before our edits", ("C16",), 10_000),
     Sometimes(
@@ -194,7 +194,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("C18: a response ended twice", "its end came again", ("C18",), 2_100),
     Sometimes("C18: the end of a response that never began", "no response.created, no item", ("C18",), 2_300),
     Sometimes("C19: underrun before a cut", "the clock ran dry in the generation that was cut", ("C19",), 13_000),
-    Sometimes("C20: a pause before a cut", "the sound was held in the generation that was cut", ("C20",), 6_000),
+    Sometimes("C20: a pause before a cut", "the sound was held in the generation that was cut", ("C20", "F080"), 6_000),
     Sometimes("C21: a stale report", "of a settled generation, or smaller than before", ("C21",), 170_000),
     Sometimes("C22: half a sample carried", "a delta ended in the middle of a sample", ("C22", "B27"), 37_000),
     Sometimes("C23: a later content part truncated", "not the first part of its item", ("C23", "F163"), 2_800),
@@ -213,6 +213,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes(
         "F130: nobody has said anything, and the program is told", "once, and not while anything goes on", ("F130",), 2_000
     ),
+    Sometimes("F054: a voice that interrupts nothing", "the policy is to ignore it", ("F054",), 1_000),
     Sometimes("F010: a cut in the instant of the first audio", "zero is a position", ("F010",), 2_800),
     Sometimes("F015: an empty transcript closed a part that had words", "its words stay", ("F015", "C24"), 12_000),
     Sometimes(
