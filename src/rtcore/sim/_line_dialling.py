@@ -27,6 +27,7 @@ class Dialling:
         self._options = options
         self._attempt = 0
         self._dial_at: int | None = None
+        self._dialled_at = -1
         self._began_at: int | None = None
         self._ready_at = 0
         self._failures = 0
@@ -59,12 +60,16 @@ class Dialling:
             longest = 0.0
         if not longest * (1 - JITTER) - 1e-9 <= notice.delay_s <= longest + 1e-9:
             book.fail(15, f"attempt {self._attempt} waits {notice.delay_s} s, and not up to {longest} s")
-        self._dial_at = book.now + int(notice.delay_s * SECOND)
+        at = book.now + int(notice.delay_s * SECOND)
+        # Without a wait the dial stands before the notice, in one step of the session.
+        self._dial_at = None if at == self._dialled_at else at
         self._began_at = None
 
     def dials(self, *, second: bool) -> None:
         """It dials; ``second``: while the present line is there."""
         at, self._dial_at = self._dial_at, None
+        if not second:
+            self._dialled_at = self._book.now
         if second or at is None:
             return
         if abs(self._book.now - at) > 2 * MILLISECOND:
