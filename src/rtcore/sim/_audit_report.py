@@ -183,9 +183,11 @@ class ReportAudit:
             flush = record.cut.flush if record.cut is not None else None
             if flush is not None and flush.answered_at is not None:
                 latest += (flush.answered_at - flush.asked_at) // MILLISECOND  # the first word of its sound may be that answer
-        # Of what sounded for less than the clock takes between two words, it may tell later still.
+        # Of what sounded for less than the clock takes between two words, or ran dry, it may tell later still.
         first = min(sounded, key=lambda segment: segment.begun_at)
-        short = self._ledger.ms(first.heard) < 2 * self._clock.report_ms
+        heard_ms = self._ledger.ms(first.heard)
+        gaps = (self._ledger.matcher.until(first) - first.begun_at) // MILLISECOND > heard_ms + _SLACK_MS
+        short = gaps or heard_ms < 2 * self._clock.report_ms
         if told < true_ms - _SLACK_MS or (told > latest and not short):
             self._wrong(report, f"the first heard sample: {told} ms, not {true_ms} ms")
 
