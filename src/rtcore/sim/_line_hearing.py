@@ -114,22 +114,21 @@ class Hearing:
         book, result = self._book, self._book.result
         item_id = notice.item_id
         parts = self._parts.get(item_id, [])
-        heard = 0
+        heard_ms = 0  # part by part, as the server is told it
         over = self._over_from[item_id] = Place(max(self._flushed, self._matcher.generation) + 1, 0)
         for index in [part.index for part in parts] or [0]:
             segment = self._matcher.find(item_id, index)
             if segment is not None:
                 segment.dismissed = True
                 segment.dead_from = over
-                heard += segment.heard
-        heard_ms = heard // 48
+                heard_ms += segment.heard // 48
         result.verdicts[notice.verdict.value] = result.verdicts.get(notice.verdict.value, 0) + 1
         if item_id in self.ended:
             book.fail(6, f"{item_id} ended twice")
         self.ended[item_id] = (notice.text, book.now)
         if closing:
             return
-        if heard and abs(heard_ms - notice.heard_ms) > 1:
+        if heard_ms and heard_ms != notice.heard_ms:
             book.fail(11, f"{item_id} was heard for {heard_ms} ms, and {notice.heard_ms} ms are told")
         if item_id in self._own:
             if notice.told != "nothing":
