@@ -71,6 +71,13 @@ TRACED = [
     ("interruption=pause", 6_600_445),
     # The device vanishes while it is open what a voice was: its turn is answered then, and not with the next event (F100, B18).
     ("interruption=pause", 6_600_682),
+    # A local detector's end of speech, and a voice that it had heard before a recogniser understood it (B18, F118).
+    ("interruption=pause", 8_400_021),
+    ("interruption=pause", 8_400_192),
+    # The last turn is taken for a cough, and said again (B18, C07).
+    ("interruption=pause", 6_601_292),
+    # Sound comes in the instant in which the wait for more speech is over: it is handed over, and then flushed (B19).
+    ("interruption=pause", 6_601_121),
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -115,11 +115,6 @@ class PendingAudit:
         self._judge(speech)
         return True
 
-    @property
-    def unheard(self) -> bool:
-        """Whether what a recogniser understood now is a voice of its own: no detector told of its beginning."""
-        return self._speech is None or self._speech.committed
-
     def understood(self, text: str) -> bool:
         """A recogniser of the program's own has a turn in words. Gives whether its answer waits for what the voice was."""
         speech, now = self._speech, self._ledger.now
@@ -138,6 +133,12 @@ class PendingAudit:
         speech.whole[name], speech.words[name] = True, text
         self._again(speech)
         return True
+
+    def silent(self) -> None:
+        """A local detector hears the end of it: it names no item, and so it is the latest's."""
+        if self._speech is not None and self._speech.stopped_at is None:
+            self._speech.stopped_at = self._ledger.now
+            self._again(self._speech)
 
     def arrived(self, message: ServerSeen) -> bool:
         """A message reaches the client. Gives whether the answer that it asks for waits."""

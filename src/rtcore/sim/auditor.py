@@ -286,6 +286,8 @@ class Auditor:
         self._closed = False
         self._heard_begin = False
         """A local detector told that a person began to speak whose words are not known yet."""
+        self._overdue = False
+        """A time that was waited for has decided about a voice in this step."""
         self._estimated: set[str] | None = None
         self._started: set[str] = set()
         self.sync_audit = SyncAudit(ledger)
@@ -388,9 +390,16 @@ class Auditor:
             self.echo.ended_by(cause)
         self.cuts.begin(cause, None if response_id is None else (response_id,))
 
+    def falls_silent(self, now: int) -> None:
+        """A local detector is about to tell that the user does not speak any more."""
+        self.ledger.now = now
+        self.turns.ends_turn(now)
+        self.pending.silent()
+        self._time()
+
     def recognised(self, text: str, now: int) -> None:
         """The program is about to tell what its recogniser heard. It is a voice, whether or not a detector heard it begin."""
-        if self.pending.unheard if self.pending.watches else not self._heard_begin:
+        if not self._heard_begin:
             self.interrupts("local", now)
         self._heard_begin = False
         self.turns.ends_turn(now)
@@ -445,6 +454,7 @@ class Auditor:
             self._estimated = None
             self._play(effects[0])
         elif effects:
+            handed = self._handed_in_time(effects) if self._overdue else 0
             self.words.did(effects)
             if type(effects[-1]) is SessionClosed and not self.cuts.waits:
                 self.cuts.begin("end")
@@ -453,7 +463,7 @@ class Auditor:
                     self.cuts.begin("program", (self.arrivals.named.id,))
                 self.arrivals.named = None
             self._presumed(effects)
-            self.cuts.end(effects)
+            self.cuts.end(effects[handed:])
             self._take_back(effects)
             self._edited.clear()
             for effect in effects:
@@ -470,7 +480,10 @@ class Auditor:
                 kind = type(effect)
                 if kind is Play:
                     order = 0
-                    self._play(effect)  # type: ignore[arg-type]  # narrowed by the line above
+                    if handed:
+                        handed -= 1
+                    else:
+                        self._play(effect)  # type: ignore[arg-type]  # narrowed by the line above
                 else:
                     order = self._effect(effect, effects)
                 if order < rank:
@@ -493,11 +506,20 @@ class Auditor:
             self._prompt.did(effects)
         if self._written.due:
             self._written.did()
-        self.clock.excess = False
+        self.clock.excess = self._overdue = False
         if self.news.owed is not None:
             self.news.check()
         if self.end.owed:
             self.end.check()
+
+    def _handed_in_time(self, effects: Sequence[Effect]) -> int:
+        """What is due now comes behind what came in now: sound that arrived in this very instant was handed over before the
+        decision. Gives of how many effects that is true."""
+        count = 0
+        while count < len(effects) and isinstance(each := effects[count], Play):
+            self._play(each)
+            count += 1
+        return count
 
     def _presumed(self, effects: Sequence[Effect]) -> None:
         """The core takes a response as done of whose end it was not told: it has waited long enough for it (F022)."""
@@ -577,8 +599,10 @@ class Auditor:
 
     def _time(self) -> None:
         """What is waited for may be over by now."""
+        waits = self.cuts.waits
         self.pending.time()
         self.echo.time()
+        self._overdue = self.cuts.waits and not waits
 
     def gives(self, pcm: bytes, now: int) -> None:
         """The microphone is about to give this: has the server to hear it, or silence in its place (F039)?"""

@@ -200,9 +200,8 @@ class User:
         self._ignored.add(item_id or "")
         if self._waiting and not self._has_answer and self._turn_item == item_id:
             self.dismissed()
-            self._waiting = False
-            self._aim_at = None
-            self._after(self._rng.between(500, 2000), self._speak_up)
+            if self._waiting:
+                self._say_again()
 
     # -- the last turn -------------------------------------------------------------------------------------------------------
 
@@ -412,6 +411,13 @@ class User:
         for interruption in self._open:
             interruption.answered = None
         self._open.clear()
+        if self._final and self.waits_for_answer:
+            self._say_again()  # a world ends with an answer
+
+    def _say_again(self) -> None:
+        self._waiting = False
+        self._aim_at = None
+        self._after(self._rng.between(500, 2000), self._speak_up)
 
     # -- interrupting --------------------------------------------------------------------------------------------------------
 

@@ -605,7 +605,7 @@ class World:
         if event == "started":
             self.auditor.interrupts("local", self.now)
         else:
-            self.auditor.turns.ends_turn(self.now)
+            self.auditor.falls_silent(self.now)
         self._call(self.session.speech(event, now=self.seconds))
 
     def interrupt(self, response_id: str | None = None) -> None:
