@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from rtcore.sim import Voice, World, scenario_of, synthetic_voices
-from rtcore.sim.policy import parse_policy
+from rtcore.sim.campaign import policy_world
+from rtcore.sim.policy import Policy, parse_policy
 from rtcore_adapters.voices import load_voices
 
 TRACED = [
@@ -79,6 +80,22 @@ TRACED = [
     # Sound comes in the instant in which the wait for more speech is over: it is handed over, and then flushed (B19).
     ("interruption=pause", 6_601_121),
 ]
+DEFAULT = [
+    # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).
+    11_000_127,
+    # And where the clock reports more than it was handed over.
+    9_200_045,
+    # Less than a millisecond after the clock's last word the model is silent, and the user heard (F039).
+    11_000_222,
+    # Calls of two responses are slow in the same moment, and the result of one drops the words that bridge both (C26).
+    12_000_165,
+    # A call has its result, and an approval beside it is open: no answer comes yet, and the words may be heard (C26).
+    12_000_262,
+    # Of what began without response.created, its end shows that it was what had been interrupted before it began (C18).
+    12_000_697,
+    # Typed into an answer, and the line lost before the device was silent: what was interrupted is not waited for (S05).
+    12_000_652,
+]
 SYNTHETIC = [
     # The same at another server.
     ("", 6_400_071),
@@ -103,6 +120,12 @@ def run(policy: str, seed: int, voices: Sequence[Voice]) -> tuple[list[object], 
 @pytest.mark.parametrize(("policy", "seed"), TRACED)
 def test_what_was_traced_does_not_come_back(policy: str, seed: int) -> None:
     assert run(policy, seed, load_voices()) == ([], 0)
+
+
+@pytest.mark.parametrize("seed", DEFAULT)
+def test_nor_does_it_in_the_default_mix(seed: int) -> None:
+    result = policy_world(seed, load_voices(), Policy()).run()
+    assert (list(result.violations), result.turns_unanswered) == ([], 0)
 
 
 @pytest.mark.parametrize(("policy", "seed"), SYNTHETIC)

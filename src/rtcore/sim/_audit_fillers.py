@@ -2,13 +2,13 @@
 
 A filler is a response beside the conversation that the core asks for by itself (``config.function_calls.filler``). It is due
 where a call has been open for ``slow_ms``, once for the calls of one response, and only into silence. Once the results are
-there, or anybody speaks, what was not begun of it is heard no more: it would come between the answer and the person who waits
-for it.
+there, with the answer to a request for approval beside them, or anybody speaks, what was not begun of it is heard no more: it
+would come between the answer and the person who waits for it.
 """
 
 from collections.abc import Callable
 
-from rtcore._notices import ToolCalled, ToolEnded, ToolSlow
+from rtcore._notices import ApprovalRequested, ToolCalled, ToolEnded, ToolSlow
 from rtcore.sim._ledger import ROUNDING, Creation, ItemRecord, Ledger
 from rtcore.sim._seen import ClientSeen
 from rtcore.sim.speaker import MILLISECOND
@@ -41,18 +41,28 @@ class FillerAudit:
         self._open: dict[str, tuple[str, int]] = {}
         """Calls without a result: their response, and when they were told."""
         self._told: set[str] = set()
-        self._requests: dict[str, frozenset[str]] = {}
-        """Fillers, with the responses whose calls they may be for."""
+        self._fillers: list[frozenset[str]] = []
+        """Of each filler: the responses of whose calls it may be."""
         self._filled: dict[str, int] = {}
-        """By response: how many fillers were said while its calls were open."""
+        """By response: the filler that counts as its own, where there are as many responses as fillers."""
         self._batches: dict[str, set[str]] = {}
-        """By response that has calls: those without a result."""
+        """By response that has calls: those without a result, and requests for an approval without an answer."""
 
     def tool_called(self, notice: ToolCalled) -> None:
         """The program is given a function call."""
         if self.watches:
             self._open[notice.call_id] = notice.response_id, self._ledger.now
             self._batches.setdefault(notice.response_id, set()).add(notice.call_id)
+
+    def approval_requested(self, notice: ApprovalRequested) -> None:
+        """The program is asked for its approval, which counts as a call of its response: no answer comes before it."""
+        if self.watches:
+            self._batches.setdefault(notice.response_id, set()).add(notice.approval_request_id)
+
+    def approves(self, request_id: str) -> None:
+        """The program is about to answer it."""
+        for calls in self._batches.values():
+            calls.discard(request_id)
 
     def tool_ended(self, notice: ToolEnded) -> None:
         """A call is over."""
@@ -94,10 +104,10 @@ class FillerAudit:
         slow = {key for key, since in self._open.values() if ledger.now + ROUNDING >= since + self._slow}
         if not slow:
             ledger.fail(1, "a filler is asked for, and no function takes long")
-        elif all(self._filled.get(key, 0) >= len(slow) for key in slow):
-            ledger.fail(1, f"another filler for the calls of {', '.join(sorted(slow))}")
-        for key in slow:
-            self._filled[key] = self._filled.get(key, 0) + 1
+        else:
+            self._fillers.append(frozenset(slow))
+            if not self._find_own(len(self._fillers) - 1, set()):
+                ledger.fail(1, f"another filler for the calls of {', '.join(sorted(slow))}")
         in_the_way = (
             (self._reports and ledger.stream.unconfirmed > 0, "sound is left"),
             (ledger.talking, "the user speaks"),
@@ -109,7 +119,15 @@ class FillerAudit:
             if so:
                 ledger.fail(1, f"a filler is asked for while {why}")
         self._wants(creation.request or "")
-        self._requests[creation.request or ""] = frozenset(slow)
+
+    def _find_own(self, filler: int, tried: set[str]) -> bool:
+        """Whether there is a response for each filler: where calls of several are slow, nothing says whose wait one bridges."""
+        for key in sorted(self._fillers[filler] - tried):
+            tried.add(key)
+            if key not in self._filled or self._find_own(self._filled[key], tried):
+                self._filled[key] = filler
+                return True
+        return False
 
     def did(self) -> None:
         """After each step: the calls of a response have their results, and there is something better to hear."""

@@ -30,6 +30,7 @@ _SLACK_MS = 2
 """A crystal's drift between two reports, and what floats and whole milliseconds round."""
 _NAMED = 32
 _RECENT = 8
+_UNHEARD = frozenset({Verdict.PARTIAL, Verdict.SKIPPED})
 _WRITTEN = "response.output_text.delta"
 _DELTAS = ("response.output_audio.delta", _WRITTEN)
 READ: frozenset[type[Notice]] = frozenset(
@@ -198,8 +199,9 @@ class ReportAudit:
         cuts = [record for record in records if record.cut is not None]
         if told is None:
             return
-        # What had sounded to its end when it was flushed, the client may take for cut.
-        if not cuts and not any(record.dead or record.heard_out for record in records):
+        # What had sounded to its end when it was flushed, the client may take for cut; and what began without response.created,
+        # for what was interrupted before it began.
+        if not cuts and not any(record.dead or record.heard_out or record.doubtful for record in records):
             self._wrong(report, "silence: nothing of it was cut")
         if not cuts:
             return
@@ -212,6 +214,8 @@ class ReportAudit:
             # Sound that is flushed for a pause already is silent with that.
             answers = [flush] if flush is not None else self._ledger.flushes[-_RECENT:]
             latest = max(latest, *(each.answered_at - record.cut.at for each in answers if each.answered_at is not None), 0)
+            if not self._verdicts.get(record.id, set()) & _UNHEARD:
+                continue  # what sounded to its end before the device stopped was not silenced
             for segment in record.segments:
                 still = self._ledger.matcher.until(segment) - record.cut.at if segment.heard else 0
                 if still // MILLISECOND > told + _SLACK_MS:
@@ -228,7 +232,7 @@ class ReportAudit:
         most = sum(at >= min(began, first) for at in self._dry)
         if not least <= report.underruns <= most:
             self._wrong(report, f"underruns: {report.underruns}, not {least} to {most}")
-        unheard = any(self._verdicts.get(r.id, set()) & {Verdict.PARTIAL, Verdict.SKIPPED} for r in records)
+        unheard = any(self._verdicts.get(r.id, set()) & _UNHEARD for r in records)
         used = sum(int(self._used.get(each, {}).get("output_tokens") or 0) for each in report.response_ids)
         if report.usage.output_tokens != used:
             self._wrong(report, f"what was used: {report.usage.output_tokens} tokens, not {used}")

@@ -236,6 +236,7 @@ class Habits:
             self.calls_open -= 1
             reason = None if allowed else "not now"
             world.auditor.words.answers(request_id, allowed=allowed)
+            world.auditor.fillers.approves(request_id)
             world.issue(lambda session, now: session.approve(request_id, approve=allowed, reason=reason, now=now), "tool_result")
 
         self._later(rng.between(*world.scenario.tool_ms), answer, rng, always=True)

@@ -298,7 +298,7 @@ class Auditor:
         self._recreates = recreates or exact
         self.voice = VoiceAudit(ledger, self.reference)
         self.holds = HoldAudit(ledger, hold_ms, self.sync)
-        self._fillers = FillerAudit(
+        self.fillers = FillerAudit(
             ledger, slow_ms, self.arrivals.wants_to_hear, undecided=self.asking.undecided, reports=clock.reports
         )
         self.arrivals.sounds = self.holds.audio
@@ -500,8 +500,8 @@ class Auditor:
         self.pending.did(effects)
         if self.echo.watches:
             self.echo.did(effects)
-        if self._fillers.watches:
-            self._fillers.did()
+        if self.fillers.watches:
+            self.fillers.did()
         if self._prompt.asked:
             self._prompt.did(effects)
         if self._written.due:
@@ -612,11 +612,13 @@ class Auditor:
     def _heard_of_user(self) -> Literal["voice", "silence", "either"]:
         ledger = self.ledger
         self.sync(ledger.now)
-        if ledger.matcher.last_until >= ledger.now - MILLISECOND:
-            return "silence"
         sounded = ledger.matcher.last_until
-        waits = ledger.stream.unconfirmed or ledger.flush_waits or (sounded and ledger.now < sounded + self._tail)
-        return "either" if waits else "voice"
+        sounds = sounded > ledger.now - 1_000 * MILLISECOND // ledger.audio.rate
+        waits = ledger.stream.unconfirmed or ledger.flush_waits
+        if sounds and waits:
+            return "silence"
+        # Right behind the clock's last word the model is silent, and where there is no tail the user is heard.
+        return "either" if waits or (sounded and ledger.now < sounded + self._tail) else "voice"
 
     def ticked(self, before: Deadline, after: Deadline | None, now: int) -> None:
         """The session was ticked because ``before`` was due."""
@@ -888,7 +890,7 @@ class Auditor:
             case "response.create":
                 self.line.create_response(message)
                 self.asking.create_response(message, self.ledger.creations[-1])
-                self._fillers.create_response(message, self.ledger.creations[-1])
+                self.fillers.create_response(message, self.ledger.creations[-1])
             case "conversation.item.create" if message.item is not None and message.item.get("id") in self._edited:
                 self.line.edited()
             case "conversation.item.create":
@@ -934,15 +936,16 @@ class Auditor:
                 self.sync_audit.ended(notice)
                 self.asking.request_ended(notice)
             case ToolSlow():
-                self._fillers.slow(notice)
+                self.fillers.slow(notice)
             case ToolEnded():
-                self._fillers.tool_ended(notice)
+                self.fillers.tool_ended(notice)
             case ToolCalled():
                 self.line.tool_called(notice)
-                self._fillers.tool_called(notice)
+                self.fillers.tool_called(notice)
                 self.asking.tool_called(notice.call_id, notice.response_id)
             case ApprovalRequested():
                 self.asking.tool_called(notice.approval_request_id, notice.response_id)
+                self.fillers.approval_requested(notice)
             case ServerError():
                 self.asking.server_error(notice)
                 self.end.error(notice)
@@ -969,7 +972,7 @@ class Auditor:
                 if item is not None:
                     self.sync(self.ledger.now)
                     self.sounding.message_started(item, notice)
-                    self._fillers.message_started(item)
+                    self.fillers.message_started(item)
             case ConversationIdle():
                 self.idle.told(notice, self._goes_on())
             case SpeakingStarted() | SpeakingStopped():

@@ -224,6 +224,7 @@ class LongCall:
                 case Drain():
                     self.speaker.drain(effect.generation, now=now)
                 case Flush():
+                    self._hushed |= self._running  # a line may be lost before the device has answered, and it is told
                     self._hearing.flushed(effect.generation)
                     self.speaker.flush(effect.generation, now=now)
                 case Pause() | Resume():
