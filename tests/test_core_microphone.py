@@ -9,7 +9,7 @@ from rtcore._microphone import Microphone
 def _microphone(spoken_ms: int) -> Microphone:
     """One that keeps what was sent, and has sent so much, in pieces of 40 ms that are told apart by their first byte."""
     microphone = Microphone(PCM16_24K, 40, 10_000)
-    microphone.keeps = True
+    microphone.keeps, microphone.lookback_ms = True, 1_000
     for index in range(spoken_ms // 40):
         microphone.append(bytes([index % 256]) + bytes(40 * 48 - 1), 0.0, held=False)
         microphone.batches(rest=False)
