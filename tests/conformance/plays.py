@@ -119,7 +119,7 @@ class Outcome(Struct):
         return structs.replace(self, notices=[_timeless(notice) for notice in self.notices])
 
 
-_STAMPS = ("at", "started_at", "stopped_at", "began_at", "ended_at", "received_at", "until")
+_STAMPS = ("at", "started_at", "stopped_at", "began_at", "ended_at", "received_at", "until", "since")
 _SPANS = ("took_ms", "waited_ms", "held_ms", "tool_ms", "to_first_delta_ms", "to_first_heard_ms", "to_silence_ms")
 """What is measured between two inputs."""
 
