@@ -87,6 +87,12 @@ def refused(scene: Scene, effects: list[Effect]) -> list[Effect]:
     return scene.server(error("server_error", "The server had an error.", event_id=event_id(effects, "conversation.item.create")))
 
 
+def confirmed(scene: Scene, effects: list[Effect], call_id: str) -> list[Effect]:
+    """The server has the output that was just sent."""
+    [item] = [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"]
+    return scene.server(announce(item["id"], {"id": item["id"], "type": "function_call_output", "call_id": call_id}))
+
+
 def test_a_server_that_refuses_every_output_is_not_asked_again_and_again() -> None:
     """F071: the model calls again each time it is asked; after one refused output nothing is asked until one is confirmed."""
     scene = ready()
@@ -130,6 +136,54 @@ def test_one_refused_output_of_two_leaves_the_answer_to_the_other() -> None:  # 
     before = kinds(scene.server(done("r1")))
     [_, second] = [event["item"]["id"] for event in sent(scene.log) if event["type"] == "conversation.item.create"]
     assert (before, kinds(scene.server(announce(second)))) == ([], ["response.create"])
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, None])
+def test_a_batch_is_answered_by_what_the_server_has_of_it(taken: int | None) -> None:
+    """F071, B28: once all results have been dealt with, one that was confirmed is answered; where none was, nothing."""
+    scene = talking(call("c1"), call("c2", index=1), call("c3", index=2), done("r1"))
+    heard: list[str] = []
+    for n, call_id in enumerate(("c1", "c2", "c3")):
+        effects = scene.tool_result(call_id, "sunny")
+        if n < 2:
+            assert kinds(effects) == ["conversation.item.create"]
+        if n == taken:
+            after = confirmed(scene, effects, call_id)
+        else:
+            after = refused(scene, effects)
+            assert outcomes(after) == [(scene.request, "failed")]  # the program is told
+        heard += kinds([*effects, *after])
+    assert heard.count("response.create") == (0 if taken is None else 1)
+
+
+def test_an_output_refused_while_an_answer_is_due_leaves_that_to_the_others() -> None:  # F071, F062, B28
+    scene = talking(call("c1"), call("c2", index=1), done("r1"), created("r2"))
+    confirmed(scene, scene.tool_result("c1", "sunny"), "c1")
+    refused(scene, scene.tool_result("c2", "cold"))
+    assert kinds(scene.server(done("r2"))) == ["response.create"]
+
+
+def test_an_output_refused_while_an_answer_is_due_leaves_those_of_other_responses_alone() -> None:  # F071, F062, C15
+    scene = talking(call("c1"), done("r1"), created("r2"), call("c2", r="r2"), done("r2"), created("r3"))
+    confirmed(scene, scene.tool_result("c1", "sunny"), "c1")
+    refused(scene, scene.tool_result("c2", "cold"))
+    assert kinds(scene.server(done("r3"))) == ["response.create"]
+
+
+def test_what_is_due_to_an_output_on_its_way_waits_for_its_confirmation_after_a_refusal() -> None:  # F071, B28
+    scene = talking(call("c1"), call("c2", index=1), done("r1"), created("r2"))
+    first, second = scene.tool_result("c1", "sunny"), scene.tool_result("c2", "cold")
+    refused(scene, first)
+    assert kinds(scene.server(done("r2"))) == []
+    assert kinds(confirmed(scene, second, "c2")) == ["response.create"]
+
+
+def test_an_answer_whose_outputs_were_all_refused_is_not_asked_for_again() -> None:  # F071, B13: the slot was taken by another
+    scene = talking(call("c1"), done("r1"))
+    effects = scene.tool_result("c1", "sunny")
+    refused(scene, effects)
+    scene.server(active_response(event_id(effects, "response.create")))
+    assert kinds([*scene.server(created("r2")), *scene.server(done("r2"))]) == []
 
 
 def test_after_a_refusal_an_output_of_which_no_word_comes_is_answered_late() -> None:  # F061, F071: late is not refused

@@ -10,7 +10,7 @@ from rtcore import PCM16_24K, Effect, Problem, RequestEnded, Send, ServerError, 
 from rtcore.sim import Scenario, ServerOptions, World, WorldResult, synthetic_voices
 from rtcore.sim._audit_asking import AskingAudit
 from rtcore.sim._ledger import Creation, Edit, Ledger, ResponseRecord
-from rtcore.sim._seen import ClientSeen, ResponseSeen, ServerSeen
+from rtcore.sim._seen import ClientSeen, ItemSeen, ResponseSeen, ServerSeen
 from rtcore.sim._server_truth import Refusal, ServerItem, ServerResponse
 
 VOICES = synthetic_voices(1)
@@ -204,6 +204,33 @@ def test_what_is_owed_and_not_asked_for_at_once_breaks_15(gate: str) -> None:  #
     for at in (1, 1.3, 1.6):
         case.at(at).audit.look()
     assert [number for number, _ in case.told()] == ([15] if gate == "none" else [])
+
+
+@pytest.mark.parametrize(("taken", "asks", "blamed"), [(1, True, []), (1, False, [15]), (0, True, [1]), (0, False, [])])
+def test_a_batch_of_which_the_server_has_some_is_owed_an_answer_and_one_refused_as_a_whole_is_not(
+    taken: int, asks: bool, blamed: list[int]
+) -> None:
+    """F071, F062, B28: refused while a response holds the slot, so that the answer is due and was not asked for."""
+    case = Case()
+    case.begun()
+    case.audit.tool_called("a", "r1")
+    case.audit.tool_called("b", "r1")
+    case.done()
+    case.begun("r2")
+    for call in ("a", "b"):
+        case.output(call)
+    case.audit.look()
+    for call in ("a", "b")[:taken]:
+        case.audit.arrived(ServerSeen("conversation.item.added", item=ItemSeen(f"out_{call}", "function_call_output")))
+    for call in ("a", "b")[taken:]:
+        item = {"type": "function_call_output", "id": f"out_{call}", "call_id": call}
+        case.refused(None, "no", event={"type": "conversation.item.create", "event_id": f"e_{call}", "item": item})
+    case.at(0.1).done("r2")
+    if asks:
+        case.create("1")
+    for at in (1, 1.3, 1.6):
+        case.at(at).audit.look()
+    assert [number for number, _ in case.told()] == blamed
 
 
 def test_what_a_program_interrupted_is_owed_no_answer() -> None:  # F064

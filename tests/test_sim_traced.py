@@ -79,6 +79,18 @@ TRACED = [
     ("interruption=pause", 6_601_292),
     # Sound comes in the instant in which the wait for more speech is over: it is handed over, and then flushed (B19).
     ("interruption=pause", 6_601_121),
+    # Functions of two responses take long at once: which of them a filler was for shows itself later (C26).
+    ("context=exact", 11_100_159),
+    # .. also with the filler of the one cancelled by the other's result.
+    ("", 7_100_046),
+    # A clock that said nothing for too long: what it has is taken as heard, and a filler may come (B29, C26).
+    ("", 10_000_208),
+    # A response begins in the very instant in which a function is slow, a hair behind the timer (C26).
+    ("context=exact", 10_100_240),
+    # .. also where it was not announced.
+    ("context=exact", 13_000_834),
+    # A commit that comes twice, of a voice that the echo guard dropped, is no other turn (F115, F118).
+    ("context=exact", 13_000_606),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

@@ -268,7 +268,7 @@ class BargeIn:
         self._release(speech)
         if speech.owed:
             speech.owed = False
-            core.creation.ask_answer(to="turn")
+            core.creation.ask_answer()
         core.creation.pump()
 
     def _let_be(self, speech: _Speech, *, answered: bool) -> None:
@@ -281,7 +281,7 @@ class BargeIn:
             core.news.append(FalseInterruption(speech.cause, speech.item_id, int(speech.held_s * 1000), answered))
         if answered and speech.owed:
             speech.owed = False
-            core.creation.ask_answer(to="turn")
+            core.creation.ask_answer()
         core.creation.pump()
 
     def ended_by(self, cause: Cause) -> None:
@@ -293,7 +293,7 @@ class BargeIn:
             speech.fate = "ignore"
             self._release(speech)
             if speech.owed and cause != "program":
-                self._core.creation.ask_answer(to="turn")
+                self._core.creation.ask_answer()
             speech.owed = False
         if cause in ("program", "text"):
             self._forget_lost()
@@ -360,7 +360,7 @@ class BargeIn:
         self._forget_lost()
         if missing and core.config.answer_turns and speech is not None:
             core.news.append(FalseInterruption(speech.cause, speech.item_id, 0, answered=False))
-            core.creation.ask_answer(to="turn")
+            core.creation.ask_answer()
             core.creation.pump()
 
 

@@ -288,7 +288,7 @@ class Continuity:
             self._left_out = []
         if self._owed:
             self._owed = False
-            core.creation.ask_answer(to="turn")
+            core.creation.ask_answer()
         core.creation.pump()
 
     def _tell(self, item: Item) -> None:

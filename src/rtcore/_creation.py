@@ -13,7 +13,8 @@ model must not answer from words that nobody heard (DESIGN 3). Out-of-band respo
 """
 
 from collections import deque
-from typing import Any, Literal
+from collections.abc import Collection
+from typing import Any
 
 from msgspec import Struct
 
@@ -63,8 +64,8 @@ class Order(Struct):
     """When it was sent."""
     for_turn: bool = False
     """Our answer to a turn of the user's that nobody else answers ..."""
-    for_tools: bool = False
-    """.. or to the outputs of function calls."""
+    for_tools: frozenset[str] = frozenset()
+    """.. or to these outputs of function calls."""
     retried: bool = False
     """It was refused because a response ran, and is asked for once more."""
     doubtful: bool = False
@@ -115,7 +116,7 @@ class Creation:
         self._items: dict[str, Order] = {}
         self._foreign = False
         self._turn_due = False
-        self._tools_due = False
+        self._tools_due: frozenset[str] = frozenset()
         self._refused: list[Order] = []
         self._tries = 0
         self._echoes = False
@@ -181,16 +182,20 @@ class Creation:
         """Send a function call's output now: it is no creation that an edit could make wrong."""
         self._send_item(Order(request, request, item, item_id, previous_item_id))
 
-    def ask_answer(self, *, to: Literal["turn", "tools"]) -> None:
-        """An answer that nobody asked for by name is due, to a committed turn or a batch of outputs; several become one (C15)."""
-        if to == "turn":
-            self._turn_due = True
-        else:
-            self._tools_due = True
+    def ask_answer(self) -> None:
+        """An answer that nobody asked for by name is due, to a committed turn; several become one (C15)."""
+        self._turn_due = True
 
-    def drop_tools_answer(self) -> None:
-        """An output was refused: an answer to it would make no sense (F071)."""
-        self._tools_due = False
+    def ask_tools_answer(self, outputs: Collection[str]) -> None:
+        """The same to a batch of outputs: one that was refused later, or is not there yet, is none to be answered (F071)."""
+        self._tools_due |= frozenset(outputs)
+
+    def drop_output(self, item_id: str) -> None:
+        """An output was refused: an answer to it would make no sense; one to others that the server has is due (F071)."""
+        sent = [self._reserved] if self._reserved is not None else []
+        for order in [*sent, *self._refused]:
+            order.for_tools -= {item_id}
+        self._tools_due -= {item_id}
 
     @property
     def placing(self) -> bool:
@@ -232,10 +237,10 @@ class Creation:
                 self._send_beside()
                 return
         core.timers.cancel("turn of a request")
-        due = self._turn_due or self._tools_due
+        due = self._turn_due or (bool(self._tools_due) and not core.tools.withholds(self._tools_due))
         if due and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
             order = Order(0, core.requests.number(), {}, for_turn=self._turn_due, for_tools=self._tools_due)
-            self._turn_due = self._tools_due = False
+            self._turn_due, self._tools_due = False, frozenset()
             self._send_response(order)
 
     def _send_beside(self) -> None:
@@ -250,7 +255,7 @@ class Creation:
     @property
     def due(self) -> bool:
         """Whether a response of ours that somebody is to hear is asked for in the conversation, or will be."""
-        owed = self._turn_due or self._tools_due or bool(self._refused)
+        owed = self._turn_due or bool(self._tools_due) or bool(self._refused)
         sent = self._reserved is not None and not self._reserved.dead
         return owed or sent or any(o.item_id is None and not o.out_of_band for o in self._queue)
 
@@ -429,17 +434,18 @@ class Creation:
         if not response.dead:
             self._forget_refused()
             self._turn_due = False
-            self._tools_due = self._tools_due and not self._core.tools.outputs_seen
+            seen = self._core.tools.outputs_seen
+            self._tools_due = frozenset() if seen else self._tools_due
             if self._reserved is not None:
                 # .. and so is the one that was asked for and has no answer yet: refused or lost, it is not asked for again.
                 self._reserved.for_turn = False
-                self._reserved.for_tools = self._reserved.for_tools and not self._core.tools.outputs_seen
+                self._reserved.for_tools = frozenset() if seen else self._reserved.for_tools
         if doubtful:
             self._core.turns.server_could_not_answer()
         else:
             self._core.turns.answered(by_server=not ours)
         if response.context_stale and response.dead:
-            self.ask_answer(to="turn")  # what it was to answer is answered after our edits
+            self.ask_answer()  # what it was to answer is answered after our edits
 
     def named_at_last(self, response: Response, metadata: dict[str, Any] | None) -> None:
         """A response that was never announced says at its end whose it is (facts 4.10): our request settles with it."""
@@ -453,7 +459,7 @@ class Creation:
             self._core.interruption.barge_in("program", response.id)
         if order.suspected is not None and self._core.config.answer_turns:
             # It passed for the server's answer to the turn whose own creation was the one refused.
-            self.ask_answer(to="turn")
+            self.ask_answer()
         elif order.doubtful:
             self._core.turns.server_could_not_answer()
 
@@ -703,7 +709,7 @@ class Creation:
         answer = False
         reserved = self._reserved
         if reserved is not None and (reserved.interruptible or not sparing) and reserved.asked_at <= since:
-            answer = not reserved.dead and (reserved.for_turn or reserved.for_tools)
+            answer = not reserved.dead and (reserved.for_turn or bool(reserved.for_tools))
             reserved.dead = True
         for order in self._expired.values():
             order.dead = order.dead or order.interruptible or not sparing
@@ -714,7 +720,7 @@ class Creation:
             self._keep(order)
             core.requests.end(order.request, "cancelled")
         if all_queued:
-            self._turn_due = self._tools_due = False
+            self._turn_due, self._tools_due = False, frozenset()
             core.turns.interrupted_by_program()
             self._forget_refused()
             for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:

@@ -35,7 +35,7 @@ class SilentAnswers:
                 core.interruption.take_out(item)
         if retry:
             self._retried = True
-            core.creation.ask_answer(to="turn")
+            core.creation.ask_answer()
 
     def _may_retry(self, response: Response, texts: list[Item]) -> bool:
         """Once, until an answer has sounded: a model that only writes is not asked, and paid for, without end. With calls beside

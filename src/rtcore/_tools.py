@@ -4,6 +4,7 @@ A call is dispatched once, when its arguments are complete and its response is a
 neither the slot nor the end of the sound. Once every call of a response is answered and it is done, one answer is due.
 """
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -339,6 +340,10 @@ class Tools:
         all of them that it has."""
         return len(self._outputs) == len(self._passed)
 
+    def withholds(self, outputs: Collection[str]) -> bool:
+        """Whether an answer to these waits: the server refused an output, and has confirmed none since, nor any of these."""
+        return self._refused and all(item_id in self._outputs for item_id in outputs)
+
     def output_announced(self, item_id: str, *, late: bool = False) -> None:
         """The server has the output, and has dealt with those that were sent before. ``late``: no word of it came in time."""
         if item_id not in self._outputs:
@@ -352,6 +357,7 @@ class Tools:
         call_id = self._taken(item_id)
         call = self._calls[call_id]
         call.state = "answered"
+        held = self._refused
         if late:
             self._unseen[call_id] = call
             keep_latest(self._unseen, _REMEMBERED)
@@ -359,6 +365,8 @@ class Tools:
             call.output = None
             self._refused = False
         self._dealt_with(call.response)
+        if held:
+            self._core.creation.pump()
 
     def output_failed(self, item_id: str) -> None:
         """The server refused the output: the call is failed, and no answer is asked for blindly (F071).
@@ -372,7 +380,7 @@ class Tools:
         call.state = "failed"
         call.output = None
         self._refused = True
-        self._core.creation.drop_tools_answer()
+        self._core.creation.drop_output(item_id)
         self._dealt_with(call.response)
 
     def _dealt_with(self, response: Response) -> None:
@@ -401,8 +409,9 @@ class Tools:
         # The program that interrupted decides itself what comes next; a person's turn is answered, by the server or by us (F064).
         silenced = response.dead and response.cut_cause not in ("server", "local")
         silenced |= self._core.config.function_calls.answer == "if_silent" and _spoke(response)
-        if any(call.respond and call.state != "failed" for call in calls) and not response.out_of_band and not silenced:
-            self._core.creation.ask_answer(to="tools")
+        owed = [call.output_id for call in calls if call.respond and call.state != "failed"]
+        if owed and not response.out_of_band and not silenced:
+            self._core.creation.ask_tools_answer(owed)
             self._core.creation.pump()
 
     def _forget(self, response: Response) -> None:

@@ -151,7 +151,7 @@ class Turns:
         elif wanted:
             self._floor(speaking=False, awaiting=False)
             if not decided_elsewhere:
-                core.creation.ask_answer(to="turn")
+                core.creation.ask_answer()
         core.creation.pump()
 
     @property
@@ -192,7 +192,7 @@ class Turns:
             self._unanswered = False
             if self._awaiting_server:  # a person who speaks again keeps the floor
                 self._floor(speaking=False, awaiting=False)
-            core.creation.ask_answer(to="turn")
+            core.creation.ask_answer()
             core.creation.pump()
 
     def said(self, item_id: str, text: str, *, respond: bool) -> None:
@@ -209,7 +209,7 @@ class Turns:
         core.idle.touched()
         self._floor(speaking=False, awaiting=False)
         if respond and not decided_elsewhere:
-            core.creation.ask_answer(to="turn")
+            core.creation.ask_answer()
 
     def pressed(self) -> None:
         """The button is down: the model is silent, and what was said before is no part of the turn."""

@@ -164,7 +164,7 @@ class Arrivals:
         if record is None:
             record = ledger.response(response_id)
         if not record.known:
-            record.known = True
+            record.known, record.known_at = True, ledger.now
             record.begun_at = ledger.now if record.created else self._asked_without_a_word(record)
             ledger.alive[record.id] = record
             if not record.done:

@@ -281,11 +281,10 @@ class AskingAudit:
                 # The program was told that its result is lost: nothing is to be said about it, whenever its response ends.
                 self._silent.add(str(event["item"].get("call_id") or event["item"].get("approval_request_id")))
                 self._unconfirmed.discard(str(event["item"].get("id")))
-                # What the server has of the others of its batch may be answered; whether it has to be, the program decides.
-                others = self._batch_of.get(str(event["item"].get("id")), {}).values()
-                has_some = any(item is not None and item not in self._unconfirmed | self._lost for item in others)
-                self._may_tools = self._may_tools and has_some
-                self._must_tools = False
+                # What the server has of other results is answered all the same: a person waits for it (F062).
+                answerable = self._answerable()
+                self._may_tools = self._may_tools and answerable
+                self._must_tools = self._must_tools and answerable
                 # One that had been given up by then was told to have had no answer: nobody knows it again.
                 given_up = self._ledger.now + ROUNDING >= self._sent_at.pop(str(event["item"].get("id")), 0) + _GIVEN_UP
                 self._doubted = True
@@ -460,6 +459,16 @@ class AskingAudit:
         answerable = any(item not in self._lost for item in calls.values())
         self._must_tools = self._must_tools or (owed and answerable and not record.heard_out)
 
+    def _answerable(self) -> bool:
+        """Whether the client knows that the server has a result of which no response is known to have seen, of those that are
+        all there and about which something is to be said."""
+        for item_id in self._outputs - self._unconfirmed - self._lost:
+            calls = self._batch_of.get(item_id, {})
+            spoken = any(item == item_id and call_id not in self._silent for call_id, item in calls.items())
+            if spoken and all(item is not None for item in calls.values()):
+                return True
+        return False
+
     def _look_at_batches(self) -> None:
         for response_id in self._finished:
             self._batch(response_id, owed=True)
@@ -478,7 +487,8 @@ class AskingAudit:
         self._ended.add(request)
         self._queued.pop(request, None)
         if request in self._results and notice.outcome != "done":
-            self._must_tools = False  # the program was told that its result is lost, and decides (F071)
+            # The program was told that its result is lost, and decides, unless the server has others (F071).
+            self._must_tools = self._must_tools and self._answerable()
             self._refuses_outputs = self._refuses_outputs and notice.outcome != "timed_out"  # a late one is answered all the same
         problem = notice.problem
         # Where an error names nothing, whose it is can only be guessed.

@@ -86,6 +86,8 @@ class ClockAudit:
         if not (self._reckons or self._lies or self._flush_overdue(generation) or self._speaker.losses):
             ledger.fail(12, f"a fault of the clock in generation {generation}, of which it has told all it knows")
         ledger.stream.faulty = generation
+        if generation == ledger.stream.generation:
+            ledger.stream.taken = ledger.stream.end
         ledger.matcher.lenient = True
 
     def refer(self, effects: Iterable[Effect]) -> None:

@@ -66,6 +66,8 @@ class EchoAudit:
         self._options = options
         self._active, self._cut, self._owed = active, cut, owed
         self._speech: _Speech | None = None
+        self._withheld: set[str] = set()
+        """Turns of voices that were not taken for interruptions at once: told again, they are still the same turns (F115)."""
         self._since: float | None = None
         self._in_a_row = 0
         self._begins = self._ends = False
@@ -119,6 +121,8 @@ class EchoAudit:
     def arrived(self, message: ServerSeen) -> bool:
         """A message reaches the client. Gives whether the answer that it asks for waits, or is none."""
         speech, kind, item_id = self._speech, message.type, message.item_id or ""
+        if kind == "input_audio_buffer.committed" and item_id in self._withheld:
+            return True
         if speech is None or item_id not in speech.items:
             return False
         if kind == "input_audio_buffer.speech_stopped" and speech.stopped_at is None:
@@ -130,6 +134,7 @@ class EchoAudit:
             if speech.fate == "cut":
                 return False
             speech.withheld.append(message)
+            self._withheld.add(item_id)
             self._judge(speech)
             return True
         return kind == "input_audio_buffer.committed" and speech.fate != "cut"

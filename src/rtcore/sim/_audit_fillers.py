@@ -108,11 +108,13 @@ class FillerAudit:
             self._fillers.append(frozenset(slow))
             if not self._find_own(len(self._fillers) - 1, set()):
                 ledger.fail(1, f"another filler for the calls of {', '.join(sorted(slow))}")
+        # What comes in the very instant comes after the timers that fall due in it, a hair before (DESIGN section 2).
+        runs = any(not each.out_of_band and each.known_at < ledger.now for each in ledger.running.values())
         in_the_way = (
-            (self._reports and ledger.stream.unconfirmed > 0, "sound is left"),
-            (ledger.talking, "the user speaks"),
+            (self._reports and ledger.stream.unheard > 0, "sound is left"),
+            (ledger.talking and ledger.talking_since < ledger.now, "the user speaks"),
             (self._undecided(), "it is open whether the user interrupts"),
-            (any(not each.out_of_band for each in ledger.running.values()), "a response runs"),
+            (runs, "a response runs"),
             (any(each.filler and not each.killed and each is not creation for each in ledger.creations), "another is asked for"),
         )
         for so, why in in_the_way:

@@ -143,7 +143,9 @@ class ResponseRecord(Struct, eq=False):
     own: bool = False
     """It is the program's own sound, and no server knows of it."""
     known: bool = False
-    """Some event of it reached the client."""
+    """Some event of it reached the client ..."""
+    known_at: int = -1
+    """.. and when the first did."""
     created: bool = False
     doubtful: bool = False
     """It began without ``response.created`` while one was due that had been interrupted: it may be that one, or not."""
@@ -212,6 +214,8 @@ class Stream:
         """How many samples of the current generation had been handed over when it last began to sound, from silence."""
         self.faulty = 0
         """The last generation of which the core said that the clock was at fault."""
+        self.taken = Place(1, 0)
+        """What the core has said it takes as heard, because the clock did not say where it stood."""
         self.dry = 0
         """The last generation that ran dry."""
         self.held = 0
@@ -221,6 +225,12 @@ class Stream:
     def unconfirmed(self) -> int:
         """Samples of the current generation that the clock has not confirmed."""
         return self.handed.get(self.generation, 0) - self.confirmed.get(self.generation, 0)
+
+    @property
+    def unheard(self) -> int:
+        """Samples of the current generation that were neither confirmed nor taken as heard."""
+        taken = self.taken.sample if self.taken.generation == self.generation else 0
+        return self.handed.get(self.generation, 0) - max(self.confirmed.get(self.generation, 0), taken)
 
     @property
     def end(self) -> Place:
