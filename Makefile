@@ -17,7 +17,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz messages mutants behaviours soak lines device audit examples browser interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events
+.PHONY: help demo test lint fuzz messages mutants behaviours soak lines device audit examples browser interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events wheels
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +75,9 @@ cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two wo
 
 conformance: $(VENV)/test.stamp  ## a thousand worlds of the simulated network through asyncio and trio, in virtual time
 	cd tests && PYTHONPATH=.. ../$(BIN)/python -m conformance
+
+wheels: $(VENV)/test.stamp  ## the wheel alone, in an empty environment of every Python that is supported
+	$(BIN)/python .ci/wheels.py
 
 events: $(VENV)/test.stamp  ## the vocabulary: events and fields handled of those known; writes docs/events.md
 	$(BIN)/python docs/events.py

@@ -25,6 +25,7 @@ import rtcore.config
 import rtcore.dialects
 import rtcore.sim
 import rtcore_adapters
+import rtcore_adapters.cli
 
 REPOSITORY = Path(__file__).parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
@@ -281,3 +282,10 @@ def test_a_name_without_explanation_is_found() -> None:
     assert list(undocumented("Told", Told, set())) == ["Told.method"]
     assert list(undocumented("CONSTANT", 7, set())) == ["CONSTANT"]
     assert list(undocumented("CONSTANT", 7, {"CONSTANT"})) == []
+
+
+def test_the_command_line_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        rtcore_adapters.cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"rtcore {PROJECT['project']['version']}\n"

@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 
 COMMANDS = {
     "audit": "a proxy that judges any client: what it told the server, and what could be heard",
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``rtcore`` with these arguments (default: the process's); gives the exit status. Wrong usage raises ``SystemExit``."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="rtcore", description="The part of realtime voice that is right.")
+    parser.add_argument("--version", action="version", version=f"rtcore {version('rtcore')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in words if not word.startswith("-")), None)
     for name, meaning in COMMANDS.items():
