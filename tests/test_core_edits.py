@@ -263,6 +263,14 @@ def test_an_edit_is_planned_when_it_is_sent() -> None:  # DESIGN 3; F067
     assert kinds(scene.server(truncated("m1", 500))) == []
 
 
+def test_an_edit_that_waited_for_items_is_planned_with_them_in_their_places() -> None:  # B22: wanted twice, written once
+    scene = conversation("a", "b")
+    known = scene.session.history
+    wanted: list[Any] = ["i0", said("note", role="system", id="n"), said("B", id="i1")]
+    first, again = sync(scene, wanted, base=known), sync(scene, wanted, base=known)
+    assert (kinds(again), kinds(carried_out(scene, first)), texts(scene)) == ([], [], ["a", "note", "B"])
+
+
 def test_a_refused_part_is_told_with_the_request() -> None:  # F113, F110, DESIGN 6 invariant 2
     scene = conversation("a", "b")
     effects = sync(scene, ["i0", said("x", id="x")])

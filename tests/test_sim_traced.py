@@ -91,6 +91,10 @@ TRACED = [
     ("context=exact", 13_000_834),
     # A commit that comes twice, of a voice that the echo guard dropped, is no other turn (F115, F118).
     ("context=exact", 13_000_606),
+    # The same history wanted again while the item that it brings is on its way: it is not written twice (B22).
+    ("context=exact", 13_001_531),
+    # A device that tells late where a flush stopped it: half duplex counts its tail from there (F039).
+    ("context=exact", 13_001_195),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

@@ -517,19 +517,19 @@ class Responses:
         if not body.id or core.history.is_deleted(body.id):
             return
         if (again := core.history.by_wire(body.id)) is not None:
-            core.creation.item_announced(again.id)
             before = event.previous_item_id
             core.history.confirm(again, core.history.public(before) if isinstance(before, str) else None)
+            core.creation.item_announced(again.id)
             return
         item = core.history.get(body.id)
         if item is None:
             item = core.turns.early_words.pop(body.id, None) or Item(body.id, body.type or "message", body.role, None)
         item.role = item.role or body.role
-        core.creation.item_announced(body.id)
         place = core.history.last if event.previous_item_id is UNSET else event.previous_item_id
         place = place and core.history.public(place)
         first = core.history.announce(item, place)
         self._fill(item, body)
+        core.creation.item_announced(body.id)  # an edit that waited for it is planned with it in its place
         if first:
             core.continuity.announced(item)
             if item.role == "user":

@@ -241,6 +241,7 @@ class Auditor:
         self.arrivals.elsewhere = call is not None
         self.arrivals.creates = creates
         self.microphone = MicrophoneAudit(ledger, batch_ms=batch_ms, silences=half_duplex_ms is not None)
+        self._quiet = (half_duplex_ms or 0) * MILLISECOND
         self._tail = ((half_duplex_ms or 0) + 2 * clock.report_ms + clock.latency_ms + 100) * MILLISECOND
         self.news = NewsAudit(ledger)
         self.words = WordsAudit(ledger, truth.items, truth.responses, tap=tap, ignored=ignored, phases=phases)
@@ -615,6 +616,10 @@ class Auditor:
         sounded = ledger.matcher.last_until
         sounds = sounded > ledger.now - 1_000 * MILLISECOND // ledger.audio.rate
         waits = ledger.stream.unconfirmed or ledger.flush_waits
+        flush = ledger.flushes[-1] if sounded and ledger.flushes else None
+        if flush is not None and flush.answered_at is not None:
+            # Where the device stopped, and when, its answer told: until then it may have sounded, and the tail begins there.
+            waits = waits or ledger.now <= flush.answered_at + self._quiet + ROUNDING
         if sounds and waits:
             return "silence"
         # Right behind the clock's last word the model is silent, and where there is no tail the user is heard.
