@@ -328,7 +328,7 @@ def test_an_option_that_a_dialect_lacks_is_named_with_its_value_and_the_dialects
     later = Session(Config.model_validate({"connection": connection}))
     with pytest.raises(LocalProtocolError) as raised:
         later.update(session, now=0.0)
-    assert str(raised.value).startswith(said)
+    assert str(raised.value).startswith(f"session.{said}")
 
 
 def test_a_tool_that_a_dialect_lacks_shows_no_credential() -> None:

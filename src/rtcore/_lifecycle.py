@@ -37,6 +37,7 @@ from rtcore._notices import (
     SessionClosed,
 )
 from rtcore._requests import Pending
+from rtcore._sayable import check_sayable
 from rtcore._verdicts import verdict_of
 from rtcore._wire import ErrorEvent, RateLimits, SessionCreated, SessionUpdated, UpdateSession, UpdateTranscriptionSession
 from rtcore._wire_other import Event
@@ -100,7 +101,7 @@ class Lifecycle:
         try:
             if found is None:
                 raise LocalProtocolError("the server's session has the shape of no dialect that is known")
-            found.render_session(core.asked)
+            check_sayable(found, core.asked)
         except LocalProtocolError as fault:
             name = f"the server speaks {found.name}: " if found is not None else ""
             remedy = "Set connection.dialect, and only options that it has; docs/dialects.md compares them."

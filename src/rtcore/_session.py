@@ -39,6 +39,7 @@ from rtcore._requests import Pending
 from rtcore._responses import Responses
 from rtcore._routing import SETUP, TIMERS, handlers
 from rtcore._running_text import RunningText
+from rtcore._sayable import check_response, check_sayable, check_vendor
 from rtcore._silent_answers import SilentAnswers
 from rtcore._speech import Speech
 from rtcore._tap import check_raw, unknown_fields
@@ -47,7 +48,7 @@ from rtcore._turn_report import Reports
 from rtcore._turns import Turns
 from rtcore._voice import Voice
 from rtcore._wire import KNOWN_TYPES, AppendImage, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
-from rtcore.config import Config, check_hold, check_sayable, check_vendor, parse_options, parse_response
+from rtcore.config import Config, check_hold, parse_options, parse_response
 from rtcore.dialects import Capabilities, Translation
 from rtcore.policies import DEFAULT, Policies
 from rtcore.usage import UsageTotals
@@ -653,7 +654,7 @@ class Session:
         out_of_band = body.get("conversation") == "none"
         if out_of_band:
             self._check_able('respond({"conversation": "none"})', able=self._core.capabilities.out_of_band)
-        self._core.dialect.render_response(body)
+        check_response(self._core.dialect, body)
         if audible is False and not out_of_band:
             raise LocalProtocolError(
                 'audible: False needs options={"conversation": "none"}; a response of the conversation is heard'

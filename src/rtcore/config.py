@@ -34,9 +34,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_pyt
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
+from rtcore._sayable import at, check_sayable, shortened
 from rtcore.dialects import (
     DIALECTS,
-    Dialect,
     audio_format,
     capabilities,
     check_address_version,
@@ -1080,7 +1080,6 @@ def _settled(options: SessionOptions, context: str, interruption: str, barge_in:
 _TAGS = frozenset(
     {"server_vad", "semantic_vad", "azure_semantic_vad", "function", "other", "mcp", "audio/pcm", "audio/pcmu", "audio/pcma"}
 )
-_SHORT = 80
 
 
 def _local(fault: ValidationError, root: str) -> LocalProtocolError:
@@ -1089,7 +1088,7 @@ def _local(fault: ValidationError, root: str) -> LocalProtocolError:
     for line in fault.errors(include_url=False, include_context=False):
         # pydantic puts the branch of a union into the location; it is no name that the caller wrote.
         path = ".".join(str(step) for step in line["loc"] if step not in _TAGS and not _is_branch(step))
-        shown = "" if isinstance(line["input"], Mapping | BaseModel) else f" = {_shortened(line['input'])}"
+        shown = "" if isinstance(line["input"], Mapping | BaseModel) else f" = {shortened(line['input'])}"
         found.append(f"{root}.{path}{shown}: {line['msg']}" if path else f"{root}{shown}: {line['msg']}")
     return LocalProtocolError("; ".join(dict.fromkeys(found)))
 
@@ -1099,45 +1098,6 @@ def _is_branch(step: int | str) -> bool:
 
 
 _BRANCHES = frozenset({"McpFilter", "McpApproval", "str", "VoiceId", "int", "constrained-int", "Tracing", "RetentionRatio"})
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHORT else f"{text[:_SHORT]}..."
-
-
-def check_sayable(table: Dialect, options: Mapping[str, Any]) -> None:
-    """Raise ``LocalProtocolError`` for options that the dialect cannot say, with the value, and the dialects that can."""
-    try:
-        table.render_session(dict(options))
-        check_vendor(table, options)
-    except LocalProtocolError as fault:
-        path, _, said = str(fault).partition(": ")
-        value = _at(options, *path.split("."))
-        if value is None or path.startswith(("tools", "vendor")):  # tools may hold credentials
-            raise
-        able = [name for name, other in DIALECTS.items() if other is not table and _can_say(other, path, value)]
-        others = f"; {', '.join(able)} can" if able else ""
-        raise LocalProtocolError(f"{path} = {_shortened(value)}: {said}{others}") from None
-
-
-def check_vendor(table: Dialect, options: Mapping[str, Any]) -> None:
-    """Raise ``LocalProtocolError`` where a name in ``vendor`` stands for what another option says: one of them would be lost."""
-    own = options.get("vendor") or {}
-    said = table.render_session({name: value for name, value in options.items() if name != "vendor"})
-    for name in sorted(own.keys() & said.keys()):
-        raise LocalProtocolError(f"vendor.{name}: another option says {name!r} of the {table.name} dialect already; say it once")
-
-
-def _can_say(table: Dialect, path: str, value: object) -> bool:
-    alone = value
-    for name in reversed(path.split(".")):
-        alone = {name: alone}
-    try:
-        table.render_session(cast(dict[str, Any], alone))
-    except LocalProtocolError:
-        return False
-    return True
 
 
 def parse_options(
@@ -1170,7 +1130,7 @@ _DETECTIONS = {
 
 def _completed(changes: Mapping[str, object], acknowledged: Mapping[str, Any]) -> dict[str, object]:
     """The changes, with a partial turn detection filled from the acknowledged one."""
-    new, old = _at(changes, "audio", "input", "turn_detection"), _at(acknowledged, "audio", "input", "turn_detection")
+    new, old = at(changes, "audio", "input", "turn_detection"), at(acknowledged, "audio", "input", "turn_detection")
     result = dict(changes)
     if not isinstance(new, Mapping):
         return result
@@ -1184,12 +1144,6 @@ def _completed(changes: Mapping[str, object], acknowledged: Mapping[str, Any]) -
     audio = cast(Mapping[str, Any], changes["audio"])
     result["audio"] = {**audio, "input": {**audio["input"], "turn_detection": filled}}
     return result
-
-
-def _at(value: object, *path: str) -> object:
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
 
 
 def parse_response(options: Mapping[str, object]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
 
-from rtcore import LocalProtocolError
 from rtcore_adapters._commands import Commands
 
 __all__ = ["Conversations", "Updated"]
@@ -24,8 +23,8 @@ class Updated(NamedTuple, Generic[_R]):
     """Which one."""
     request: _R | None
     """As ``update`` of that conversation gives; None where it was refused."""
-    refused: LocalProtocolError | None = None
-    """Why nothing was sent to it."""
+    refused: Exception | None = None
+    """Why nothing was sent to it: a ``LocalProtocolError``, or whatever else its ``update`` raised."""
 
 
 class Conversations(Generic[_R]):
@@ -79,6 +78,6 @@ class Conversations(Generic[_R]):
         for conversation in self:
             try:
                 made.append(Updated(conversation, conversation.update(changes)))
-            except LocalProtocolError as refused:
+            except Exception as refused:  # one that fails, however it does, keeps no other from changing
                 made.append(Updated(conversation, None, refused))
         return made
