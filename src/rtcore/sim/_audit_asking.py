@@ -96,6 +96,8 @@ class AskingAudit:
         self._answers = answers
         self._may_turn = self._may_tools = False
         self._must_turn = self._must_tools = False
+        self._must_again = False
+        """An answer was owed to results of which one was refused: it is owed again once the server has confirmed another."""
         self._committed_at = 0
         self._turns: set[str] = set()
         """Items of the user's turns that were committed."""
@@ -210,7 +212,7 @@ class AskingAudit:
             return
         self._look_at_batches()  # what ended before, in messages that came together, is answered by this one as well
         self._before = (self._may_tools, self._must_tools, frozenset(self._outputs))
-        self._must_turn = self._must_tools = False
+        self._must_turn = self._must_tools = self._must_again = False
         if record.created and not (record.doubtful or record.withdrawn):
             accepted = round(served.accepted_at * 1_000_000_000)
             # Of one that the client asked for, accepted in the instant of the commit, nobody can say which came first.
@@ -284,6 +286,7 @@ class AskingAudit:
                 # What the server has of other results is answered all the same: a person waits for it (F062).
                 answerable = self._answerable()
                 self._may_tools = self._may_tools and answerable
+                self._must_again = self._must_again or (self._must_tools and not answerable)
                 self._must_tools = self._must_tools and answerable
                 # One that had been given up by then was told to have had no answer: nobody knows it again.
                 given_up = self._ledger.now + ROUNDING >= self._sent_at.pop(str(event["item"].get("id")), 0) + _GIVEN_UP
@@ -291,7 +294,7 @@ class AskingAudit:
                 self._refuses_outputs = self._refuses_outputs or not given_up
         elif kind == "conversation.item.create":
             self._lost |= self._unconfirmed
-            self._must_tools = False
+            self._must_tools = self._must_again = False
             self._doubted = True
         self._settle()
 
@@ -367,7 +370,7 @@ class AskingAudit:
             ledger.fail(1, "an answer was asked for while the server was about to give its own")
         self._look_at_batches()
         self._may_turn = self._may_tools = False
-        self._must_turn = self._must_tools = False
+        self._must_turn = self._must_tools = self._must_again = False
         self._asked_for, self._outputs = self._outputs, set()
 
     def expired(self, creation: Creation) -> None:
@@ -417,6 +420,8 @@ class AskingAudit:
             # What waited for it may be asked for now, though another output of its batch was refused.
             self._may_tools = self._may_tools or self._doubted
             self._doubted = self._refuses_outputs = False
+            if self._must_again and self._answerable():
+                self._must_tools, self._must_again = True, False
 
     def _call_deleted(self, item_id: str) -> None:
         """A call's item left the conversation: it cannot be answered any more."""
@@ -478,7 +483,7 @@ class AskingAudit:
 
     def dropped(self) -> None:
         """The program interrupted everything: it decides itself what comes next."""
-        self._may_turn = self._may_tools = self._must_turn = self._must_tools = False
+        self._may_turn = self._may_tools = self._must_turn = self._must_tools = self._must_again = False
         self._settle()
 
     def request_ended(self, notice: RequestEnded) -> None:
