@@ -281,8 +281,8 @@ def test_what_is_open_settles_when_the_session_is_closed() -> None:  # invariant
 # -- tools ------------------------------------------------------------------------------------------------------------------
 
 TOOLS = [
-    {"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}}
-    for name in ("weather", "broken", "other")
+    {"type": "function", "name": name, "parameters": {"type": "object", "properties": properties}}
+    for name, properties in (("weather", {"place": {"type": "string"}}), ("broken", {}), ("other", {}))
 ]
 
 
@@ -341,7 +341,7 @@ def test_whatever_a_tool_does_its_call_is_answered_and_the_model_goes_on(  # C26
 ) -> None:
     caplog.set_level(logging.CRITICAL + 1, "rtcore.tools")  # pytest-xdist cannot carry half a pair to its parent
 
-    async def weather() -> object:
+    async def weather(place: str = "here") -> object:
         if isinstance(gives, BaseException):
             raise gives
         return gives
@@ -362,7 +362,7 @@ def test_whatever_a_tool_does_its_call_is_answered_and_the_model_goes_on(  # C26
 def test_a_tool_that_still_runs_when_the_conversation_ends_is_cancelled_with_it() -> None:
     ended: list[str] = []
 
-    async def weather() -> object:
+    async def weather(place: str = "here") -> object:
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:

@@ -105,7 +105,7 @@ def test_a_pydantic_model_is_the_one_argument() -> None:
 
 def test_a_json_schema_is_passed_on_as_it_is() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
-    made = tool(lambda **given: given, name="look", description="Look.", parameters=schema)
+    made = tool(lambda **given: given, name="look", description="Look.", parameters=schema, checked=False)
     assert made.definition.parameters == schema
     assert made.call('{"city": 7, "more": 1}') == {"city": 7, "more": 1}
 
@@ -159,6 +159,7 @@ def _odd(where: object, socket: Callable[[], int]) -> None:
         (_odd, {}, "tool _odd: an annotation is nothing that JSON can hold"),
         (lambda: 1, {}, "a tool needs a name"),
         (weather, {"parameters": 7}, "tool weather: parameters is a int: give a pydantic model or a JSON schema"),
+        (weather, {"checked": False}, "tool weather: checked=False is for a JSON schema: leave it out"),
     ],
 )
 def test_what_cannot_be_described_is_named_with_the_remedy(function: Any, options: dict[str, Any], words: str) -> None:

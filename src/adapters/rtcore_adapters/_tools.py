@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from rtcore import Config, ToolCalled
+from rtcore.config import FunctionTool
+from rtcore_adapters._schema import checked_by
 from rtcore_adapters._token import NO_CALL
 from rtcore_adapters.tools import _RUNNING, BadArguments, DefinedTool, ToolRun, defined
 
@@ -135,14 +137,15 @@ def _where(error: BaseException) -> str:
 def own(tools: Tools | None, config: Config) -> tuple[dict[str, Tool], Config]:
     """The program's tools by name, and the configuration with those that define themselves.
 
-    Raises ``TypeError`` for what is no tool, ``ValueError`` where a tool is defined twice.
+    A function that is named by a mapping is held to the schema of the tool of that name in ``session.tools``, where there is one.
+    Raises ``TypeError`` for what is no tool, ``ValueError`` where a tool is defined twice, and what ``tool`` raises.
     """
     if tools is None or isinstance(tools, Mapping):
         found = dict(tools or {})
         for name, tool in found.items():
             if not callable(tool):
                 raise TypeError(f"tools[{name!r}] is a {type(tool).__name__}: give a function or a coroutine function")
-        return found, config
+        return {name: _held(name, tool, config) for name, tool in found.items()}, config
     made = defined(tools)
     given = config.session.tools or ()
     names = {each.get("name") if isinstance(each, dict) else getattr(each, "name", None) for each in given}
@@ -152,3 +155,14 @@ def own(tools: Tools | None, config: Config) -> tuple[dict[str, Tool], Config]:
         return {}, config
     told = (*given, *(each.definition for each in made.values()))
     return dict(made), config.model_copy(update={"session": config.session.model_copy(update={"tools": told})})
+
+
+def _held(name: str, function: Tool, config: Config) -> Tool:
+    """The function, with its calls held to what ``session.tools`` says of it."""
+    if isinstance(function, DefinedTool):
+        return function
+    for each in config.session.tools or ():
+        if isinstance(each, FunctionTool) and each.name == name and each.parameters is not None:
+            remedy = f'take what the model gives as it is: tools={{"{name}": tool(function, parameters={{...}}, checked=False)}}'
+            return DefinedTool(function, each, checked_by(function, each.parameters, name, remedy))
+    return function

@@ -9,7 +9,8 @@
     async with connect(config, tools=[weather]) as conversation: ...
 
 A call whose arguments do not fit is answered with what is wrong with them, so that the model can mend it; the function is not
-called. Coroutine functions are tools as well, except in a program of threads.
+called. That holds for tools from pydantic models and JSON schemas as well (``rtcore[schema]`` checks the latter). Coroutine
+functions are tools as well, except in a program of threads.
 """
 
 import inspect
@@ -31,6 +32,7 @@ from pydantic import (
 
 from rtcore import ToolCalled
 from rtcore.config import FunctionTool
+from rtcore_adapters._schema import Misfit, checked_by
 
 __all__ = ["BadArguments", "DefinedTool", "Output", "ToolRun", "running", "tool"]
 
@@ -38,7 +40,7 @@ _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
 _GIVEN = 80  # characters of a wrong value that are repeated
 
 Take = Callable[[Mapping[str, Any]], Mapping[str, Any] | BaseModel]
-"""Turns what the model gave into what the function takes; raises pydantic's ``ValidationError``."""
+"""Turns what the model gave into what the function takes; raises pydantic's ``ValidationError``, or ``Misfit``."""
 
 
 class Output:
@@ -124,6 +126,8 @@ class DefinedTool:
         except ValidationError as error:
             wrong = "; ".join(_words(each) for each in error.errors(include_url=False, include_context=False))
             raise BadArguments(f"the arguments of {name} do not fit: {wrong}") from None
+        except Misfit as error:
+            raise BadArguments(f"the arguments of {name} do not fit: {error}") from None
         return self.function(taken) if isinstance(taken, BaseModel) else self.function(**taken)
 
 
@@ -133,24 +137,32 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     parameters: type[BaseModel] | Mapping[str, Any] | None = None,
+    checked: bool = True,
 ) -> DefinedTool:
     """A tool from a function; also as a decorator.
 
     Without ``parameters`` the arguments are those of its signature: every one is annotated (``Annotated[int, Field(ge=1,
     description=...)]`` says more), and its docstring is the description. With a pydantic model the function takes an instance of
-    it as its one argument. With a JSON schema (a mapping) it takes what the model gives, by name and unchecked. Raises
-    ``TypeError`` for what cannot be described; it names the parameter and the remedy.
+    it as its one argument. With a JSON schema (a mapping) it takes what the model gives, by name, once that fits the schema; with
+    ``checked=False`` whatever the model gives. Raises ``TypeError`` for what cannot be described, and for a function that cannot
+    take what its schema lets through; ``ValueError`` for a schema that is none; ``ImportError`` where the package that checks
+    schemas is missing (``rtcore[schema]``). Each names what is wrong and the remedy.
     """
     called = name or getattr(function, "__name__", "")
     if not called or called == "<lambda>":
         raise TypeError("a tool needs a name: give name=...")
+    if not checked and not isinstance(parameters, Mapping):
+        raise TypeError(f"tool {called}: checked=False is for a JSON schema: leave it out, or give parameters={{...}}")
     take: Take
     if parameters is None:
         schema, take = _of_signature(function, called)
     elif isinstance(parameters, type) and issubclass(parameters, BaseModel):
         schema, take = _schema(parameters, called), parameters.model_validate
     elif isinstance(parameters, Mapping):
-        schema, take = dict(parameters), _unchecked
+        schema = dict(parameters)
+        take = (
+            checked_by(function, schema, called, "take what the model gives as it is: checked=False") if checked else _unchecked
+        )
     else:
         raise TypeError(f"tool {called}: parameters is a {type(parameters).__name__}: give a pydantic model or a JSON schema")
     words = inspect.getdoc(function) if description is None else description
