@@ -19,7 +19,7 @@ from helpers.wire import (
     user_item,
 )
 
-from rtcore import EchoSuspected, Effect, FalseInterruption, Flush, LocalProtocolError
+from rtcore import EchoSuspected, Effect, FalseInterruption, Flush, LocalProtocolError, Pause
 from rtcore.config import BargeIn, Config
 
 VOICE = pcm("voice", 40)
@@ -197,6 +197,18 @@ def test_a_voice_that_has_ended_by_then_was_echo_and_is_not_answered() -> None: 
     scene = guarded(300, echo_guard_ms=500)
     effects = scene.server(speech_started()) + scene.at(0.4).server(speech_stopped(), committed())
     assert (acts(effects + scene.at(0.5).tick()), sent(scene.at(4.0).tick())) == ([], [])
+
+
+def test_a_session_that_pauses_first_puts_it_to_the_test_when_the_guard_is_over() -> None:  # F118, B18
+    scene = ready(
+        configured(interruption="pause", barge_in=BargeIn(echo_guard_ms=500, min_duration_ms=None)), turn_detection=CLIENT_VAD
+    )
+    scene.server(created("r1"), message("m1", 5000), done("r1"))
+    scene.at(0.3).played(1, 300)
+    waits = scene.server(speech_started()) + scene.at(0.499).tick()
+    assert (acts(waits), acts(scene.at(0.5).tick())) == ([], [Pause(1)])
+    ends = scene.at(0.7).server(speech_stopped())
+    assert (acts(ends), acts(scene.at(0.8).server(committed()))[:1]) == ([], [Flush(1)])
 
 
 def cut_again_and_again(scene: Scene, times: int, *, after_ms: int = 500) -> list[Effect]:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from helpers import wire
-from helpers.scene import Scene, configured, kinds, preview_config, ready, sent, told
+from helpers.scene import Scene, acts, configured, kinds, preview_config, ready, sent, told
 from pydantic import ValidationError
 
-from rtcore import Config, LocalProtocolError, SessionReady, UserTranscript, UserTranscriptDelta, UserTurnCommitted
+from rtcore import Config, Flush, LocalProtocolError, Pause, SessionReady, UserTranscript, UserTranscriptDelta, UserTurnCommitted
 
 LISTENING: dict[str, Any] = {
     "type": "transcription",
@@ -143,3 +143,15 @@ def test_beside_a_model_the_users_words_come_with_either_kind_of_answer(modaliti
     scene = ready(configured(session={"output_modalities": modalities, "audio": {"input": {"transcription": {"model": "w"}}}}))
     scene.server(wire.turn("u1"), wire.created("r1"), wire.done("r1"), wire.user_transcript("u1", "Late words."))
     assert [notice.text for notice in told(scene.log, UserTranscript)] == ["Late words."]
+
+
+def test_a_detector_s_silence_is_no_speech_there_either() -> None:  # B19
+    """A voice is measured in such a session as in any, where the program's own sound may be interrupted."""
+    scene = Scene(configured(session=LISTENING, interruption="pause"))
+    scene.open()
+    scene.connected()
+    scene.server([{"type": "session.updated", "session": {"id": "sess_1", **LISTENING}}])
+    scene.session.say(bytes(48_000 * 4), now=scene.now)
+    scene.at(1.0).played(1, 1000)
+    held = scene.server(wire.speech_started("u1"))
+    assert (acts(held), acts(scene.at(1.799).tick()), acts(scene.at(1.8).tick())) == ([Pause(1)], [], [Flush(1)])

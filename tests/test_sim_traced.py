@@ -95,6 +95,12 @@ TRACED = [
     ("context=exact", 13_001_531),
     # A device that tells late where a flush stopped it: half duplex counts its tail from there (F039).
     ("context=exact", 13_001_195),
+    # A guard against the echo stands before the test of a voice, and both have the same times (F118, B18).
+    ("interruption=pause", 8_400_001),
+    ("interruption=pause", 8_400_019),
+    ("interruption=pause", 14_000_131),
+    # A session that only writes down hears a silence before it says that speech has ended, too (B19).
+    ("interruption=pause", 14_000_447),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

@@ -117,6 +117,7 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any], able: Capa
     detection = given.get("turn_detection", wanted.get("turn_detection", unsaid))
     rules = _object(detection)
     detects = detection is not None
+    silence_ms = _positive(rules.get("silence_duration_ms")) if detects else 0
     transcribes = (session.get("type") or asked.get("type")) == "transcription"
     if transcribes:
         rules = {"create_response": False, "interrupt_response": False}  # nothing to create, nothing to interrupt
@@ -131,7 +132,7 @@ def read_acknowledged(session: dict[str, Any], asked: dict[str, Any], able: Capa
         server_creates=detects and rules.get("create_response") is not False,
         detects_turns=detects,
         speaks="text" not in _list(session.get("output_modalities", asked.get("output_modalities"))),
-        silence_ms=_positive(rules.get("silence_duration_ms")) if detects else 0,
+        silence_ms=silence_ms,
         writes_down=bool(given.get("transcription", wanted.get("transcription"))),
     )
 

@@ -171,7 +171,8 @@ def interruption(view: InterruptionView) -> InterruptionAnswer:
     if view.playout_ms and view.playout_ms < view.guard_ms:
         # Each time from the same numbers: what is deferred is looked at again when the guard is over.
         over = view.started_at + (view.guard_ms - view.playout_ms) / 1000
-        if view.options.echo_guard == "ignore" or (view.now >= over and view.stopped_at is not None):
+        ended = view.now >= over and view.stopped_at is not None and view.stopped_at <= over
+        if view.options.echo_guard == "ignore" or ended:
             return DISMISS
         if view.now < over:
             return defer(over)

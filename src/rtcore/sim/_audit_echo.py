@@ -11,23 +11,13 @@ from typing import Literal
 from msgspec import Struct, field
 
 from rtcore._effects import Effect
-from rtcore._notices import (
-    EchoSuspected,
-    FalseInterruption,
-    InterruptionPending,
-    MessageEnded,
-    SpeakingStarted,
-    SpeakingStopped,
-    Verdict,
-)
+from rtcore._notices import FalseInterruption, InterruptionPending
 from rtcore.policies import InterruptionOptions
+from rtcore.sim._audit_guard import GuardAudit
 from rtcore.sim._ledger import Ledger
 from rtcore.sim._seen import ServerSeen
 
 _SECOND = 1_000_000_000
-_EARLY_MS = 1_500
-_DOUBLED = 4
-_REPEATED = 3
 
 
 class _Speech(Struct):
@@ -68,10 +58,8 @@ class EchoAudit:
         self._speech: _Speech | None = None
         self._withheld: set[str] = set()
         """Turns of voices that were not taken for interruptions at once: told again, they are still the same turns (F115)."""
-        self._since: float | None = None
-        self._in_a_row = 0
+        self._guard = GuardAudit(ledger, options)
         self._begins = self._ends = False
-        self._suspected: list[tuple[int, int]] = []
 
     @property
     def open(self) -> bool:
@@ -88,23 +76,16 @@ class EchoAudit:
         if speech is not None and speech.fate == "open":
             if speech.stopped_at is not None:
                 speech.started_at, speech.stopped_at = now / _SECOND, None
-                speech.playout_ms = self._playout_ms() or speech.playout_ms
+                speech.playout_ms = self._guard.playout_ms or speech.playout_ms
             speech.items.add(item_id or "")
             self._judge(speech)
             return True
         active = self._active() is not False
-        if self._since is None and not active:
-            self._in_a_row = 0
-        speech = self._speech = _Speech(
-            now / _SECOND,
-            now,
-            self._playout_ms(),
-            self._options.echo_guard_ms << min(self._in_a_row, _DOUBLED),
-            items={item_id or ""},
-        )
+        self._guard.begins(active=active)
+        speech = self._speech = _Speech(now / _SECOND, now, self._guard.playout_ms, self._guard.ms, items={item_id or ""})
         if not active or not speech.playout_ms or speech.playout_ms >= speech.guard_ms:
             speech.fate = "cut"
-            self._count(speech, active)
+            self._guard.cuts(speech.playout_ms, active=active)
             return False
         if self._options.echo_guard == "ignore":
             self._ledger.saw("F118: a voice within the guard, ignored")
@@ -113,10 +94,6 @@ class EchoAudit:
             self._ledger.saw("F118: a voice within the guard, deferred")
             speech.told = self._begins = True
         return True
-
-    def _playout_ms(self) -> int:
-        """For how long the model has been heard."""
-        return max(1, int((self._ledger.now / _SECOND - self._since) * 1000)) if self._since is not None else 0
 
     def arrived(self, message: ServerSeen) -> bool:
         """A message reaches the client. Gives whether the answer that it asks for waits, or is none."""
@@ -152,8 +129,7 @@ class EchoAudit:
             if cause != "program":
                 self._answer(speech)
             speech.withheld.clear()
-        if cause in ("program", "text"):
-            self._in_a_row = 0
+        self._guard.ended_by(cause)
 
     # -- what it has to be ---------------------------------------------------------------------------------------------------
 
@@ -166,7 +142,7 @@ class EchoAudit:
             self._dismiss(speech)
             return
         speech.fate = "cut"
-        self._count(speech, self._active() is not False)
+        self._guard.cuts(speech.playout_ms, active=self._active() is not False)
         self._ledger.saw("F118: it went on when the guard was over")
         self._cut("server", speech.first_at)
         self._answer(speech)
@@ -180,15 +156,6 @@ class EchoAudit:
             self._owed(message)
         speech.withheld.clear()
 
-    def _count(self, speech: _Speech, active: bool) -> None:
-        if not active:
-            return
-        self._in_a_row = self._in_a_row + 1 if 0 < speech.playout_ms < _EARLY_MS else 0
-        if self._in_a_row >= _REPEATED:
-            guard_ms = self._options.echo_guard_ms << min(self._in_a_row, _DOUBLED)
-            self._suspected.append((self._in_a_row, guard_ms))
-            self._ledger.saw("F118: cuts repeat without a turn, and the guard backs off")
-
     # -- what the core does --------------------------------------------------------------------------------------------------
 
     def did(self, effects: Sequence[Effect]) -> None:
@@ -196,25 +163,12 @@ class EchoAudit:
         ledger = self._ledger
         begins = any(type(effect) is InterruptionPending for effect in effects)
         ends = any(type(effect) is FalseInterruption for effect in effects)
-        suspected = [(effect.in_a_row, effect.guard_ms) for effect in effects if type(effect) is EchoSuspected]
         if begins != self._begins:
             ledger.fail(7, "a voice waits for the guard's end" if begins else "a voice within the guard did not wait for its end")
         if ends != self._ends:
             ledger.fail(7, "a voice was taken for an echo" if ends else "an echo was not taken for one")
-        if suspected != self._suspected:
-            ledger.fail(7, f"an echo is suspected as {suspected}, not as {self._suspected}")
         self._begins = self._ends = False
-        self._suspected = []
-        for effect in effects:
-            match effect:
-                case SpeakingStarted():
-                    self._since = effect.at
-                case SpeakingStopped():
-                    self._since = None
-                case MessageEnded(verdict=Verdict.FULL):
-                    self._in_a_row = 0
-                case _:
-                    pass
+        self._guard.did(effects)
 
 
 def _over(speech: _Speech) -> float:

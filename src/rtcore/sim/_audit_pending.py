@@ -15,12 +15,15 @@ from msgspec import Struct, field
 from rtcore._effects import Effect, Send
 from rtcore._notices import FalseInterruption, InterruptionPending
 from rtcore.policies import InterruptionOptions
+from rtcore.sim._audit_guard import GuardAudit
 from rtcore.sim._ledger import ROUNDING, Ledger
 from rtcore.sim._seen import ServerSeen, read_client
 from rtcore.sim.speaker import MILLISECOND
 
+_SECOND = 1_000_000_000
 _LONGEST = 60_000 * MILLISECOND
 _TRANSCRIPT = "conversation.item.input_audio_transcription."
+_KEPT_OUT = {"ignore": "ignored", "defer": "deferred"}
 _EDITS = frozenset({"response.cancel", "conversation.item.truncate", "conversation.item.delete"})
 
 
@@ -44,6 +47,11 @@ class _Speech(Struct):
     understood: list[str] = field(default_factory=list)
     """.. and turns that came in words."""
     fate: Literal["open", "cut", "dismissed"] = "open"
+    playout_ms: int = 0
+    """For how long the model had been heard ..."""
+    guard_ms: int = 0
+    """.. and how long its echo was kept out, when it began."""
+    held: bool = False
 
 
 class PendingAudit:
@@ -82,6 +90,8 @@ class PendingAudit:
         self._active, self._cut, self._hold, self._go_on, self._owed = active, cut, hold, go_on, owed
         self._keep, self._recognised = keep, recognised
         self._speech: _Speech | None = None
+        self._guard = GuardAudit(ledger, options)
+        self._guarded = options.echo_guard_ms > 0
         self._begins = self._ends = self._perhaps = False
         self._withheld: set[str] = set()
         """Commits that were ever withheld: told again, they ask for nothing, whatever speech it is by then."""
@@ -101,14 +111,18 @@ class PendingAudit:
         if speech is not None and speech.fate == "open":
             if speech.stopped_at is not None:
                 speech.started_at, speech.stopped_at, speech.committed = now, None, False
+                speech.playout_ms = self._guard.playout_ms or speech.playout_ms
         else:
             active = self._active()
+            self._guard.begins(active=active is not False)
             if active is False:
                 self._speech = None
                 return False
-            speech = self._speech = _Speech(now, now)
-            self._begins, self._perhaps = True, active is None
-            self._hold()
+            speech = self._speech = _Speech(now, now, playout_ms=self._guard.playout_ms, guard_ms=self._guard.ms)
+            self._perhaps = active is None
+            if self._over(speech) is not None:
+                self._ledger.saw(f"F118: a voice within the guard, {_KEPT_OUT[self._options.echo_guard]}")
+            self._begins = self._over(speech) is None or self._options.echo_guard == "defer"
         if item_id is not None:
             speech.words.setdefault(item_id, "")
             speech.silence = self._silence
@@ -198,14 +212,39 @@ class PendingAudit:
             if cause != "program":
                 self._answer(speech)
             self._speech = None
-            self._go_on()
+            self._lets_go(speech)
+        self._guard.ended_by(cause)
 
     # -- what it has to be ---------------------------------------------------------------------------------------------------
 
     def _judge(self, speech: _Speech) -> None:
-        verdict = self._verdict(speech)
+        over = self._over(speech)
+        if over is None:
+            echo = waits = False
+        else:
+            waits = self._ledger.now / _SECOND < over
+            ended = speech.stopped_at is not None and speech.stopped_at / _SECOND <= over
+            echo = self._options.echo_guard == "ignore" or (ended and not waits)
+        verdict = "dismissed" if echo else None if waits else self._verdict(speech)
         if verdict is not None:
             self._decide(speech, verdict)
+        elif waits:
+            self._lets_go(speech)
+        elif not speech.held:
+            speech.held = True
+            self._hold()
+
+    def _over(self, speech: _Speech) -> float | None:
+        """When the guard is, in seconds, as the session is told them: a deadline that is hit to the bit. None for a voice that it
+        does not keep out."""
+        if not 0 < speech.playout_ms < speech.guard_ms:
+            return None
+        return speech.started_at / _SECOND + (speech.guard_ms - speech.playout_ms) / 1000
+
+    def _lets_go(self, speech: _Speech) -> None:
+        if speech.held:
+            speech.held = False
+            self._go_on()
 
     def _decide(self, speech: _Speech, verdict: Literal["cut", "dismissed"]) -> None:
         was_open = speech.fate == "open"
@@ -213,15 +252,15 @@ class PendingAudit:
         if verdict == "cut":
             self._ledger.saw(self._why(speech) if was_open else "F121: a slow word interrupts after all")
             self._answer(speech)
-            if was_open:
-                self._go_on()
+            self._lets_go(speech)
+            self._guard.cuts(speech.playout_ms, active=self._active() is not False)
             self._cut("server", speech.first_at)
         elif was_open:
             self._ends = True
             self._ledger.saw("B18: a false interruption")
             if any(speech.whole.values()):
                 self._ledger.saw("B19: nothing but backchannels, or no word at all")
-            self._go_on()
+            self._lets_go(speech)
             self.dismissed()
 
     def _why(self, speech: _Speech) -> str:
@@ -278,8 +317,9 @@ class PendingAudit:
         ledger = self._ledger
         begins = any(isinstance(effect, InterruptionPending) for effect in effects)
         ends = any(isinstance(effect, FalseInterruption) for effect in effects)
-        if self._perhaps and not begins:
-            self._speech, self._begins = None, False
+        if self._perhaps and not (begins or ends):
+            self._speech, self._begins, self._ends = None, False, False
+            self._guard.begins(active=False)
             self._go_on()
         self._perhaps = False
         # Both in one step: what was waited for was there already.
@@ -290,8 +330,11 @@ class PendingAudit:
         if ends != self._ends:
             ledger.fail(7, "a speech was dismissed that may be one" if ends else "a speech that was nothing was not dismissed")
         self._begins = self._ends = False
+        if self._guarded:
+            self._guard.did(effects)
         if self.open:
-            self._keep()  # one response may be cut meanwhile; the others are held
+            if self._speech is not None and self._speech.held:
+                self._keep()  # one response may be cut meanwhile; the others are held
             for effect in effects:
                 if isinstance(effect, Send):
                     self._changes_nothing(effect.payload)

@@ -608,6 +608,7 @@ class Auditor:
     def gives(self, pcm: bytes, now: int) -> None:
         """The microphone is about to give this: has the server to hear it, or silence in its place (F039)?"""
         self.ledger.now = now
+        self._time()
         self.microphone.given(pcm, now, self._heard_of_user() if self.microphone.silences else "voice")
 
     def _heard_of_user(self) -> Literal["voice", "silence", "either"]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from rtcore._notices import (
     FalseInterruption,
+    Interrupted,
+    InterruptionPending,
     MessageEnded,
     MessageStarted,
     Notice,
@@ -39,7 +41,17 @@ _EXPECTS_NOTHING = frozenset({"backchannel", "silence"})
 _TEXTS = ("And what about tomorrow?", "No, the other one.", "Stop. Start again, please.", "Quelle heure est-il ?")
 
 OF_INTEREST: frozenset[type[Notice]] = frozenset(
-    {FalseInterruption, MessageEnded, MessageStarted, ResponseEnded, ResponseStarted, UserSpeechStarted, UserSpeechStopped}
+    {
+        FalseInterruption,
+        Interrupted,
+        InterruptionPending,
+        MessageEnded,
+        MessageStarted,
+        ResponseEnded,
+        ResponseStarted,
+        UserSpeechStarted,
+        UserSpeechStopped,
+    }
 )
 """The news that a user listens to."""
 
@@ -78,6 +90,8 @@ class User:
         self._frames_left = 0
         self._ignored: set[str] = set()
         """Items of what was taken for an echo."""
+        self._in_question: set[str] | None = None
+        """Items of which it is open whether they are one, and of what was said since."""
         self._turn_item: str | None = None
         """The item of its last turn, where it was found in real audio."""
         self._on_edit: Callable[[], None] | None = None
@@ -168,8 +182,17 @@ class User:
             case MessageEnded() if self._final:
                 self._verdicts[notice.item_id] = notice.verdict
             case FalseInterruption(answered=False) if self._world.room is not None:
-                self._unheard(notice.item_id)
+                self._unheard({notice.item_id or "", *(self._in_question or ())})
+                self._in_question = None
+            case InterruptionPending():
+                self._in_question = {notice.item_id or ""}
+                return
+            case Interrupted():
+                self._in_question = None
+                return
             case UserSpeechStarted(source="server") if self._world.room is not None:
+                if self._in_question is not None:
+                    self._in_question.add(notice.item_id or "")
                 if self._world.room.only_echo:
                     self._world.saw("speaker: echo")
             case UserSpeechStopped() if self._listening and self._world.room is not None:
@@ -195,10 +218,10 @@ class User:
         """It has not said all of its turn."""
         return self._frames_left > 0
 
-    def _unheard(self, item_id: str | None) -> None:
+    def _unheard(self, item_ids: set[str]) -> None:
         """What was said was taken for an echo: whoever meant it says it again, when the model is silent."""
-        self._ignored.add(item_id or "")
-        if self._waiting and not self._has_answer and self._turn_item == item_id:
+        self._ignored |= item_ids
+        if self._waiting and not self._has_answer and self._turn_item in item_ids:
             self.dismissed()
             if self._waiting:
                 self._say_again()

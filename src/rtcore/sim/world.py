@@ -168,7 +168,8 @@ class World:
         self.room = Room(self, scenario.echo_ms, scenario.echo_shift) if scenario.echo_ms else None
         """Where the microphone hears the loudspeaker."""
         self.user = User(self, rng.fork("user"))
-        self.auditor.pending.dismissed = self.user.dismissed
+        if self.room is None:  # where it is, the user hears of it as the program does
+            self.auditor.pending.dismissed = self.user.dismissed
         self._voice = voices[0].pcm
         self._voice_at = 0
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []
