@@ -56,6 +56,8 @@ class CallAudit:
         """When a clear was sent that has no answer."""
         self._begun: set[str] = set()
         self._cleared: set[str] = set()
+        self._damaged: set[str] = set()
+        """Responses that waited when a clear emptied the line: whether anything of them was lost, no event tells."""
         self._risen: str | None = None
         """A response that had been cut has just begun to sound."""
 
@@ -77,12 +79,14 @@ class CallAudit:
                 self._sounding = None if self._sounding == response_id else self._sounding
                 record = self._ledger.responses.get(response_id)
                 self._ledger.saw("call: stopped as we cut it" if record is not None and record.dead else "call: heard to its end")
-                if response_id not in self._cleared:
+                if response_id not in self._cleared | self._damaged:
                     self._heard_out.add(response_id)
             case "output_audio_buffer.cleared":
                 record = self._ledger.responses.get(response_id)
                 hit = {record.id} if record is not None and not record.dead and not self._over(record) else set()
-                hit |= self._waiting() if self._asked_at is not None else set()
+                waiting = self._waiting() if self._asked_at is not None else set()
+                self._damaged |= waiting
+                hit |= waiting
                 if hit:
                     self._ledger.saw("call: our clear hit another")
                     self._cut("cleared", hit)
