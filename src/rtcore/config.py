@@ -5,14 +5,15 @@ Session options carry the protocol's GA names, whatever the dialect. Everything 
 - **Unset and None differ** (F138). What is not set is not sent, and the server's default counts; None is sent as ``null`` and
   switches the feature off, where the protocol allows it. Reading an unset option gives None: ask ``model_fields_set``.
 - **A turn detection is sent whole or not at all**: servers fill a partial one with other values than their defaults (F122).
-- **Credentials never show**: not in ``repr``, not in errors.
+- **Credentials never show**: not in ``repr``, not in errors. Those show the values of known options alone, and none of a
+  connection's, of a remote tool's, or of what was given by a wrong name.
 
 Mistakes raise ``pydantic.ValidationError`` here (a ``ValueError``), and ``LocalProtocolError`` from ``parse_options`` and
 ``parse_response``. This is the only module of rtcore that imports pydantic.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -29,7 +30,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, to_jsonable_python
 
 from rtcore import _option_names
 from rtcore._effects import place
@@ -59,6 +60,12 @@ def _line(kind: str, message: str, loc: tuple[int | str, ...], value: object) ->
     return InitErrorDetails(type=PydanticCustomError(kind, message), loc=loc, input=value)
 
 
+def _is_plain(value: object) -> bool:
+    """A number, a text or the like, or a list of them."""
+    each = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+    return all(isinstance(one, str | int | float | None) for one in each)
+
+
 def _showing(default: Callable[[], object]) -> Callable[[dict[str, Any]], None]:
     """For the schema, the default of an option whose value is made anew each time; a default that can change would be copied."""
     return lambda schema: schema.update(default=to_jsonable_python(default()))
@@ -77,25 +84,66 @@ class _Model(BaseModel, frozen=True):
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Say what is known where a key is not, and hide what must not be seen."""
+        """Say what is known where a key is not, and hide what must not be seen. Whatever can fail is in here."""
         try:
             valid = handler(data)
-        except ValidationError as fault:
-            lines = [
-                _line(
-                    line["type"],
-                    cls._unknown(line["loc"][0]) if line["type"] == "extra_forbidden" and len(line["loc"]) == 1 else line["msg"],
-                    line["loc"],
-                    _HIDDEN if cls._secret else line["input"],
-                )
-                for line in fault.errors(include_url=False, include_context=False)
-            ]
-        else:
             lines = valid._nulls()
             if not lines:
+                valid._check()
                 return valid
+        except ValidationError as fault:
+            lines = cls._lines(fault)
+        except ValueError as fault:
+            lines = [_line("value_error", f"Value error, {fault}", (), _HIDDEN)]
         # Outside of the except block, so that the first error, which shows what is hidden here, is not attached to this one.
         raise ValidationError.from_exception_data(cls.__name__, lines)
+
+    def _check(self) -> None:
+        """What no option alone is wrong in; raises ``ValueError``.
+
+        Instead of a validator of pydantic's with mode "after", which would stand around ``_explain`` and show its whole input.
+        """
+
+    @classmethod
+    def _lines(cls, fault: ValidationError) -> list[InitErrorDetails]:
+        return [
+            _line(
+                line["type"],
+                cls._unknown(line["loc"][0]) if line["type"] == "extra_forbidden" and len(line["loc"]) == 1 else line["msg"],
+                line["loc"],
+                _HIDDEN if cls._hides(line) else line["input"],
+            )
+            for line in fault.errors(include_url=False, include_context=False)
+        ]
+
+    @classmethod
+    def _hides(cls, line: ErrorDetails) -> bool:
+        """Whether a line's input may hold a credential: only plain values of known options show."""
+        if cls._secret or line["type"] in ("extra_forbidden", "frozen_instance"):
+            return True  # what was given by another name may well be a key
+        whole = not line["loc"] and not issubclass(cls, _Options)
+        return whole or not _is_plain(line["input"])
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """As pydantic's; an error in the JSON itself does not show the text, which holds the credentials."""
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError as fault:
+            lines = cls._lines(fault)
+        raise ValidationError.from_exception_data(cls.__name__, lines)
+
+    if not TYPE_CHECKING:  # for a type checker it is frozen, and nothing can be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Refused, because it is frozen; the error does not show the value."""
+            try:
+                super().__setattr__(name, value)
+            except ValidationError as fault:
+                lines = self._lines(fault)
+            else:
+                return
+            raise ValidationError.from_exception_data(type(self).__name__, lines)
 
     @classmethod
     def _unknown(cls, name: int | str) -> str:
@@ -544,15 +592,13 @@ class SessionOptions(_Generation, frozen=True):
             raise ValueError(f"{name!r} is not the vendor's own: {_FIXED[name]}")
         return value
 
-    @model_validator(mode="after")
-    def _only_listens(self) -> Self:
+    def _check(self) -> None:
         """A transcription session has nothing that a model would need (protocol facts 12.1)."""
         if self.type == "transcription":
             odd = [name for name in type(self).model_fields if name in self.model_fields_set - _LISTENING]
             odd += ["audio.output"] if self.audio is not None and self.audio.output is not None else []
             if odd:
                 raise ValueError(f"a transcription session has no {', '.join(odd)}; it takes audio.input and include alone")
-        return self
 
 
 _FIXED: Mapping[str, str] = {
@@ -679,8 +725,7 @@ class Connection(_Model, frozen=True):
         """A plain string is as good, so that the obvious spelling passes a type checker; it is kept as a secret all the same."""
         return SecretStr(value) if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _version_of_the_dialect(self) -> Self:
+    def _check(self) -> None:
         """An api-version, or a way of authentication, that the dialect does not have is refused, not dropped."""
         table = dialect_of(self) if self.api_version is not None else None
         if table is not None and self.api_version is not None:
@@ -690,7 +735,6 @@ class Connection(_Model, frozen=True):
             table.check_version(self.api_version)
         check_address_version(self)
         check_authentication(self)
-        return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """The address without user and query, which may carry a key."""
@@ -829,11 +873,9 @@ class FunctionCalls(_Model, frozen=True):
     )
     stream_arguments: _Bool = Field(default=False, description="Tell arguments piece by piece while the model writes them.")
 
-    @model_validator(mode="after")
-    def _timed(self) -> Self:
+    def _check(self) -> None:
         if self.filler is not None and self.slow_ms is None:
             raise ValueError("filler: needs slow_ms, which says when")
-        return self
 
 
 class Timeouts(_Model, frozen=True):
@@ -973,8 +1015,7 @@ class Config(_Model, frozen=True):
         "for what is wrong: it costs a second reading of each message.",
     )
 
-    @model_validator(mode="after")
-    def _settle(self) -> Self:
+    def _check(self) -> None:
         """Derive what the settings imply, and see early what the dialect cannot say."""
         given = self.session
         try:
@@ -990,12 +1031,10 @@ class Config(_Model, frozen=True):
             if self.playout.hold_ms and on_a_call(self.connection):
                 raise LocalProtocolError("playout.hold_ms: on a call the server sounds the audio; nothing can be held back here")
         except LocalProtocolError as fault:
-            # Not from this validator's own input: that is the whole configuration, with its credentials.
             line = _line("value_error", str(fault), ("session",), _HIDDEN)
             raise ValidationError.from_exception_data("Config", [line]) from None
-        # A validator may not give back another instance, and this one is not in anybody's hands yet.
+        # Nothing else can be given back here, and this one is not in anybody's hands yet.
         self.__dict__["session"] = settled
-        return self
 
     def interruptions(self) -> InterruptionOptions:
         """What a policy is told of them (``rtcore.policies``)."""
