@@ -69,6 +69,8 @@ def _section(table: Dialect) -> Iterable[str]:
     yield f"{table.title}. Tried: {_VERIFIED[table.tried]}. Source: {table.source}."
     yield ""
     yield f"- address: `{table.address}`"
+    if table.way.intents:
+        yield "- a session that only transcribes: `intent=transcription` in the place of what names the model"
     sections = ", ".join(mark.reference for mark in table.verified if mark.kind == "facts")
     tests = ", ".join(f"`{mark.reference}`" for mark in table.verified if mark.kind != "facts")
     yield f"- verified by: sections {sections} of the protocol facts{f'; {tests}' if tests else ''}"

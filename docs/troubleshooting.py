@@ -22,6 +22,19 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("Item item_… is already truncated", "a message was cut twice"),
     ("Item with item_id not found: item_…", "a message was cut that is no longer there"),
     ("the item with id 'item_…' does not exist", "an item was named that is no longer there"),
+    (
+        "Passing a transcription session update event to a realtime session is not allowed.",
+        "a session that only transcribes was opened by an address with a model",
+    ),
+    (
+        "You must not provide a model parameter for transcription sessions.",
+        "the address names a model beside intent=transcription",
+    ),
+    ('Model "…" is not supported in transcription mode.', "the same, in the words of 2026"),
+    (
+        "Passing a realtime session update event to a transcription session is not allowed.",
+        "a conversation was opened by an address with intent=transcription",
+    ),
     ("Error deleting item: the item with id 'item_…' does not exist.", "an item was deleted that is no longer there"),
     ("Error retrieving item: the item with id 'item_…' does not exist.", "an item was asked for that is not there"),
     ("Error adding item: an item with id 'item_…' already exists.", "an id was used twice"),

@@ -7,7 +7,18 @@ from helpers import wire
 from helpers.scene import Scene, acts, configured, kinds, preview_config, ready, sent, told
 from pydantic import ValidationError
 
-from rtcore import Config, Flush, LocalProtocolError, Pause, SessionReady, UserTranscript, UserTranscriptDelta, UserTurnCommitted
+from rtcore import (
+    Config,
+    Connect,
+    Disconnection,
+    Flush,
+    LocalProtocolError,
+    Pause,
+    SessionReady,
+    UserTranscript,
+    UserTranscriptDelta,
+    UserTurnCommitted,
+)
 
 LISTENING: dict[str, Any] = {
     "type": "transcription",
@@ -40,6 +51,26 @@ def test_a_transcription_session_is_asked_for_whole_and_says_nothing_of_answers(
     assert set(detection) == {"type", "threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms"}
     assert asked["audio"]["input"] == {k: v for k, v in LISTENING["audio"]["input"].items() if k != "turn_detection"}
     assert "output" not in asked["audio"]
+
+
+def test_each_line_of_it_is_dialled_as_one_that_only_transcribes() -> None:
+    """The first, the one after a loss, and the second line of a renewal (facts 1.1, 1.7; B25, B26): none names a model."""
+    acknowledged = {"id": "sess_1", "object": "realtime.transcription_session", **LISTENING}
+    shown = [{"type": kind, "session": acknowledged} for kind in ("session.created", "session.updated")]
+    scene = Scene(configured(session=LISTENING, reconnect={"jitter": 0.0}))
+    scene.open()
+    scene.connected()
+    scene.server(shown)
+    scene.disconnected(Disconnection(close_code=1006))
+    due = scene.session.deadline
+    assert due is not None and due.why == "reconnection"
+    scene.at(due.at).tick()
+    scene.connected(2)
+    scene.server(shown, connection=2)
+    scene._took(scene.session.renew(now=scene.now))
+    assert [effect.request.url for effect in scene.log if isinstance(effect, Connect)] == [
+        "wss://api.openai.com/v1/realtime?intent=transcription"
+    ] * 3
 
 
 def test_it_writes_down_what_is_said_and_never_answers() -> None:

@@ -213,6 +213,51 @@ def test_a_dialect_is_dialled_at_its_address(name: str, url: str | None, more: d
     assert dialect(name).handshake(connection(name, url, **more)).url == dialled  # facts 1.1, 14
 
 
+OPEN_AI = "wss://api.openai.com/v1/realtime"
+PREVIEW_AT = "wss://res.openai.azure.com/openai/realtime?api-version=2025-04-01-preview"
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "dialled"),
+    [
+        ("openai", None, f"{OPEN_AI}?intent=transcription"),
+        ("openai", AZURE, "wss://res.openai.azure.com/openai/v1/realtime?intent=transcription"),
+        ("openai", "https://gateway.example?tenant=7", "wss://gateway.example/v1/realtime?tenant=7&intent=transcription"),
+        ("openai-beta", None, f"{OPEN_AI}?intent=transcription"),
+        ("azure", AZURE, "wss://res.openai.azure.com/openai/v1/realtime?intent=transcription"),
+        ("azure-preview", AZURE, f"{PREVIEW_AT}&intent=transcription"),
+        # A word of the program's own is kept, and nothing is added that would contradict it.
+        ("openai", f"{OPEN_AI}?intent=transcription", f"{OPEN_AI}?intent=transcription"),
+        ("openai", f"{OPEN_AI}?model=mine", f"{OPEN_AI}?model=mine"),
+        ("openai", f"{OPEN_AI}?intent=other", f"{OPEN_AI}?intent=other"),
+        ("azure-preview", f"{PREVIEW_AT}&deployment=mine", f"{PREVIEW_AT}&deployment=mine"),
+        # Where the address decides nothing, it is that of any session.
+        ("localai", "ws://127.0.0.1:8080", "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime"),
+    ],
+)
+def test_a_session_that_only_transcribes_is_dialled_without_a_model(name: str, url: str | None, dialled: str) -> None:
+    """Facts 1.1; a model in the address opens a conversation, which becomes no other session (docs/decisions.md)."""
+    assert dialect(name).handshake(connection(name, url), transcribes=True).url == dialled
+
+
+@pytest.mark.parametrize("name", ["openai", "openai-beta", "azure", "azure-preview"])
+def test_an_intent_in_the_address_is_not_contradicted_by_a_model(name: str) -> None:
+    shaken = dialect(name).handshake(connection(name, f"{AZURE}?intent=transcription", deployment="d"))
+    assert "intent=transcription" in shaken.url
+    assert "model=" not in shaken.url and "deployment=" not in shaken.url
+
+
+@ALL
+def test_every_dialect_with_sessions_that_only_transcribe_has_an_address_for_them(table: Dialect) -> None:
+    """Where the address decides, by its intent; a dialect that has such sessions and no intent is named here."""
+    try:
+        table.render_session({"type": "transcription"})
+    except LocalProtocolError:
+        assert not table.way.intents
+        return
+    assert table.way.intents or table.name in {"inworld", "localai", "speech-to-speech", "vllm", "together"}
+
+
 @ALL
 def test_every_dialect_puts_the_key_where_its_server_looks_and_never_shows_it(table: Dialect) -> None:  # facts 1.2, 14
     shaken = table.handshake(connection(table.name, "https://host.example?key=session", model="m"))

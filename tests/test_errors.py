@@ -38,6 +38,18 @@ WIRE = [
         ErrorKind.BAD_PREDECESSOR,
     ),
     ("session_expired", "Your session hit the maximum duration of 60 minutes.", ErrorKind.FATAL),
+    (
+        "invalid_parameter",
+        "Passing a transcription session update event to a realtime session is not allowed.",
+        ErrorKind.FATAL,
+    ),
+    (
+        "invalid_parameter",
+        "Passing a realtime session update event to a transcription session is not allowed.",
+        ErrorKind.FATAL,
+    ),
+    ("invalid_model", "You must not provide a model parameter for transcription sessions.", ErrorKind.FATAL),
+    ("invalid_model", 'Model "gpt-4o-mini-transcribe" is not supported in transcription mode.', ErrorKind.FATAL),
     ("insufficient_quota", "You exceeded your current quota, please check your plan and billing details.", ErrorKind.FATAL),
     ("invalid_api_key", "Incorrect API key provided: sk-***. You can find your API key in the dashboard.", ErrorKind.FATAL),
 ]

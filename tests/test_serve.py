@@ -13,11 +13,13 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
-from loopback import VOICES, clean_run, served
+from loopback import KEY, VOICES, clean_run, config, served
 
-from rtcore import Handshake
+from rtcore import Config, Handshake
+from rtcore.config import Connection, DialectName, SessionOptions
 from rtcore.sim.server import Server, ServerOptions, spoken
 from rtcore_adapters._link import Closed, Link, LinkEvent, Message, Opened, Refused
+from rtcore_adapters.asyncio import ConnectionFailed, connect
 from rtcore_adapters.cli import main as rtcore
 from rtcore_adapters.cli.serve import serve
 
@@ -259,6 +261,92 @@ def test_it_speaks_answers_and_refuses() -> None:
             await client.until("error")
             assert len(servers[0].refusals) == 1
             assert sum(len(item.audio) for item in servers[0].items.values()) == 500 * 48
+
+    clean_run(main())
+
+
+CONVERSATION = {"type": "session.update", "session": {"type": "realtime"}}
+LISTENING = {"type": "session.update", "session": {"type": "transcription"}}
+
+
+@pytest.mark.parametrize("path", ["/v1/realtime", "/openai/v1/realtime"])
+@pytest.mark.parametrize(
+    ("query", "taken", "refused", "code"),
+    [
+        ("?model=gpt-realtime", CONVERSATION, LISTENING, "invalid_parameter"),
+        ("?intent=transcription", LISTENING, CONVERSATION, "invalid_parameter"),
+    ],
+)
+def test_the_address_decides_what_a_session_is(
+    path: str, query: str, taken: Mapping[str, Any], refused: Mapping[str, Any], code: str
+) -> None:
+    """A model opens a conversation, intent=transcription a session that only transcribes (facts 1.1, docs/decisions.md)."""
+
+    async def main() -> None:
+        async with served() as (url, _), dialled(url.removesuffix("/v1/realtime") + path + query) as client:
+            await client.event()
+            await client.send(refused)
+            assert (await client.until("error"))["error"]["code"] == code
+            await client.send(taken)
+            assert (await client.until("session.updated"))["session"]["type"] == taken["session"]["type"]
+
+    clean_run(main())
+
+
+def test_a_model_beside_the_intent_is_refused_and_the_line_closed() -> None:  # facts 1.1, docs/decisions.md
+    async def main() -> None:
+        async with served() as (url, _), dialled(f"{url}?intent=transcription&model=gpt-4o-transcribe") as client:
+            await client.event()
+            await client.send(LISTENING)
+            assert (await client.until("error"))["error"]["code"] == "invalid_model"
+            assert await client.event() == Closed(4000, "invalid_request_error.invalid_model")
+
+    clean_run(main())
+
+
+WRITES: dict[str, Any] = {"type": "transcription", "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}}}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path"),
+    [("openai", ""), ("openai", "?intent=transcription"), ("azure", "/openai/v1"), ("azure-preview", "/openai")],
+)
+def test_our_client_opens_a_session_that_only_transcribes(dialect: DialectName, path: str) -> None:
+    """Over a socket, at a server that looks at the address: GA, Azure's GA and its preview (S10; facts 1.1, 12.1)."""
+
+    async def main() -> None:
+        async with served() as (url, servers):
+            where = url if not path.startswith("/") else url.removesuffix("/v1/realtime")
+            mine = Connection(dialect=dialect, url=f"{where}{path}", api_key=KEY)
+            chosen = Config(connection=mine, session=SessionOptions.model_validate(WRITES))
+            async with connect(chosen):
+                pass
+            assert (servers[0].options.address, servers[0].refusals) == ("transcription", [])
+
+    clean_run(main())
+
+
+@pytest.mark.parametrize(
+    ("query", "session", "code", "remedy"),
+    [
+        ("?model=gpt-realtime", WRITES, "invalid_parameter", "take it out of url"),
+        ("?model=m&intent=transcription", WRITES, "invalid_model", "take it out of url"),
+        ("?intent=transcription", {}, "invalid_parameter", "set session.type to 'transcription'"),
+    ],
+)
+def test_an_address_by_hand_that_opens_another_session_is_explained(
+    query: str, session: dict[str, Any], code: str, remedy: str
+) -> None:
+    """What stands in the URL is kept, and what the server then refuses is named with what to do."""
+
+    async def main() -> None:
+        async with served() as (url, _):
+            with pytest.raises(ConnectionFailed) as failed:
+                async with connect(config(f"{url}{query}", session=SessionOptions.model_validate(session))):
+                    pass
+        assert failed.value.problem is not None
+        assert failed.value.problem.code == code
+        assert remedy in failed.value.problem.remedy
 
     clean_run(main())
 

@@ -620,3 +620,61 @@ def test_no_client_message_raises(events: list[tuple[Event, list[int], Any]], no
     client.raw_say(noise)
     client.until(client.now + 20)
     assert types(client.say("input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
+
+
+# -- against the address (protocol facts 1.1, docs/decisions.md) ---------------------------------------------------------------
+
+NOT_HERE = "Passing a {} session update event to a {} session is not allowed."
+LISTEN: dict[str, Any] = {
+    "openai": ("session.update", {"type": "transcription"}),
+    "azure-preview": ("transcription_session.update", {}),
+}
+CONVERSE: dict[str, Any] = {"openai": ("session.update", {"type": "realtime"}), "azure-preview": ("session.update", {})}
+GENERATIONS = pytest.mark.parametrize("dialect", ["openai", "azure-preview"])
+
+
+@GENERATIONS
+def test_an_address_with_a_model_opens_a_conversation_alone(dialect: str) -> None:
+    client = Client(dialect=dialect, address="conversation")
+    kind, session = LISTEN[dialect]
+    assert error(client, kind, session=session) == (
+        "invalid_parameter",
+        NOT_HERE.format("transcription", "realtime"),
+        None,
+        "mine",
+    )
+    kind, session = CONVERSE[dialect]
+    assert types(client.say(kind, session=session)) == ["session.updated"]
+
+
+@GENERATIONS
+def test_an_address_with_the_intent_opens_a_session_that_only_transcribes(dialect: str) -> None:
+    client = Client(dialect=dialect, address="transcription")
+    updated = {"openai": "session", "azure-preview": "transcription_session"}[dialect]
+    assert types(client.heard)[0] == f"{updated}.created"
+    assert client.heard[0]["session"]["object"] == "realtime.transcription_session"
+    kind, session = CONVERSE[dialect]
+    assert error(client, kind, session=session) == (
+        "invalid_parameter",
+        NOT_HERE.format("realtime", "transcription"),
+        None,
+        "mine",
+    )
+    kind, session = LISTEN[dialect]
+    assert types(client.say(kind, session=session)) == [f"{updated}.updated"]
+
+
+@GENERATIONS
+def test_an_address_with_both_opens_neither(dialect: str) -> None:
+    client = Client(dialect=dialect, address="both")
+    kind, session = LISTEN[dialect]
+    words = "You must not provide a model parameter for transcription sessions."
+    assert error(client, kind, session=session) == ("invalid_model", words, None, "mine")
+    assert client.server.closing == (4000, "invalid_request_error.invalid_model")
+    assert client.say(kind, session=session) == []
+
+
+@GENERATIONS
+def test_where_nothing_is_known_of_the_address_the_session_says_what_it_is(dialect: str) -> None:
+    for kind, session in (LISTEN[dialect], CONVERSE[dialect]):
+        assert types(Client(dialect=dialect).say(kind, session=session))[0].endswith("session.updated")

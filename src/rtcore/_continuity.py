@@ -162,7 +162,7 @@ class Continuity:
         """The wait is over."""
         core = self._core
         core.state = "connecting"
-        core.wire.append(Connect(core.connection, core.dialect.handshake(core.config.connection)))
+        core.wire.append(Connect(core.connection, core.handshake()))
 
     def _let_go(self, told: Problem) -> None:
         """Every owner lets go of what was said to the lost session alone."""

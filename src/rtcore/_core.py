@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from rtcore._accounts import Accounts
 from rtcore._clock import Clock
-from rtcore._effects import Effect, Lane, Send
+from rtcore._effects import Effect, Handshake, Lane, Send
 from rtcore._formats import AudioFormat
 from rtcore._history import History
 from rtcore._microphone import Microphone
@@ -227,6 +227,10 @@ class Core:
         self.microphone = Microphone(self.acknowledged.input_format, config.microphone.batch_ms, config.microphone.max_held_ms)
         self._secrets = _secrets(config)
         self._backlog: list[tuple[bytes, Lane, Pending | None, float]] = []
+
+    def handshake(self) -> Handshake:
+        """Where and how the next line is dialled: a session that only transcribes may have an address of its own (facts 1.1)."""
+        return self.dialect.handshake(self.config.connection, transcribes=self.asked.get("type") == "transcription")
 
     def able(self, dialect: Dialect) -> Capabilities:
         """What a server of this dialect can do over this connection."""

@@ -135,6 +135,17 @@ _KNOWN: dict[str, _Known] = {
         ErrorKind.TRUNCATE_TOO_LONG, False, "Nothing to do: the server holds less of the item than was heard."
     ),
     "truncate_no_audio": _Known(ErrorKind.TRUNCATE_NO_AUDIO, False, "Nothing to do: the item holds no audio that could be cut."),
+    "address_of_a_conversation": _Known(
+        ErrorKind.FATAL,
+        False,
+        "The address names a model, which opens a conversation: take it out of url (?intent=transcription is added where the "
+        "dialect has it), and name the model in session.audio.input.transcription.",
+    ),
+    "address_of_a_transcription": _Known(
+        ErrorKind.FATAL,
+        False,
+        "The address says intent=transcription: set session.type to 'transcription', or take it out of url.",
+    ),
     "tool_call_not_found": _Known(ErrorKind.OTHER, False, "Answer only calls that the session reported by ToolCalled."),
     # What the core itself reports about the line; ``connection_problem`` makes them.
     "handshake_unauthorized": _Known(ErrorKind.FATAL, False, "Check api_key or bearer_token: the server does not accept it."),
@@ -178,6 +189,11 @@ _KERNELS: tuple[tuple[str, str], ...] = (
     ("item with item_id not found", "item_truncate_invalid_item_id"),
     ("the item with id … does not exist", "item_truncate_invalid_item_id"),
     ("tool call id … not found", "tool_call_not_found"),
+    # The live server's words for an address that opened the other type of session (docs/decisions.md).
+    ("transcription session update event to a realtime session", "address_of_a_conversation"),
+    ("must not provide a model parameter for transcription sessions", "address_of_a_conversation"),
+    ("is not supported in transcription mode", "address_of_a_conversation"),
+    ("realtime session update event to a transcription session", "address_of_a_transcription"),
     ("hit the maximum duration", "session_expired"),
     ("session slots are in use", "session_limit_reached"),
     ("incorrect api key", "invalid_api_key"),

@@ -75,7 +75,7 @@ class Lifecycle:
     def open(self) -> None:
         """Dial."""
         core = self._core
-        handshake = core.dialect.handshake(core.config.connection)
+        handshake = core.handshake()
         core.state = "connecting"
         core.connection = core.last_connection = core.last_connection + 1
         core.wire.append(Connect(core.connection, handshake))

@@ -124,7 +124,7 @@ class Renewal:
         core.last_connection += 1
         self.coming = core.last_connection
         self._since = core.now + core.config.timeouts.acknowledge_ms / 1000
-        core.wire.append(Connect(self.coming, core.dialect.handshake(core.config.connection)))
+        core.wire.append(Connect(self.coming, core.handshake()))
 
     def connected(self) -> None:
         """The second line is up: its session is asked for as this one was."""

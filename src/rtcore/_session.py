@@ -122,7 +122,7 @@ class Session:
         core = self._core
         if core.state != "new":
             raise LocalProtocolError("open() was called before; make a new Session for a new conversation")
-        core.dialect.handshake(core.config.connection)
+        core.handshake()
         out = self._enter(now)
         core.lifecycle.open()
         return self._leave(out)

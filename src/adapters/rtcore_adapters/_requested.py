@@ -1,17 +1,30 @@
 """What the request of a client's opening handshake asks the simulated server for."""
 
-from typing import cast, get_args
+from typing import NamedTuple, cast, get_args
 from urllib.parse import parse_qs, urlsplit
 
+from msgspec.structs import replace
 from websockets.http11 import Request
 
-from rtcore.sim.server import DialectName
+from rtcore.sim.server import Addressed, DialectName, ServerOptions
 
 Dialect = DialectName
 
 
-def session_of(path: str) -> tuple[Dialect, str] | None:
-    """Dialect and model that a request's path and query ask for (protocol facts, 1.1, 14). ValueError where it is no URL.
+class Requested(NamedTuple):
+    """The session that an address asks for."""
+
+    dialect: Dialect
+    model: str
+    address: Addressed
+
+    def of(self, options: ServerOptions) -> ServerOptions:
+        """These options, for a server at this address."""
+        return replace(options, dialect=self.dialect, model=self.model, address=self.address)
+
+
+def session_of(path: str) -> Requested | None:
+    """What a request's path and query ask for (protocol facts, 1.1, 14). ValueError where it is no URL.
 
     Vendors whose path is OpenAI's own are named in the query: ``/v1/realtime?dialect=xai``.
     """
@@ -20,21 +33,29 @@ def session_of(path: str) -> tuple[Dialect, str] | None:
     model = query.get("model", "gpt-realtime")
     match parts.path.rstrip("/"):
         case "/v1/realtime" if query.get("dialect", "openai") in get_args(DialectName):
-            return cast(Dialect, query.get("dialect", "openai")), model
+            dialect = cast(Dialect, query.get("dialect", "openai"))
+            return Requested(dialect, model, _opened(query, "model") if dialect.startswith("openai") else "any")
         case "/openai/v1/realtime":
-            return "openai", model
+            return Requested("openai", model, _opened(query, "model"))
         case "/voice-live/realtime":
-            return "azure-voice-live", model
+            return Requested("azure-voice-live", model, "any")
         case "/api-ws/v1/realtime":
-            return "qwen", model
+            return Requested("qwen", model, "any")
         case "/api/v1/realtime/session":
-            return "inworld", model
+            return Requested("inworld", model, "any")
         case "/api/paas/v4/realtime":
-            return "glm", model
+            return Requested("glm", model, "any")
         case "/openai/realtime" if "api-version" in query:
-            return "azure-preview", query.get("deployment", "gpt-realtime")
+            return Requested("azure-preview", query.get("deployment", "gpt-realtime"), _opened(query, "deployment"))
         case _:
             return None
+
+
+def _opened(query: dict[str, str], model: str) -> Addressed:
+    """What the address opens; without model and intent, what the session says (1.1: a client secret, or its update)."""
+    if query.get("intent") == "transcription":
+        return "both" if model in query else "transcription"
+    return "conversation" if model in query else "any"
 
 
 def offered(request: Request) -> tuple[str, ...]:

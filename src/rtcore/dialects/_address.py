@@ -195,9 +195,12 @@ class Address(Struct, frozen=True):
     """Parameters that only the program can give, and what to do where they are missing; not on this machine."""
     calls: bool = False
     """Whether ``call_id`` opens the side channel to a call."""
+    intents: bool = False
+    """Whether the address decides what a session is: a model opens a conversation, ``intent=transcription`` without one a session
+    that only transcribes, and neither becomes the other (1.1, and the pages and threads of docs/decisions.md)."""
 
-    def handshake(self, connection: "Connection") -> Handshake:
-        """The address and the headers.
+    def handshake(self, connection: "Connection", *, transcribes: bool = False) -> Handshake:
+        """The address and the headers; ``transcribes``: of a session that only transcribes.
 
         Headers of the configuration replace those made here, whatever their case. Raises ``LocalProtocolError`` naming ``url`` or
         ``api_key`` where they are missing: no host but this machine is dialled without any credential (1.5).
@@ -231,28 +234,42 @@ class Address(Struct, frozen=True):
         if not known and not is_loopback(host):
             raise LocalProtocolError(f"api_key: missing, and {host} will not answer without; set api_key (or bearer_token)")
         return Handshake(
-            url=parts._replace(path=self.path(host, parts.path), query=self._query(connection, parts)).geturl(),
+            url=parts._replace(path=self.path(host, parts.path), query=self._query(connection, parts, transcribes)).geturl(),
             headers=tuple(headers),
             subprotocols=subprotocols,
         )
 
-    def _query(self, connection: "Connection", parts: SplitResult) -> str:
+    def _query(self, connection: "Connection", parts: SplitResult, transcribes: bool) -> str:
         call = connection.call_id
         if call is not None:
             if not self.calls:
                 raise LocalProtocolError("call_id: this dialect has no side channel to a call; leave it out")
             return _with_query(parts.query, (("call_id", call),))
         # A side channel to a call is addressed by call_id and has no model (1.1).
-        return (
-            parts.query
-            if self.calls and call_in(parts.query)
-            else _with_query(parts.query, self.query(connection, parts.hostname or ""))
-        )
+        if self.calls and call_in(parts.query):
+            return parts.query
+        wanted = self.query(connection, parts.hostname or "")
+        if self.intents and (transcribes or transcribes_in(parts.query)):
+            wanted = tuple((name, value) for name, value in wanted if name not in _SELECTING)
+            # A model that stands in the URL is the program's own word, and an intent beside it would contradict it.
+            if not any(name in _SELECTING for name, _ in parse_qsl(parts.query)):
+                wanted += (_TRANSCRIPTION,)
+        return _with_query(parts.query, wanted)
 
 
 def version_in(query: str) -> str | None:
     """The api-version that a query names."""
     return next((value for name, value in parse_qsl(query) if name == "api-version"), None)
+
+
+_TRANSCRIPTION = ("intent", "transcription")
+_SELECTING = ("model", "deployment")
+"""What opens a conversation, where the address decides."""
+
+
+def transcribes_in(query: str) -> bool:
+    """Whether a query asks for a session that only transcribes."""
+    return _TRANSCRIPTION in parse_qsl(query)
 
 
 def call_in(query: str) -> bool:

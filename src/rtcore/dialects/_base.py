@@ -227,6 +227,9 @@ class Dialect(Struct, frozen=True):
         """GA-shaped item of ``conversation.item.create`` to the dialect's."""
         return self.form.render_item(item)
 
-    def handshake(self, connection: "Connection") -> Handshake:
-        """Where and how to dial. Raises ``LocalProtocolError`` where the address or the key is missing or unusable."""
-        return self.way.handshake(connection)
+    def handshake(self, connection: "Connection", *, transcribes: bool = False) -> Handshake:
+        """Where and how to dial; ``transcribes``: for a session of ``type`` ``"transcription"``, which some have elsewhere.
+
+        Raises ``LocalProtocolError`` where the address or the key is missing or unusable.
+        """
+        return self.way.handshake(connection, transcribes=transcribes)

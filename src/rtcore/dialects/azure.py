@@ -54,6 +54,7 @@ AZURE = Dialect(
         example=_RESOURCE,
         key="api-key",
         calls=True,
+        intents=True,
         instead=IN_ADDRESS,
     ),
     secrets=Secrets("realtime/client_secrets"),
@@ -61,7 +62,10 @@ AZURE = Dialect(
     credential=_KEY,
     verified=(*facts("1", "13"), simulated("azure")),
     source="facts 13: recordings of live sessions, MS",
-    quirks=("the transcription model is the name of a deployment, too",),
+    quirks=(
+        "the transcription model is the name of a deployment, too",
+        "the intent of a session that only transcribes is only read of: openai-node#1974, a sample and an answer of MS",
+    ),
 )
 """GA names at ``/openai/v1/realtime``; the model is the deployment's name, and there is no api-version."""
 
@@ -87,6 +91,7 @@ AZURE_PREVIEW = Dialect(
         ),
         example=_RESOURCE,
         key="api-key",
+        intents=True,
         instead=IN_ADDRESS,
     ),
     secrets=Secrets("realtimeapi/sessions", "flat", life_s=None, query=("api-version",)),
@@ -100,6 +105,7 @@ AZURE_PREVIEW = Dialect(
     check_version=check_preview,
     source="facts 13: MS; the report that this project began with (SEED 000)",
     quirks=(
+        "the intent of a session that only transcribes is only read of: MS's page of May 2025 on gpt-4o-transcribe",
         "announces items by conversation.item.created alone",
         "the name of a function is taken from its item, because arguments.done has none",
     ),

@@ -33,7 +33,7 @@ OPENAI = Dialect(
     title="OpenAI (GA)",
     capabilities=Capabilities(session_s=_HOUR, reasoning=EFFORTS),
     form=NestedShape("openai"),
-    way=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True, subprotocol=_BROWSER),
+    way=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True, intents=True, subprotocol=_BROWSER),
     secrets=Secrets("realtime/client_secrets"),
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer",
@@ -59,6 +59,7 @@ OPENAI_BETA = Dialect(
         query=lambda connection, host: (("model", connection.model),),
         base=_HOST,
         headers=(("OpenAI-Beta", "realtime=v1"),),
+        intents=True,
         subprotocol=structs.replace(_BROWSER, after=("openai-beta.realtime-v1",)),
     ),
     # SDK: beta.realtime.sessions.create

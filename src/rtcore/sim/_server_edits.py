@@ -12,6 +12,9 @@ from rtcore.sim._server_state import State
 from rtcore.sim._server_truth import ServerItem, Truncation
 from rtcore.sim._server_wire import Json
 
+NO_MODEL = "invalid_model"
+"""The code with which an address that names a model for a session that only transcribes is refused, and the line closed."""
+
 
 def decode_audio(value: str, path: str) -> bytes | Fault:
     """Base64 as bytes, or the fault."""
@@ -167,6 +170,8 @@ def update(state: State, event: Json) -> Fault | None:
     sent: dict[str, Any] = state.wire.read_session(event["session"])
     merged = state.merged(sent)
     kind = "transcription" if event["type"] == "transcription_session.update" else sent.get("type", "realtime")
+    if fault := _misaddressed(state, kind):
+        return fault
     if state.listens and kind != "transcription":
         return Fault("invalid_value", "session.type", "A transcription session cannot become another.")
     if kind == "transcription" and state.order and not state.listens:
@@ -182,6 +187,21 @@ def update(state: State, event: Json) -> Fault | None:
     state.session_event("session.updated")
     _list_tools(state)
     return None
+
+
+def _misaddressed(state: State, kind: str) -> Fault | None:
+    """Whether the session is asked to be another than its address opened. The words are the live server's (docs/decisions.md)."""
+    match state.options.address, kind:
+        case "conversation", "transcription":
+            message = "Passing a transcription session update event to a realtime session is not allowed."
+            return Fault("invalid_parameter", None, message)
+        case "transcription", "realtime":
+            message = "Passing a realtime session update event to a transcription session is not allowed."
+            return Fault("invalid_parameter", None, message)
+        case "both", "transcription":
+            return Fault(NO_MODEL, None, "You must not provide a model parameter for transcription sessions.")
+        case _:
+            return None
 
 
 def _list_tools(state: State) -> None:

@@ -273,6 +273,13 @@ def draw_call(rng: Rng) -> CallManner:
     )
 
 
+Addressed = Literal["any", "conversation", "transcription", "both"]
+"""What a client's address opened: by a model a conversation, by ``intent=transcription`` a session that only transcribes.
+
+``both``: it named a model beside that intent, which opens neither. ``any``: nothing is known of it; the session says what it is.
+"""
+
+
 class ServerOptions(Struct, frozen=True):
     """How a server behaves. Ranges are drawn from evenly; ``*_per_mille`` are chances in 1000.
 
@@ -288,6 +295,8 @@ class ServerOptions(Struct, frozen=True):
 
     ``numbered_apart``: events are numbered apart from everything else that has an id, so that the same world has the same ids in
     every dialect, however many events each has for one thing.
+
+    ``address``: what the address opened; a session of the other type is refused (protocol facts 1.1, docs/decisions.md).
 
     Faults, none by default, each drawn from a stream of its own. Per response, as part of its plan: ``no_created_per_mille``,
     ``reorder_per_mille`` (``ResponsePlan.closing``), ``empty_audio_per_mille`` and ``short_audio_per_mille`` (per audio part),
@@ -306,6 +315,7 @@ class ServerOptions(Struct, frozen=True):
 
     dialect: DialectName = "openai"
     model: str = "gpt-realtime"
+    address: Addressed = "any"
     script: tuple[ResponsePlan, ...] = ()
     rules: Rules | None = None
     harsh: bool = False

@@ -26,6 +26,7 @@ from rtcore.sim._server_dialects import DialectName as DialectName
 from rtcore.sim._server_draws import calm_options
 from rtcore.sim._server_events import check_event
 from rtcore.sim._server_flow import Flow
+from rtcore.sim._server_plan import Addressed as Addressed
 from rtcore.sim._server_plan import CallManner as CallManner
 from rtcore.sim._server_plan import CallPlan as CallPlan
 from rtcore.sim._server_plan import MessagePlan as MessagePlan
@@ -84,7 +85,8 @@ class Server:
         self._connected = False
         self._expires = 0.0
         self.closing: tuple[int, str] | None = None
-        """The websocket close code and reason with which the server hangs up now, or None (at the end of the session's life)."""
+        """The websocket close code and reason with which the server hangs up now, or None (at the end of the session's life, or
+        because its address names a model beside ``intent=transcription``)."""
 
     # -- inputs ---------------------------------------------------------------------------------------------------------------
 
@@ -97,6 +99,7 @@ class Server:
         state.now = now
         self._expires = now + self.options.session_s
         state.expires_at = self.options.epoch_s + int(self._expires)
+        state.listens = self.options.address == "transcription"
         state.session_event("session.created")
         if state.wire.preview:
             state.saw("preview dialect")
@@ -270,6 +273,8 @@ class Server:
 
     def _update(self, event: Json) -> Fault | None:
         fault = edits.update(self._state, event)
+        if fault is not None and fault.code == edits.NO_MODEL:
+            self.closing = (4000, f"invalid_request_error.{edits.NO_MODEL}")
         self._flow.session_changed()
         return fault
 

@@ -20,7 +20,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import BytesLike, Subprotocol
 
-from rtcore_adapters._requested import Dialect as Dialect
+from rtcore_adapters._requested import Requested as Requested
 from rtcore_adapters._requested import offered as offered
 from rtcore_adapters._requested import session_of as session_of
 
@@ -163,8 +163,8 @@ class Line:
                 pass  # the client was faster
 
 
-async def admitted(line: Line, request: Request) -> tuple[Dialect, str] | None:
-    """Answer a request for a simulated session: dialect and model, or None where it was refused (its words say why)."""
+async def admitted(line: Line, request: Request) -> Requested | None:
+    """Answer a request for a simulated session: what for, or None where it was refused (its words say why)."""
     try:
         found = session_of(request.path)
     except ValueError:  # a target such as //[x is no URL
@@ -175,7 +175,7 @@ async def admitted(line: Line, request: Request) -> tuple[Dialect, str] | None:
         return None
     if not await line.accept(request, "realtime" if "realtime" in offered(request) else None):
         return None
-    if found[0] == "openai" and "OpenAI-Beta" in request.headers:
+    if found.dialect == "openai" and "OpenAI-Beta" in request.headers:
         # Protocol facts, 1.4: the socket opens and is closed at once.
         await line.hang_up(4000, "invalid_request_error.beta_api_shape_disabled")
         return None

@@ -161,10 +161,8 @@ class Proxy:
         if (accepted := await admitted(line, request)) is None:
             return
         options, number = self._options, len(self.sessions) + 1
-        dialect, model = accepted
-        mine = msgspec.structs.replace(options.server, dialect=dialect, model=model)
         seed = options.seed * 1_000_003 + number
-        server = Server(seed=seed, voices=self._voices, options=mine)
+        server = Server(seed=seed, voices=self._voices, options=accepted.of(options.server))
         heckler = Heckler(seed, count=options.interruptions, points=options.points)
         came_with = Handshake(f"ws://127.0.0.1{request.path}", tuple(request.headers.raw_items()), offered(request))
         session = self._begin(server, secrets_of(came_with))

@@ -5,6 +5,7 @@ server decides; this file only carries bytes and time to it. It listens on 127.0
 of the URL that it is asked for::
 
     ws://127.0.0.1:PORT/v1/realtime?model=...                           OpenAI GA (also /openai/v1/realtime, Azure GA)
+    ws://127.0.0.1:PORT/v1/realtime?intent=transcription                a session that only transcribes, without a model
     ws://127.0.0.1:PORT/openai/realtime?api-version=...&deployment=...  Azure preview
 """
 
@@ -44,11 +45,11 @@ async def serve(
 ) -> None:
     """Serve until cancelled; then every client gets a close frame (1001).
 
-    Reports its port by ``task_status.started(port)``; ``port=0`` lets the system choose. ``options`` (the dialect and the model
-    come from each URL) and ``voices`` (default: the packaged speech) make the servers, ``api_key`` refuses any other key with
-    HTTP 401. ``opened(number, server)`` is told of each session, numbered from 1, so that a test or an auditor can look at its
-    ground truth. ``now`` of the servers is ``anyio.current_time()``. Raises ``OSError`` where it cannot listen, ``ValueError``
-    where the options and the voices make no server. What goes wrong with one client ends that client and is logged
+    Reports its port by ``task_status.started(port)``; ``port=0`` lets the system choose. ``options`` (the dialect, model and
+    type of session come from each URL) and ``voices`` (default: the packaged speech) make the servers, ``api_key`` refuses any
+    other key with HTTP 401. ``opened(number, server)`` is told of each session, numbered from 1, so that a test or an auditor can
+    look at its ground truth. ``now`` of the servers is ``anyio.current_time()``. Raises ``OSError`` where it cannot listen,
+    ``ValueError`` where the options and the voices make no server. What goes wrong with one client ends that client and is logged
     (``rtcore.serve``), by the name of the error alone: its text might hold a key.
     """
     speech = tuple(voices) if voices is not None else load_voices()
@@ -67,9 +68,7 @@ async def serve(
         if (accepted := await admitted(line, request)) is None:
             return
         numbers += 1
-        dialect, model = accepted
-        mine = msgspec.structs.replace(options or ServerOptions(), dialect=dialect, model=model)
-        server = Server(seed=mixed(seed, numbers), voices=speech, options=mine)
+        server = Server(seed=mixed(seed, numbers), voices=speech, options=accepted.of(options or ServerOptions()))
         if opened is not None:
             opened(numbers, server)
         await _converse(line, server)

@@ -191,7 +191,7 @@ class Core:
             cause = Disconnection(http_status=refused or 404)
             self._waiting.append(lambda: self.session.disconnected(number, cause, now=self.now))
             return
-        self._talks[number] = self._stage.attach(*found, now=self.now)
+        self._talks[number] = self._stage.attach(found, now=self.now)
         self._waiting.append(lambda: self.session.connected(number, now=self.now))
         self._waiting.append(self._heard)
 

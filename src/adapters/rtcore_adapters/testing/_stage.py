@@ -11,8 +11,8 @@ from itertools import count
 
 import msgspec
 
-from rtcore.sim.server import DialectName, Server, ServerOptions, ServerResponse
-from rtcore_adapters._requested import session_of
+from rtcore.sim.server import Server, ServerOptions, ServerResponse
+from rtcore_adapters._requested import Requested, session_of
 from rtcore_adapters.testing._far import FarEnd
 from rtcore_adapters.testing._faults import hurt, options
 from rtcore_adapters.testing._script import UNSCRIPTED, Cue, Script
@@ -75,11 +75,11 @@ class Stage:
         self._lines.append((FarEnd(far, tcp=False), None))
         return near
 
-    def attach(self, dialect: DialectName, model: str, *, now: float) -> Talk:
+    def attach(self, requested: Requested, *, now: float) -> Talk:
         """A session of its own for a client that has connected."""
         self.now = now
         self.sealed = True
-        talk = Talk(self._server(dialect, model), self._timeline, self.script.refusing)
+        talk = Talk(self._server(requested), self._timeline, self.script.refusing)
         self.talks.append(talk)
         talk.begin(now=now)
 
@@ -91,14 +91,12 @@ class Stage:
         self._after(now + _UNCONFIGURED_S, never_configured)
         return talk
 
-    def _server(self, dialect: DialectName, model: str) -> Server:
+    def _server(self, requested: Requested) -> Server:
         answers = self.script.answers[self._used :]
         extra = Script("beyond").answer([UNSCRIPTED], pace=1.0, thinks=0.3, speed=3.0, stalls=(), ends="completed", detail=None)
         voices = [voice for answer in [*answers, extra] for voice in answer.voices if voice is not None]
         longest = max(voice.samples // 24 for voice in voices)
         base = ServerOptions(
-            dialect=dialect,
-            model=model,
             script=(*(hurt(answer.plan, self.faults) for answer in answers), *(extra.plan,) * _MORE),
             audio_ms=(400, 1200),
             transcription_delay_ms=(100, 300),
@@ -106,7 +104,7 @@ class Stage:
         )
         self._base = self._used
         seed = self._seed * 1_000_003 + len(self.talks)
-        return Server(seed=seed, voices=[*voices, filler(longest)], options=options(base, self.faults))
+        return Server(seed=seed, voices=[*voices, filler(longest)], options=options(requested.of(base), self.faults))
 
     @property
     def live(self) -> Talk | None:
@@ -208,10 +206,10 @@ class Stage:
             return None
         if not line.accept():
             return None
-        if found[0] == "openai" and "OpenAI-Beta" in line.request.headers:
+        if found.dialect == "openai" and "OpenAI-Beta" in line.request.headers:
             line.close(4000, "invalid_request_error.beta_api_shape_disabled")  # protocol facts, 1.4
             return None
-        return self.attach(*found, now=self.now)
+        return self.attach(found, now=self.now)
 
     def _write(self) -> None:
         for line, talk in self._lines:
