@@ -101,6 +101,12 @@ TRACED = [
     ("interruption=pause", 14_000_131),
     # A session that only writes down hears a silence before it says that speech has ended, too (B19).
     ("interruption=pause", 14_000_447),
+    # The answer to an earlier turn comes into the last one, which is taken for a cough: it is said again (B18).
+    ("interruption=pause", 14_000_045),
+    # What waits behind sound that does not come is heard first (C26).
+    ("interruption=pause", 14_000_225),
+    # A frame of the microphone comes a nanosecond before the wait for a word is over (B18).
+    ("interruption=pause", 14_001_134),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

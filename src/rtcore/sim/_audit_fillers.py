@@ -149,6 +149,8 @@ class FillerAudit:
         response = item.response
         if not (self.watches and response.out_of_band) or response.own:
             return
+        if any(segment.aside for segment in response.segments):
+            return  # its sound did not come, and what waited behind it was heard first
         # The clock may say late what had sounded long before.
         begun = min((segment.begun_at for segment in item.segments if segment.heard), default=self._ledger.now)
         for other in self._ledger.alive.values():

@@ -21,7 +21,7 @@ from rtcore.sim._seen import ServerSeen, read_client
 from rtcore.sim.speaker import MILLISECOND
 
 _SECOND = 1_000_000_000
-_LONGEST = 60_000 * MILLISECOND
+_LONGEST_S = 60.0
 _TRANSCRIPT = "conversation.item.input_audio_transcription."
 _KEPT_OUT = {"ignore": "ignored", "defer": "deferred"}
 _EDITS = frozenset({"response.cancel", "conversation.item.truncate", "conversation.item.delete"})
@@ -52,6 +52,8 @@ class _Speech(Struct):
     guard_ms: int = 0
     """.. and how long its echo was kept out, when it began."""
     held: bool = False
+    judged: float = 0.0
+    """When it was looked at last (seconds)."""
 
 
 class PendingAudit:
@@ -201,8 +203,21 @@ class PendingAudit:
 
     def time(self) -> None:
         """The session is about to be ticked."""
-        if self._speech is not None and self._speech.fate == "open":
-            self._judge(self._speech)
+        speech, now = self._speech, self._ledger.now / _SECOND
+        if speech is not None and speech.fate == "open" and any(speech.judged < at <= now for at in self._times(speech)):
+            self._judge(speech)
+
+    def _times(self, speech: _Speech) -> list[float]:
+        """When nothing new has to be heard for it to be decided, in seconds as the session is told them. A microphone's frames
+        come in those very instants, so that they have to be hit to the bit."""
+        options, began = self._options, speech.started_at / _SECOND
+        times = [began + _LONGEST_S]
+        if options.min_duration_ms is not None:
+            times.append(began + (options.min_duration_ms + speech.silence // MILLISECOND) / 1000)
+        if speech.stopped_at is not None:
+            times.append(speech.stopped_at / _SECOND + options.false_interruption_ms / 1000)
+        over = self._over(speech)
+        return times if over is None else [*times, over]
 
     def ended_by(self, cause: str) -> None:
         """Something else interrupts: nothing is left to decide. What the program says comes next, or a text, decides about the
@@ -218,11 +233,12 @@ class PendingAudit:
     # -- what it has to be ---------------------------------------------------------------------------------------------------
 
     def _judge(self, speech: _Speech) -> None:
+        speech.judged = self._ledger.now / _SECOND
         over = self._over(speech)
         if over is None:
             echo = waits = False
         else:
-            waits = self._ledger.now / _SECOND < over
+            waits = speech.judged < over
             ended = speech.stopped_at is not None and speech.stopped_at / _SECOND <= over
             echo = self._options.echo_guard == "ignore" or (ended and not waits)
         verdict = "dismissed" if echo else None if waits else self._verdict(speech)
@@ -286,19 +302,19 @@ class PendingAudit:
         known = bool(speech.words) and len(speech.whole) == len(speech.words) and all(speech.whole.values())
         if known and said < max(1, options.min_words):
             return "dismissed"
-        over = None if speech.stopped_at is None else speech.stopped_at + options.false_interruption_ms * MILLISECOND
+        over = None if speech.stopped_at is None else speech.stopped_at / _SECOND + options.false_interruption_ms / 1000
         if speech.committed:
             if known:
                 return "cut"
-            if waits and over is not None and now + ROUNDING < over:
+            if waits and over is not None and speech.judged < over:
                 return None
             return "cut" if long_enough else "dismissed"
         counts = options.min_duration_ms is not None or options.min_words > 0
         if counts and not options.wait_for_turn and long_enough and said >= options.min_words:
             return "cut"
         if over is not None:
-            return "dismissed" if now + ROUNDING >= over else None
-        return "cut" if now + ROUNDING >= speech.started_at + _LONGEST else None
+            return "dismissed" if speech.judged >= over else None
+        return "cut" if speech.judged >= speech.started_at / _SECOND + _LONGEST_S else None
 
     def _count(self, text: str) -> int:
         words = "".join(character if character.isalnum() or character == "'" else " " for character in text.lower())

@@ -600,6 +600,8 @@ class Auditor:
 
     def _time(self) -> None:
         """What is waited for may be over by now."""
+        if self._closed:
+            return
         waits = self.cuts.waits
         self.pending.time()
         self.echo.time()

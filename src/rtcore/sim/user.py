@@ -434,8 +434,8 @@ class User:
         for interruption in self._open:
             interruption.answered = None
         self._open.clear()
-        if self._final and self.waits_for_answer:
-            self._say_again()  # a world ends with an answer
+        if self._final and self._waiting:
+            self._say_again()  # a world ends with an answer, and what comes now is one to an earlier turn
 
     def _say_again(self) -> None:
         self._waiting = False
