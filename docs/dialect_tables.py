@@ -105,7 +105,9 @@ def _offered(table: Dialect) -> str:
 def _secrets(way: Secrets) -> str:
     life = f"for {way.life_s[0]} to {way.life_s[1]} seconds" if way.life_s else "for a time that the server decides"
     session = "for any session" if way.body == "none" else "for the session that is given"
-    return f"`POST .../{way.path}`, {session}, {life}"
+    apart = f"; `.../{way.transcribing}` for one that only transcribes" if way.transcribing not in (None, way.path) else ""
+    none = "; none for one that only transcribes" if way.transcribing is None and way.body != "none" else ""
+    return f"`POST .../{way.path}`, {session}, {life}{apart or none}"
 
 
 def _leads_to(error: DialectError) -> str:

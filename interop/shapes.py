@@ -19,7 +19,7 @@ from rtcore.sim.lines import LineOptions, LongCall
 from rtcore.sim.server import Server
 from rtcore.sim.world import World
 
-Side = Literal["server", "client"]
+Side = Literal["server", "client", "request"]
 
 _FREE = frozenset(
     {"arguments", "audio", "delta", "event_id", "id", "instructions", "message", "obfuscation", "output", "text", "transcript"}

@@ -12,7 +12,7 @@ import copy
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ import pytest
 from driving import AUDIT, HERE, theirs
 from known import KNOWN, LIVEKIT, LOGGED, NEVER, REFUSED
 from shapes import Example, Heard, hear
+
+from rtcore.config import Connection, DialectName, SessionOptions
+from rtcore.dialects.calls import Request, accept, client_secret
 
 SEEDS = range(50)
 FACTS = msgspec.json.decode((HERE.parent / "tests" / "facts" / "events.json").read_bytes())
@@ -114,6 +117,43 @@ def test_every_event_is_what_the_openai_package_says(seen: list[Example]) -> Non
     for (side, dialect, where, what), count in sorted(drift.items()):
         print(f"{side:6} {dialect:13} {where}: {what} ({count} x)")
     assert set(drift) == set(KNOWN)
+
+
+WRITES = {
+    "type": "transcription",
+    "audio": {
+        "input": {"transcription": {"model": "gpt-4o-transcribe", "language": "en"}, "turn_detection": {"type": "server_vad"}}
+    },
+}
+TALKS = {
+    "instructions": "Be brief.",
+    "audio": {"input": {"turn_detection": {"type": "server_vad"}}, "output": {"voice": "marin"}},
+}
+
+
+def asked(dialect: DialectName, make: Callable[[Connection, SessionOptions], Request], session: dict[str, Any]) -> Example:
+    """The body of a request, by the last part of its path."""
+    url = "https://res.openai.azure.com" if dialect == "azure" else None
+    request = make(Connection(dialect=dialect, url=url, api_key="sk-not-a-key"), SessionOptions.model_validate(session))
+    said = {"type": request.url.rpartition("/")[2], "body": msgspec.json.decode(request.body)}
+    return Example("request", dialect if dialect == "openai-beta" else "openai", said)
+
+
+def test_every_request_with_a_session_is_what_the_openai_package_says() -> None:
+    """Client secrets of conversations and of sessions that only transcribe, and a call that is taken (facts 1.1, 12.1)."""
+    dialects: tuple[DialectName, ...] = ("openai", "azure", "openai-beta")
+    given = [asked(dialect, client_secret, session) for dialect in dialects for session in (WRITES, TALKS)]
+    given.append(asked("openai", lambda connection, session: accept(connection, "rtc_1", session), TALKS))
+    assert [each.event["type"] for each in given] == [
+        *["client_secrets"] * 4,
+        "transcription_sessions",
+        "sessions",
+        "accept",
+    ]
+    assert models(given) == Counter()
+    wrong = copy.deepcopy(given[0])
+    wrong.event["body"]["session"]["model"] = "gpt-realtime"
+    assert models([wrong])
 
 
 @pytest.mark.parametrize("name", PARSERS)

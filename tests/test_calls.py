@@ -2,7 +2,9 @@
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +73,115 @@ def test_a_client_secret_of_the_beta_is_a_session_with_its_life_beside_it() -> N
     assert request.url == "https://api.openai.com/v1/realtime/sessions"
     life = {"expires_after": {"anchor": "created_at", "seconds": 30}}
     assert body(request) == {"instructions": "Be brief.", "model": "gpt-realtime", "client_secret": life}
+
+
+WRITING = SessionOptions.model_validate(
+    {
+        "type": "transcription",
+        "include": ["item.input_audio_transcription.logprobs"],
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24_000},
+                "transcription": {"model": "gpt-4o-transcribe", "language": "en"},
+                "noise_reduction": {"type": "near_field"},
+                "turn_detection": {"type": "server_vad", "silence_duration_ms": 300},
+            }
+        },
+    }
+)
+FACTS = json.loads((Path(__file__).parent / "facts" / "events.json").read_text(encoding="utf-8"))
+
+
+def against(value: Any, shape: Any, objects: Any, path: str = "session") -> list[str]:
+    """Where a value is not what the facts' schema of its object says."""
+    kind = shape.get("type")
+    if value is None:
+        return [] if shape.get("optional_or_null") or shape.get("nullable") else [f"{path}: null"]
+    if kind == "union":
+        found = [against(value, each, objects, path) for each in shape["of"]]
+        return min(found, key=len)
+    if kind == "ref":
+        if not isinstance(value, dict):
+            return [f"{path}: no object"]
+        fields = objects[shape["ref"]]["fields"]
+        wrong = [f"{path}.{name}: missing" for name, each in fields.items() if each.get("required") and name not in value]
+        for name, inner in value.items():
+            known = fields.get(name)
+            wrong += [f"{path}.{name}: unknown"] if known is None else against(inner, known, objects, f"{path}.{name}")
+        return wrong
+    if kind == "array":
+        return [each for inner in value for each in against(inner, shape["items"], objects, f"{path}[]")]
+    allowed = shape.get("enum") or ([shape["const"]] if "const" in shape else None)
+    right: Any = {"string": str, "integer": int, "number": (int, float), "boolean": bool}.get(kind, object)
+    return [] if isinstance(value, right) and (allowed is None or value in allowed) else [f"{path}: {value!r}"]
+
+
+@pytest.mark.parametrize("connection", [HERE, AZURE], ids=["openai", "azure"])
+def test_a_client_secret_of_a_session_that_only_transcribes_holds_what_the_facts_have_for_it(connection: Connection) -> None:
+    """RealtimeTranscriptionSessionCreateRequest: type, audio.input and include, and no model (facts 1.1, 12.1; S10)."""
+    request = client_secret(connection, WRITING, expires_s=60)
+    assert request.url == client_secret(connection).url
+    sent = body(request)
+    assert sent["expires_after"] == {"anchor": "created_at", "seconds": 60}
+    shape = {"type": "ref", "ref": "RealtimeTranscriptionSessionCreateRequest"}
+    assert against(sent["session"], shape, FACTS["objects"]) == []
+    assert sent["session"]["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", "language": "en"}
+    assert set(sent["session"]) == {"type", "include", "audio"}
+    # The look can find something: a model, as a conversation has, and a wrong type of what is there.
+    wrong = {**sent["session"], "model": "gpt-realtime", "include": [7]}
+    assert against(wrong, shape, FACTS["objects"]) == ["session.include[]: 7", "session.model: unknown"]
+
+
+def test_a_client_secret_of_the_betas_session_that_only_transcribes_has_a_path_of_its_own() -> None:
+    """SDK: beta.realtime.transcription_sessions; its life has another name than that of a conversation (events.json)."""
+    beta = Connection(dialect="openai-beta", api_key=KEY)
+    request = client_secret(beta, WRITING, expires_s=30)
+    assert request.url == "https://api.openai.com/v1/realtime/transcription_sessions"
+    sent = body(request)
+    assert sent["client_secret"] == {"expires_at": {"anchor": "created_at", "seconds": 30}}
+    shape = {"type": "ref", "ref": "TranscriptionSessionUpdate.Session"}
+    assert against(sent, shape, FACTS["beta_objects"]) == []
+    assert against({**sent, "model": "m"}, shape, FACTS["beta_objects"]) == ["session.model: unknown"]
+
+
+def test_where_no_client_secret_is_known_to_open_a_session_that_only_transcribes_it_is_refused() -> None:
+    """Azure's preview answers such a request, and then has no websocket for it (docs/decisions.md)."""
+    with pytest.raises(LocalProtocolError, match=r"^session\.type: no client secret of the azure-preview.*openai.*azure have"):
+        client_secret(PREVIEW, WRITING)
+    with pytest.raises(LocalProtocolError, match=r"^session: a client secret of the xai dialect opens any"):
+        client_secret(XAI, WRITING)
+    with pytest.raises(LocalProtocolError, match=r"^session\.type: a call is taken by a conversation"):
+        accept(HERE, "rtc_1", WRITING)
+
+
+TOKENS = Connection(dialect="azure", url="https://res.openai.azure.com", deployment="voice", provided_token=True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        client_secret,
+        lambda connection: accept(connection, "rtc_1"),
+        lambda connection: reject(connection, "rtc_1"),
+        lambda connection: refer(connection, "rtc_1", "tel:+15550100"),
+        lambda connection: hang_up(connection, "rtc_1"),
+    ],
+    ids=["client_secret", "accept", "reject", "refer", "hang_up"],
+)
+def test_a_request_wants_the_token_that_is_provided_at_each_dialling(make: Callable[[Connection], Request]) -> None:
+    """As the websocket's handshake does (facts 1.2); without it nothing is sent, and no text shows it."""
+    bare = make(TOKENS)
+    assert (bare.wants_token, make(AZURE).wants_token) == (True, False)
+    with pytest.raises(ValueError, match="wants a token"):
+        send(bare)
+    ready = bare.with_token("eyJ.a.b")
+    assert (ready.wants_token, dict(ready.headers)["Authorization"]) == (False, "Bearer eyJ.a.b")
+    assert (ready.method, ready.url, ready.body) == (bare.method, bare.url, bare.body)
+    assert "eyJ" not in repr(ready)
+    for wrong in ("", "secret with spaces"):
+        with pytest.raises(ValueError, match="the token is empty") as caught:
+            bare.with_token(wrong)
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("table", DIALECTS.values(), ids=lambda table: table.name)

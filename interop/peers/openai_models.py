@@ -3,7 +3,8 @@
 Reads JSON lines ``{"side", "dialect", "event"}`` and writes one JSON line for each that is not: ``{"side", "dialect", "type",
 "where", "drift"}``. Server events are validated strictly by the package's models (``openai.types.realtime``, for the preview
 dialect ``openai.types.beta.realtime``), client events by its parameter types. The package's client itself is more lenient: it
-validates nothing. A field that the models do not know is a drift too.
+validates nothing. A field that the models do not know is a drift too. The side ``"request"`` is a body of HTTP:
+``{"type": <the last part of its path>, "body": ...}``, read by the package's parameter types of that request.
 """
 
 import json
@@ -14,6 +15,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 import openai.types.beta.realtime as preview
 import openai.types.realtime as current
 from openai.types.beta.realtime.realtime_client_event_param import RealtimeClientEventParam as PreviewClientEvent
+from openai.types.beta.realtime.session_create_params import SessionCreateParams
+from openai.types.beta.realtime.transcription_session_create_params import TranscriptionSessionCreateParams
+from openai.types.realtime.call_accept_params import CallAcceptParams
+from openai.types.realtime.client_secret_create_params import ClientSecretCreateParams
 from openai.types.realtime.realtime_client_event_param import RealtimeClientEventParam as ClientEvent
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -39,6 +44,11 @@ MODELS = {
     ("client", "openai"): by_type(ClientEvent),
     ("server", "azure-preview"): by_type(preview.RealtimeServerEvent),
     ("client", "azure-preview"): by_type(PreviewClientEvent),
+    ("request", "openai"): {"client_secrets": TypeAdapter(ClientSecretCreateParams), "accept": TypeAdapter(CallAcceptParams)},
+    ("request", "openai-beta"): {
+        "sessions": TypeAdapter(SessionCreateParams),
+        "transcription_sessions": TypeAdapter(TranscriptionSessionCreateParams),
+    },
 }
 
 
@@ -52,6 +62,7 @@ def drifts(side: str, dialect: str, event: dict[str, Any]) -> Drift:
         adapter = MODELS[side, "openai"].get(kind)
     if adapter is None:
         return
+    event = event["body"] if side == "request" else event
     try:
         read = adapter.validate_json(json.dumps(event), strict=True)
         yield from unknown(event, read, "")

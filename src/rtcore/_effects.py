@@ -28,6 +28,13 @@ def place(url: str) -> str:
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
 
+def with_token(headers: tuple[tuple[str, str], ...], token: str) -> tuple[tuple[str, str], ...]:
+    """The headers with the token put in. Raises ``ValueError`` for what is no token; its message does not hold it."""
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("the token is empty, or holds white space or another character that no token has")
+    return tuple(("Authorization", f"Bearer {token}") if header == NO_TOKEN else header for header in headers)
+
+
 class Handshake(Struct, frozen=True):
     """Where and how to dial: the websocket URL and the HTTP headers. Its ``repr`` never shows a credential."""
 
@@ -42,10 +49,7 @@ class Handshake(Struct, frozen=True):
 
     def with_token(self, token: str) -> "Handshake":
         """The same with ``Authorization: Bearer``. Raises ``ValueError`` for what is no token; its message does not hold it."""
-        if not _TOKEN.fullmatch(token):
-            raise ValueError("the token is empty, or holds white space or another character that no token has")
-        headers = tuple(("Authorization", f"Bearer {token}") if header == NO_TOKEN else header for header in self.headers)
-        return Handshake(self.url, headers, self.subprotocols)
+        return Handshake(self.url, with_token(self.headers, token), self.subprotocols)
 
     def __repr__(self) -> str:
         """Header names without their values, and the URL without user and query, because those carry keys."""

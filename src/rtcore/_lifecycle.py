@@ -41,7 +41,7 @@ from rtcore._sayable import check_sayable
 from rtcore._verdicts import verdict_of
 from rtcore._wire import ErrorEvent, RateLimits, SessionCreated, SessionUpdated, UpdateSession, UpdateTranscriptionSession
 from rtcore._wire_other import Event
-from rtcore.dialects import Dialect, recognised
+from rtcore.dialects import Dialect, listening, recognised
 
 _EARLY = 4096
 """Events of responses that arrive before the session is acknowledged and wait for its formats (C22)."""
@@ -131,7 +131,7 @@ class Lifecycle:
         session = {"type": core.asked["type"], **session} if "type" in core.asked else session
         event: type[UpdateSession] = UpdateSession
         if session.get("type") == "transcription":
-            session = _listening(session)
+            session = listening(session)
             event = UpdateTranscriptionSession if core.dialect.shape == "flat" else UpdateSession
         return event(event_id, core.dialect.render_session(session)), session
 
@@ -414,16 +414,6 @@ class Lifecycle:
         self.early.clear()
         core.reports.end(core.news)
         core.news.append(SessionClosed(reason, told))
-
-
-def _listening(session: dict[str, Any]) -> dict[str, Any]:
-    """Turn detection of a session that never answers: without what it would do to answers (facts 8.1)."""
-    audio = session.get("audio") or {}
-    detection = (audio.get("input") or {}).get("turn_detection")
-    if not isinstance(detection, dict):
-        return session
-    kept = {name: value for name, value in detection.items() if name not in ("create_response", "interrupt_response")}
-    return {**session, "audio": {**audio, "input": {**audio["input"], "turn_detection": kept}}}
 
 
 _BENIGN = frozenset(

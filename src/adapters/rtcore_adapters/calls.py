@@ -21,8 +21,11 @@ _LONGEST = 1 << 20
 def send(request: Request, *, timeout: float = 10.0, ssl: tls.SSLContext | None = None) -> tuple[int, bytes]:
     """Send the request and give HTTP status and body of the answer; no redirect is followed, because it would take the key along.
 
-    Raises ``OSError`` where no answer comes in ``timeout`` seconds; its words hold the host and the port, and no credential.
+    Raises ``ValueError`` for a request without its token (``Request.with_token``), which no server would grant, and ``OSError``
+    where no answer comes in ``timeout`` seconds; its words hold the host and the port, and no credential.
     """
+    if request.wants_token:
+        raise ValueError("request: wants a token; put it in by request.with_token(token)")
     parts = urlsplit(request.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)

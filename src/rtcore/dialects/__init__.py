@@ -23,6 +23,7 @@ from rtcore.dialects._base import Translation as Translation
 from rtcore.dialects._base import Wire as Wire
 from rtcore.dialects._shapes import audio_format as audio_format
 from rtcore.dialects._shapes import ga_format as ga_format
+from rtcore.dialects._shapes import listening as listening
 from rtcore.dialects._shapes import read_session as read_session
 from rtcore.dialects.azure import AZURE as AZURE
 from rtcore.dialects.azure import AZURE_PREVIEW as AZURE_PREVIEW

@@ -155,6 +155,8 @@ class Secrets(Struct, frozen=True):
     """Whether the life is said with what it counts from."""
     query: tuple[str, ...] = ()
     """Parameters of the websocket's address that are kept."""
+    transcribing: str | None = None
+    """The path for a session that only transcribes; None: none is known."""
 
 
 class Dialect(Struct, frozen=True):

@@ -121,6 +121,16 @@ def read_session(session: Wire, *, input_rate: int = _PCM_RATE, output_rate: int
     return result
 
 
+def listening(session: Wire) -> Wire:
+    """A session that never answers, in GA shape: its turn detection without what it would do to answers (facts 8.1)."""
+    audio = session.get("audio") or {}
+    detection = (audio.get("input") or {}).get("turn_detection")
+    if not isinstance(detection, dict):
+        return session
+    kept = {name: value for name, value in detection.items() if name not in ("create_response", "interrupt_response")}
+    return {**session, "audio": {**audio, "input": {**audio["input"], "turn_detection": kept}}}
+
+
 # -- items -------------------------------------------------------------------------------------------------------------------
 
 _GA_PART = {"text": "output_text", "audio": "output_audio"}

@@ -57,14 +57,14 @@ AZURE = Dialect(
         intents=True,
         instead=IN_ADDRESS,
     ),
-    secrets=Secrets("realtime/client_secrets"),
+    secrets=Secrets("realtime/client_secrets", transcribing="realtime/client_secrets"),
     address="wss://{resource}.openai.azure.com/openai/v1/realtime?model={deployment}",
     credential=_KEY,
     verified=(*facts("1", "13"), simulated("azure")),
     source="facts 13: recordings of live sessions, MS",
     quirks=(
         "the transcription model is the name of a deployment, too",
-        "the intent of a session that only transcribes is only read of: openai-node#1974, a sample and an answer of MS",
+        "the intent of a session that only transcribes is only read of: openai-node#1974, and users of it",
     ),
 )
 """GA names at ``/openai/v1/realtime``; the model is the deployment's name, and there is no api-version."""

@@ -1,7 +1,8 @@
 """What is asked of a server by HTTP: short-lived client secrets, and the control of WebRTC and SIP calls (protocol facts 1.1).
 
 Pure: each function gives a ``Request`` to send by any HTTP client (``rtcore_adapters.calls`` has small ones), and a reader of the
-answer. The addresses follow from the same ``Connection`` as the websocket's. No ``repr`` shows a key or a secret.
+answer. The addresses follow from the same ``Connection`` as the websocket's; where that says that a token is provided, each
+request wants one (``Request.wants_token``, ``with_token``), as a ``Handshake`` does. No ``repr`` shows a key or a secret.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,10 @@ from urllib.parse import SplitResult, quote
 import msgspec
 from msgspec import Struct
 
-from rtcore._effects import Handshake, place
+from rtcore._effects import NO_TOKEN, Handshake, place, with_token
 from rtcore._errors import LocalProtocolError
 from rtcore._notices import Problem
-from rtcore.dialects import DIALECTS, OPENAI, dialect_of, problem
+from rtcore.dialects import DIALECTS, OPENAI, dialect_of, listening, problem
 from rtcore.dialects._address import split_url
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ class Request(Struct, frozen=True):
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether a bearer token is still to be put in (``with_token``), because ``connection.provided_token`` says so."""
+        return NO_TOKEN in self.headers
+
+    def with_token(self, token: str) -> "Request":
+        """The same with ``Authorization: Bearer``. Raises ``ValueError`` for what is no token; its message does not hold it."""
+        return Request(self.method, self.url, with_token(self.headers, token), self.body)
 
     def __repr__(self) -> str:
         """Names without values, and the URL without its query."""
@@ -61,21 +71,34 @@ def client_secret(connection: "Connection", session: "SessionOptions | None" = N
     """Ask for a client secret that opens ``session`` and lives ``expires_s`` seconds. Read the answer by ``read_secret``.
 
     ``expires_s``: 10 to 7200 at OpenAI and Azure, 1 to 3600 at xAI, 600 where it is None; Azure's preview decides alone, and None
-    is all that it takes. xAI's secrets open any session, so that none may be given. ``Dialect.secrets`` has these rules.
+    is all that it takes. xAI's secrets open any session, so that none may be given. A session that only transcribes has no model,
+    and in the beta a path of its own. ``Dialect.secrets`` has these rules.
 
-    Raises ``LocalProtocolError`` for a time out of bounds, a session where none is said, and a dialect without client secrets.
+    Raises ``LocalProtocolError`` for a time out of bounds, a session where none is said, one that only transcribes where no
+    secret is known to open it (Azure's preview), and a dialect without client secrets.
     """
     table = dialect_of(connection) or OPENAI
     way = table.secrets
     if way is None:
         able = ", ".join(name for name, each in DIALECTS.items() if each.secrets is not None)
         raise LocalProtocolError(f"dialect: {table.name} has no client secrets, as far as is known; {able} have")
+    transcribes, path = _transcribes(session), way.path
+    if transcribes and way.body != "none":
+        if way.transcribing is None:
+            able = ", ".join(name for name, each in DIALECTS.items() if each.secrets is not None and each.secrets.transcribing)
+            raise LocalProtocolError(
+                f"session.type: no client secret of the {table.name} dialect is known to open a session that only transcribes; "
+                f"{able} have them"
+            )
+        path = way.transcribing
     body: dict[str, Any] = {}
     if way.life_s is not None:
         seconds = _LIFE_S if expires_s is None else expires_s
         if not way.life_s[0] <= seconds <= way.life_s[1]:
             raise LocalProtocolError(f"expires_s: {seconds} is not within {way.life_s[0]} to {way.life_s[1]} seconds")
-        body["expires_after"] = {**({"anchor": "created_at"} if way.anchor else {}), "seconds": seconds}
+        # The beta's two ways differ in this name (SDK).
+        life = "expires_at" if transcribes and way.body == "flat" else "expires_after"
+        body[life] = {**({"anchor": "created_at"} if way.anchor else {}), "seconds": seconds}
     elif expires_s is not None:
         raise LocalProtocolError(f"expires_s: a server of the {table.name} dialect decides it alone; leave it out")
     if way.body == "none":
@@ -86,19 +109,18 @@ def client_secret(connection: "Connection", session: "SessionOptions | None" = N
             )
     else:
         shown = _rendered(connection, session)
-        shown.setdefault("model", connection.deployment or connection.model)
         if way.body == "session":
             body["session"] = shown
         else:  # the beta's: a session with the secret's options beside its own
             body = {**shown, **({"client_secret": body} if body else {})}
-    return _request(connection, way.path, body, keep=way.query)
+    return _request(connection, path, body, keep=way.query)
 
 
 def accept(connection: "Connection", call_id: str, session: "SessionOptions | None" = None) -> Request:
-    """Take an incoming SIP call, with this session. Join it by ``Connection(call_id=call_id)``."""
-    shown = _rendered(connection, session)
-    shown.setdefault("model", connection.deployment or connection.model)
-    return _of_call(connection, call_id, "accept", shown)
+    """Take an incoming SIP call, with this session, a conversation. Join it by ``Connection(call_id=call_id)``."""
+    if _transcribes(session):
+        raise LocalProtocolError("session.type: a call is taken by a conversation; leave it out")  # SDK: calls.accept
+    return _of_call(connection, call_id, "accept", _rendered(connection, session))
 
 
 def reject(connection: "Connection", call_id: str, *, status_code: int = 603) -> Request:
@@ -156,9 +178,17 @@ def read_secret(status: int, body: bytes) -> ClientSecret | Problem:
 
 
 def _rendered(connection: "Connection", session: "SessionOptions | None") -> dict[str, Any]:
+    """The session in the dialect's shape, with its model: one that only transcribes has none (facts 12.1)."""
     table = dialect_of(connection) or OPENAI
-    rendered: dict[str, Any] = table.render_session({} if session is None else session.wire())
-    return rendered
+    wanted: dict[str, Any] = {} if session is None else session.wire()
+    if _transcribes(session):
+        return table.render_session(listening(wanted))
+    rendered = table.render_session(wanted)
+    return rendered if "model" in rendered else {**rendered, "model": connection.deployment or connection.model}
+
+
+def _transcribes(session: "SessionOptions | None") -> bool:
+    return session is not None and session.type == "transcription"
 
 
 def _of_call(connection: "Connection", call_id: str, what: str, body: dict[str, Any] | None) -> Request:

@@ -34,7 +34,7 @@ OPENAI = Dialect(
     capabilities=Capabilities(session_s=_HOUR, reasoning=EFFORTS),
     form=NestedShape("openai"),
     way=Address(path=_ga_path, query=_ga_query, base=_HOST, calls=True, intents=True, subprotocol=_BROWSER),
-    secrets=Secrets("realtime/client_secrets"),
+    secrets=Secrets("realtime/client_secrets", transcribing="realtime/client_secrets"),
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer",
     verified=(
@@ -62,8 +62,8 @@ OPENAI_BETA = Dialect(
         intents=True,
         subprotocol=structs.replace(_BROWSER, after=("openai-beta.realtime-v1",)),
     ),
-    # SDK: beta.realtime.sessions.create
-    secrets=Secrets("realtime/sessions", "flat"),
+    # SDK: beta.realtime.sessions.create, beta.realtime.transcription_sessions.create
+    secrets=Secrets("realtime/sessions", "flat", transcribing="realtime/transcription_sessions"),
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer and OpenAI-Beta: realtime=v1",
     verified=(*facts("1", "13"), simulated("openai-beta"), Mark("peer", "interop/test_servers.py::test_fakeai")),
