@@ -151,6 +151,83 @@ def test_tracing_that_is_on_cannot_be_changed() -> None:  # facts 2.10
         scene.update({"tracing": {"workflow_name": "calls"}})
 
 
+# -- a part of an object that the server takes whole -----------------------------------------------------------------------------
+
+WRITTEN = {"model": "gpt-4o-transcribe", "language": "en", "prompt": "Names."}
+
+
+def side(**options: Any) -> dict[str, Any]:
+    return {"audio": {"input": options}}
+
+
+@pytest.mark.parametrize(
+    ("has", "change", "sends"),
+    [
+        (side(transcription=WRITTEN), side(transcription={"language": "de"}), side(transcription={**WRITTEN, "language": "de"})),
+        (
+            side(noise_reduction={"type": "near_field", "strength": 0.4}),
+            side(noise_reduction={"strength": 0.9}),
+            side(noise_reduction={"type": "near_field", "strength": 0.9}),
+        ),
+        (side(format={"type": "audio/pcm", "rate": 24_000}), side(format={"rate": 24_000}), None),
+        (
+            {"prompt": {"id": "p", "version": "2", "variables": {"a": 1}}},
+            {"prompt": {"id": "p", "version": "3"}},
+            {"prompt": {"id": "p", "version": "3", "variables": {"a": 1}}},
+        ),
+        ({"prompt": {"id": "p", "version": "2"}}, {"prompt": {"id": "q"}}, {"prompt": {"id": "q"}}),
+        (
+            {"truncation": {"type": "retention_ratio", "retention_ratio": 0.5, "token_limits": {"post_instructions": 900}}},
+            {"truncation": {"retention_ratio": 0.8}},
+            {"truncation": {"type": "retention_ratio", "retention_ratio": 0.8, "token_limits": {"post_instructions": 900}}},
+        ),
+        ({"tracing": {"workflow_name": "calls", "group_id": "g"}}, {"tracing": {"workflow_name": "calls"}}, None),
+    ],
+)
+def test_a_part_of_an_object_is_sent_with_the_rest_of_it(has: Any, change: Any, sends: Any) -> None:  # S09, F122; facts 2.1
+    scene = ready(configured(session=has), **has)
+    if sends is None:
+        assert sent(scene.update(change)) == []
+    else:
+        assert asked(scene, change) == {"type": "realtime", **sends}
+
+
+def test_a_part_is_of_what_was_asked_for_last() -> None:  # S09: the server answers in order, and each of them whole
+    scene = ready()
+    scene.update(side(transcription=WRITTEN))
+    assert (
+        asked(scene, side(transcription={"language": "de"}))["audio"]
+        == side(transcription={**WRITTEN, "language": "de"})["audio"]
+    )
+
+
+def test_another_model_keeps_what_any_model_has() -> None:  # facts 10: a delay is of one model alone, and refused by others
+    has = side(transcription={"model": "gpt-realtime-whisper", "language": "en", "delay": "low"})
+    scene = ready(configured(session=has), **has)
+    change = side(transcription={"model": "whisper-1"})
+    assert asked(scene, change)["audio"]["input"] == {"transcription": {"model": "whisper-1", "language": "en"}}
+    scene.server(wire.session_updated(**side(transcription={"model": "whisper-1", "language": "en"})))
+    # Nor does a new session hear of it (B25).
+    assert scene.session._core.asked["audio"]["input"]["transcription"] == {"model": "whisper-1", "language": "en"}
+
+
+@pytest.mark.parametrize("dialect", [name for name, table in DIALECTS.items() if table.capabilities.answers])
+def test_a_language_is_changed_in_each_dialect_that_has_one_and_the_model_stays(dialect: str) -> None:  # S09, S10; facts 2.1, 14
+    echo = Echo(dialect)
+    echo.changed({"transcription": {"model": "m"}})
+    # A server may show more than the dialect can say, which is no reason to refuse the change.
+    echo.has = _merged(echo.has, echo.table.render_session(side(transcription={"model": "m"})))
+    shown = echo.has.get("audio", {}).get("input", echo.has)
+    shown["transcription" if "transcription" in shown else "input_audio_transcription"]["delay"] = "low"
+    echo.scene.server([{"type": "session.updated", "session": echo.has}])
+    try:
+        second, differ = echo.changed({"transcription": {"language": "de"}})
+    except LocalProtocolError as refused:
+        assert "transcription.language" in str(refused) and dialect == "qwen"
+        return
+    assert (second["transcription"]["model"], second["transcription"]["language"], differ) == ("m", "de", [])
+
+
 # -- in each dialect -------------------------------------------------------------------------------------------------------------
 
 

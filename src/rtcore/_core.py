@@ -152,15 +152,6 @@ def _secrets(config: "Config") -> tuple[str, ...]:
     return tuple(text for text in (*keys, *connection.headers.values()) if len(text) >= 8)
 
 
-def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for so far: an update merges, key by key; turn detection is always whole (facts 2.1, F122)."""
-    result = dict(old)
-    for key, value in new.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict) and key != "turn_detection"
-        result[key] = merged(result[key], value) if both else value
-    return result
-
-
 def _list(value: object) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
 

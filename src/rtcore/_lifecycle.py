@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from rtcore._core import Core, merged, read_acknowledged
+from rtcore._core import Core, read_acknowledged
 from rtcore._differences import differences
 from rtcore._effects import Connect, Disconnect
 from rtcore._errors import (
@@ -39,6 +39,7 @@ from rtcore._notices import (
 from rtcore._requests import Pending
 from rtcore._sayable import check_sayable
 from rtcore._verdicts import verdict_of
+from rtcore._whole import merged
 from rtcore._wire import ErrorEvent, RateLimits, SessionCreated, SessionUpdated, UpdateSession, UpdateTranscriptionSession
 from rtcore._wire_other import Event
 from rtcore.dialects import Dialect, listening, recognised

@@ -13,7 +13,7 @@ from rtcore import saved
 from rtcore._barge_in import BargeIn
 from rtcore._clock import Clock
 from rtcore._continuity import Continuity
-from rtcore._core import Core, Counters, State, merged
+from rtcore._core import Core, Counters, State
 from rtcore._creation import Creation
 from rtcore._differences import changed
 from rtcore._edit_plan import unknown_item
@@ -47,6 +47,7 @@ from rtcore._tools import CANCELLED, Tools
 from rtcore._turn_report import Reports
 from rtcore._turns import Turns
 from rtcore._voice import Voice
+from rtcore._whole import merged
 from rtcore._wire import KNOWN_TYPES, AppendImage, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
 from rtcore.config import Config, check_hold, parse_options, parse_response
 from rtcore.dialects import Capabilities, Translation
@@ -782,7 +783,8 @@ class Session:
                 "changes",
                 parse_options(
                     changes,
-                    acknowledged=core.session,
+                    acknowledged=self._expected(),
+                    table=core.dialect,
                     context=config.context,
                     interruption=config.interruption,
                     barge_in=config.barge_in,
@@ -805,6 +807,14 @@ class Session:
         else:
             core.requests.end(request, "done")
         return Issued(request, self._leave(out))
+
+    def _expected(self) -> dict[str, Any]:
+        """The session as it will be once the server has answered: a part of an object is part of what was asked for last."""
+        core = self._core
+        session = core.session if core.ready else merged(core.session, core.asked)
+        for changes in core.requests.updates():
+            session = merged(session, changes)
+        return session
 
     def _check_frozen(self, wire: dict[str, Any]) -> None:
         """Raise ``LocalProtocolError`` for what the server would refuse to change (facts 2.4, 2.10)."""

@@ -13,7 +13,7 @@ Mistakes raise ``pydantic.ValidationError`` here (a ``ValueError``), and ``Local
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -35,9 +35,11 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, t
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore._sayable import at, check_sayable, shortened
+from rtcore._sayable import check_sayable, shortened
+from rtcore._whole import Fields, completed
 from rtcore.dialects import (
     DIALECTS,
+    Dialect,
     audio_format,
     capabilities,
     check_address_version,
@@ -1143,46 +1145,39 @@ def parse_options(
     changes: Mapping[str, object],
     *,
     acknowledged: Mapping[str, Any] | None = None,
+    table: Dialect | None = None,
     context: Literal["auto", "exact"] = "auto",
     interruption: Literal["cut", "ignore", "pause", "half_duplex"] = "cut",
     barge_in: BargeIn | None = None,
 ) -> SessionOptions:
     """Partial session options given at run time, checked. GA names, nested.
 
-    ``acknowledged`` is the session that the server acknowledged, in GA shape: a partial ``turn_detection`` of the same type is
-    completed from it, because it is always sent whole (F122). ``context``, ``interruption`` and ``barge_in`` are those of the
-    ``Config``. Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
+    ``acknowledged`` is the session as the server has it, in GA shape: a part of an object that it takes whole, such as a turn
+    detection, is completed from it with what ``table`` has words for (F122). ``context``, ``interruption`` and ``barge_in`` are
+    those of the ``Config``. Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
     """
     try:
-        options = SessionOptions.model_validate(_completed(changes, acknowledged or {}))
+        options = SessionOptions.model_validate(completed(changes, acknowledged or {}, _OBJECTS, table))
     except ValidationError as fault:
         raise _local(fault, "session") from None
     return _settled(options, context, interruption, barge_in or BargeIn(), whole=False)
 
 
-_DETECTIONS = {
-    "server_vad": tuple(ServerVad.model_fields),
-    "semantic_vad": tuple(SemanticVad.model_fields),
-    "azure_semantic_vad": tuple(AzureSemanticVad.model_fields),
+_OBJECTS: Mapping[str, Fields] = {
+    "audio.input.format": {"audio/pcm": tuple(Pcm.model_fields)},
+    "audio.output.format": {"audio/pcm": tuple(Pcm.model_fields)},
+    "audio.input.turn_detection": {
+        "server_vad": tuple(ServerVad.model_fields),
+        "semantic_vad": tuple(SemanticVad.model_fields),
+        "azure_semantic_vad": tuple(AzureSemanticVad.model_fields),
+    },
+    "audio.input.transcription": {"": tuple(Transcription.model_fields)},
+    "audio.input.noise_reduction": {"": tuple(NoiseReduction.model_fields)},
+    "tracing": {"": tuple(Tracing.model_fields)},
+    "prompt": {"": tuple(Prompt.model_fields)},
+    "truncation": {"retention_ratio": tuple(RetentionRatio.model_fields)},
 }
-
-
-def _completed(changes: Mapping[str, object], acknowledged: Mapping[str, Any]) -> dict[str, object]:
-    """The changes, with a partial turn detection filled from the acknowledged one."""
-    new, old = at(changes, "audio", "input", "turn_detection"), at(acknowledged, "audio", "input", "turn_detection")
-    result = dict(changes)
-    if not isinstance(new, Mapping):
-        return result
-    kept = {}
-    if isinstance(old, Mapping) and new.get("type", old.get("type")) == old.get("type"):
-        known = _DETECTIONS.get(str(old.get("type")), ())
-        kept = {key: value for key, value in old.items() if key in known and value is not None}
-        if new.get("interrupt_response") is False:
-            kept.pop("create_response", None)
-    filled = {"type": "server_vad", **kept, **new}
-    audio = cast(Mapping[str, Any], changes["audio"])
-    result["audio"] = {**audio, "input": {**audio["input"], "turn_detection": filled}}
-    return result
+"""What is completed where a part of it is changed."""
 
 
 def parse_response(options: Mapping[str, object]) -> dict[str, Any]:
