@@ -427,9 +427,11 @@ class Creation:
         if response.out_of_band:
             return
         self._slot_shown()
+        own_refused = False
         if not ours:
             self._core.turns.automatic_seen()
-            if announced:
+            own_refused = announced and self._server_was_refused(response.id)
+            if announced and not own_refused:
                 self._refused_after_all(begun=True)
         if not response.dead:
             self._forget_refused()
@@ -444,6 +446,8 @@ class Creation:
             self._core.turns.server_could_not_answer()
         else:
             self._core.turns.answered(by_server=not ours)
+        if own_refused:
+            self._core.turns.server_could_not_answer()
         if response.context_stale and response.dead:
             self.ask_answer()  # what it was to answer is answered after our edits
 
@@ -624,6 +628,19 @@ class Creation:
                 core.turns.server_could_not_answer()
             return owed
         order.suspected, order.turns = problem, core.turns.automatic_turns
+        return True
+
+    def _server_was_refused(self, holder: str) -> bool:
+        """The response that held the slot shows itself, and is the server's. Where the server owed one more when something was
+        refused, that was refused first: it tries in the moment of the turn, and ours was still on its way.
+        """
+        core, order = self._core, self._reserved
+        if order is None or order.suspected is None or named_response(order.suspected.message) != holder:
+            return False
+        since = core.turns.automatic_turns - order.turns
+        if core.turns.automatic <= since:
+            return False
+        order.suspected = None
         return True
 
     def _refused_after_all(self, *, begun: bool = False) -> None:
