@@ -222,10 +222,12 @@ def _listening(dialect: str) -> None:
     """A session that only writes down."""
     transcription = {"model": "gpt-4o-transcribe"}
     audio = {"input": {"transcription": transcription, "turn_detection": _VAD, "noise_reduction": {"type": "near_field"}}}
-    talk = Talk(dialect, session={"type": "transcription", "include": [_LOGPROBS], "audio": audio})
-    talk.spoken_to()
-    talk.do(talk.session.update({"audio": {"input": {"turn_detection": None}}}, now=talk.now))
-    talk.over()
+    for address in ("any", "transcription"):  # asked for by its update, and opened by its address
+        wanted = {"type": "transcription", "include": [_LOGPROBS], "audio": audio}
+        talk = Talk(dialect, session=wanted, address=address)
+        talk.spoken_to()
+        talk.do(talk.session.update({"audio": {"input": {"turn_detection": None}}}, now=talk.now))
+        talk.over()
 
 
 def _odd_ways(dialect: str) -> None:

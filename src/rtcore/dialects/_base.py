@@ -125,7 +125,8 @@ class Mark(Struct, frozen=True):
     """One way in which a table was verified, and where that can be seen. A test fails where a mark refers to nothing.
 
     ``facts``: a section of the protocol facts, by its number. ``simulated``: a test that runs the dialect against the simulated
-    server. ``peer``: a test that runs it against software that nobody here wrote. Tests are named as pytest names them.
+    server. ``peer``: a test that runs it against software that nobody here wrote. Tests are named as pytest names them, with the
+    dialect's name as their case: a test that does not run this dialect by its name is no mark of it.
     """
 
     kind: Literal["facts", "simulated", "peer"]

@@ -40,8 +40,8 @@ OPENAI = Dialect(
     verified=(
         *facts("1", "2", "4", "5", "6", "8", "9", "13"),
         simulated("openai"),
-        Mark("peer", "interop/test_models.py::test_every_event_is_what_the_openai_package_says"),
-        Mark("peer", "interop/test_servers.py::test_aimock"),
+        Mark("peer", "interop/test_models.py::test_every_event_is_what_the_openai_package_says[openai]"),
+        Mark("peer", "interop/test_servers.py::test_aimock[openai]"),
     ),
     source="facts 1 to 11: SDK, SPEC, recordings of live sessions",
     quirks=("a host of Azure gets /openai/v1/realtime and the api-key header, as the azure dialect does",),
@@ -66,7 +66,11 @@ OPENAI_BETA = Dialect(
     secrets=Secrets("realtime/sessions", "flat", transcribing="realtime/transcription_sessions"),
     address="wss://api.openai.com/v1/realtime?model={model}",
     credential="Authorization: Bearer and OpenAI-Beta: realtime=v1",
-    verified=(*facts("1", "13"), simulated("openai-beta"), Mark("peer", "interop/test_servers.py::test_fakeai")),
+    verified=(
+        *facts("1", "13"),
+        simulated("openai-beta"),
+        Mark("peer", "interop/test_servers.py::test_aimock[openai-beta]"),
+    ),
     source="facts 13, 1.4: SDK; OpenAI itself closes it with 4000 since 2026-05-12",
     quirks=(
         "announces items by conversation.item.created alone",
