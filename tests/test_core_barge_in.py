@@ -22,6 +22,7 @@ from helpers.scene import (
 from helpers.wire import (
     CLIENT_VAD,
     Event,
+    active_response,
     audio,
     call,
     cancelled,
@@ -34,6 +35,7 @@ from helpers.wire import (
     pcm,
     speech_started,
     speech_stopped,
+    truncated,
     turn,
     user_item,
     user_transcript,
@@ -49,6 +51,7 @@ from rtcore import (
     LocalProtocolError,
     Pause,
     PolicyFailed,
+    RequestEnded,
     Resume,
 )
 from rtcore.config import BargeIn, Playout
@@ -295,6 +298,19 @@ def test_a_pause_of_the_program_s_outlives_a_false_interruption() -> None:  # B1
     assert (acts(over), told(over, FalseInterruption) != [], acts(scene.at(4.0).resume())) == ([], True, [Resume(1)])
 
 
+def test_what_was_asked_for_after_the_voice_began_is_not_cut_by_it_though_it_was_refused() -> None:  # B13, B18
+    """It may be the answer, whatever holds the slot; and a refusal that names nothing leaves open whether it runs already."""
+    scene = pausing()
+    scene.server(speech_started())
+    asked = sent(scene.at(1.1).respond())
+    scene.server(active_response())
+    cut = scene.answering(scene.at(1.5).tick(), 1000)
+    scene.server(truncated("m1", 1000))
+    again = scene.at(11.2).tick()
+    assert (len(asked), acts(cut)[:1], told(cut, RequestEnded)) == (1, [Flush(1)], [])
+    assert [event["type"] for event in sent(again)] == ["response.create"]
+
+
 def test_a_device_that_vanishes_ends_the_wait_and_the_turn_is_answered() -> None:  # F100, B18
     scene = pausing(min_duration_ms=None, words=True)
     scene.server(speech_started())
@@ -313,6 +329,24 @@ def test_a_device_that_vanishes_with_nothing_to_cut_leaves_no_turn_unanswered() 
     scene.at(1.3).server(speech_stopped(), committed(), user_item())
     scene.played(1, 4000)  # a late pause let it sound to its end
     assert sent(scene.device("lost")) == [create(1)]
+
+
+def test_a_device_that_is_gone_is_not_paused_and_its_successor_gets_nothing_until_it_is_decided() -> None:  # F100, B16
+    scene = pausing(min_duration_ms=None, heard_ms=0)
+    scene.session.played(1, 95_999, now=4.0)  # one sample short of its end, which counts as heard
+    scene.at(4.0).device("lost")
+    scene.server(created("r2"), message("m2", 2000, r="r2"), done("r2"))
+    held = scene.at(4.1).server(speech_started()) + scene.at(4.2).server(speech_stopped()) + scene.at(5.0).device("ready")
+    assert (acts(held), acts(scene.at(6.2).tick())) == ([], [play(1, 2000)])
+
+
+def test_a_device_that_vanishes_while_it_is_paused_comes_back_without_a_pause() -> None:  # F100, B16
+    scene = pausing(heard_ms=0)
+    scene.pause()
+    scene.session.played(1, 96_000, now=0.1)  # a late pause let it sound to its end
+    scene.at(4.0).device("lost")
+    scene.server(created("r2"), message("m2", 2000, r="r2"), done("r2"))
+    assert (acts(scene.at(5.0).device("ready")), acts(scene.at(6.0).resume())[-1:]) == ([], [play(1, 2000)])
 
 
 def test_resume_does_not_end_a_decision() -> None:  # B16, B18

@@ -107,6 +107,10 @@ TRACED = [
     ("interruption=pause", 14_000_225),
     # A frame of the microphone comes a nanosecond before the wait for a word is over (B18).
     ("interruption=pause", 14_001_134),
+    # The device vanishes in a pause: the one that is back is not paused, and gets nothing while the sound is held (F100, B16).
+    ("interruption=pause", 14_001_163),
+    # What was typed while a voice is put to the test is not cut by it, though it was refused, nobody knows for what (B13, B18).
+    ("interruption=pause", 14_001_115),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

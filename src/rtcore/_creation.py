@@ -729,8 +729,8 @@ class Creation:
             answer = not reserved.dead and (reserved.for_turn or bool(reserved.for_tools))
             reserved.dead = True
         for order in self._expired.values():
-            order.dead = order.dead or order.interruptible or not sparing
-        for order in [o for o in self._queue if o.doubtful and (o.interruptible or not sparing)]:
+            order.dead = order.dead or ((order.interruptible or not sparing) and order.asked_at <= since)
+        for order in [o for o in self._queue if o.doubtful and (o.interruptible or not sparing) and o.asked_at <= since]:
             # Perhaps it was not ours that was refused, and it runs already.
             self._queue.remove(order)
             order.dead = True

@@ -251,6 +251,7 @@ class Playout:
     def device_ready(self, now: float, sound: list[Effect]) -> None:
         """The device is back: what waited for it plays."""
         self._lost = self.generation.lost = False
+        self.generation.paused = False  # one that is back knows of no pause
         self.release(now, sound)
 
     def device_lost(self) -> None:
@@ -341,10 +342,13 @@ class Playout:
     # -- pausing -----------------------------------------------------------------------------------------------------------------
 
     def pause(self, now: float, sound: list[Effect]) -> None:
-        """Hold the sound: by the clock where it can, else by a flush and playing again from the heard sample."""
+        """Hold the sound: by the clock where it can, else by a flush and playing again from the heard sample. A device that is
+        gone holds nothing: it is handed nothing until both are over."""
         self._held = True
         generation = self.generation
-        if self._clock.pause and self.unconfirmed:
+        if self._lost:
+            pass
+        elif self._clock.pause and self.unconfirmed:
             generation.anchor = generation.estimate(now)
             generation.anchor_at = now
             generation.paused = True

@@ -381,8 +381,10 @@ class Auditor:
         self.ledger.now = now
         if cause == "program" and response_id is None:
             self.asking.dropped()
-        if cause == "device" and self.reference is not None:
-            self.reference.estimates.lose()
+        if cause == "device":
+            self._paused = None
+            if self.reference is not None:
+                self.reference.estimates.lose()
         self._heard_begin |= cause == "local"
         if cause == "local" and self.pending.voice(None):
             return
