@@ -80,6 +80,8 @@ def _section(table: Dialect) -> Iterable[str]:
     if not table.capabilities.create and table.capabilities.answers:
         images = "; images go beside the audio" if table.capabilities.images == "buffer" else ""
         yield f"- takes no items: no `send_text`, `create_item` and `tool_result`{images}"
+    if table.sign is not None:
+        yield f"- {'known' if table.sign.sure else 'suspected'}, where it was not told, by: {table.sign.words}"
     if table.ignored:
         yield f"- ignored: {', '.join(f'`{name}`' for name in sorted(table.ignored))}"
     for quirk in table.quirks:

@@ -42,7 +42,7 @@ from rtcore._verdicts import verdict_of
 from rtcore._whole import merged
 from rtcore._wire import ErrorEvent, RateLimits, SessionCreated, SessionUpdated, UpdateSession, UpdateTranscriptionSession
 from rtcore._wire_other import Event
-from rtcore.dialects import Dialect, listening, recognised
+from rtcore.dialects import Dialect, ga_format, listening, recognised, suspected
 
 _EARLY = 4096
 """Events of responses that arrive before the session is acknowledged and wait for its formats (C22)."""
@@ -90,9 +90,20 @@ class Lifecycle:
         core.timers.set("acknowledgement of the session", core.now + core.config.timeouts.acknowledge_ms / 1000)
 
     def _configure(self) -> None:
+        self._update(self._whole(), None)
+
+    def _whole(self) -> dict[str, Any]:
+        """All that is asked for at the beginning of a session."""
         core = self._core
-        model = {"model": core.config.connection.model} if core.dialect.model_in_session else {}
-        self._update(model | core.asked, None)
+        asked = {"model": core.config.connection.model} | core.asked if core.dialect.model_in_session else core.asked
+        if not core.dialect.asks_formats:
+            return asked
+        able = core.capabilities
+        usual = {
+            side: {"format": ga_format(known[0])}
+            for side, known in (("input", able.input_formats), ("output", able.output_formats))
+        }
+        return merged({"audio": usual}, asked)
 
     def _recognise(self, session: dict[str, Any]) -> bool:
         """The dialect was not told: the first event shows it, or the session ends and says what to do (F132, F133)."""
@@ -101,7 +112,11 @@ class Lifecycle:
         found = recognised(session)
         try:
             if found is None:
-                raise LocalProtocolError("the server's session has the shape of no dialect that is known")
+                names = " or ".join(table.name for table in suspected(session))
+                like = (
+                    f"looks like that of {names}, and may be another's" if names else "has the shape of no dialect that is known"
+                )
+                raise LocalProtocolError(f"the server's session {like}")
             check_sayable(found, core.asked)
         except LocalProtocolError as fault:
             name = f"the server speaks {found.name}: " if found is not None else ""
@@ -118,9 +133,7 @@ class Lifecycle:
 
     def configuration(self) -> UpdateSession:
         """The event that asks for the session as it was asked for so far."""
-        core = self._core
-        model = {"model": core.config.connection.model} if core.dialect.model_in_session else {}
-        return self._event(model | core.asked)[0]
+        return self._event(self._whole())[0]
 
     def configure_again(self) -> None:
         """The session was configured before it was asked for something else."""
@@ -194,10 +207,15 @@ class Lifecycle:
 
     def _read(self, session: dict[str, Any], *, defaults: bool = False) -> bool:
         core = self._core
+        core.session = core.dialect.read_session(session)
         try:
-            core.session = core.dialect.read_session(session)
             core.acknowledged = read_acknowledged(core.session, core.asked, core.capabilities)
         except ValueError as error:
+            if defaults and core.requests.keys("update"):
+                # Only what the server acknowledges counts, and that of ours is still to come.
+                core.session = _without_formats(core.session)
+                core.acknowledged = read_acknowledged(core.session, core.asked, core.capabilities)
+                return True
             told = Problem("unsupported_format", str(error), False, "Ask for audio/pcm, audio/pcmu or audio/pcma.")
             self.end("fatal_error", told)
             return False
@@ -415,6 +433,15 @@ class Lifecycle:
         self.early.clear()
         core.reports.end(core.news)
         core.news.append(SessionClosed(reason, told))
+
+
+def _without_formats(session: dict[str, Any]) -> dict[str, Any]:
+    """A session in GA shape that says nothing of its audio's formats."""
+    audio = {
+        side: {name: value for name, value in fields.items() if name != "format"} if isinstance(fields, dict) else fields
+        for side, fields in session["audio"].items()
+    }
+    return {**session, "audio": audio}
 
 
 _BENIGN = frozenset(

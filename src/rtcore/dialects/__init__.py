@@ -19,6 +19,7 @@ from rtcore.dialects._base import Capabilities as Capabilities
 from rtcore.dialects._base import Dialect as Dialect
 from rtcore.dialects._base import Mark as Mark
 from rtcore.dialects._base import Secrets as Secrets
+from rtcore.dialects._base import Sign as Sign
 from rtcore.dialects._base import Translation as Translation
 from rtcore.dialects._base import Wire as Wire
 from rtcore.dialects._shapes import audio_format as audio_format
@@ -152,16 +153,28 @@ def _by_address(parts: SplitResult) -> Dialect | None:
 
 
 _FLAT = frozenset({"modalities", "input_audio_format", "output_audio_format", "max_response_output_tokens"})
+_BETA_FORMATS = (None, "pcm16", "g711_ulaw", "g711_alaw")
+
+
+def suspected(session: Wire) -> tuple[Dialect, ...]:
+    """The dialects whose sign the ``session`` object of ``session.created`` shows: those that are sure, else all."""
+    found = [table for table in DIALECTS.values() if table.sign is not None and table.sign.shown(session)]
+    return tuple([table for table in found if table.sign is not None and table.sign.sure] or found)
 
 
 def recognised(session: Wire) -> Dialect | None:
-    """The dialect that the ``session`` object of ``session.created`` shows; None where it shows none of them."""
-    audio = session.get("audio")
-    if "input_audio_sampling_rate" in session or (isinstance(session.get("voice"), dict) and not isinstance(audio, dict)):
-        return AZURE_VOICE_LIVE
-    if isinstance(audio, dict):
-        lifted = session.get("type") is None and ("voice" in session or "turn_detection" in session)
-        return XAI if lifted else OPENAI
-    if _FLAT.intersection(session):
-        return OPENAI_BETA
-    return OPENAI if session.get("type") == "realtime" or "output_modalities" in session else None
+    """The dialect that the ``session`` object of ``session.created`` shows; None where it shows none for sure.
+
+    One with a sign of its own is known by that. Without any, it is the protocol's own, of either generation, where it fits that
+    wholly: Azure's and those of some servers of one's own do, and are served alike.
+    """
+    found = suspected(session)
+    if found:
+        [first, *more] = found
+        # A translation has to see the first event itself, and this is too late for it.
+        sure = first.sign is not None and first.sign.sure and not more and first.translation is None
+        return first if sure else None
+    if isinstance(session.get("audio"), dict) or session.get("type") == "realtime" or "output_modalities" in session:
+        return OPENAI
+    formats = session.get("input_audio_format"), session.get("output_audio_format")
+    return OPENAI_BETA if _FLAT.intersection(session) and all(each in _BETA_FORMATS for each in formats) else None

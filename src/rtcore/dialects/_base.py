@@ -143,6 +143,17 @@ def simulated(name: str) -> Mark:
     return Mark("simulated", f"tests/test_dialect_worlds.py::test_a_drawn_world_holds_in_every_dialect[{name}]")
 
 
+class Sign(Struct, frozen=True):
+    """By what the ``session`` of a server's first event is known for this dialect's, where nobody told which it is."""
+
+    words: str
+    """The same for people."""
+    shown: Callable[[Wire], bool]
+    """Whether a session, as it came, has the sign. Never raises."""
+    sure: bool = True
+    """Whether no other dialect's has it. One that is not sure only keeps the session from being taken for another's."""
+
+
 class Secrets(Struct, frozen=True):
     """How a server makes client secrets: keys for one client and a short time, such as a browser's (protocol facts 1.1, 13)."""
 
@@ -187,6 +198,10 @@ class Dialect(Struct, frozen=True):
     """Raises ``LocalProtocolError`` for an api-version that it does not have; None: it has none at all."""
     secrets: Secrets | None = None
     """How client secrets are made; None: not at all, as far as is known."""
+    sign: Sign | None = None
+    """By what its first event is recognised; None: it looks like the protocol's own (GA or beta)."""
+    asks_formats: bool = False
+    """Audio formats are asked for even where the program says nothing of them: the server's own defaults are others."""
     ignored: frozenset[str] = frozenset()
     """Its own events that mean nothing to a conversation, such as heartbeats; any other unknown one is an ``UnknownEvent``."""
     translation: Callable[[], Translation] | None = None

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from rtcore._errors import DialectError, ErrorKind, LocalProtocolError
 from rtcore._formats import PCMA, PCMU
+from rtcore.dialects import _signs
 from rtcore.dialects._address import IN_ADDRESS, Address, azure_path, completed
 from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Mark, Secrets, facts, pcm, simulated
 from rtcore.dialects._flat import DETECTIONS, VAD_FIELDS, FlatShape
@@ -135,6 +136,7 @@ _VOICE_LIVE = FlatShape(
     speed=False,
 )
 
+
 AZURE_VOICE_LIVE = Dialect(
     name="azure-voice-live",
     title="Azure Voice Live",
@@ -158,6 +160,7 @@ AZURE_VOICE_LIVE = Dialect(
     credential=_KEY,
     verified=(*facts("1", "14"), simulated("azure-voice-live")),
     check_version=_check_voice_live,
+    sign=_signs.VOICE_LIVE,
     source="facts 14: recordings of live sessions (REC-vl), MS",
     quirks=(
         "a voice is an object: OpenAI's names become type openai, others azure-standard; another kind goes into vendor",

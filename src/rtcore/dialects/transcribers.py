@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from rtcore._errors import DialectError, ErrorKind, LocalProtocolError
 from rtcore._formats import AudioFormat
+from rtcore.dialects import _signs
 from rtcore.dialects._address import Address, completed
 from rtcore.dialects._base import Capabilities, Dialect, Wire, facts
 from rtcore.dialects._shapes import checked_format, read_session, refused
@@ -276,6 +277,7 @@ VLLM = Dialect(
         example="wss or ws and the host, for example ws://127.0.0.1:8000",
     ),
     translation=VllmTranslation,
+    sign=_signs.VLLM,
     model_in_session=True,
     address="ws://{host}/v1/realtime",
     credential="Authorization: Bearer; none on this machine",
@@ -320,6 +322,7 @@ TOGETHER = Dialect(
     form=TranscriberShape("together", _TOGETHER_VAD),
     way=Address(path=_own_path, query=_together_model, base="wss://api.together.ai", headers=(("OpenAI-Beta", "realtime=v1"),)),
     translation=TogetherTranslation,
+    sign=_signs.TOGETHER,
     address="wss://api.together.ai/v1/realtime?model={model}&input_audio_format=pcm_s16le_16000",
     credential="Authorization: Bearer",
     verified=facts("14"),

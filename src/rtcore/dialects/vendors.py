@@ -5,6 +5,7 @@ Where the facts say nothing of an ability, it is taken for missing if its lack h
 
 from rtcore._errors import DialectError, ErrorKind
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
+from rtcore.dialects import _signs
 from rtcore.dialects._address import Address, Subprotocol, completed, model_of
 from rtcore.dialects._base import EFFORTS, Capabilities, Dialect, Mark, Secrets, facts, pcm, simulated
 from rtcore.dialects._flat import FlatShape
@@ -38,6 +39,7 @@ _XAI = NestedShape(
     output_formats=(*_ANY_PCM, *_TELEPHONE),
 )
 
+
 XAI = Dialect(
     name="xai",
     title="xAI Grok Voice",
@@ -56,6 +58,7 @@ XAI = Dialect(
         base="wss://api.x.ai",
         subprotocol=Subprotocol("xai-client-secret", "the vendor's page on ephemeral tokens"),
     ),
+    sign=_signs.XAI,
     # The vendor's page: no session and no anchor; clients tell of an hour at most.
     secrets=Secrets("realtime/client_secrets", "none", life_s=(1, 3600), anchor=False),
     ignored=frozenset({"ping", "conversation.item.input_audio_transcription.updated"}),
@@ -114,6 +117,7 @@ QWEN = Dialect(
         query=lambda connection, host: (("model", model_of(connection, "qwen3-omni-flash-realtime")),),
         base="wss://dashscope-intl.aliyuncs.com",
     ),
+    sign=_signs.QWEN,
     address="wss://dashscope-intl.aliyuncs.com/api-ws/v1/realtime?model={model}",
     credential="Authorization: Bearer",
     verified=(*facts("14"), simulated("qwen")),
@@ -147,6 +151,7 @@ _INWORLD = NestedShape(
 
 _INWORLD_KEY = "Inworld wants a key of your making for each conversation in it: wss://api.inworld.ai/api/v1/realtime/session?key=my-session-1"
 
+
 INWORLD = Dialect(
     name="inworld",
     title="Inworld Realtime",
@@ -167,6 +172,7 @@ INWORLD = Dialect(
         key="basic",
         wanted=(("key", _INWORLD_KEY),),
     ),
+    sign=_signs.INWORLD,
     ignored=frozenset({"ping"}),
     model_in_session=True,
     address="wss://api.inworld.ai/api/v1/realtime/session?key={key}&protocol=realtime",
@@ -197,6 +203,7 @@ _STEPFUN = FlatShape(
     speed=False,
 )
 
+
 STEPFUN = Dialect(
     name="stepfun",
     title="StepFun",
@@ -215,6 +222,7 @@ STEPFUN = Dialect(
         query=lambda connection, host: (("model", model_of(connection, "step-audio-2")),),
         base="wss://api.stepfun.com",
     ),
+    sign=_signs.STEPFUN,
     address="wss://api.stepfun.com/v1/realtime?model={model}",
     credential="Authorization: Bearer",
     verified=(*facts("14"), simulated("stepfun")),
@@ -232,15 +240,17 @@ _GLM = FlatShape(
         "server_vad": frozenset({"type", "threshold", "prefix_padding_ms", "silence_duration_ms"}),
     },
     turn_detection_off={"type": "client_vad"},
-    input_formats={PCM16_24K: "pcm"},
+    input_formats={PCM16_24K: "pcm24"},
     output_formats={PCM16_24K: "pcm"},
     speed=False,
 )
+
 
 GLM = Dialect(
     name="glm",
     title="Zhipu GLM-Realtime",
     capabilities=Capabilities(
+        detects_unasked=False,
         images="none",
         truncate=False,
         truncate_acknowledged=False,
@@ -256,12 +266,20 @@ GLM = Dialect(
         query=lambda connection, host: (),
         base="wss://open.bigmodel.cn",
     ),
+    sign=_signs.GLM,
+    asks_formats=True,
     ignored=frozenset({"heartbeat"}),
     address="wss://open.bigmodel.cn/api/paas/v4/realtime",
     credential="Authorization: Bearer with a key or a JWT",
     verified=(*facts("14"), simulated("glm")),
-    source="facts 14 (docs); a truncate is not among them, so it is taken for missing",
-    quirks=("manual turns are called client_vad", "beta_fields and video go into vendor", "heartbeat is ignored"),
+    source="facts 14 (docs); a truncate is not among them, so it is taken for missing. client_vad and wav as defaults: "
+    "MetaGLM/glm-realtime-sdk, GLM-Realtime-doc-for-llm.md; pcm24: zai-rs 0.6.0, after the vendor's AsyncAPI, and two clients",
+    quirks=(
+        "manual turns are called client_vad, and are what it begins with",
+        "it takes WAV unless it is told otherwise, so formats are always asked for; pcm24 is PCM at 24 kHz on the way in",
+        "beta_fields and video go into vendor",
+        "heartbeat is ignored",
+    ),
 )
 """Beta names, flat session; manual turns are a kind of turn detection."""
 
@@ -334,12 +352,14 @@ SPEACHES = Dialect(
 )
 """Beta names, flat session."""
 
+
 SPEECH_TO_SPEECH = Dialect(
     name="speech-to-speech",
     title="Hugging Face speech-to-speech",
     capabilities=Capabilities(truncate_acknowledged=False, out_of_band=False, second_session=False, reasoning=EFFORTS),
     form=NestedShape("speech-to-speech"),
     way=_OWN,
+    sign=_signs.SPEECH_TO_SPEECH,
     address="ws://{host}/v1/realtime",
     credential="none",
     verified=(

@@ -64,6 +64,8 @@ class Manner(Struct, frozen=True):
     """What a flat session calls PCM."""
     pcm_out: str = "pcm16"
     detections: tuple[str, ...] = ("server_vad", "semantic_vad")
+    begins: str | None = "server_vad"
+    """The turn detection of a session that nobody has configured."""
     detection_flags: bool = True
     """Turn detection has ``create_response`` and ``interrupt_response``."""
     efforts: tuple[str, ...] = ()
@@ -117,8 +119,9 @@ MANNERS: dict[str, Manner] = {
         detections=("server_vad",),
         detection_flags=False,
     ),
-    "inworld": Manner(greets="ping", refused=_ITEMS, input_pcm=_ANY, output_pcm=_ANY, telephone=False),
+    "inworld": Manner(begins="semantic_vad", greets="ping", refused=_ITEMS, input_pcm=_ANY, output_pcm=_ANY, telephone=False),
     "stepfun": Manner(
+        begins=None,
         beta=True,
         created_alone=True,
         item_done="none",
@@ -127,6 +130,7 @@ MANNERS: dict[str, Manner] = {
         detection_flags=False,
     ),
     "glm": Manner(
+        begins=None,
         beta=True,
         created_alone=True,
         item_done="none",
@@ -134,7 +138,7 @@ MANNERS: dict[str, Manner] = {
         refused=frozenset({"conversation.item.truncate"}),
         client_vad=True,
         telephone=False,
-        pcm_in="pcm",
+        pcm_in="pcm24",
         pcm_out="pcm",
         detections=("server_vad",),
         detection_flags=False,

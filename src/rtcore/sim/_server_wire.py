@@ -215,6 +215,7 @@ def _modalities(ga: list[str]) -> list[str]:
 
 def default_session(wire: Wire, rules: Rules) -> Json:
     """The effective session before any update, as GA (protocol facts, 2.5). ``temperature`` exists for preview alone."""
+    begins = wire.manner.begins
     return {
         "output_modalities": ["audio"],
         "instructions": _INSTRUCTIONS,
@@ -231,7 +232,7 @@ def default_session(wire: Wire, rules: Rules) -> Json:
                 "format": {"type": "audio/pcm", "rate": wire.manner.input_pcm[0]},
                 "transcription": None,
                 "noise_reduction": None,
-                "turn_detection": detection(None, {"type": "server_vad"}, wire, rules),
+                "turn_detection": detection(None, {"type": begins} if begins is not None else None, wire, rules),
             },
             "output": {"format": {"type": "audio/pcm", "rate": wire.manner.output_pcm[0]}, "voice": "alloy", "speed": 1.0},
         },

@@ -21,6 +21,7 @@ from rtcore.sim._kinds import Turn as Turn
 from rtcore.sim._kinds import Weights, weights
 from rtcore.sim._pause_world import pausing_first
 from rtcore.sim._rng import Rng
+from rtcore.sim._server_dialects import MANNERS
 from rtcore.sim._server_plan import draw_rules
 from rtcore.sim._switches import present, without
 from rtcore.sim._words import FAULTS as WORDS
@@ -168,7 +169,8 @@ class Scenario(Struct, frozen=True):
             }
         }
         said = ((self.core.get("session") or {}).get("audio") or {}).get("input") or {}
-        if detection == {"type": "server_vad"} and "turn_detection" not in said:
+        begins = MANNERS[self.server.dialect].begins
+        if detection == {"type": begins} == {"type": "server_vad"} and "turn_detection" not in said:
             del session["audio"]["input"]["turn_detection"]  # what is not said at all is the server's default
         if self.names_defaults:
             session["output_modalities"] = ["audio"]
