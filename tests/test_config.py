@@ -355,9 +355,21 @@ AZURE_RESOURCE = "https://res.openai.azure.com"
         ({"dialect": "azure-preview", "api_version": "2025-08-28"}, "2025-04-01-preview have"),
         ({"dialect": "azure-voice-live", "api_version": "2025-05-01-preview"}, "successors are 2025-10-01 and later"),
         ({"dialect": "azure-voice-live", "api_version": "2024-10-01"}, "successors are 2025-10-01 and later"),
-        ({"dialect": "azure", "api_version": "2025-04-01-preview"}, "the azure dialect has none; leave it out"),
-        ({"url": AZURE_RESOURCE, "api_version": "2024-12-17-preview"}, "the azure dialect has none; leave it out"),
-        ({"api_version": "2025-04-01-preview"}, "the openai dialect has none; leave it out"),
+        (
+            {"dialect": "azure", "api_version": "2025-04-01-preview"},
+            "'2025-04-01-preview': the azure dialect has none; leave it out, or say whose it is: dialect='azure-preview'",
+        ),
+        (
+            {"url": AZURE_RESOURCE, "api_version": "2024-12-17-preview"},
+            "'2024-12-17-preview' has no realtime, or is retired; 2024-10-01-preview and "
+            "2025-04-01-preview have. Previews are deprecated since 2026-04-30; their successor, GA, needs no version: "
+            "dialect='azure'",
+        ),
+        (
+            {"url": AZURE_RESOURCE, "api_version": "2025-10-01"},
+            "'2025-10-01': the azure dialect has none; leave it out, or say whose it is: dialect='azure-voice-live'",
+        ),
+        ({"api_version": "2025-04-01-preview"}, "'2025-04-01-preview': the openai dialect has none; leave it out"),
     ],
 )
 def test_an_api_version_that_the_dialect_does_not_have_is_named_with_its_successor(connection: Any, said: str) -> None:

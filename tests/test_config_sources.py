@@ -253,3 +253,15 @@ def test_what_the_program_says_of_the_server_decides_whose_variables_count() -> 
     table = dialect_of(live)
     assert table is not None
     assert (table.name, live.credential("api_key")) == ("azure-voice-live", "azure-key")
+
+
+VOICE_LIVE = {"AZURE_OPENAI_API_KEY": "z", "AZURE_OPENAI_ENDPOINT": "https://r.services.ai.azure.com/voice-live"}
+
+
+def test_the_address_says_whose_version_it_is() -> None:  # facts 1.1, 14: Voice Live has versions of its own
+    found = connection_from_environment({**VOICE_LIVE, "OPENAI_API_VERSION": "2026-07-15"})
+    table = dialect_of(found)
+    assert table is not None and (table.name, found.api_version) == ("azure-voice-live", "2026-07-15")
+    for version in ("2024-10-01-preview", "2024-10-01"):
+        with pytest.raises(LocalProtocolError, match=rf"^OPENAI_API_VERSION: '{version}' of Voice Live is retired.*2025-10-01"):
+            connection_from_environment({**VOICE_LIVE, "OPENAI_API_VERSION": version})

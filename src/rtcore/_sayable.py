@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rtcore._errors import LocalProtocolError
+from rtcore._vendor import check_names
 from rtcore.dialects import DIALECTS, Dialect
 
 _SHORT = 80
@@ -38,8 +39,9 @@ def check_response(table: Dialect, options: Mapping[str, Any]) -> None:
 
 
 def check_vendor(table: Dialect, options: Mapping[str, Any]) -> None:
-    """Raise ``LocalProtocolError`` where a name in ``vendor`` stands for what another option says: one of them would be lost."""
+    """Raise ``LocalProtocolError`` where a name in ``vendor`` is an option's, or stands for what one says: one would be lost."""
     own = options.get("vendor") or {}
+    check_names(own, table.own_forms)
     said = table.render_session({name: value for name, value in options.items() if name != "vendor"})
     for name in sorted(own.keys() & said.keys()):
         raise LocalProtocolError(f"vendor.{name}: another option says {name!r} of the {table.name} dialect already; say it once")

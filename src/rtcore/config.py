@@ -36,14 +36,15 @@ from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
 from rtcore._sayable import check_sayable, shortened
+from rtcore._vendor import SOMEWHERE, check_names
 from rtcore._whole import Fields, completed
 from rtcore.dialects import (
-    DIALECTS,
     Dialect,
     audio_format,
     capabilities,
     check_address_version,
     check_authentication,
+    check_version,
     dialect_of,
     ga_format,
     on_a_call,
@@ -589,9 +590,10 @@ class SessionOptions(_Generation, frozen=True):
     @field_validator("vendor", mode="after")
     @classmethod
     def _only_the_vendors(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-        """What is fixed with the session cannot be said by another way either (protocol facts 2.4)."""
+        """What is fixed with the session, or an option, is not said by another way either (facts 2.4, F122)."""
         for name in sorted(_FIXED.keys() & (value or {}).keys()):
             raise ValueError(f"{name!r} is not the vendor's own: {_FIXED[name]}")
+        check_names(value or {}, SOMEWHERE)
         return value
 
     def _check(self) -> None:
@@ -731,10 +733,7 @@ class Connection(_Model, frozen=True):
         """An api-version, or a way of authentication, that the dialect does not have is refused, not dropped."""
         table = dialect_of(self) if self.api_version is not None else None
         if table is not None and self.api_version is not None:
-            if table.check_version is None:
-                have = ", ".join(name for name, each in DIALECTS.items() if each.check_version is not None)
-                raise LocalProtocolError(f"api_version: the {table.name} dialect has none; leave it out ({have} have one)")
-            table.check_version(self.api_version)
+            check_version(table, self.api_version)
         check_address_version(self)
         check_authentication(self)
 
@@ -1129,7 +1128,9 @@ def _local(fault: ValidationError, root: str) -> LocalProtocolError:
     for line in fault.errors(include_url=False, include_context=False):
         # pydantic puts the branch of a union into the location; it is no name that the caller wrote.
         path = ".".join(str(step) for step in line["loc"] if step not in _TAGS and not _is_branch(step))
-        shown = "" if isinstance(line["input"], Mapping | BaseModel) else f" = {shortened(line['input'])}"
+        shown = (
+            "" if line["input"] == _HIDDEN or isinstance(line["input"], Mapping | BaseModel) else f" = {shortened(line['input'])}"
+        )
         found.append(f"{root}.{path}{shown}: {line['msg']}" if path else f"{root}{shown}: {line['msg']}")
     return LocalProtocolError("; ".join(dict.fromkeys(found)))
 

@@ -11,7 +11,7 @@ import msgspec
 
 from rtcore._errors import LocalProtocolError
 from rtcore.config import Config, Connection
-from rtcore.dialects import dialect_of
+from rtcore.dialects import AZURE_VOICE_LIVE, check_version, dialect_of
 from rtcore.dialects.azure import PREVIEWS
 
 Vendor = Literal["openai", "azure"]
@@ -124,8 +124,11 @@ def _settle_azure(found: dict[str, Any], options: Mapping[str, Any]) -> None:
     if "api_key" in found:
         found.pop("bearer_token", None)  # as Azure's own package has it: the key first
     version = found.get("api_version")
+    told = _told({"url": options.get("url") or found.get("url")})
     if "dialect" in options or "api_version" in options:
         found.pop("api_version", None)  # the program has said what is spoken
+    elif told == AZURE_VOICE_LIVE.name and version is not None:
+        _check_named(version)  # its versions are its own, and not those of Azure's OpenAI
     elif version in PREVIEWS:
         found["dialect"] = "azure-preview"
     elif version is not None:
@@ -133,5 +136,13 @@ def _settle_azure(found: dict[str, Any], options: Mapping[str, Any]) -> None:
             f"OPENAI_API_VERSION: {version!r} has no realtime; {' and '.join(PREVIEWS)} have (dialect 'azure-preview'), and its "
             "successor, GA, needs no version: unset the variable, or say dialect='azure'"
         )
-    elif _told({"url": options.get("url") or found.get("url")}) in (None, "azure"):
+    elif told in (None, "azure"):
         found["dialect"] = "azure"  # else the address tells another of Azure's
+
+
+def _check_named(version: str) -> None:
+    """The same mistake as in ``api_version``, by the variable's name."""
+    try:
+        check_version(AZURE_VOICE_LIVE, version)
+    except LocalProtocolError as fault:
+        raise LocalProtocolError(f"OPENAI_API_VERSION: {str(fault).removeprefix('api_version: ')}") from None

@@ -22,6 +22,7 @@ from rtcore.dialects._base import Secrets as Secrets
 from rtcore.dialects._base import Sign as Sign
 from rtcore.dialects._base import Translation as Translation
 from rtcore.dialects._base import Wire as Wire
+from rtcore.dialects._shapes import FLAT_NAMES as FLAT_NAMES
 from rtcore.dialects._shapes import audio_format as audio_format
 from rtcore.dialects._shapes import ga_format as ga_format
 from rtcore.dialects._shapes import listening as listening
@@ -98,6 +99,29 @@ def dialect_of(connection: "Connection") -> Dialect | None:
     # An Azure resource speaks both generations: a preview's api-version says which is meant.
     said = {connection.api_version, version_in(parts.query) if parts is not None else None}
     return AZURE_PREVIEW if found is AZURE and said & set(PREVIEWS) else found
+
+
+def check_version(table: Dialect, version: str) -> None:
+    """Raise ``LocalProtocolError`` for an api-version that the dialect does not have, with what to say instead."""
+    if table.check_version is not None:
+        table.check_version(version)
+        return
+    if table is AZURE and version.endswith("-preview"):
+        check_preview(version)  # one that is retired has a successor
+    have = [name for name, each in DIALECTS.items() if each.check_version is not None]
+    takes = [name for name in have if _has_version(DIALECTS[name], version)]
+    instead = f", or say whose it is: {' or '.join(f'dialect={name!r}' for name in takes)}" if takes else ""
+    raise LocalProtocolError(
+        f"api_version: {version!r}: the {table.name} dialect has none; leave it out{instead} ({', '.join(have)} have one)"
+    )
+
+
+def _has_version(table: Dialect, version: str) -> bool:
+    try:
+        check_version(table, version)
+    except LocalProtocolError:
+        return False
+    return True
 
 
 def check_address_version(connection: "Connection") -> None:

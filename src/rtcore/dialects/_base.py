@@ -202,6 +202,8 @@ class Dialect(Struct, frozen=True):
     """By what its first event is recognised; None: it looks like the protocol's own (GA or beta)."""
     asks_formats: bool = False
     """Audio formats are asked for even where the program says nothing of them: the server's own defaults are others."""
+    own_forms: frozenset[str] = frozenset()
+    """Options of which the vendor can say more than they have, by path: that goes into ``session.vendor``, whole."""
     ignored: frozenset[str] = frozenset()
     """Its own events that mean nothing to a conversation, such as heartbeats; any other unknown one is an ``UnknownEvent``."""
     translation: Callable[[], Translation] | None = None

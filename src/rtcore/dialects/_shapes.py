@@ -79,6 +79,15 @@ _FLAT_OUTPUT = {"output_audio_format": "format", "voice": "voice", "speed": "spe
 _FLAT_TOP = {"modalities": "output_modalities", "max_response_output_tokens": "max_output_tokens"}
 
 
+FLAT_NAMES = {
+    **{flat: f"audio.input.{name}" for flat, name in _FLAT_INPUT.items()},
+    **{flat: f"audio.output.{name}" for flat, name in _FLAT_OUTPUT.items()},
+    **_FLAT_TOP,
+    "input_audio_sampling_rate": "audio.input.format",
+}
+"""Options by their names on top of a session, and the path of each in GA."""
+
+
 _MANUAL = ("client_vad", "none")
 """Kinds of turn detection that are none (14)."""
 

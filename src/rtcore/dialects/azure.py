@@ -161,6 +161,9 @@ AZURE_VOICE_LIVE = Dialect(
     verified=(*facts("1", "14"), simulated("azure-voice-live")),
     check_version=_check_voice_live,
     sign=_signs.VOICE_LIVE,
+    own_forms=frozenset(
+        {"audio.output.voice", "audio.input.turn_detection", "audio.input.transcription", "audio.input.noise_reduction"}
+    ),
     source="facts 14: recordings of live sessions (REC-vl), MS",
     quirks=(
         "a voice is an object: OpenAI's names become type openai, others azure-standard; another kind goes into vendor",
