@@ -95,6 +95,8 @@ TRACED = [
     ("context=exact", 13_001_531),
     # A device that tells late where a flush stopped it: half duplex counts its tail from there (F039).
     ("context=exact", 13_001_195),
+    # The line held up words that bridge a wait for so long that the answer was heard in their midst: the rest follows (C26).
+    ("", 13_010_218),
     # A guard against the echo stands before the test of a voice, and both have the same times (F118, B18).
     ("interruption=pause", 8_400_001),
     ("interruption=pause", 8_400_019),

@@ -151,8 +151,9 @@ class FillerAudit:
             return
         if any(segment.aside for segment in response.segments):
             return  # its sound did not come, and what waited behind it was heard first
-        # The clock may say late what had sounded long before.
-        begun = min((segment.begun_at for segment in item.segments if segment.heard), default=self._ledger.now)
+        # The clock may say late what had sounded long before. Of a response that was heard and that the line held up, the rest
+        # comes behind what was ready: the wait for it has an end (DESIGN section 3).
+        begun = min((segment.begun_at for segment in response.segments if segment.heard), default=self._ledger.now)
         for other in self._ledger.alive.values():
             # What the program says itself began when it was given, whatever the server had begun that nobody here knew of.
             later = other.asked_at > response.begun_at if other.own else other.order > response.order
