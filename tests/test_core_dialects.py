@@ -41,8 +41,17 @@ from helpers.wire import (
     user_transcript,
 )
 
-from rtcore import PCMU, Connect, MessageEnded, ProtocolWarning, ToolCalled, UnknownEvent
-from rtcore.config import SessionOptions
+from rtcore import (
+    PCMU,
+    Connect,
+    MessageEnded,
+    ProtocolWarning,
+    ToolCalled,
+    UnknownEvent,
+    UserTranscript,
+    UserTranscriptDelta,
+)
+from rtcore.config import Connection, SessionOptions
 
 
 def _two_parts(scene: Scene) -> None:
@@ -241,3 +250,49 @@ def test_every_message_of_a_preview_conversation_ends() -> None:  # S02: no sile
         [("m1", "Part one."), ("m2", "Part two.")],
         ["session.update"],
     )
+
+
+# -- words that are said whole each time -------------------------------------------------------------------------------------
+
+
+def heard_so_far(*said: str, dialect: str = "xai", whole: str | None = None) -> Scene:
+    scene = Scene(configured(connection=Connection.model_validate({"dialect": dialect, "api_key": "k"})))
+    scene.open()
+    scene.connected()
+    scene.server(session_created(), session_updated())
+    stem = "conversation.item.input_audio_transcription"
+    for words in said:
+        scene.raw(encode({"type": f"{stem}.updated", "item_id": "u1", "content_index": 0, "transcript": words}))
+    if whole is not None:
+        done = {"type": f"{stem}.completed", "item_id": "u1", "content_index": 0, "transcript": whole, "status": "completed"}
+        scene.raw(encode(done))
+        scene.raw(encode({"type": f"{stem}.updated", "item_id": "u1", "content_index": 0, "transcript": whole + " late"}))
+    return scene
+
+
+def test_the_words_so_far_of_xai_are_told_as_they_come() -> None:  # S10; facts 14
+    scene = heard_so_far("How", "How", "How are", "How are you", whole="How are you?")
+    pieces = told(scene.log, UserTranscriptDelta)
+    assert [piece.delta for piece in pieces] == ["How", " are", " you"]
+    assert {(piece.item_id, piece.content_index) for piece in pieces} == {("u1", 0)}
+    assert [whole.text for whole in told(scene.log, UserTranscript)] == ["How are you?"]
+    assert told(scene.log, UnknownEvent) == []
+
+
+def test_words_that_xai_takes_back_are_set_right_by_the_whole() -> None:  # S10; facts 14
+    scene = heard_so_far("I scream", "Ice cream", "I scream loud", whole="Ice cream, please.")
+    assert [piece.delta for piece in told(scene.log, UserTranscriptDelta)] == ["I scream", " loud"]
+    assert [whole.text for whole in told(scene.log, UserTranscript)] == ["Ice cream, please."]
+
+
+def test_words_so_far_are_nobodys_event_but_xais_and_a_broken_one_is_a_warning() -> None:  # B27
+    scene = heard_so_far("How", dialect="openai")
+    assert told(scene.log, UserTranscriptDelta) == []
+    assert [event.event_type for event in told(scene.log, UnknownEvent)] == [
+        "conversation.item.input_audio_transcription.updated"
+    ]
+    scene = heard_so_far()
+    scene.raw(encode({"type": "conversation.item.input_audio_transcription.updated", "transcript": 7}))
+    assert [warning.event_type for warning in told(scene.log, ProtocolWarning)] == [
+        "conversation.item.input_audio_transcription.updated"
+    ]

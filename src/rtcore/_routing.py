@@ -51,6 +51,7 @@ from rtcore._wire import (
     TranscriptionFailed,
     TranscriptionSessionCreated,
     TranscriptionSessionUpdated,
+    TranscriptionSoFar,
 )
 from rtcore._wire_other import (
     DtmfEvent,
@@ -154,6 +155,7 @@ def handlers(core: Core) -> dict[type, Callable[[Any], None]]:
         SpeechStarted: turns.started,
         SpeechStopped: turns.stopped,
         TranscriptionDelta: turns.transcript_delta,
+        TranscriptionSoFar: turns.transcript_so_far,
         TranscriptionCompleted: turns.transcript_completed,
         TranscriptionFailed: turns.transcript_failed,
         TranscriptionSegment: turns.transcript_segment,

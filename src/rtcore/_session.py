@@ -48,7 +48,20 @@ from rtcore._turn_report import Reports
 from rtcore._turns import Turns
 from rtcore._voice import Voice
 from rtcore._whole import merged
-from rtcore._wire import KNOWN_TYPES, AppendImage, AudioDelta, Clear, Commit, Delete, Retrieve, decode, decode_type, encode, plain
+from rtcore._wire import (
+    KNOWN_TYPES,
+    AppendImage,
+    AudioDelta,
+    Clear,
+    Commit,
+    Delete,
+    Retrieve,
+    decode,
+    decode_so_far,
+    decode_type,
+    encode,
+    plain,
+)
 from rtcore.config import Config, check_hold, parse_options, parse_response
 from rtcore.dialects import Capabilities, Translation
 from rtcore.policies import DEFAULT, Policies
@@ -275,11 +288,22 @@ class Session:
             event_type = ""
         if event_type in core.dialect.ignored:
             return
-        if event_type and event_type not in KNOWN_TYPES:
+        if event_type and event_type == core.dialect.transcript_so_far:
+            try:
+                event = decode_so_far.decode(payload)
+            except msgspec.ValidationError as fault:
+                error = fault
+            else:
+                if core.state == "ready":
+                    self._handlers[type(event)](event)
+                else:
+                    core.lifecycle.hold_early(event)
+                return
+        elif event_type and event_type not in KNOWN_TYPES:
             core.counters.unknown_events += 1
             core.news.append(UnknownEvent(event_type, bytes(payload)))
-        else:
-            core.lifecycle.warn("a server message could not be read", event_type, f"{type(error).__name__}: {error}"[:500])
+            return
+        core.lifecycle.warn("a server message could not be read", event_type, f"{type(error).__name__}: {error}"[:500])
 
     def _runs(self) -> bool:
         """Whether there is a conversation, over whatever connection."""

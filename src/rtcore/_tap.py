@@ -8,10 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from rtcore._errors import LocalProtocolError
-from rtcore._wire import ErrorBody, ItemBody, PartBody, ResponseBody, ServerEvent, plain
+from rtcore._wire import ErrorBody, ItemBody, PartBody, ResponseBody, ServerEvent, TranscriptionSoFar, plain
 from rtcore._wire_other import UNREAD
 
-_EVENTS: dict[str, type[Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(ServerEvent)}
+_EVENTS: dict[str, type[Struct]] = {
+    str(kind.__struct_config__.tag): kind for kind in (*get_args(ServerEvent), TranscriptionSoFar)
+}
 _OBJECTS: dict[type, str] = {ItemBody: "item", PartBody: "part", ResponseBody: "response", ErrorBody: "error"}
 
 _INSTEAD = {

@@ -30,6 +30,7 @@ from rtcore._wire import (
     TranscriptionCompleted,
     TranscriptionDelta,
     TranscriptionFailed,
+    TranscriptionSoFar,
 )
 from rtcore._wire_other import DtmfEvent, TimeoutTriggered, TranscriptionSegment
 from rtcore.usage import confidence
@@ -263,6 +264,16 @@ class Turns:
         logprobs = _objects(event.logprobs)
         self._core.news.append(UserTranscriptDelta(event.item_id, event.content_index, event.delta or "", logprobs))
         self._core.barge_in.spoke(event.item_id, event.delta or "")
+
+    def transcript_so_far(self, event: TranscriptionSoFar) -> None:
+        """The user's words so far, whole each time: what is new of them is a piece (facts 14).
+
+        Words that it takes back have been told and stay so; from there on it is the complete transcript that says it right.
+        """
+        part, words = self._item(event.item_id).part(event.content_index), event.transcript or ""
+        told = part.text
+        if not part.final and words != told and words.startswith(told):
+            self.transcript_delta(TranscriptionDelta(event.item_id, event.content_index, words[len(told) :]))
 
     def transcript_completed(self, event: TranscriptionCompleted) -> None:
         """The user's words, complete. Some servers repeat it (facts 14)."""

@@ -148,6 +148,14 @@ class TranscriptionDelta(Event, tag="conversation.item.input_audio_transcription
     logprobs: Any = None
 
 
+class TranscriptionSoFar(Event, tag="conversation.item.input_audio_transcription.updated"):
+    """xAI's (facts 14): the words so far, whole each time. Read only where the dialect has it."""
+
+    item_id: str
+    content_index: int = 0
+    transcript: str | None = None
+
+
 class TranscriptionCompleted(Event, tag="conversation.item.input_audio_transcription.completed"):
     item_id: str
     content_index: int = 0
@@ -373,6 +381,7 @@ decode: msgspec.json.Decoder[ServerEvent] = msgspec.json.Decoder(ServerEvent)
 KNOWN_TYPES: frozenset[str] = frozenset(
     str(cls.__struct_config__.tag)
     for cls in Event.__subclasses__() + [s for c in Event.__subclasses__() for s in c.__subclasses__()]
+    if cls is not TranscriptionSoFar
 )
 
 
@@ -383,6 +392,7 @@ class TypeOnly(Struct):
     event_id: str | None = None
 
 
+decode_so_far: msgspec.json.Decoder[TranscriptionSoFar] = msgspec.json.Decoder(TranscriptionSoFar)
 decode_type: msgspec.json.Decoder[TypeOnly] = msgspec.json.Decoder(TypeOnly)
 
 

@@ -206,6 +206,8 @@ class Dialect(Struct, frozen=True):
     """Options of which the vendor can say more than they have, by path: that goes into ``session.vendor``, whole."""
     ignored: frozenset[str] = frozenset()
     """Its own events that mean nothing to a conversation, such as heartbeats; any other unknown one is an ``UnknownEvent``."""
+    transcript_so_far: str = ""
+    """Its own event that says the user's words so far, whole each time; empty: it has none."""
     translation: Callable[[], Translation] | None = None
     """Makes what stands between the core and this server's events; None: nothing has to."""
     model_in_session: bool = False

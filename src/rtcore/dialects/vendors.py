@@ -61,7 +61,8 @@ XAI = Dialect(
     sign=_signs.XAI,
     # The vendor's page: no session and no anchor; clients tell of an hour at most.
     secrets=Secrets("realtime/client_secrets", "none", life_s=(1, 3600), anchor=False),
-    ignored=frozenset({"ping", "conversation.item.input_audio_transcription.updated"}),
+    ignored=frozenset({"ping"}),
+    transcript_so_far="conversation.item.input_audio_transcription.updated",
     address="wss://api.x.ai/v1/realtime?model={model}",
     credential="Authorization: Bearer, also with a client secret",
     verified=(*facts("14"), simulated("xai")),
@@ -69,7 +70,7 @@ XAI = Dialect(
     quirks=(
         "voice and turn detection stand on top of the session, formats are nested",
         "items have no conversation.item.done, a part's end no part, a function's arguments no output_index",
-        "announces the user's item when speech starts, and says a transcript again and again, whole each time",
+        "announces the user's item when speech starts, and says a transcript whole again and again: what is new of it is told",
         "conversation.created and ping are ignored, status_details may be a string, usage stands on top of response.done",
         "session.resumption goes into vendor; binary audio frames are not asked for",
     ),

@@ -90,6 +90,13 @@ class NewsAudit:
             self._words[item_id] = self._words.get(item_id, "") + (message.delta or "")
         self.owed = UserTranscriptDelta, item_id, message.delta or ""
 
+    def _so_far(self, message: ServerSeen, item_id: str) -> None:
+        """The words so far, whole each time: what is new of them is told (xAI, facts 14)."""
+        words, told = message.transcript or "", self._words.get(item_id, "")
+        if item_id not in self._complete and words != told and words.startswith(told):
+            self._words[item_id] = words
+            self.owed = UserTranscriptDelta, item_id, words[len(told) :]
+
     def _completed(self, message: ServerSeen, item_id: str) -> None:
         self._words[item_id] = message.transcript or ""
         self._complete.add(item_id)
@@ -186,6 +193,7 @@ _READS: dict[str, Callable[[NewsAudit, ServerSeen, str], None]] = {
     "response.output_text.delta": NewsAudit._text,
     **dict.fromkeys(_EDGES, NewsAudit._edge),
     f"{_WORDS}.delta": NewsAudit._delta,
+    f"{_WORDS}.updated": NewsAudit._so_far,
     f"{_WORDS}.completed": NewsAudit._completed,
     f"{_WORDS}.failed": NewsAudit._failed,
 }

@@ -190,6 +190,8 @@ class PendingAudit:
     def _hears(self, speech: _Speech, item_id: str, kind: str, message: ServerSeen) -> None:
         if kind == "delta":
             speech.words[item_id] += message.delta or ""
+        elif kind == "updated" and (message.transcript or "").startswith(speech.words[item_id]):
+            speech.words[item_id] = message.transcript or ""
         elif kind in ("completed", "failed"):
             speech.whole[item_id] = kind == "completed"
             speech.words[item_id] = message.transcript or "" if kind == "completed" else speech.words[item_id]

@@ -74,6 +74,8 @@ class Manner(Struct, frozen=True):
     """Images come by an event of their own, behind audio."""
     whole: bool = False
     """It has every option of GA's session, and sessions that only transcribe: by the facts it is GA, and nothing lacks."""
+    cumulative: bool = False
+    """Says the user's words so far, whole each time, in an event of its own."""
     transcribes: bool = False
     """It transcribes the user whether it is asked to or not."""
 
@@ -97,6 +99,7 @@ MANNERS: dict[str, Manner] = {
     ),
     "xai": Manner(
         lifted=True,
+        cumulative=True,
         item_done="none",
         says_conversation=True,
         greets="ping",

@@ -429,7 +429,10 @@ class Flow:
         while at < len(words):
             count = rng.choice(_WORDS_A_DELTA)
             delta = " ".join(words[at : at + count])
-            state.emit(f"{stem}.delta", **where, delta=delta if at == 0 else f" {delta}", **sure(words[at : at + count]))
+            if state.wire.manner.cumulative:
+                state.emit(f"{stem}.updated", **where, transcript=" ".join(words[: at + count]))
+            else:
+                state.emit(f"{stem}.delta", **where, delta=delta if at == 0 else f" {delta}", **sure(words[at : at + count]))
             at += count
             yield rng.between(0, 60_000)
         item.content = [{"type": "input_audio", "transcript": text}]

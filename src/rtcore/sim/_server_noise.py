@@ -48,7 +48,7 @@ STRANGERS = frozenset(
         "response.animation_viseme.delta",
         "response.audio_timestamp.delta",
         "response.reasoning.delta",
-        "conversation.item.input_audio_transcription.updated",
+        "conversation.item.input_audio_transcription.revised",
         "session.notice",
     }
 )
@@ -135,7 +135,7 @@ class Noise:
             {"type": "response.animation_viseme.delta", **ids, "viseme_id": number % 22, "delta": "AAAA"},
             {"type": "response.audio_timestamp.delta", **ids, "audio_offset_ms": number, "text": "word"},
             {"type": "response.reasoning.delta", **ids, "delta": "hm"},
-            {"type": "conversation.item.input_audio_transcription.updated", "item_id": ids["item_id"], "transcript": "so far"},
+            {"type": "conversation.item.input_audio_transcription.revised", "item_id": ids["item_id"], "transcript": "so far"},
             {"type": "session.notice", "event_id": f"event_x{number}", "session": None, "response": {"id": ids["response_id"]}},
         )
         return encode(self._rng.choice(strangers))
