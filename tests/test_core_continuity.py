@@ -473,6 +473,21 @@ def test_a_call_whose_tool_still_runs_is_told_when_its_result_comes() -> None:  
     assert kinds(effects)[-1] == "response.create"
 
 
+def test_a_call_that_is_told_late_moves_nothing_that_was_told_before_it() -> None:  # C25, C27: found by the simulated world
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Weather?"), created("r1"), call("c1", previous="u1"), call("c2", index=1, previous="f_c1"))
+    scene.server(done("r1"), a_turn("u2", "And tomorrow?", "f_c2"))
+    first, second = [event["item"] for event in sent(dropped(scene)) if event["type"] == "conversation.item.create"]
+    late = [event for event in sent(scene.tool_result("c1", "Sunny.")) if event["type"] == "conversation.item.create"]
+    assert late[0]["previous_item_id"] == first["id"]
+    # Only now the server says that it has what it was told at the beginning: the call is behind that on the same line.
+    ahead = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": None, "item": first}
+    behind = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": first["id"], "item": second}
+    called = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": first["id"], "item": late[0]["item"]}
+    scene.server([ahead], [behind], [called], connection=2)
+    assert [item.id for item in scene.session.history] == ["u1", "f_c1", "f_c2", "u2"]
+
+
 def test_a_result_that_comes_while_the_line_is_gone_waits_for_the_next() -> None:  # C27
     scene = ready(steady())
     scene.server(a_turn("u1", "Weather?"), created("r1"), call("c1", previous="u1"), done("r1"))

@@ -131,7 +131,7 @@ class History:
 
     def confirm(self, item: Item, previous_item_id: str | None) -> None:
         """A replayed item is in the conversation. What the server put behind its predecessor before it came stands behind it now:
-        a turn of the user's that was over in that moment.
+        a turn of the user's that was over in that moment. What was told after it, to stand before it, is on its way.
         """
         if item.id not in self._unconfirmed:
             return
@@ -140,7 +140,7 @@ class History:
             return
         order = self._order
         at, before = order.index(item.id), order.index(previous_item_id)
-        if any(self._items[each].line == self.line for each in order[before + 1 : at]):
+        if any(self._items[each].line == self.line and each not in self._unconfirmed for each in order[before + 1 : at]):
             del order[at]
             order.insert(self._past_lost(before + 1), item.id)
 
