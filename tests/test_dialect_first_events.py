@@ -62,6 +62,16 @@ FACTS: dict[str, tuple[dict[str, Any], str | None, tuple[str, ...]]] = {
     "vllm": ({}, None, ("vllm", "together")),
     "openai": ({"id": "x", "type": "realtime", "audio": {"input": {"turn_detection": VAD}}}, "openai", ()),
     "openai, listening": ({"id": "x", "type": "transcription", "audio": {"input": {}}}, "openai", ()),
+    "stepfun, its model": (
+        {**FLAT, "model": "step-audio-2", "output_audio_format": "pcm16", "turn_detection": None},
+        None,
+        ("stepfun",),
+    ),
+    "openai-beta, opened for manual turns": (
+        {**FLAT, "model": "gpt-realtime", "output_audio_format": "pcm16", "turn_detection": None},
+        "openai-beta",
+        (),
+    ),
     "openai-beta": ({**FLAT, "output_audio_format": "g711_ulaw", "turn_detection": VAD}, "openai-beta", ()),
     "fields of no dialect": ({"id": "x", "input_audio_format": "opus"}, None, ()),
 }

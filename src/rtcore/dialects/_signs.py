@@ -33,7 +33,8 @@ def _inworld(session: Wire) -> bool:
 
 def _stepfun(session: Wire) -> bool:
     off = "turn_detection" in session and session["turn_detection"] is None
-    return off and session.get("input_audio_format") == "pcm16" and session.get("output_audio_format") == "pcm16"
+    theirs = str(session.get("model")).startswith("gpt-")  # the protocol's own: StepFun's are called step-...
+    return off and not theirs and session.get("input_audio_format") == "pcm16" and session.get("output_audio_format") == "pcm16"
 
 
 def _glm(session: Wire) -> bool:
@@ -57,6 +58,10 @@ QWEN = Sign("an output_audio_format that is pcm24", lambda session: session.get(
 GLM = Sign("beta_fields, client_vad, or formats that are called wav, pcm or mp3", _glm)
 SPEECH_TO_SPEECH = Sign("a nested session whose audio and output_modalities are null", _nulls)
 INWORLD = Sign("a nested session that begins with semantic_vad; another may be opened so", _inworld, sure=False)
-STEPFUN = Sign("a flat session that begins without turn detection; another may be opened so", _stepfun, sure=False)
+STEPFUN = Sign(
+    "a flat session of a model not called gpt-... that begins without turn detection; another may be opened so",
+    _stepfun,
+    sure=False,
+)
 TOGETHER = Sign("modalities of audio alone, a format such as pcm_s16le_16000, or no session at all", _together, sure=False)
 VLLM = Sign("no session at all", lambda session: not session, sure=False)
