@@ -60,6 +60,17 @@ def test_a_core_that_ignores_speech_meets_a_server_that_does_not_cut() -> None: 
     assert scenario.config().interruption == "ignore"
 
 
+def test_no_world_has_an_echo_that_its_session_does_nothing_against() -> None:  # F118: it would talk to itself without end
+    drawn = msgspec.structs.replace(Scenario(), interruption="half_duplex", microphone=True, echo_ms=60)
+    guarded = msgspec.structs.replace(drawn, interruption="cut", guard_ms=500)
+    heard = [
+        parse_policy(f"interruption={how}").applied(world).echo_ms
+        for how in ("half_duplex", "cut", "pause", "ignore")
+        for world in (drawn, guarded)
+    ]
+    assert heard == [60, 60, 0, 60, 0, 60, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -113,6 +113,8 @@ TRACED = [
     ("interruption=pause", 14_001_163),
     # What was typed while a voice is put to the test is not cut by it, though it was refused, nobody knows for what (B13, B18).
     ("interruption=pause", 14_001_115),
+    # A turn is understood at a time of its own (B18).
+    ("interruption=pause", 14_002_542),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

@@ -402,6 +402,7 @@ class Auditor:
 
     def recognised(self, text: str, now: int) -> None:
         """The program is about to tell what its recogniser heard. It is a voice, whether or not a detector heard it begin."""
+        self.ledger.now = now
         if not self._heard_begin:
             self.interrupts("local", now)
         self._heard_begin = False

@@ -106,8 +106,16 @@ class Policy(Struct, frozen=True):
             field = _PARTS[group][0]
             own[field] = structs.replace(own.get(field, getattr(scenario, field)), **changes)
         changed = structs.replace(scenario, **own, core=core)
+        if changed.echo_ms and not _withstands_echo(changed):
+            changed = structs.replace(changed, echo_ms=0)  # a model that hears itself would talk to itself without end
         # Named or not: a world of the wrong dialect would show what the configuration refuses, and nothing else.
         return in_dialect(changed, changed.server.dialect) if "dialect" in parts.get("server", {}) else changed
+
+
+def _withstands_echo(scenario: Scenario) -> bool:
+    """Whether its session does something against the echo of its loudspeaker."""
+    guarded = bool(scenario.guard_ms) and scenario.interruption in ("cut", "pause")
+    return guarded or scenario.interruption == "half_duplex"
 
 
 def parse_policy(text: str) -> Policy:
