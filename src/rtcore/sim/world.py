@@ -637,10 +637,12 @@ class World:
 
     def _began(self, request: int, sound: OwnSound) -> None:
         view = self.session.segments[-1]
+        self.auditor.ledger.now = self.now
         self.auditor.voice.began(request, view.response_id, view.item_id, sound)
 
     def say_append(self, request: int, pcm: bytes) -> None:
         """.. goes on with it ..."""
+        self.auditor.ledger.now = self.now  # nothing else may have happened since the last piece
         self.auditor.voice.gave(request, len(pcm))
         self._call(self.session.say_append(request, pcm, now=self.seconds))
 
