@@ -115,6 +115,8 @@ TRACED = [
     ("interruption=pause", 14_001_115),
     # A turn is understood at a time of its own (B18).
     ("interruption=pause", 14_002_542),
+    # What sounds was said after the voice began, and goes on; what the voice cuts has no sound yet (B18).
+    ("interruption=pause", 14_003_183),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

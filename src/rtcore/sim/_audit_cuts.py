@@ -91,8 +91,8 @@ class CutAudit:
         unconfirmed = stream.unconfirmed
         # One sample short counts as heard (B02): a message that ended so is no reason for a flush, and no obstacle to one.
         expected = unconfirmed > 1 and responses is None and stream.faulty != stream.generation
-        if since is not None and not affected:
-            expected = False
+        if since is not None and not any(segment.received > segment.heard for each in affected for segment in each.segments):
+            expected = False  # what sounds was asked for after the voice began
         if self._bound:
             expected = expected and self._pending() > self._bound
         self._expected = stream.generation if expected else 0
