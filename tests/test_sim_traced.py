@@ -117,6 +117,8 @@ TRACED = [
     ("interruption=pause", 14_002_542),
     # What sounds was said after the voice began, and goes on; what the voice cuts has no sound yet (B18).
     ("interruption=pause", 14_003_183),
+    # The typed item was refused: whether its response is still waited for when a voice begins, is the client's affair (F057).
+    ("interruption=pause", 14_004_081),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

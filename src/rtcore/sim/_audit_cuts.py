@@ -138,7 +138,8 @@ class CutAudit:
         self._sync(ledger.now)
         asked = [each for each in ledger.creations if not (each.out_of_band or each.killed or each.expired)]
         affected = self._affected("server", None)
-        if any(not each.shown for each in asked) or any(not response.heard_out for response in affected):
+        # Where the item that it was to answer was refused, the client may have given it up.
+        if any(not (each.shown or each.withdrawn) for each in asked) or any(not response.heard_out for response in affected):
             return True
         return None if asked or affected or self._heard_out else False
 
