@@ -28,6 +28,8 @@ _EVERY_S = 15.0
 """So often the session's containers are counted, in seconds of virtual time."""
 _SOUND = ("playout.generation.runs", "playout._replay")
 """Where sound waits to be heard."""
+_EACH = 16
+"""So many entries may hang on one of a memory that has a bound of its own: the calls that a request is for, for one."""
 
 
 class Hour(Struct):
@@ -129,6 +131,11 @@ def problems(hours: Sequence[Hour]) -> list[str]:
         if place in BOUNDED:
             if late.most.get(place, 0) > BOUNDED[place]:
                 found.append(f"{place} held {late.most[place]} entries, {BOUNDED[place]} at most")
+            continue
+        memory = next((name for name in BOUNDED if place.startswith((f"{name}.", f"{name}["))), None)
+        if memory is not None:
+            if late.most.get(place, 0) > _EACH * BOUNDED[memory]:
+                found.append(f"{place} held {late.most[place]} entries, {_EACH} for each of {memory} at most")
             continue
         before, after = early.least.get(place, 0), late.least.get(place, 0)
         if after > before:
