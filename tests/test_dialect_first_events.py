@@ -24,17 +24,42 @@ LIKE = {
 """The protocol's own, and those that look like it in everything."""
 
 
+MODELS = {
+    "qwen": "qwen3-omni-flash-realtime",
+    "glm": "glm-realtime-flash",
+    "inworld": "openai/gpt-4o-mini",
+    "stepfun": "step-audio-2",
+}
+"""What their models are called (facts 14, the vendors' pages)."""
+
+
 def strict(name: str) -> dict[str, Any]:
     """The session that the strict server of a dialect shows first."""
     wire, rules = Wire(name), Rules()
     session = shown_session(default_session(wire, rules), rules)
-    return wire.session(session, identity="sess_1", model="m", expires_at=1)
+    return wire.session(session, identity="sess_1", model=MODELS.get(name, "m"), expires_at=1)
 
 
 FLAT = {"id": "x", "object": "realtime.session", "modalities": ["text", "audio"], "input_audio_format": "pcm16"}
 VAD = {"type": "server_vad"}
+PCM = {**FLAT, "input_audio_format": "pcm", "output_audio_format": "pcm", "turn_detection": VAD}
+PCM16 = {**FLAT, "output_audio_format": "pcm16", "turn_detection": VAD}
+SEMANTIC = {"input": {"turn_detection": {"type": "semantic_vad"}}}
+GA = {"id": "x", "type": "realtime", "tracing": None, "truncation": "auto", "audio": SEMANTIC}
 FACTS: dict[str, tuple[dict[str, Any], str | None, tuple[str, ...]]] = {
     "qwen": ({**FLAT, "voice": "Cherry", "output_audio_format": "pcm24", "turn_detection": VAD}, "qwen", ("qwen",)),
+    "qwen, as its pages have it": ({**PCM, "model": "qwen3-omni-flash-realtime"}, "qwen", ("qwen",)),
+    "qwen, older": ({**PCM16, "model": "Qwen-Omni-Turbo-Realtime"}, "qwen", ("qwen",)),
+    "qwen or glm": (PCM, None, ("qwen", "glm")),
+    "qwen or glm, a model of no vendor's": ({**PCM, "model": "mine"}, None, ("qwen", "glm")),
+    "qwen, or a server of one's own": ({**PCM16, "model": "qwen3:8b"}, None, ("qwen",)),
+    "openai, with Qwen behind it": ({**GA, "model": "qwen3-omni-realtime", "audio": {"input": {}}}, "openai", ()),
+    "glm, its model": ({**PCM, "model": "glm-realtime-air"}, "glm", ("glm",)),
+    "qwen's model and glm's turns": (
+        {**PCM, "model": "qwen3-omni-flash-realtime", "turn_detection": {"type": "client_vad"}},
+        None,
+        ("qwen", "glm"),
+    ),
     "glm, WAV": ({"id": "x", "input_audio_format": "wav", "output_audio_format": "pcm"}, "glm", ("glm",)),
     "glm, WAV at a rate": ({"id": "x", "input_audio_format": "wav48", "output_audio_format": "mp3"}, "glm", ("glm",)),
     "glm, its own fields": ({**FLAT, "beta_fields": {"chat_mode": "audio"}}, "glm", ("glm",)),
@@ -55,6 +80,16 @@ FACTS: dict[str, tuple[dict[str, Any], str | None, tuple[str, ...]]] = {
         {"id": "x", "type": "realtime", "audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}},
         None,
         ("inworld",),
+    ),
+    "inworld, its model": ({**GA, "model": "openai/gpt-4.1-nano"}, None, ("inworld",)),
+    "inworld, its voice": ({**GA, "model": "m", "audio": {**SEMANTIC, "output": {"model": "inworld-tts"}}}, None, ("inworld",)),
+    "inworld, a model that says nothing": ({"id": "x", "type": "realtime", "model": "m", "audio": SEMANTIC}, None, ("inworld",)),
+    "openai, opened with semantic_vad": ({"type": "realtime", "model": "gpt-realtime", "audio": SEMANTIC}, "openai", ()),
+    "openai, a deployment opened with semantic_vad": ({**GA, "model": "mine"}, "openai", ()),
+    "openai-beta, a deployment opened for manual turns": (
+        {**PCM16, "model": "mine", "turn_detection": None},
+        "openai-beta",
+        (),
     ),
     "stepfun": ({**FLAT, "output_audio_format": "pcm16", "turn_detection": None}, None, ("stepfun",)),
     "together": ({"id": "x", "object": "realtime.session", "modalities": ["audio"]}, None, ("together",)),
@@ -107,9 +142,10 @@ def untold(shown: dict[str, Any]) -> tuple[Scene, list[dict[str, Any]]]:
     return scene, sent(scene.raw(json.dumps({"type": "session.created", "session": shown}).encode()))
 
 
-def test_qwen_at_an_unknown_host_is_listened_to_at_its_own_rate() -> None:  # F132
-    scene, _ = untold(FACTS["qwen"][0])
-    scene.raw(json.dumps({"type": "session.updated", "session": FACTS["qwen"][0]}).encode())
+@pytest.mark.parametrize("case", ["qwen", "qwen, as its pages have it", "qwen, older"])
+def test_qwen_at_an_unknown_host_is_listened_to_at_its_own_rate(case: str) -> None:  # F132
+    scene, _ = untold(FACTS[case][0])
+    scene.raw(json.dumps({"type": "session.updated", "session": FACTS[case][0]}).encode())
     assert (scene.session.state, scene.session.input_format.rate) == ("ready", 16_000)
     assert not scene.session.capabilities.truncate
 

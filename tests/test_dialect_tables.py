@@ -196,6 +196,12 @@ AZURE = "https://res.openai.azure.com"
         ("xai", "https://api.x.ai/v1", {"model": "grok-x"}, "wss://api.x.ai/v1/realtime?model=grok-x"),
         ("qwen", None, {}, "wss://dashscope-intl.aliyuncs.com/api-ws/v1/realtime?model=qwen3-omni-flash-realtime"),
         (
+            "qwen",
+            "wss://dashscope-us.aliyuncs.com",
+            {"model": "qwen3-omni-flash-realtime"},
+            "wss://dashscope-us.aliyuncs.com/api-ws/v1/realtime?model=qwen3-omni-flash-realtime",
+        ),
+        (
             "inworld",
             "wss://api.inworld.ai/api/v1/realtime/session?key=mine",
             {},
@@ -389,6 +395,11 @@ def test_a_table_says_where_it_comes_from_and_how_it_was_tried(table: Dialect) -
         ("https://res.services.ai.azure.com/voice-live", "azure-voice-live"),
         ("wss://api.x.ai", "xai"),
         ("wss://dashscope.aliyuncs.com/api-ws/v1/realtime", "qwen"),
+        ("wss://dashscope-us.aliyuncs.com", "qwen"),
+        ("wss://cn-hongkong.dashscope.aliyuncs.com", "qwen"),
+        ("wss://ws-1.ap-southeast-1.maas.aliyuncs.com", "qwen"),
+        ("wss://dashscope.aliyuncs.com.example.org", None),
+        ("wss://other.aliyuncs.com", None),
         ("ws://127.0.0.1:9", None),
     ],
 )

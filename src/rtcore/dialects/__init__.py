@@ -1,5 +1,6 @@
 """Dialects: one table each, used at the core's edge only, and what the errors of all of them mean."""
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
@@ -154,8 +155,6 @@ def _parts(connection: "Connection") -> SplitResult | None:
 _HOSTS = {
     "api.openai.com": OPENAI,
     "api.x.ai": XAI,
-    "dashscope.aliyuncs.com": QWEN,
-    "dashscope-intl.aliyuncs.com": QWEN,
     "api.inworld.ai": INWORLD,
     "api.stepfun.com": STEPFUN,
     "api.stepfun.ai": STEPFUN,
@@ -163,6 +162,10 @@ _HOSTS = {
     "api.together.ai": TOGETHER,
     "api.together.xyz": TOGETHER,
 }
+
+
+_ALIBABA = re.compile(r"((.+\.)?dashscope(-[a-z0-9-]+)?|.+\.maas)\.aliyuncs\.com")
+"""Alibaba's hosts by region: the shared ones, and those of a workspace (the vendor's page of base URLs)."""
 
 
 def _by_address(parts: SplitResult) -> Dialect | None:
@@ -173,7 +176,7 @@ def _by_address(parts: SplitResult) -> Dialect | None:
         return AZURE_PREVIEW
     if is_azure(host):
         return AZURE
-    return _HOSTS.get(host)
+    return QWEN if _ALIBABA.fullmatch(host) else _HOSTS.get(host)
 
 
 _FLAT = frozenset({"modalities", "input_audio_format", "output_audio_format", "max_response_output_tokens"})
@@ -182,8 +185,9 @@ _BETA_FORMATS = (None, "pcm16", "g711_ulaw", "g711_alaw")
 
 def suspected(session: Wire) -> tuple[Dialect, ...]:
     """The dialects whose sign the ``session`` object of ``session.created`` shows: those that are sure, else all."""
-    found = [table for table in DIALECTS.values() if table.sign is not None and table.sign.shown(session)]
-    return tuple([table for table in found if table.sign is not None and table.sign.sure] or found)
+    signs = [(table, table.sign) for table in DIALECTS.values() if table.sign is not None]
+    sure = [table for table, sign in signs if sign.sure and sign.shown(session)]
+    return tuple(sure or [table for table, sign in signs if sign.shown(session) or sign.perhaps(session)])
 
 
 def recognised(session: Wire) -> Dialect | None:
@@ -196,7 +200,8 @@ def recognised(session: Wire) -> Dialect | None:
     if found:
         [first, *more] = found
         # A translation has to see the first event itself, and this is too late for it.
-        sure = first.sign is not None and first.sign.sure and not more and first.translation is None
+        sign = first.sign
+        sure = sign is not None and sign.sure and sign.shown(session) and not more and first.translation is None
         return first if sure else None
     if isinstance(session.get("audio"), dict) or session.get("type") == "realtime" or "output_modalities" in session:
         return OPENAI

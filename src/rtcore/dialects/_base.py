@@ -152,6 +152,8 @@ class Sign(Struct, frozen=True):
     """Whether a session, as it came, has the sign. Never raises."""
     sure: bool = True
     """Whether no other dialect's has it. One that is not sure only keeps the session from being taken for another's."""
+    perhaps: Callable[[Wire], bool] = lambda session: False
+    """Whether a session without the sign may still be this dialect's, and another's as well. Never raises."""
 
 
 class Secrets(Struct, frozen=True):

@@ -25,22 +25,54 @@ def _xai(session: Wire) -> bool:
     return lifted and session.get("type") is None and isinstance(session.get("audio"), dict)
 
 
+def _model(session: Wire) -> str:
+    """The name of the model, small; empty where the session names none."""
+    found = session.get("model")
+    return found.lower() if isinstance(found, str) else ""
+
+
+def _formats(session: Wire) -> tuple[object, object]:
+    return session.get("input_audio_format"), session.get("output_audio_format")
+
+
+def _of_model(session: Wire, vendor: str) -> bool:
+    """A flat session of a model that is called so. In a nested one it is the model behind somebody else's server."""
+    nested = isinstance(session.get("audio"), dict) or session.get("type") is not None or "output_modalities" in session
+    return not nested and _model(session).startswith(vendor)
+
+
+def _served(session: Wire, vendor: str) -> bool:
+    """One that is the vendor's own server: the protocol's formats alone, any server of the beta has in front of any model."""
+    return _of_model(session, vendor) and ("realtime" in _model(session) or "pcm" in _formats(session))
+
+
 def _inworld(session: Wire) -> bool:
     audio = session.get("audio")
-    begins = _detection(audio.get("input")) if isinstance(audio, dict) else None
-    return session.get("type") == "realtime" and begins == "semantic_vad"
+    sides = (audio.get("input"), audio.get("output")) if isinstance(audio, dict) else (None, None)
+    if session.get("type") != "realtime" or _detection(sides[0]) != "semantic_vad":
+        return False
+    model = _model(session)
+    # The vendor's pages: its models are provider/name, and the voice has a model of its own.
+    if not model or "/" in model or (isinstance(sides[1], dict) and "model" in sides[1]):
+        return True
+    whole = any(name in session for name in ("tracing", "truncation", "prompt"))  # of GA's, Inworld has none
+    return not (whole or model.startswith("gpt-"))
 
 
 def _stepfun(session: Wire) -> bool:
     off = "turn_detection" in session and session["turn_detection"] is None
-    theirs = str(session.get("model")).startswith("gpt-")  # the protocol's own: StepFun's are called step-...
-    return off and not theirs and session.get("input_audio_format") == "pcm16" and session.get("output_audio_format") == "pcm16"
+    model = _model(session)
+    return off and (not model or model.startswith("step")) and _formats(session) == ("pcm16", "pcm16")
+
+
+def _qwen(session: Wire) -> bool:
+    return session.get("output_audio_format") == "pcm24" or _served(session, "qwen")
 
 
 def _glm(session: Wire) -> bool:
-    heard, said = session.get("input_audio_format"), session.get("output_audio_format")
-    named = heard in ("pcm", "pcm24") or (isinstance(heard, str) and heard.startswith("wav")) or said in ("pcm", "wav", "mp3")
-    return "beta_fields" in session or _detection(session) == "client_vad" or named
+    heard, said = _formats(session)
+    named = heard == "pcm24" or (isinstance(heard, str) and heard.startswith("wav")) or said in ("wav", "mp3")
+    return "beta_fields" in session or _detection(session) == "client_vad" or named or _served(session, "glm")
 
 
 def _nulls(session: Wire) -> bool:
@@ -54,12 +86,26 @@ def _together(session: Wire) -> bool:
 
 VOICE_LIVE = Sign("a flat session with a voice that is an object, a sampling rate, or azure_semantic_vad", _voice_live)
 XAI = Sign("a nested session without a type, with the voice or turn detection on top", _xai)
-QWEN = Sign("an output_audio_format that is pcm24", lambda session: session.get("output_audio_format") == "pcm24")
-GLM = Sign("beta_fields, client_vad, or formats that are called wav, pcm or mp3", _glm)
+QWEN = Sign(
+    "an output_audio_format that is pcm24, or a model called qwen...realtime, or qwen... with a format that is pcm",
+    _qwen,
+    perhaps=lambda session: "pcm" in _formats(session) or _of_model(session, "qwen"),
+)
+GLM = Sign(
+    "beta_fields, client_vad, formats that are called wav, pcm24 (on the way in) or mp3, or a model called glm...realtime, "
+    "or glm... with a format that is pcm",
+    _glm,
+    perhaps=lambda session: "pcm" in _formats(session) or _of_model(session, "glm"),
+)
 SPEECH_TO_SPEECH = Sign("a nested session whose audio and output_modalities are null", _nulls)
-INWORLD = Sign("a nested session that begins with semantic_vad; another may be opened so", _inworld, sure=False)
+INWORLD = Sign(
+    "a nested session that begins with semantic_vad, of a model that is not named, is called provider/name, or speaks by another;"
+    " without GA's tracing, truncation and prompt, of any model but gpt-...",
+    _inworld,
+    sure=False,
+)
 STEPFUN = Sign(
-    "a flat session of a model not called gpt-... that begins without turn detection; another may be opened so",
+    "a flat session that begins without turn detection, of a model that is called step... or not named; another may be opened so",
     _stepfun,
     sure=False,
 )
