@@ -60,7 +60,8 @@ audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and l
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP -n 2 examples/audit
 
 examples: $(VENV)/examples.stamp  ## the programs of examples/ against the strict server: whole calls, in virtual time
-	$(BIN)/python -m pytest -q examples --ignore=examples/audit --ignore=examples/browser
+	$(BIN)/python -m pytest -q examples --ignore=examples/audit --ignore=examples/browser --ignore=examples/desktop
+	$(BIN)/python -m pytest -q examples/desktop
 
 browser: $(VENV)/browser.stamp  ## the web page in a real Chromium: a thousand interruptions through the gateway
 	$(BIN)/python -m pytest -q -rP examples/browser
