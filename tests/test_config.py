@@ -102,8 +102,70 @@ def test_a_partial_turn_detection_is_completed_from_what_the_server_acknowledged
     assert detected(other)["type"] == "semantic_vad"
     silent = parse_options(with_detection({"interrupt_response": False}), acknowledged=acknowledged)
     assert detected(silent)["create_response"] is False
-    for nothing in ({}, {"audio": None}, with_detection(None), with_detection({"type": "vendor_vad"})):
+    for nothing in ({}, {"audio": None}, with_detection(None)):
         assert detected(parse_options(with_detection({"threshold": 0.7}), acknowledged=nothing)) == {**VAD, "threshold": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ({"idle_timeout_ms": 0}, 0),
+        ({"prefix_padding_ms": 300.0}, 300),
+        ({"silence_duration_ms": 0.5}, 0.5),
+        ({"threshold": 3}, 3),
+    ],
+)
+def test_what_the_server_acknowledged_is_filled_in_and_not_judged(said: dict[str, Any], sent: float) -> None:  # F122, S09
+    [name] = said
+    changed = parse_options(with_detection({"create_response": False}), acknowledged=with_detection({**VAD, **said}))
+    assert detected(changed) == {**VAD, "create_response": False, name: sent}
+    assert isinstance(detected(changed)[name], type(sent))
+    # What the program itself says is judged, and only that is told.
+    with pytest.raises(LocalProtocolError) as refused:
+        parse_options(with_detection({"create_response": "x"}), acknowledged=with_detection({**VAD, **said}))
+    assert "create_response" in str(refused.value) and name not in str(refused.value)
+
+
+def test_what_the_server_acknowledged_contradicts_no_policy() -> None:  # F122: nobody said it
+    changed = parse_options(with_detection({"threshold": 0.7}), acknowledged=with_detection(VAD), context="exact")
+    assert detected(changed) == {**VAD, "threshold": 0.7, "create_response": False}
+    with pytest.raises(LocalProtocolError, match=r"create_response: True contradicts context='exact'"):
+        parse_options(with_detection({"create_response": True}), acknowledged=with_detection(VAD), context="exact")
+
+
+def test_a_part_of_a_kind_that_the_options_do_not_have_is_refused() -> None:  # F122: it would become another kind
+    running = with_detection({"type": "azure_semantic_vad_en", "threshold": 0.4})
+    with pytest.raises(
+        LocalProtocolError, match=r"turn_detection: the session's has type 'azure_semantic_vad_en'.*set a whole one"
+    ):
+        parse_options(with_detection({"threshold": 0.7}), acknowledged=running)
+    whole = parse_options(with_detection({"type": "server_vad", "threshold": 0.7}), acknowledged=running)
+    assert detected(whole) == {**VAD, "threshold": 0.7}
+    deep = {"audio": {"input": {"noise_reduction": {"type": "azure_deep_noise_suppression"}}}}
+    with pytest.raises(LocalProtocolError, match=r"noise_reduction: the session's has type 'azure_deep_noise_suppression'"):
+        parse_options({"audio": {"input": {"noise_reduction": {"strength": 0.5}}}}, acknowledged=deep)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"audio": {"input": {"turn_detection": ServerVad(silence_duration_ms=900)}}},
+        {"audio": {"input": AudioInput(turn_detection=ServerVad(silence_duration_ms=900))}},
+        {"audio": AudioOptions(input=AudioInput(turn_detection=ServerVad(silence_duration_ms=900)))},
+    ],
+)
+def test_an_object_of_options_is_completed_like_a_mapping(changes: dict[str, Any]) -> None:  # F122, S09
+    acknowledged = with_detection({**VAD, "threshold": 0.9})
+    assert detected(parse_options(changes, acknowledged=acknowledged)) == {**VAD, "threshold": 0.9, "silence_duration_ms": 900}
+    other = {**acknowledged["audio"]["input"], "turn_detection": {"type": "semantic_vad", "create_response": False}}
+    assert detected(parse_options(changes, acknowledged={"audio": {"input": other}})) == {**VAD, "silence_duration_ms": 900}
+
+
+def test_a_field_of_the_vendors_own_lifts_no_bounds() -> None:  # F122; facts 14
+    own = {**VAD, "auto_truncate": True}
+    assert SessionOptions.model_validate({"vendor": {"turn_detection": own}}).vendor == {"turn_detection": own}
+    with pytest.raises(ValidationError, match=r"vendor\.turn_detection\.threshold: Input should be less than or equal to 1"):
+        SessionOptions.model_validate({"vendor": {"turn_detection": {**own, "threshold": 7}}})
 
 
 def test_everything_is_sent_as_ga_names_it() -> None:  # protocol facts 2, 13

@@ -8,7 +8,7 @@ from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, talki
 
 from rtcore import Config, LocalProtocolError, OptionDiffers, SessionChanged, SessionReady
 from rtcore._differences import differences
-from rtcore.config import SessionOptions
+from rtcore.config import AudioInput, AudioOptions, SessionOptions, Transcription
 from rtcore.dialects import DIALECTS
 
 VAD = wire.SERVER_VAD
@@ -201,6 +201,19 @@ def test_a_part_is_of_what_was_asked_for_last() -> None:  # S09: the server answ
     )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        side(transcription=Transcription(language="de")),
+        {"audio": {"input": AudioInput(transcription=Transcription(language="de"))}},
+        {"audio": AudioOptions(input=AudioInput(transcription=Transcription(language="de")))},
+    ],
+)
+def test_a_part_may_be_an_object_of_options(change: dict[str, Any]) -> None:  # S09, F122
+    scene = ready(configured(session=side(transcription=WRITTEN)), **side(transcription=WRITTEN))
+    assert asked(scene, change)["audio"]["input"] == {"transcription": {**WRITTEN, "language": "de"}}
+
+
 def test_another_model_keeps_what_any_model_has() -> None:  # facts 10: a delay is of one model alone, and refused by others
     has = side(transcription={"model": "gpt-realtime-whisper", "language": "en", "delay": "low"})
     scene = ready(configured(session=has), **has)
@@ -324,6 +337,55 @@ def test_what_an_option_says_is_not_said_again_by_the_vendors_name() -> None:  #
     scene.update({"audio": {"output": {"voice": "cedar"}}})  # not acknowledged yet
     with pytest.raises(LocalProtocolError, match=r"vendor\.audio: another option says"):
         scene.update({"vendor": {"audio": {"output": {"pitch": 2}}}})
+
+
+OWN = {"type": "azure_semantic_vad_multilingual", "threshold": 0.5, "languages": ["en"]}
+NEAR = {"create_response": True, "interrupt_response": True, "type": "server_vad", "threshold": 0.5}
+PLAIN = {**NEAR, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+
+
+def voice_live(answered: bool, *steps: dict[str, Any]) -> tuple[list[Any], Any]:
+    """Options set one after another: what each sent, and what a new session is asked for."""
+    echo = Echo("azure-voice-live")
+    said = []
+    for step in steps:
+        said += [event["session"] for event in sent(echo.scene.update(step))]
+        if answered:
+            echo.answer()
+    for each in said if not answered else ():
+        echo.has = _merged(echo.has, each)
+        echo.scene.server([{"type": "session.updated", "session": echo.has}])
+    return said, echo.scene.session._core.lifecycle.configuration().session
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize(("option", "on_the_wire"), [(None, None), ({"type": "server_vad"}, PLAIN)], ids=["off", "another kind"])
+def test_an_option_and_the_vendors_key_of_the_same_meaning_replace_each_other(  # S09, S10, B25
+    option: Any, on_the_wire: Any, answered: bool
+) -> None:
+    own, standard = {"vendor": {"turn_detection": OWN, "x": 1}}, side(turn_detection=option)
+    said, again = voice_live(answered, own, standard)
+    assert said == [{"turn_detection": OWN, "x": 1}, {"turn_detection": on_the_wire}]
+    assert again == {"turn_detection": on_the_wire, "x": 1}  # a reconnect asks for what was said last
+    said, again = voice_live(answered, own, standard, own)
+    assert (said[2]["turn_detection"], again) == (OWN, {"turn_detection": OWN, "x": 1})
+
+
+def test_of_two_objects_of_the_vendors_own_the_later_counts_as_it_stands() -> None:  # F122, B25
+    first, second = {"model": "azure-speech", "phrase_list": ["rtcore"]}, {"model": "mai-transcribe-1", "custom_speech": {}}
+    said, again = voice_live(True, *({"vendor": {"input_audio_transcription": each}} for each in (first, second)))
+    assert said[1] == again == {"input_audio_transcription": second}
+
+
+def test_a_part_of_what_only_the_vendor_can_say_is_refused() -> None:  # F122: the rest of it would be lost
+    for answered in (True, False):
+        with pytest.raises(LocalProtocolError, match=r"has type 'azure_semantic_vad_multilingual' and is the vendor's own"):
+            voice_live(answered, {"vendor": {"turn_detection": OWN}}, side(turn_detection={"threshold": 0.7}))
+    speech = {"model": "azure-speech", "phrase_list": ["rtcore"]}
+    with pytest.raises(LocalProtocolError, match=r"transcription: the session's has model 'azure-speech'"):
+        voice_live(True, {"vendor": {"input_audio_transcription": speech}}, side(transcription={"language": "de"}))
+    with pytest.raises(LocalProtocolError, match=r"vendor\.turn_detection: another option says"):
+        voice_live(True, {"vendor": {"turn_detection": OWN}, **side(turn_detection=None)})  # both at once
 
 
 def test_of_the_vendors_options_only_what_changes_is_sent() -> None:  # S09

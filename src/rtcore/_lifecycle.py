@@ -39,7 +39,7 @@ from rtcore._notices import (
 from rtcore._requests import Pending
 from rtcore._sayable import check_sayable
 from rtcore._verdicts import verdict_of
-from rtcore._whole import merged
+from rtcore._whole import followed, merged
 from rtcore._wire import ErrorEvent, RateLimits, SessionCreated, SessionUpdated, UpdateSession, UpdateTranscriptionSession
 from rtcore._wire_other import Event
 from rtcore.dialects import Dialect, ga_format, listening, recognised, suspected
@@ -170,7 +170,7 @@ class Lifecycle:
         core = self._core
         pending = core.requests.take_first("update")
         if pending is not None and pending.changes is not None:
-            core.asked = merged(core.asked, pending.changes)
+            core.asked = followed(core.asked, pending.changes)
         if not self._read(event.session):
             return
         if core.ready:

@@ -47,7 +47,7 @@ from rtcore._tools import CANCELLED, Tools
 from rtcore._turn_report import Reports
 from rtcore._turns import Turns
 from rtcore._voice import Voice
-from rtcore._whole import merged
+from rtcore._whole import followed, merged
 from rtcore._wire import (
     KNOWN_TYPES,
     AppendImage,
@@ -835,17 +835,23 @@ class Session:
     def _expected(self) -> dict[str, Any]:
         """The session as it will be once the server has answered: a part of an object is part of what was asked for last."""
         core = self._core
-        session = core.session if core.ready else merged(core.session, core.asked)
+        session, whole = core.session, core.asked
+        for changes in () if core.ready else (core.asked,):
+            session = self._shown(session, changes)
         for changes in core.requests.updates():
-            session = merged(session, changes)
-        return session
+            session, whole = self._shown(session, changes), followed(whole, changes)
+        return {**session, "vendor": whole.get("vendor") or {}}
+
+    def _shown(self, session: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+        """The session with these changes, the vendor's own by the names that the server would show them under."""
+        return merged(merged(session, changes), self._core.dialect.read_session(changes.get("vendor") or {}))
 
     def _check_frozen(self, wire: dict[str, Any]) -> None:
         """Raise ``LocalProtocolError`` for what the server would refuse to change (facts 2.4, 2.10)."""
         core = self._core
         whole = core.asked
         for changes in (*core.requests.updates(), wire):
-            whole = merged(whole, changes)
+            whole = followed(whole, changes)
         check_vendor(core.dialect, whole)
         # What stands among the vendor's own options is no way around: its names are read as the server would show them.
         wire = merged(wire, core.dialect.read_session(wire.get("vendor") or {}))

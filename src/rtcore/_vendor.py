@@ -54,7 +54,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "audio.input.noise_reduction": frozenset({"type", "strength"}),
 }
 """What an option has."""
-_TYPES: Mapping[str, frozenset[str]] = {
+TYPES: Mapping[str, frozenset[str]] = {
     "audio.output.voice": frozenset({"openai", "azure-standard"}),
     "audio.input.turn_detection": frozenset(_WHOLE),
     "audio.input.noise_reduction": frozenset({"near_field", "far_field"}),
@@ -96,7 +96,7 @@ def _is_own(path: str, value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
     kind = value.get("type")
-    if path in _TYPES and isinstance(kind, str) and kind not in _TYPES[path]:
+    if path in TYPES and isinstance(kind, str) and kind not in TYPES[path]:
         return True
     more = any(key not in _FIELDS[path] for key in value)
     return more and (path != "audio.input.turn_detection" or _WHOLE.get(str(kind), _DETECTED) <= value.keys())

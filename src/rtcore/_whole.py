@@ -10,7 +10,8 @@ from typing import Any
 
 from rtcore._errors import LocalProtocolError
 from rtcore._sayable import at
-from rtcore.dialects import Dialect
+from rtcore._vendor import TYPES
+from rtcore.dialects import FLAT_NAMES, Dialect
 
 Fields = Mapping[str, tuple[str, ...]]
 """The fields of an object, by its kind; "" where it has no kinds."""
@@ -27,12 +28,17 @@ OBJECTS = frozenset(
         "prompt",
         "truncation",
         "reasoning",
+        "input_audio_transcription",
+        "input_audio_noise_reduction",
     }
 )
-"""Their names: of two updates the later one's counts, as it stands."""
+"""Their names, also a vendor's: of two updates the later one's counts, as it stands."""
 
 _OF_ANY_MODEL = ("language", "prompt")
 """Of a transcription: what another model of it has, too."""
+
+_NAMED_BY = {"turn_detection": "type", "noise_reduction": "type", "transcription": "model"}
+"""What says which one it is, of those that a vendor can have of its own."""
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -44,27 +50,72 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def followed(asked: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The same, where an option and a vendor's key can mean the same: what was said later takes the other's place."""
+    result = merged(asked, new)
+    said = new.get("vendor") or {}
+    if "vendor" in result:
+        own = (result["vendor"] or {}).items()
+        result["vendor"] = {key: value for key, value in own if key in said or not _names(new, FLAT_NAMES.get(key, ""))}
+    for key in said:
+        result = _without(result, FLAT_NAMES[key].split(".")) if key in FLAT_NAMES else result
+    return result
+
+
+def _names(tree: Mapping[str, Any], path: str) -> bool:
+    *outer, last = path.split(".")
+    inner = at(tree, *outer)
+    return isinstance(inner, Mapping) and last in inner
+
+
+def _without(tree: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    if len(names) == 1 or not isinstance(tree.get(names[0]), dict):
+        return {key: value for key, value in tree.items() if key != names[0] or len(names) > 1}
+    return {**tree, names[0]: _without(tree[names[0]], names[1:])}
+
+
 def completed(
     changes: Mapping[str, object], present: Mapping[str, Any], objects: Mapping[str, Fields], table: Dialect | None
-) -> dict[str, object]:
-    """The changes, each part of an object filled from the ``present`` session, in GA shape.
+) -> tuple[dict[str, object], set[tuple[str, ...]]]:
+    """The changes, each part of an object filled from the ``present`` session, in GA shape, and the paths of what was filled in.
 
     ``objects`` are the paths of those that can be filled, with their fields. Left out is what the dialect has no word for.
+    Raises ``LocalProtocolError`` for a part of what only the vendor can say: the rest of it would be lost.
     """
     result: dict[str, object] = dict(changes)
+    filled: set[tuple[str, ...]] = set()
     for path, fields in objects.items():
         names = path.split(".")
         new, old = at(result, *names), at(present, *names)
         if not isinstance(new, Mapping):
             continue
+        _check_whole(path, new, old, present)
         kept = _kept(names[-1], new, old if isinstance(old, Mapping) else {}, fields)
         if table is not None:
             whole = {**kept, **new}
             kept = {key: value for key, value in kept.items() if key in new or _says(table, names, whole, key, fields)}
         if names[-1] == "turn_detection":
             kept = {"type": "server_vad", **kept}
+        filled |= {(*names, key) for key in kept.keys() - new.keys()}
         result = _put(result, names, {**kept, **new})
-    return result
+    return result, filled
+
+
+def _check_whole(path: str, new: Mapping[str, Any], old: object, present: Mapping[str, Any]) -> None:
+    """Raise ``LocalProtocolError`` for a part of something that the options cannot say all of."""
+    name = path.rpartition(".")[2]
+    by = _NAMED_BY.get(name)
+    if by is None or by in new:
+        return
+    vendor = present.get("vendor") or {}
+    own = next((value for key, value in vendor.items() if FLAT_NAMES.get(key) == path), None)
+    if own is None:
+        own = old if path in TYPES and at(old, "type") is not None and at(old, "type") not in TYPES[path] else None
+    if own is not None:
+        raise LocalProtocolError(
+            f"session.{path}: the session's has {by} {(at(old, by) or at(own, by))!r} and is the vendor's own, of which a part "
+            f"cannot be changed; set a whole one, with its {by}, or session.vendor"
+        )
 
 
 def _kept(name: str, new: Mapping[str, Any], old: Mapping[str, Any], fields: Fields) -> dict[str, Any]:

@@ -12,8 +12,8 @@ Mistakes raise ``pydantic.ValidationError`` here (a ``ValueError``), and ``Local
 ``parse_response``. This is the only module of rtcore that imports pydantic.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -35,7 +35,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, t
 from rtcore import _option_names
 from rtcore._effects import place
 from rtcore._errors import LocalProtocolError
-from rtcore._sayable import check_sayable, shortened
+from rtcore._sayable import at, check_sayable, shortened
 from rtcore._vendor import SOMEWHERE, check_names
 from rtcore._whole import Fields, completed
 from rtcore.dialects import (
@@ -594,6 +594,9 @@ class SessionOptions(_Generation, frozen=True):
         for name in sorted(_FIXED.keys() & (value or {}).keys()):
             raise ValueError(f"{name!r} is not the vendor's own: {_FIXED[name]}")
         check_names(value or {}, SOMEWHERE)
+        detection = (value or {}).get("turn_detection")
+        if isinstance(detection, dict):
+            _check_detection(detection)
         return value
 
     def _check(self) -> None:
@@ -603,6 +606,28 @@ class SessionOptions(_Generation, frozen=True):
             odd += ["audio.output"] if self.audio is not None and self.audio.output is not None else []
             if odd:
                 raise ValueError(f"a transcription session has no {', '.join(odd)}; it takes audio.input and include alone")
+
+
+_DETECTIONS: Mapping[str, type[_TurnDetection]] = {
+    "server_vad": ServerVad,
+    "semantic_vad": SemanticVad,
+    "azure_semantic_vad": AzureSemanticVad,
+}
+
+
+def _check_detection(detection: Mapping[str, Any]) -> None:
+    """A field of the vendor's own in a turn detection of a known type does not lift the bounds of the others."""
+    kind = _DETECTIONS.get(str(detection.get("type")))
+    if kind is None:
+        return
+    try:
+        kind.model_validate({name: each for name, each in detection.items() if name in kind.model_fields})
+    except ValidationError as fault:
+        lines = fault.errors(include_url=False, include_context=False, include_input=False)
+        said = "; ".join(f"vendor.turn_detection.{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in lines)
+    else:
+        return
+    raise ValueError(said)
 
 
 _FIXED: Mapping[str, str] = {
@@ -1077,11 +1102,19 @@ def _check_decides(dialect: str, config: Config) -> None:
         )
 
 
-def _settled(options: SessionOptions, context: str, interruption: str, barge_in: BargeIn, *, whole: bool) -> SessionOptions:
+def _settled(
+    options: SessionOptions,
+    context: str,
+    interruption: str,
+    barge_in: BargeIn,
+    *,
+    whole: bool,
+    filled: Collection[tuple[str, ...]] = (),
+) -> SessionOptions:
     """The options with what the program's policies imply for turn detection.
 
     ``whole``: where nothing is said about turn detection, the server's default would count, so it is said. An update that does
-    not touch turn detection leaves it alone.
+    not touch turn detection leaves it alone. ``filled`` is what the program did not say itself.
     """
     audio = options.audio or AudioOptions()
     side = audio.input or AudioInput()
@@ -1092,20 +1125,21 @@ def _settled(options: SessionOptions, context: str, interruption: str, barge_in:
         return options
     detection = side.turn_detection or ServerVad()
     chosen = detection.model_fields_set
+    named = {name for name in chosen if ("audio", "input", "turn_detection", name) not in filled}
     changes: dict[str, bool] = {}
     if interruption == "ignore" and "interrupt_response" not in chosen:
         changes["interrupt_response"] = False
         if "create_response" not in chosen:
             changes["create_response"] = False
     for name in ("interrupt_response", "create_response") if decides else ():
-        if name in chosen and getattr(detection, name):
+        if name in named and getattr(detection, name):
             raise LocalProtocolError(
                 f"audio.input.turn_detection.{name}: True contradicts {decides}, where the core decides what an interruption is "
                 "and which turn is answered; leave it out"
             )
         changes[name] = False
     if context == "exact":
-        if "create_response" in chosen and detection.create_response:
+        if "create_response" in named and detection.create_response:
             raise LocalProtocolError(
                 "audio.input.turn_detection.create_response: True contradicts context='exact', where the core creates after its "
                 "edits; leave it out, or use context='auto'"
@@ -1126,13 +1160,17 @@ def _local(fault: ValidationError, root: str) -> LocalProtocolError:
     """All of pydantic's findings as one mistake of the caller: name, value, what is allowed."""
     found: list[str] = []
     for line in fault.errors(include_url=False, include_context=False):
-        # pydantic puts the branch of a union into the location; it is no name that the caller wrote.
-        path = ".".join(str(step) for step in line["loc"] if step not in _TAGS and not _is_branch(step))
+        path = ".".join(str(step) for step in _path(line))
         shown = (
             "" if line["input"] == _HIDDEN or isinstance(line["input"], Mapping | BaseModel) else f" = {shortened(line['input'])}"
         )
         found.append(f"{root}.{path}{shown}: {line['msg']}" if path else f"{root}{shown}: {line['msg']}")
     return LocalProtocolError("; ".join(dict.fromkeys(found)))
+
+
+def _path(line: ErrorDetails) -> list[int | str]:
+    """Where it is. pydantic puts the branch of a union into the location; it is no name that the caller wrote."""
+    return [step for step in line["loc"] if step not in _TAGS and not _is_branch(step)]
 
 
 def _is_branch(step: int | str) -> bool:
@@ -1154,14 +1192,67 @@ def parse_options(
     """Partial session options given at run time, checked. GA names, nested.
 
     ``acknowledged`` is the session as the server has it, in GA shape: a part of an object that it takes whole, such as a turn
-    detection, is completed from it with what ``table`` has words for (F122). ``context``, ``interruption`` and ``barge_in`` are
+    detection, is completed from it with what ``table`` has words for (F122), as it is; its ``vendor`` holds the vendor's own
+    options that were asked for. ``context``, ``interruption`` and ``barge_in`` are
     those of the ``Config``. Raises ``LocalProtocolError`` naming the option, its value and what is allowed.
     """
-    try:
-        options = SessionOptions.model_validate(completed(changes, acknowledged or {}, _OBJECTS, table))
-    except ValidationError as fault:
-        raise _local(fault, "session") from None
-    return _settled(options, context, interruption, barge_in or BargeIn(), whole=False)
+    opened = {name: _opened(value) if name in _OPENED else value for name, value in changes.items()}
+    whole, filled = completed(opened, acknowledged or {}, _OBJECTS, table)
+    options = _read_filled(whole, filled)
+    return _settled(options, context, interruption, barge_in or BargeIn(), whole=False, filled=filled)
+
+
+def _opened(value: object) -> object:
+    """Objects of options as what was set of them, so that the rest of one is filled in like that of a mapping."""
+    if isinstance(value, Mapping):
+        return {name: _opened(inner) for name, inner in value.items()}
+    if not isinstance(value, _Options):
+        return value
+    said = value.model_fields_set | ({"type"} & type(value).model_fields.keys())
+    return {name: _opened(getattr(value, name)) for name in type(value).model_fields if name in said}
+
+
+def _read_filled(whole: dict[str, object], filled: Collection[tuple[str, ...]]) -> SessionOptions:
+    """The options; what was filled in stays as the server acknowledged it, also where a program could not say it so."""
+    rest, apart = set(filled), dict[tuple[str, ...], object]()
+    options: SessionOptions | None = None
+    while options is None:
+        try:
+            options = SessionOptions.model_validate(whole)
+        except ValidationError as fault:
+            places = [tuple(_path(line)) for line in fault.errors(include_url=False, include_context=False, include_input=False)]
+            odd = {each for each in rest for place in places if place[: len(each)] == each}
+            if not odd:
+                raise _local(fault, "session") from None
+        else:
+            break
+        for path in odd:
+            value = at(whole, *path)
+            if isinstance(value, float) and value.is_integer():
+                whole = _replaced(whole, path, {path[-1]: int(value)})
+            else:
+                rest.discard(path)
+                apart[path] = value
+                whole = _replaced(whole, path, {})
+    for path, value in apart.items():
+        options = _copied(options, path, value)
+    return options
+
+
+_Copy = TypeVar("_Copy", bound=BaseModel)
+
+
+def _replaced(tree: dict[str, Any], path: tuple[str, ...], last: dict[str, object]) -> dict[str, Any]:
+    """The tree with this, or nothing, instead of what stands at the path."""
+    if len(path) > 1:
+        return {**tree, path[0]: _replaced(tree[path[0]], path[1:], last)}
+    return {name: value for name, value in tree.items() if name != path[0]} | last
+
+
+def _copied(options: _Copy, path: tuple[str, ...], value: object) -> _Copy:
+    """The options with the value at the path, unchecked."""
+    inner = value if len(path) == 1 else _copied(getattr(options, path[0]), path[1:], value)
+    return options.model_copy(update={path[0]: inner})
 
 
 _OBJECTS: Mapping[str, Fields] = {
@@ -1179,6 +1270,7 @@ _OBJECTS: Mapping[str, Fields] = {
     "truncation": {"retention_ratio": tuple(RetentionRatio.model_fields)},
 }
 """What is completed where a part of it is changed."""
+_OPENED = frozenset(path.partition(".")[0] for path in _OBJECTS)
 
 
 def parse_response(options: Mapping[str, object]) -> dict[str, Any]:
