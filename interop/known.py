@@ -97,6 +97,7 @@ REFUSED = {
         # A session with options that it has not: a certain tool, transcription alone, languages and keywords.
         ("session.updated", "Input should be 'auto', 'none' or 'required'"),
         ("session.updated", "Input should be 'realtime'"),
+        ("session.created", "Input should be 'realtime'"),
         ("session.updated", "InputAudioTranscription.__init__() got an unexpected keyword argument 'languages'"),
     },
     "agents-realtime, JavaScript": {
