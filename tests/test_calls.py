@@ -116,7 +116,10 @@ def against(value: Any, shape: Any, objects: Any, path: str = "session") -> list
     return [] if isinstance(value, right) and (allowed is None or value in allowed) else [f"{path}: {value!r}"]
 
 
-@pytest.mark.parametrize("connection", [HERE, AZURE], ids=["openai", "azure"])
+RESOURCE = Connection(dialect="azure", url="https://res.openai.azure.com", api_key=KEY)
+
+
+@pytest.mark.parametrize("connection", [HERE, RESOURCE], ids=["openai", "azure"])
 def test_a_client_secret_of_a_session_that_only_transcribes_holds_what_the_facts_have_for_it(connection: Connection) -> None:
     """RealtimeTranscriptionSessionCreateRequest: type, audio.input and include, and no model (facts 1.1, 12.1; S10)."""
     request = client_secret(connection, WRITING, expires_s=60)
@@ -300,3 +303,12 @@ def test_where_nobody_answers_the_error_names_the_place_and_no_key() -> None:
     with pytest.raises(OSError, match=r"127\.0\.0\.1:1") as caught:
         send(hang_up(connection, "rtc_1"))
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("connection", "option"), [(AZURE, "deployment: 'voice'"), (Connection(api_key=KEY, model="whisper-1"), "model: 'whisper-1'")]
+)
+def test_a_model_that_a_client_secret_could_not_carry_is_refused(connection: Connection, option: str) -> None:  # S10, F138
+    """A session that only transcribes has no model (facts 12.1); its transcription has."""
+    with pytest.raises(LocalProtocolError, match=rf"^connection\.{option}: .* session\.audio\.input\.transcription\.model$"):
+        client_secret(connection, WRITING)

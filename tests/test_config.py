@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 import rtcore.config
-from rtcore import Config, LocalProtocolError, Session
+from rtcore import Config, Connect, LocalProtocolError, Session
 from rtcore.config import (
     AudioInput,
     AudioOptions,
@@ -448,12 +448,85 @@ def test_an_api_version_that_the_dialect_does_not_have_is_named_with_its_success
         ({"dialect": "azure-voice-live", "api_version": "2026-07-15"}, "azure-voice-live"),
         ({"url": AZURE_RESOURCE, "api_version": "2025-04-01-preview"}, "azure-preview"),
         ({"url": AZURE_RESOURCE}, "azure"),
-        ({"url": "https://gateway.example", "api_version": "2025-08-28"}, None),
+        ({"url": "https://gateway.example"}, None),
     ],
 )
 def test_an_api_version_says_which_generation_of_a_resource_is_meant(connection: Any, dialect: str | None) -> None:  # S02, F132
     found = dialect_of(Connection.model_validate(connection))
     assert (found.name if found is not None else None) == dialect
+
+
+GATEWAY = "https://gateway.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("connection", "said"),
+    [
+        (
+            {"url": GATEWAY, "api_version": "2024-10-01-preview"},
+            "api_version: '2024-10-01-preview': the address does not tell the dialect, and not every one has it; say "
+            "connection.dialect ('azure-preview')",
+        ),
+        ({"url": GATEWAY, "api_version": "2026-07-15"}, "say connection.dialect ('azure-voice-live')"),
+        ({"url": GATEWAY, "api_version": "2023-05-15"}, "say connection.dialect ('azure-preview' or 'azure-voice-live')"),
+        ({"url": GATEWAY, "deployment": "D"}, "deployment: 'D': the address does not tell the dialect"),
+        (
+            {"url": "https://api.openai.com/v1", "deployment": "D"},
+            "deployment: 'D': the openai dialect has none; name it in model",
+        ),
+        ({"dialect": "openai", "url": GATEWAY, "deployment": "D"}, "whose it is (azure, azure-preview have one)"),
+        ({"dialect": "openai", "deployment": "D"}, "deployment: 'D': the openai dialect has none"),
+        ({"dialect": "azure-voice-live", "url": AZURE_RESOURCE, "deployment": "D"}, "the azure-voice-live dialect has none"),
+    ],
+)
+def test_an_option_that_would_not_be_sent_is_refused(connection: Any, said: str) -> None:  # F138, S02: nothing is dropped
+    with pytest.raises(ValidationError) as caught:
+        Connection.model_validate({"api_key": "sk-secret-of-mine", **connection})
+    assert said in str(caught.value) and "secret-of-mine" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("connection", "part"),
+    [
+        ({"dialect": "azure-preview", "url": GATEWAY, "api_version": "2024-10-01-preview"}, "api-version=2024-10-01-preview"),
+        ({"dialect": "azure", "url": GATEWAY, "deployment": "D"}, "model=D"),
+        ({"dialect": "azure-preview", "url": GATEWAY, "deployment": "D"}, "deployment=D"),
+        ({"dialect": "openai", "url": AZURE_RESOURCE, "deployment": "D"}, "model=D"),
+        ({"url": AZURE_RESOURCE, "deployment": "D"}, "model=D"),
+    ],
+)
+def test_an_option_that_the_dialect_has_is_dialled(connection: Any, part: str) -> None:  # S02
+    [dial] = Session(Config.model_validate({"connection": {"api_key": "k", **connection}})).open(now=0.0)
+    assert isinstance(dial, Connect) and part in dial.request.url.partition("?")[2].split("&")
+
+
+def test_a_deployment_without_an_address_is_refused_when_openai_would_be_dialled() -> None:
+    """Not sooner: a file may leave the address of the Azure resource to the environment (``load_config``)."""
+    config = Config(connection=Connection(deployment="D", api_key="k"))
+    with pytest.raises(LocalProtocolError, match=r"^deployment: 'D': wss://api\.openai\.com has none; .* set url to an Azure"):
+        Session(config).open(now=0.0)
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        {"model": "gpt-4o-transcribe"},
+        {"dialect": "azure", "url": AZURE_RESOURCE, "deployment": "gpt-4o-transcribe"},
+        {"dialect": "azure-preview", "url": AZURE_RESOURCE, "model": "gpt-4o-transcribe"},
+        {"url": GATEWAY, "model": "gpt-4o-transcribe"},
+    ],
+)
+def test_a_model_of_a_session_that_only_transcribes_is_told_where_it_belongs(connection: Any) -> None:  # S10, F138
+    """It is dialled by its intent, without a model (facts 1.1): an explicit one would be nowhere."""
+    with pytest.raises(ValidationError, match=r"'gpt-4o-transcribe': .* session\.audio\.input\.transcription\.model") as caught:
+        Config.model_validate({"connection": {"api_key": "k", **connection}, "session": {"type": "transcription"}})
+    assert ("in the address (?model=...)" in str(caught.value)) == (connection.get("url") == GATEWAY)
+
+
+def test_a_model_stands_in_the_address_of_such_a_session_where_the_program_wrote_it() -> None:  # S10
+    connection = {"url": f"{GATEWAY}?model=whisper-1", "api_key": "k"}
+    [dial] = Session(Config.model_validate({"connection": connection, "session": {"type": "transcription"}})).open(now=0.0)
+    assert isinstance(dial, Connect) and dial.request.url.endswith("?model=whisper-1")
 
 
 def test_a_configuration_is_frozen() -> None:

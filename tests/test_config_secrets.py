@@ -220,3 +220,12 @@ def test_the_value_of_a_known_option_shows() -> None:  # issue 5: the option, it
     assert caught.value.errors()[0]["input"] == 5
     with pytest.raises(ValidationError, match=r"(?s)output_modalities.*\['audio', 'text'\]"):
         in_config(output_modalities=["audio", "text"])()
+
+
+def test_a_copy_with_a_key_in_clear_and_the_address_of_a_remote_tool_show_none() -> None:
+    for name in ("api_key", "bearer_token"):
+        copy = Connection(url="ws://localhost").model_copy(update={name: KEY})
+        assert KEY not in repr(copy) + str(copy) + repr(Config(connection=copy)) and copy.credential(name) == KEY
+    tool = {"type": "mcp", "server_label": "shop", "server_url": f"https://u:{KEY}@shop.example/mcp?key={KEY}#{KEY}"}
+    shown = repr(Config.model_validate({"session": {"tools": [tool]}}))
+    assert KEY not in shown and "https://shop.example/mcp" in shown

@@ -265,3 +265,44 @@ def test_the_address_says_whose_version_it_is() -> None:  # facts 1.1, 14: Voice
     for version in ("2024-10-01-preview", "2024-10-01"):
         with pytest.raises(LocalProtocolError, match=rf"^OPENAI_API_VERSION: '{version}' of Voice Live is retired.*2025-10-01"):
             connection_from_environment({**VOICE_LIVE, "OPENAI_API_VERSION": version})
+
+
+PREVIEW_VARIABLES = {**AZURE, "OPENAI_API_VERSION": "2024-10-01-preview"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "version"),
+    [
+        (PREVIEW_VARIABLES, {"dialect": "azure-preview"}, "2024-10-01-preview"),
+        (PREVIEW_VARIABLES, {"dialect": None}, "2024-10-01-preview"),
+        ({**VOICE_LIVE, "OPENAI_API_VERSION": "2026-07-15"}, {"dialect": "azure-voice-live"}, "2026-07-15"),
+        # Where the rest stands in the program, it still counts.
+        (
+            {"OPENAI_API_VERSION": "2024-10-01-preview"},
+            {"dialect": "azure-preview", "url": HOST, "api_key": "k"},
+            "2024-10-01-preview",
+        ),
+        # The program's own word wins, and for a dialect without versions it is left alone.
+        (PREVIEW_VARIABLES, {"dialect": "azure-preview", "api_version": "2025-04-01-preview"}, "2025-04-01-preview"),
+        (PREVIEW_VARIABLES, {"dialect": "azure"}, None),
+        (PREVIEW_VARIABLES, {"dialect": "xai"}, None),
+        ({**OPENAI, "OPENAI_API_VERSION": "2023-05-15"}, {"dialect": "openai"}, None),
+        ({"OPENAI_API_VERSION": "2023-05-15"}, {"url": HOST, "api_key": "k"}, None),
+    ],
+)
+def test_the_variables_version_counts_for_the_dialects_that_have_one(
+    environ: dict[str, str], options: dict[str, Any], version: str | None
+) -> None:  # S02, F138
+    assert connection_from_environment(environ, **options).api_version == version
+
+
+@pytest.mark.parametrize("dialect", ["azure-preview", "azure-voice-live"])
+def test_a_version_that_the_told_dialect_does_not_have_is_refused_by_the_variables_name(dialect: str) -> None:  # F132
+    with pytest.raises(LocalProtocolError, match=r"^OPENAI_API_VERSION: '2023-05-15' .*Unset the variable, or say api_version$"):
+        connection_from_environment({**AZURE, "OPENAI_API_VERSION": "2023-05-15"}, dialect=dialect)
+
+
+def test_a_file_may_name_the_deployment_and_leave_the_address_to_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "voice.toml").write_text('[connection]\ndeployment = "voice"\n', encoding="utf-8")
+    found = load_config(tmp_path / "voice.toml", environ=AZURE).connection
+    assert (found.deployment, found.url, found.dialect) == ("voice", HOST, "azure")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from helpers import wire
-from helpers.scene import Scene, acts, configured, kinds, preview_config, ready, sent, told
+from helpers.scene import Scene, acts, configured, kinds, ready, sent, told
 from pydantic import ValidationError
 
 from rtcore import (
@@ -19,7 +19,9 @@ from rtcore import (
     UserTranscriptDelta,
     UserTurnCommitted,
 )
+from rtcore.config import Connection
 
+PREVIEW = Connection(dialect="azure-preview", url="wss://example.openai.azure.com", api_version="2024-10-01-preview", api_key="k")
 LISTENING: dict[str, Any] = {
     "type": "transcription",
     "include": ["item.input_audio_transcription.logprobs"],
@@ -133,7 +135,7 @@ def test_what_only_a_model_needs_is_refused(odd: dict[str, Any], named: str) -> 
 def test_the_preview_has_an_event_of_its_own() -> None:
     """Facts 12.1, events.json: transcription_session.update, .created, .updated."""
     session = {key: value for key, value in LISTENING.items() if key != "include"}
-    scene = Scene(preview_config(session=session))
+    scene = Scene(configured(connection=PREVIEW, session=session))
     scene.open()
     scene.connected()
     [asked] = sent(scene.log)

@@ -248,7 +248,8 @@ def test_a_session_that_only_transcribes_is_dialled_without_a_model(name: str, u
 
 @pytest.mark.parametrize("name", ["openai", "openai-beta", "azure", "azure-preview"])
 def test_an_intent_in_the_address_is_not_contradicted_by_a_model(name: str) -> None:
-    shaken = dialect(name).handshake(connection(name, f"{AZURE}?intent=transcription", deployment="d"))
+    options = {} if name == "openai-beta" else {"deployment": "d"}
+    shaken = dialect(name).handshake(connection(name, f"{AZURE}?intent=transcription", **options))
     assert "intent=transcription" in shaken.url
     assert "model=" not in shaken.url and "deployment=" not in shaken.url
 

@@ -45,7 +45,7 @@ class Pair:
             script=script, rules=Rules(), dialect=dialect, stragglers=(0, 0), transcription_failed_per_mille=0
         )
         self.server = Server(seed=3, voices=voices(), options=options)
-        connection: dict[str, Any] = {"dialect": dialect, "url": "ws://localhost", "deployment": "d", "api_key": "k" * 20}
+        connection: dict[str, Any] = {"dialect": dialect, "url": "ws://localhost", "api_key": "k" * 20}
         if dialect == "azure-preview":
             connection["api_version"] = "2025-04-01-preview"
         self.session = Session(Config.model_validate({"connection": connection, "session": session or {}, "tap": "unknown"}))

@@ -159,7 +159,7 @@ def test_other_dialects(dialect: Any, path: str, left: list[str]) -> None:  # C2
         server.answers("One two three four.")
         server.user_interrupts(at_word=2)
         server.answers("Yes?")
-        connection = Connection(dialect=dialect, url=f"ws://127.0.0.1:1{path}", api_key="test", deployment="voice")
+        connection = Connection(dialect=dialect, url=f"ws://127.0.0.1:1{path}", api_key="test")
         with server.core(Config(connection=connection)) as core:
             core.until_over()
         assert server.heard == ["One two", "Yes?"]

@@ -44,7 +44,8 @@ from rtcore.dialects import (
     capabilities,
     check_address_version,
     check_authentication,
-    check_version,
+    check_given,
+    check_transcribing,
     dialect_of,
     ga_format,
     on_a_call,
@@ -449,6 +450,11 @@ class McpTool(_Options, frozen=True):
     )
     defer_loading: _Bool | None = Field(default=None, description="Whether its tools are loaded only when they are searched for.")
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """The address without user and query, which may carry a key."""
+        for name, value in super().__repr_args__():
+            yield name, place(value) if name == "server_url" and isinstance(value, str) else value
+
 
 def _tool_kind(tool: object) -> str:
     kind = tool.get("type", "function") if isinstance(tool, Mapping) else getattr(tool, "type", "function")
@@ -713,7 +719,10 @@ class Connection(_Model, frozen=True):
         "A loopback address needs no key. Required on Azure.",
     )
     model: str = Field(
-        default="gpt-realtime", description="The model; on Azure the deployment's name, if deployment is not set.", min_length=1
+        default="gpt-realtime",
+        description="The model; on Azure the deployment's name, if deployment is not set. A session that only transcribes "
+        "has its model in transcription.model, but with vllm and together.",
+        min_length=1,
     )
     api_key: SecretStr | str | None = Field(default=None, description="API key.")
     bearer_token: SecretStr | str | None = Field(
@@ -735,10 +744,15 @@ class Connection(_Model, frozen=True):
     api_version: str | None = Field(
         default=None,
         description="azure-preview: 2025-04-01-preview (None) or 2024-10-01-preview. azure-voice-live: 2025-10-01 (None) or "
-        "later. Others have none. With the address of an Azure resource and no dialect, a preview's version says azure-preview.",
+        "later. Others have none, and refuse one. With the address of an Azure resource and no dialect, a preview's version says "
+        "azure-preview; at a gateway say dialect too.",
         pattern=r"^\d{4}-\d{2}-\d{2}(-preview)?$",
     )
-    deployment: str | None = Field(default=None, description="Azure: name of the model's deployment; None: model.", min_length=1)
+    deployment: str | None = Field(
+        default=None,
+        description="azure and azure-preview: name of the model's deployment; None: model. Others have none, and refuse one.",
+        min_length=1,
+    )
     organization: str | None = Field(default=None, description="OpenAI-Organization header.", min_length=1)
     project: str | None = Field(default=None, description="OpenAI-Project header.", min_length=1)
     headers: dict[str, str] = Field(
@@ -755,17 +769,18 @@ class Connection(_Model, frozen=True):
         return SecretStr(value) if isinstance(value, str) else value
 
     def _check(self) -> None:
-        """An api-version, or a way of authentication, that the dialect does not have is refused, not dropped."""
-        table = dialect_of(self) if self.api_version is not None else None
-        if table is not None and self.api_version is not None:
-            check_version(table, self.api_version)
+        """An api-version, deployment or way of authentication that the dialect does not have is refused, not dropped."""
+        check_given(self)
         check_address_version(self)
         check_authentication(self)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """The address without user and query, which may carry a key."""
+        """The address without user and query, which may carry a key; a credential that a copy was given in clear is hidden."""
         for name, value in super().__repr_args__():
-            yield name, place(value) if name == "url" and isinstance(value, str) else value
+            if name in ("api_key", "bearer_token") and isinstance(value, str):
+                yield name, SecretStr(value)
+            else:
+                yield name, place(value) if name == "url" and isinstance(value, str) else value
 
     def credential(self, name: Literal["api_key", "bearer_token"]) -> str | None:
         """The credential in clear, for the handshake alone; None where it was not given."""
@@ -1047,6 +1062,8 @@ class Config(_Model, frozen=True):
         try:
             settled = _settled(given, self.context, self.interruption, self.barge_in, whole=True)
             table = dialect_of(self.connection)
+            if given.type == "transcription":
+                check_transcribing(self.connection)
             if table is not None:
                 if not table.capabilities.answers and given.type != "transcription":
                     raise LocalProtocolError(

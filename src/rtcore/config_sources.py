@@ -11,7 +11,7 @@ import msgspec
 
 from rtcore._errors import LocalProtocolError
 from rtcore.config import Config, Connection
-from rtcore.dialects import AZURE_VOICE_LIVE, check_version, dialect_of
+from rtcore.dialects import Dialect, check_version, dialect, dialect_of
 from rtcore.dialects.azure import PREVIEWS
 
 Vendor = Literal["openai", "azure"]
@@ -31,7 +31,8 @@ AZURE_VARIABLES: Mapping[str, str] = {
     "AZURE_OPENAI_ENDPOINT": "url",
     "OPENAI_API_VERSION": "api_version",
 }
-"""Azure's. ``OPENAI_API_VERSION`` is Azure's alone, whatever its name says, and by itself selects nothing."""
+"""Azure's. ``OPENAI_API_VERSION`` is Azure's alone, whatever its name says, and by itself selects nothing; it counts, checked,
+for the dialects that have a version, and is left alone for others."""
 
 _TELLING: Mapping[Vendor, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
@@ -81,6 +82,8 @@ def connection_from_environment(environ: Mapping[str, str], *, vendor: Vendor | 
     counts that was meant for OpenAI or Azure: a key goes to its own vendor alone. Raises ``LocalProtocolError`` naming the
     variable, ``pydantic.ValidationError`` naming the option.
     """
+    if options.get("dialect") is None:
+        options.pop("dialect", None)  # not said: what the variables say of it counts
     whose = vendor if vendor is not None else _vendor_of(environ, options)
     table = {"openai": OPENAI_VARIABLES, "azure": AZURE_VARIABLES, None: {}}[whose]
     found: dict[str, Any] = {option: environ[name].strip() for name, option in table.items() if environ.get(name, "").strip()}
@@ -112,7 +115,8 @@ def _vendor_of(environ: Mapping[str, str], options: Mapping[str, Any]) -> Vendor
     if told in _OTHERS:
         return None
     if told in _AZURES:
-        return "azure" if any(environ.get(name, "").strip() for name in _TELLING["azure"]) else None
+        names = AZURE_VARIABLES if dialect(told).check_version is not None else _TELLING["azure"]
+        return "azure" if any(environ.get(name, "").strip() for name in names) else None
     if told in ("openai", "openai-beta"):
         return "openai"
     return vendor_of(environ)
@@ -124,11 +128,15 @@ def _settle_azure(found: dict[str, Any], options: Mapping[str, Any]) -> None:
     if "api_key" in found:
         found.pop("bearer_token", None)  # as Azure's own package has it: the key first
     version = found.get("api_version")
-    told = _told({"url": options.get("url") or found.get("url")})
-    if "dialect" in options or "api_version" in options:
-        found.pop("api_version", None)  # the program has said what is spoken
-    elif told == AZURE_VOICE_LIVE.name and version is not None:
-        _check_named(version)  # its versions are its own, and not those of Azure's OpenAI
+    named = options.get("dialect")
+    told = _told({"dialect": named, "url": options.get("url") or found.get("url")})
+    table = dialect(told) if told is not None else None
+    if "api_version" in options:
+        found.pop("api_version", None)  # the program has said it
+    elif table is not None and table.check_version is not None and version is not None:
+        _check_named(table, version)  # each has versions of its own
+    elif named is not None:
+        found.pop("api_version", None)  # the program has said what is spoken, and that has none
     elif version in PREVIEWS:
         found["dialect"] = "azure-preview"
     elif version is not None:
@@ -140,9 +148,10 @@ def _settle_azure(found: dict[str, Any], options: Mapping[str, Any]) -> None:
         found["dialect"] = "azure"  # else the address tells another of Azure's
 
 
-def _check_named(version: str) -> None:
+def _check_named(table: Dialect, version: str) -> None:
     """The same mistake as in ``api_version``, by the variable's name."""
     try:
-        check_version(AZURE_VOICE_LIVE, version)
+        check_version(table, version)
     except LocalProtocolError as fault:
-        raise LocalProtocolError(f"OPENAI_API_VERSION: {str(fault).removeprefix('api_version: ')}") from None
+        said = str(fault).removeprefix("api_version: ")
+        raise LocalProtocolError(f"OPENAI_API_VERSION: {said}. Unset the variable, or say api_version") from None

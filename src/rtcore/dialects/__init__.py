@@ -102,6 +102,58 @@ def dialect_of(connection: "Connection") -> Dialect | None:
     return AZURE_PREVIEW if found is AZURE and said & set(PREVIEWS) else found
 
 
+def check_given(connection: "Connection") -> None:
+    """Raise ``LocalProtocolError`` for an api-version or a deployment that would not be sent, since the dialect has none."""
+    table = dialect_of(connection)
+    if connection.api_version is not None:
+        if table is None:
+            having = [name for name in _versioned() if _has_version(DIALECTS[name], connection.api_version)] or _versioned()
+            raise _untold("api_version", connection.api_version, having)
+        check_version(table, connection.api_version)
+    if connection.deployment is None or table in _DEPLOYING:
+        return
+    if connection.url is None and connection.dialect is None:
+        return  # the environment may still name an Azure resource; else it is refused when dialled
+    having = [each.name for each in _DEPLOYING]
+    if table is None:
+        raise _untold("deployment", connection.deployment, having)
+    parts = _parts(connection)
+    if table is not OPENAI or parts is None or not is_azure(parts.hostname or ""):  # which GA's own names reach, too
+        raise LocalProtocolError(
+            f"deployment: {connection.deployment!r}: the {table.name} dialect has none; name it in model, or say whose "
+            f"it is ({', '.join(having)} have one)"
+        )
+
+
+_DEPLOYING = (AZURE, AZURE_PREVIEW)
+
+
+def _versioned() -> list[str]:
+    return [name for name, each in DIALECTS.items() if each.check_version is not None]
+
+
+def _untold(option: str, value: str, having: list[str]) -> LocalProtocolError:
+    return LocalProtocolError(
+        f"{option}: {value!r}: the address does not tell the dialect, and not every one has it; say connection.dialect "
+        f"({' or '.join(map(repr, having))})"
+    )
+
+
+def check_transcribing(connection: "Connection") -> None:
+    """Raise ``LocalProtocolError`` for a model of a session that only transcribes, where the address has an intent for it."""
+    table = dialect_of(connection)
+    if not (table or OPENAI).way.intents:
+        return
+    instead = "" if table is not None else ", or, if this server wants it there, in the address (?model=...)"
+    for option in ("deployment", "model"):
+        value = getattr(connection, option)
+        if option in connection.model_fields_set and value is not None:
+            raise LocalProtocolError(
+                f"connection.{option}: {value!r}: a session that only transcribes is dialled without one; name its model "
+                f"in session.audio.input.transcription.model{instead}"
+            )
+
+
 def check_version(table: Dialect, version: str) -> None:
     """Raise ``LocalProtocolError`` for an api-version that the dialect does not have, with what to say instead."""
     if table.check_version is not None:
@@ -109,7 +161,7 @@ def check_version(table: Dialect, version: str) -> None:
         return
     if table is AZURE and version.endswith("-preview"):
         check_preview(version)  # one that is retired has a successor
-    have = [name for name, each in DIALECTS.items() if each.check_version is not None]
+    have = _versioned()
     takes = [name for name in have if _has_version(DIALECTS[name], version)]
     instead = f", or say whose it is: {' or '.join(f'dialect={name!r}' for name in takes)}" if takes else ""
     raise LocalProtocolError(

@@ -202,11 +202,16 @@ class Address(Struct, frozen=True):
     def handshake(self, connection: "Connection", *, transcribes: bool = False) -> Handshake:
         """The address and the headers; ``transcribes``: of a session that only transcribes.
 
-        Headers of the configuration replace those made here, whatever their case. Raises ``LocalProtocolError`` naming ``url`` or
-        ``api_key`` where they are missing: no host but this machine is dialled without any credential (1.5).
+        Headers of the configuration replace those made here, whatever their case. Raises ``LocalProtocolError`` naming
+        ``deployment`` where no Azure resource is dialled, ``url`` or ``api_key`` where they are missing: no host but this machine
+        is dialled without any credential (1.5).
         """
         if connection.url is None and not self.base:
             raise LocalProtocolError(f"url: missing; {self.example}")
+        if connection.url is None and connection.deployment is not None:
+            raise LocalProtocolError(
+                f"deployment: {connection.deployment!r}: {self.base} has none; name it in model, or set url to an Azure resource"
+            )
         parts = split_url(self.base if connection.url is None else connection.url)
         host = parts.hostname or ""
         given = _checked(connection.headers.items())

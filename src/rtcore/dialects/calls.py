@@ -14,7 +14,7 @@ from msgspec import Struct
 from rtcore._effects import NO_TOKEN, Handshake, place, with_token
 from rtcore._errors import LocalProtocolError
 from rtcore._notices import Problem
-from rtcore.dialects import DIALECTS, OPENAI, dialect_of, listening, problem
+from rtcore.dialects import DIALECTS, OPENAI, check_transcribing, dialect_of, listening, problem
 from rtcore.dialects._address import split_url
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def client_secret(connection: "Connection", session: "SessionOptions | None" = N
     and in the beta a path of its own. ``Dialect.secrets`` has these rules.
 
     Raises ``LocalProtocolError`` for a time out of bounds, a session where none is said, one that only transcribes where no
-    secret is known to open it (Azure's preview), and a dialect without client secrets.
+    secret is known to open it (Azure's preview) or the connection names a model, and a dialect without client secrets.
     """
     table = dialect_of(connection) or OPENAI
     way = table.secrets
@@ -90,6 +90,7 @@ def client_secret(connection: "Connection", session: "SessionOptions | None" = N
                 f"session.type: no client secret of the {table.name} dialect is known to open a session that only transcribes; "
                 f"{able} have them"
             )
+        check_transcribing(connection)
         path = way.transcribing
     body: dict[str, Any] = {}
     if way.life_s is not None:

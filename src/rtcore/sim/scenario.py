@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from rtcore._formats import PCM16_24K, PCMA, PCMU, AudioFormat
 from rtcore.config import Config
+from rtcore.dialects import DIALECTS
 from rtcore.sim._audit_fillers import FILLER
 from rtcore.sim._call_world import on_a_call
 from rtcore.sim._hearing_world import FAULTS as HEARING
@@ -186,6 +187,8 @@ class Scenario(Struct, frozen=True):
         }
         if server.call is not None:
             connection["call_id"] = "rtc_world"
+        if session.get("type") == "transcription" and DIALECTS[server.dialect].way.intents:
+            del connection["model"]  # dialled by its intent
         options: dict[str, Any] = {
             "connection": connection,
             "session": session,
