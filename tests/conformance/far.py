@@ -86,7 +86,7 @@ class FarEnd:
     def hang_up(self) -> None:
         """Let go of the socket."""
         self._socket.close()
-        self._out.clear()
+        self._out = bytearray()  # another thread may be writing the old one just now
 
     # -- in -----------------------------------------------------------------------------------------------------------------
 
