@@ -203,6 +203,8 @@ class ReportAudit:
         # for what was interrupted before it began.
         if not cuts and not any(record.dead or record.heard_out or record.doubtful for record in records):
             self._wrong(report, "silence: nothing of it was cut")
+        elif not any(self._verdicts.get(record.id, set()) & _UNHEARD for record in records):
+            self._wrong(report, f"silence: {told} ms, and all of it was heard")
         if not cuts:
             return
         latest = 0
