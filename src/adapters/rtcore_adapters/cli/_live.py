@@ -31,6 +31,7 @@ from rtcore_adapters.cli._heard import Hearing, Message, Recorder, hearing, old_
 from rtcore_adapters.cli._person import Person, Utterance, clip, stutter
 from rtcore_adapters.cli._scene import TOOL_S, Scene, aim
 from rtcore_adapters.cli.serve import serve
+from rtcore_adapters.tools import tool
 from rtcore_adapters.voices import load_voices
 
 _PATIENCE_S = 25.0
@@ -166,7 +167,7 @@ class _Live:
 
     async def _converse(self, port: int) -> None:
         config = self._scene.config(port)
-        tools = {"look_up": _look_up}
+        tools = {"look_up": tool(_look_up, name="look_up")}  # held to its signature, which takes no package for schemas
         speaker, person, seed = self._speaker, self._person, self._scene.number
         async with connect(config, speaker=speaker, microphone=person, tools=tools, seed=seed) as conversation:
             self._say(self._now() + 0.2)
@@ -288,5 +289,6 @@ def _set_silence(conversation: Conversation, scene: Scene, ms: int) -> None:
 
 
 async def _look_up(query: str) -> str:
+    """Look something up."""
     await asyncio.sleep(TOOL_S)
     return f"Nothing is known about {query}"
