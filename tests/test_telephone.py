@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from helpers.player import LivePlayer
-from helpers.telephone import LiveLine
+from helpers.telephone import LiveLine, alike, heard_of
 from loopback import VOICES, clean_run, config, served, served_in_a_thread, until
 
 from rtcore import PCMU, Interrupted, MessageEnded, SpeakingStarted, SpeakingStopped, Verdict
@@ -54,20 +54,6 @@ async def whole(conversation: Conversation) -> None:
     """Until a message was heard to its end."""
     while (await until(conversation, MessageEnded)).verdict is not Verdict.FULL:
         pass
-
-
-def heard_of(audible: bytes, audio: bytes) -> int:
-    """How many samples of an answer, from its beginning, are in what was audible. A little may be missing at its end."""
-    start = audible.find(audio[:400])
-    assert start >= 0
-    return alike(audible[start:], audio)
-
-
-def alike(one: bytes, other: bytes) -> int:
-    """How many bytes two signals have in common from their beginnings on."""
-    return next(
-        (at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other))
-    )
 
 
 def sounding(pcm: bytes) -> bytes:

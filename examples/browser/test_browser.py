@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 import uvicorn
 from examples.browser.gateway import browser_config, gateway
+from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
 from loopback import KEY, served
 from playwright.async_api import BrowserContext, Page, async_playwright
 from pydantic import SecretStr
@@ -104,9 +106,6 @@ async def a_gateway(
 
 
 def _file(path: str, file: Path) -> Any:
-    from fastapi.responses import FileResponse  # noqa: PLC0415
-    from fastapi.routing import APIRoute  # noqa: PLC0415
-
     return APIRoute(path, lambda: FileResponse(file, media_type="text/javascript"))
 
 
@@ -119,17 +118,16 @@ async def a_browser(microphone: Path | None = None) -> AsyncIterator[BrowserCont
         await browser.close()
 
 
-async def talk(page: Page, url: str, *, record: bool = True) -> None:
+async def talk(page: Page, url: str) -> None:
     """Open the page and begin; every notice is kept in the page."""
     await page.goto(url)
     await page.click("#talk")
     await page.wait_for_function("window.voice !== undefined")
-    if record:
-        await page.evaluate(RECORD)
-        await page.evaluate(
-            "() => voice.socket.addEventListener('message', ({ data }) => {"
-            " if (typeof data === 'string' && data.includes('notice')) window.notices.push(JSON.parse(data)); })"
-        )
+    await page.evaluate(RECORD)
+    await page.evaluate(
+        "() => voice.socket.addEventListener('message', ({ data }) => {"
+        " if (typeof data === 'string' && data.includes('notice')) window.notices.push(JSON.parse(data)); })"
+    )
 
 
 def truth_ms(recorded: bytes, audio: bytes) -> tuple[int, int, int]:

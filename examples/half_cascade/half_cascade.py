@@ -17,14 +17,13 @@ from collections.abc import Callable, Coroutine
 from io import BytesIO
 from typing import Any, Protocol
 
-from rtcore import AudioFormat, Config, MessageEnded, Notice, ResponseEnded, TextDelta
+from rtcore import AudioFormat, Config, MessageEnded, Notice, RequestEnded, ResponseEnded, TextDelta
 from rtcore.config import AudioInput, AudioOptions, Connection, SessionOptions
 from rtcore_adapters.asyncio import Conversation, RequestFailed, connect
 
 log = logging.getLogger("half_cascade")
 
 _SENTENCE = re.compile(".*?[.!?…\u3002\uff01\uff1f]+(?:\\s+|$)", re.DOTALL)
-FRAME_MS = 20
 
 
 class Synthesiser(Protocol):
@@ -120,7 +119,8 @@ class HalfCascade:
         self._conversation, self._synthesiser, self._recogniser = conversation, synthesiser, recogniser
         self._detector = Detector(lambda: conversation.speech("started"), self._speech_ended)
         self._answers: dict[str, Answer] = {}  # by response, until it was generated
-        self._heard: dict[str, asyncio.Future[str]] = {}  # by item of a voice
+        self._said: dict[int, Answer] = {}  # by request of their voices, until that has settled
+        self._heard = ""  # of the message that ended last
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- the ear -------------------------------------------------------------------------------------------------------------
@@ -148,35 +148,31 @@ class HalfCascade:
             case TextDelta(response_id=response_id, item_id=item_id, delta=delta):
                 if response_id not in self._answers:
                     self._answers[response_id] = answer = Answer(self._conversation, self._synthesiser, item_id)
+                    self._said[answer.voice.request.number] = answer
                     self._start(answer.speak())
-                    self._start(self._settle(answer))
                 self._answers[response_id].more(delta)
             case ResponseEnded(response_id=response_id):
                 if response_id in self._answers:
                     self._answers.pop(response_id).end()
-            case MessageEnded(item_id=item_id, text=text):
-                self._verdict(item_id).set_result(text)
+            case MessageEnded(text=text):
+                self._heard = text
+            case RequestEnded(request=number, outcome=outcome) if number in self._said:
+                answer = self._said.pop(number)
+                answer.cut = outcome == "cancelled"
+                if answer.cut:  # the verdict of a voice comes right before the end of its request
+                    self._start(self._correct(answer.item_id, self._heard))
             case _:
                 pass
 
-    async def _settle(self, answer: Answer) -> None:
-        """When it was heard, or cut: then the model is told what of its words was heard."""
-        ended = await answer.voice.request
-        answer.cut = ended.outcome == "cancelled"
-        if not answer.cut or ended.item_id is None:
-            return
-        heard = await self._verdict(ended.item_id)
+    async def _correct(self, item_id: str, heard: str) -> None:
+        """It was cut: the model is told what of its words was heard."""
         log.info("heard until: %s", heard)
         with contextlib.suppress(RequestFailed):  # an item that is gone already is what was wanted
             if heard.strip():
                 part = {"type": "output_text", "text": heard}
-                await self._conversation.replace_item(answer.item_id, {"type": "message", "role": "assistant", "content": [part]})
+                await self._conversation.replace_item(item_id, {"type": "message", "role": "assistant", "content": [part]})
             else:
-                await self._conversation.delete_item(answer.item_id)
-
-    def _verdict(self, item_id: str) -> asyncio.Future[str]:
-        """Of a voice: its notice and the end of its request come in any order."""
-        return self._heard.setdefault(item_id, asyncio.get_running_loop().create_future())
+                await self._conversation.delete_item(item_id)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

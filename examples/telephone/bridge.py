@@ -213,9 +213,15 @@ def main() -> None:
     if token is None:
         log.warning("TWILIO_AUTH_TOKEN is not set: whoever finds this address talks at your expense")
     connection = Connection(url=given.url, api_key=os.environ.get("OPENAI_API_KEY"))
-    ready: Callable[[int], object] = lambda port: log.info("listening on %s:%d for %s", given.host, port, given.public)  # noqa: E731
-    public = given.public.rstrip("/")
-    asyncio.run(serve(telephone_config(connection), public, host=given.host, port=given.port, token=token, ready=ready))
+    serving = serve(
+        telephone_config(connection),
+        given.public.rstrip("/"),
+        host=given.host,
+        port=given.port,
+        token=token,
+        ready=lambda port: log.info("listening on %s:%d for %s", given.host, port, given.public),
+    )
+    asyncio.run(serving)
 
 
 if __name__ == "__main__":

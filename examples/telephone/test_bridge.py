@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from examples.telephone.bridge import Call, serve, signature, telephone_config
-from helpers.telephone import LiveLine
+from helpers.telephone import LiveLine, heard_of
 from loopback import KEY, VOICES, clean_run, served
 from pydantic import SecretStr
 from websockets.asyncio.client import connect as websocket
@@ -139,7 +139,7 @@ def test_a_caller_interrupts_and_the_server_is_told_what_they_heard(late_s: floa
             heard_until = len(line.heard.audible().rstrip(b"\xff"))
             item: Any = servers[0].items[cut.partial[0]]
             await caller.until(SpeakingStopped)
-            true_ms = _common(line.heard.audible(), item.audio) / 8
+            true_ms = heard_of(line.heard.audible(), item.audio) / 8
             told_ms = item.parts[0].truncated_ms
             assert true_ms - caller.call.speaker.capabilities.answer_ms - late_s * 1000 <= told_ms <= true_ms
             assert len(line.cleared_at) == 1 and heard_until > 0
@@ -198,7 +198,7 @@ def test_a_caller_who_hangs_up_ends_the_conversation() -> None:
             ended = await caller.until(MessageEnded)
             assert ended.verdict is Verdict.PARTIAL and ended.estimated
             await caller.until(SessionClosed)
-        heard = _common(caller.telephone.heard.audible(), next(iter(servers[0].items.values())).audio) / 8
+        heard = heard_of(caller.telephone.heard.audible(), next(iter(servers[0].items.values())).audio) / 8
         assert heard - caller.call.speaker.capabilities.answer_ms <= ended.heard_ms <= heard
 
     clean_run(main())
@@ -242,13 +242,3 @@ def test_only_the_telephone_company_may_call() -> None:
             assert servers[0].refusals == []
 
     clean_run(main())
-
-
-def _common(audible: bytes, audio: bytes) -> int:
-    """How many samples of an answer, from its beginning, are in what was audible."""
-    start = audible.find(audio[:400])
-    assert start >= 0
-    heard = audible[start:]
-    return next(
-        (at for at, (one, other) in enumerate(zip(heard, audio, strict=False)) if one != other), min(len(heard), len(audio))
-    )

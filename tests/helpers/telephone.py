@@ -211,3 +211,17 @@ class LiveLine(FarSide):
             self._timer.cancel()
         self.advance(self._loop.time())
         return self.audible()
+
+
+def heard_of(audible: bytes, audio: bytes) -> int:
+    """How many samples of an answer, from its beginning, are in what was audible. A little may be missing at its end."""
+    start = audible.find(audio[:400])
+    assert start >= 0
+    return alike(audible[start:], audio)
+
+
+def alike(one: bytes, other: bytes) -> int:
+    """How many bytes two signals have in common from their beginnings on."""
+    return next(
+        (at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other))
+    )

@@ -49,7 +49,7 @@ at("talk").onclick = async () => {
   at("state").textContent = "connecting";
   try {
     const url = new URL("voice", location.href.replace(/^http/, "ws"));
-    voice = await connectVoice(url, { notice, told: (message) => timeline.counted(message), closed: () => enable(false) });
+    voice = await connectVoice(url, { notice, closed: () => enable(false) });
     window.voice = voice;
   } catch (error) {
     at("state").textContent = error.message;

@@ -7,7 +7,6 @@ export class Timeline {
     this.canvas = canvas;
     this.spans = []; // { lane, from, to }
     this.marks = []; // { at, label }
-    this.heard = 0;
     requestAnimationFrame(() => this.draw());
   }
 
@@ -19,9 +18,6 @@ export class Timeline {
   }
 
   mark(label) { this.marks.push({ at: performance.now(), label }); }
-
-  // What the player tells.
-  counted({ type, samples }) { if (type === "played") this.heard = samples; }
 
   draw() {
     const { canvas } = this;

@@ -5,7 +5,7 @@
 //
 // Browsers sound nothing and open no microphone before a click.
 
-export async function connectVoice(url, { notice = () => {}, closed = () => {}, told = () => {}, rate = 24000, microphone = true } = {}) {
+export async function connectVoice(url, { notice = () => {}, closed = () => {}, rate = 24000, microphone = true } = {}) {
   // At the stream's own rate: the browser resamples on the way to the devices, and counts stay counts of the stream.
   const context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
   await context.resume();
@@ -29,13 +29,9 @@ export async function connectVoice(url, { notice = () => {}, closed = () => {}, 
     if (data instanceof ArrayBuffer) return player.port.postMessage(data, [data]);
     const message = JSON.parse(data);
     if (message.type === "notice") return notice(message);
-    told(message);
     player.port.postMessage(message);
   };
-  player.port.onmessage = ({ data }) => {
-    told(data);
-    send(data);
-  };
+  player.port.onmessage = ({ data }) => send(data);
   // Only the page can know the output latency, and it changes with the device.
   const measure = () => player.port.postMessage({ type: "latency", seconds: context.outputLatency || context.baseLatency || 0 });
   measure();
