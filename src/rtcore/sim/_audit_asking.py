@@ -388,10 +388,8 @@ class AskingAudit:
         body = message.item or {}
         if body.get("type") == "function_call_output":
             self._output_sent(str(body.get("call_id")), str(body.get("id")))
-            self._sent_at[str(body.get("id"))] = self._ledger.now
         elif body.get("type") == "mcp_approval_response":
             self._output_sent(str(body.get("approval_request_id")), str(body.get("id")))
-            self._sent_at[str(body.get("id"))] = self._ledger.now
         elif body.get("role") == "user" and message.event_id is not None:
             said = "".join(str(part.get("text", "")) for part in body.get("content", ()))
             if said in self._recognised:
@@ -432,6 +430,7 @@ class AskingAudit:
             self._batch(item.response.id)
 
     def _output_sent(self, call_id: str, item_id: str) -> None:
+        self._sent_at[item_id] = self._ledger.now
         for response_id, calls in self._calls.items():
             if call_id in calls:
                 calls[call_id] = item_id

@@ -33,7 +33,6 @@ class _Speech(Struct):
     turns: set[str] = field(default_factory=set)
     withheld: list[ServerSeen] = field(default_factory=list)
     fate: Literal["open", "cut", "dismissed"] = "open"
-    told: bool = False
 
 
 class EchoAudit:
@@ -92,7 +91,7 @@ class EchoAudit:
             self._dismiss(speech)
         else:
             self._ledger.saw("F118: a voice within the guard, deferred")
-            speech.told = self._begins = True
+            self._begins = True
         return True
 
     def arrived(self, message: ServerSeen) -> bool:
@@ -149,7 +148,7 @@ class EchoAudit:
 
     def _dismiss(self, speech: _Speech) -> None:
         speech.fate = "dismissed"
-        speech.told = self._ends = True
+        self._ends = True
 
     def _answer(self, speech: _Speech) -> None:
         for message in speech.withheld:

@@ -12,15 +12,13 @@ class Asked:
         self._again = again
         self._open: dict[int, str] = {}
         self._lost: set[int] = set()
-        self._early: dict[int, str] = {}
         self._ended: set[int] = set()
         self._begun: set[int] = set()
         self._given_up: list[tuple[int, str]] = []
 
     def issued(self, request: int, what: str) -> None:
         """The session gave this number for it."""
-        early = self._early.pop(request, None)
-        if early is None:
+        if request not in self._ended:
             self._open[request] = what
 
     def begun(self, request: int) -> None:
@@ -39,19 +37,16 @@ class Asked:
         if self.open("type"):
             self._book.saw("B24: a typed text was pending at the loss")
 
-    def ended(self, notice: RequestEnded) -> str | None:
-        """A request is settled; gives what it was. Effects may come before the number is known to whoever asked."""
+    def ended(self, notice: RequestEnded) -> None:
+        """A request is settled. Effects may come before the number is known to whoever asked."""
         request = notice.request
         if request in self._ended:
             self._book.fail(2, f"request {request} settled twice")
-            return None
+            return
         self._ended.add(request)
         what = self._open.pop(request, None)
-        if what is None:
-            self._early[request] = notice.outcome
-        elif notice.outcome == "connection_lost" and self._again and request not in self._begun:
+        if what is not None and notice.outcome == "connection_lost" and self._again and request not in self._begun:
             self._given_up.append((request, what))
-        return what
 
     def look(self, *, over: bool) -> None:
         """All that one input caused is known; ``over``: the session with it, and then nothing can be asked for again."""

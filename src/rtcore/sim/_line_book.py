@@ -9,6 +9,7 @@ from rtcore.sim.network import NetworkOptions
 from rtcore.sim.results import Violation
 
 SECOND = 1_000_000_000
+_CALM = 30 * SECOND
 _MOST = 20
 """Violations of one call: more than that have few causes."""
 
@@ -54,6 +55,11 @@ class LineOptions(Struct, frozen=True):
     """So many acts of the program, and second lines of a renewal, are followed by a loss at once."""
     gone_at_s: int | None = None
     """From then on nobody is there to dial."""
+
+    @property
+    def calm_at(self) -> int:
+        """From then on nothing new goes wrong (nanoseconds), so that the last turn is answered."""
+        return self.seconds * SECOND - _CALM
 
 
 class LineResult(Struct):

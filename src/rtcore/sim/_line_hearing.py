@@ -73,10 +73,6 @@ class Hearing:
         segment.received, segment.complete = len(pcm), True
         self._matcher.add(segment)
 
-    def is_own(self, item_id: str) -> bool:
-        """Whether it is the program's."""
-        return item_id in self._own
-
     @property
     def own_sounds(self) -> bool:
         """Whether what is heard at this moment is the program's."""

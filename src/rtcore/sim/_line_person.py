@@ -24,8 +24,6 @@ _PATIENCE_MS = 30_000
 """So long, with a line, a turn may stay without an answer: calls of slow tools, and a loss or two between them."""
 _NOTICED = 500 * MILLISECOND
 """So long a word may have begun before anybody has said so."""
-_CALM = 30 * SECOND
-"""Before the end of the call nothing new goes wrong."""
 
 
 class Place(Protocol):
@@ -185,7 +183,7 @@ class Person:
         self._dialling.look()
         if now < self.speaking_until + 2 * SECOND or place.session.state == "closed":
             return
-        calm = now > place.options.seconds * SECOND - _CALM
+        calm = now > place.options.calm_at
         if self.turn_ended is not None:
             self._wait(now)
             return

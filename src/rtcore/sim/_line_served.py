@@ -24,8 +24,6 @@ class Served(Struct, eq=False):
     up: Line
     down: Line
     poisoned: bool = False
-    writes: bool = False
-    """Its first answer is text alone."""
     alive: bool = True
     closing: bool = False
     opened_at: int = 0
@@ -61,4 +59,4 @@ def serve(number: int, rng: Rng, voices: Sequence[Voice], options: LineOptions) 
         served = structs.replace(served, script=(text,))
     server = Server(seed=rng.bits(), voices=voices, options=served)
     up, down = Line(options.network, rng.fork("up")), Line(options.network, rng.fork("down"))
-    return Served(number, server, up, down, poisoned, writes)
+    return Served(number, server, up, down, poisoned)

@@ -67,8 +67,6 @@ _KEEPALIVE = (20 * SECOND, 40 * SECOND)
 """When a half-open line is noticed, as the link does it."""
 _CARRY_MS = 3_000
 """``reconnect.carry_ms``"""
-_CALM = 30 * SECOND
-"""Before the end nothing is lost any more, so that the last turn is answered."""
 _APPEND = b'{"type":"input_audio_buffer.append"'
 
 
@@ -489,7 +487,6 @@ class LongCall:
         if any(part.kind == "audio" for item in made for part in item.parts):
             self._text_again = False
         served.shown = False
-        served.writes = False
 
     def _next_drop(self) -> None:
         every = self.options.drop_every_s
@@ -498,7 +495,7 @@ class LongCall:
 
     def _dropped_by_time(self) -> None:
         self._next_drop()
-        if self.book.now < self.options.seconds * SECOND - _CALM:
+        if self.book.now < self.options.calm_at:
             self.drop()
 
     def drop(self) -> None:
