@@ -322,6 +322,31 @@ def test_a_cut_of_which_the_server_says_nothing_at_all_is_an_estimate() -> None:
     assert [cut.estimated for cut in told(scene.log, Interrupted)] == [True]
 
 
+def test_what_comes_of_a_cut_response_after_the_line_stood_still_waits_for_what_the_server_says_of_it() -> None:  # F022, F030
+    scene = on_a_call()
+    scene.server(created("r1"))
+    scene.at(0.1).interrupt()
+    scene.at(10.2).tick()
+    assert [end.status for end in told(scene.log, ResponseEnded)] == ["cancelled"]  # not a word of it for so long
+    scene.at(12.0).server(spoken("m1", "Hello."), buffer("started"))
+    assert ends(scene) == []
+    scene.server(buffer("cleared"), done("r1"), truncated("m1", 90))
+    assert [(item, verdict, ms, how) for item, verdict, ms, _, how in ends(scene)] == [("m1", Verdict.PARTIAL, 90, "server")]
+    assert [(cut.partial, cut.estimated) for cut in told(scene.log, Interrupted)] == [(("m1",), False)]
+
+
+def test_what_comes_of_a_cut_response_after_the_line_stood_still_may_never_have_sounded() -> None:  # F022, invariant 12
+    for last in ([], done("r1")):
+        scene = on_a_call()
+        scene.server(created("r1"))
+        scene.at(0.1).interrupt()
+        scene.at(10.2).tick()
+        scene.at(12.0).server(opened("m1"), last)
+        while scene.session.deadline is not None and not ends(scene):
+            scene.at(scene.session.deadline.at).tick()
+        assert [(item, verdict, ms) for item, verdict, ms, *_ in ends(scene)] == [("m1", Verdict.SKIPPED, 0)]
+
+
 def test_a_call_cannot_be_held() -> None:
     scene = on_a_call()
     with pytest.raises(LocalProtocolError, match=r"interrupt\(\) silences it"):

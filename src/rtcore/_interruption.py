@@ -445,7 +445,8 @@ class Interruption:
         """The kind of a dead response's part is known: its message can be judged."""
         response = item.response
         if response is not None and response.dead and response.cut_settled and item.verdict is None:
-            self._judge(item, response)
+            if not self._core.remote.shown_late(response):
+                self._judge(item, response)
             self.pump_deletes()
 
     def response_done(self, response: Response) -> None:

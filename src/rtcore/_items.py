@@ -372,6 +372,7 @@ class Response:
         "own",
         "presumed",
         "quiet_since",
+        "reckoned",
         "request",
         "text",
         "tools_answered",
@@ -391,6 +392,8 @@ class Response:
         self.cut_at: float | None = None
         self.cut_cause: Cause | None = None
         self.cut_settled = False
+        self.reckoned = False
+        """It was cut on a call, and the server did not say in time what of it was heard."""
         self.cancel_sent = False
         self.context_stale = False
         self.tools_answered = False

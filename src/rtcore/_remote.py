@@ -40,6 +40,8 @@ class Remote:
         self._cuts: dict[str, Response] = {}
         self._silenced: dict[str, float] = {}
         """Responses that were cut, and when: should one of them begin to sound, it is cleared."""
+        self._shown: dict[str, float] = {}
+        """Responses that were reckoned and of which something came after all, and when: from here on its word is waited for."""
         self._clear_at = 0.0
         """When we last asked for silence."""
 
@@ -197,6 +199,17 @@ class Remote:
         if not response.done:
             core.timers.set_earlier("end of a response that was cut", core.now + core.config.timeouts.create_ms / 1000)
 
+    def shown_late(self, response: Response) -> bool:
+        """A message of a response that was cut comes behind its settlement. Gives whether what the server says of it is on its
+        way as well: the line stood still, and nothing had been said of its sound (F022)."""
+        if not response.reckoned:
+            return False
+        response.reckoned = response.cut_settled = False
+        self._cuts[response.id] = response
+        self._shown[response.id] = self._core.now
+        self._settle(response)
+        return True
+
     def response_done(self, response: Response) -> None:
         """A response that was cut has ended: where nothing of it sounded, that is all there is to know."""
         self._settle(response)
@@ -212,7 +225,7 @@ class Remote:
     def _waits_until(self, response: Response) -> float | None:
         """Until when the server may still say what was heard of a response that was cut; None where it has said so."""
         core = self._core
-        cut_at = core.now if response.cut_at is None else response.cut_at
+        cut_at = self._shown.get(response.id, core.now if response.cut_at is None else response.cut_at)
         if response.id in self._stopped or any(item_id in self._truncated for item_id in response.items):
             return None
         cleared = self._cleared.get(response.id)
@@ -238,8 +251,10 @@ class Remote:
             return
         del self._cuts[response.id]
         response.cut_settled = True
+        self._shown.pop(response.id, None)
         # Otherwise nobody said it in time, or the session is over.
         known = until is None
+        response.reckoned = not known
         if response.id in self._stopped:
             self._heard_out(response)
         self._damaged.pop(response.id, None)
