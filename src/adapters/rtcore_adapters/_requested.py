@@ -8,19 +8,23 @@ from websockets.http11 import Request
 
 from rtcore.sim.server import Addressed, DialectName, ServerOptions
 
-Dialect = DialectName
-
 
 class Requested(NamedTuple):
     """The session that an address asks for."""
 
-    dialect: Dialect
+    dialect: DialectName
     model: str
     address: Addressed
 
     def of(self, options: ServerOptions) -> ServerOptions:
         """These options, for a server at this address."""
         return replace(options, dialect=self.dialect, model=self.model, address=self.address)
+
+    def closing(self, request: Request) -> tuple[int, str] | None:
+        """Code and reason with which the line is closed as soon as it is open; None where there is to be a session."""
+        if self.dialect == "openai" and "OpenAI-Beta" in request.headers:
+            return 4000, "invalid_request_error.beta_api_shape_disabled"  # protocol facts, 1.4
+        return None
 
 
 def session_of(path: str) -> Requested | None:
@@ -33,7 +37,7 @@ def session_of(path: str) -> Requested | None:
     model = query.get("model", "gpt-realtime")
     match parts.path.rstrip("/"):
         case "/v1/realtime" if query.get("dialect", "openai") in get_args(DialectName):
-            dialect = cast(Dialect, query.get("dialect", "openai"))
+            dialect = cast(DialectName, query.get("dialect", "openai"))
             return Requested(dialect, model, _opened(query, "model") if dialect.startswith("openai") else "any")
         case "/openai/v1/realtime":
             return Requested("openai", model, _opened(query, "model"))

@@ -1,10 +1,8 @@
 """A client's websocket, as ``serve`` and ``audit`` answer it: the handshake, whole messages, and a close frame that arrives.
 
-Sans-IO below (websockets' ``ServerProtocol``), an anyio stream beneath; fragments are joined and pings answered here. What a
-client sends is never logged, because headers and queries hold keys.
+Sans-IO below (``ServerEnd``), an anyio stream beneath.
 """
 
-import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,26 +10,15 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
-import msgspec
 from anyio.abc import SocketAttribute, SocketStream
-from websockets.frames import Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import BytesLike, Subprotocol
 
-from rtcore_adapters._requested import Requested as Requested
-from rtcore_adapters._requested import offered as offered
-from rtcore_adapters._requested import session_of as session_of
-
-MAX_MESSAGE = 32 * 1024 * 1024
-"""An append holds at most 15 MiB (protocol facts, 1.9); what is larger than this is refused by name."""
+from rtcore_adapters._requested import Requested, session_of
+from rtcore_adapters._served import ServerEnd
 
 _HANDSHAKE_S = 10.0
 _GOODBYE_S = 0.5  # what a close frame may take when the server itself is being stopped
-
-# Headers carry keys: the library's log lines go nowhere.
-_MUTE = logging.Logger("rtcore.line", level=logging.CRITICAL + 1)
 
 
 class Line:
@@ -43,13 +30,7 @@ class Line:
 
     def __init__(self, stream: SocketStream) -> None:
         self._stream = stream
-        self._subprotocol: str | None = None
-
-        def chosen(protocol: ServerProtocol, offers: Sequence[Subprotocol]) -> Subprotocol | None:
-            return next((name for name in offers if name == self._subprotocol), None)
-
-        self._protocol = ServerProtocol(max_size=MAX_MESSAGE, select_subprotocol=chosen, logger=_MUTE)
-        self._parts: list[BytesLike] = []
+        self._protocol = ServerEnd()
         self._writing = anyio.Lock()
         stream.extra(SocketAttribute.raw_socket).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -62,27 +43,22 @@ class Line:
                 data = await self.read()
                 if not data:
                     return None
-                self._protocol.receive_data(data)
-                for event in self._protocol.events_received():
-                    if isinstance(event, Request):
-                        return event
+                self.messages(data)
+                if self._protocol.request is not None:
+                    return self._protocol.request
             await self.write()
         return None
 
     async def accept(self, request: Request, subprotocol: str | None) -> bool:
-        """Open the line, naming the subprotocol chosen of those that were offered; false where the request is not acceptable."""
-        self._subprotocol = subprotocol
+        """Open the line, naming this subprotocol where it was offered; false where the request is not acceptable."""
+        self._protocol.chosen = subprotocol
         self._protocol.send_response(self._protocol.accept(request))
         await self.write()
         return self.open
 
     async def refuse(self, status: int, code: str, message: str) -> None:
         """Answer an HTTP status instead, with a body as this protocol's servers write it."""
-        body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
-        response = self._protocol.reject(status, msgspec.json.encode(body).decode())
-        del response.headers["Content-Type"]
-        response.headers["Content-Type"] = "application/json"
-        self._protocol.send_response(response)
+        self._protocol.refuse(status, code, message)
         await self.write()
 
     # -- messages -----------------------------------------------------------------------------------------------------------
@@ -106,16 +82,8 @@ class Line:
 
     def messages(self, data: bytes) -> list[bytes]:
         """What the client said in ``data``: whole messages. Pongs and the like wait for ``write``."""
-        whole: list[bytes] = []
         self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Request | Response) or event.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                continue
-            self._parts.append(event.data)
-            if event.fin:
-                whole.append(b"".join(self._parts))
-                self._parts = []
-        return whole
+        return self._protocol.messages()
 
     async def read(self, deadline: float | None = None) -> bytes | None:
         """What came: bytes, b"" at the end of the stream, None where the deadline was first."""
@@ -173,10 +141,9 @@ async def admitted(line: Line, request: Request) -> Requested | None:
     if found is None:
         await line.refuse(404, "not_found", f"Nothing at {urlsplit(request.path).path}: try /v1/realtime.")
         return None
-    if not await line.accept(request, "realtime" if "realtime" in offered(request) else None):
+    if not await line.accept(request, "realtime"):
         return None
-    if found.dialect == "openai" and "OpenAI-Beta" in request.headers:
-        # Protocol facts, 1.4: the socket opens and is closed at once.
-        await line.hang_up(4000, "invalid_request_error.beta_api_shape_disabled")
+    if (closing := found.closing(request)) is not None:
+        await line.hang_up(*closing)
         return None
     return found

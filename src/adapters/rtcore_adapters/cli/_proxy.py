@@ -24,8 +24,9 @@ from rtcore.sim.judge_user import Heckler
 from rtcore.sim.server import Server, ServerOptions
 from rtcore.sim.voices import Voice
 from rtcore_adapters._link import Closed, Message, Opened, Refused, secrets_of
+from rtcore_adapters._requested import offered
 from rtcore_adapters.cli._hook import Played
-from rtcore_adapters.cli._line import Line, admitted, offered
+from rtcore_adapters.cli._line import Line, admitted
 from rtcore_adapters.cli._upstream import Upstream, handshake_of
 
 _log = logging.getLogger("rtcore.audit")

@@ -17,7 +17,7 @@ from websockets.http11 import Request
 from rtcore import Handshake
 from rtcore_adapters._line import Line, Ways
 from rtcore_adapters._link import Closed, Failed, LinkEvent, LinkTimes, Message, Opened, Refused
-from rtcore_adapters.cli._line import offered
+from rtcore_adapters._requested import offered
 
 _OWN = frozenset(
     {"host", "upgrade", "connection", "content-length", "transfer-encoding", "keep-alive", "te", "trailer", "proxy-connection"}

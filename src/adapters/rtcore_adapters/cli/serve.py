@@ -24,8 +24,9 @@ from websockets.http11 import Request
 
 from rtcore.sim.server import ResponsePlan, Server, ServerOptions, spoken
 from rtcore.sim.voices import Voice
+from rtcore_adapters._requested import offered
 from rtcore_adapters.cli._arguments import lengths, percent, port, seed
-from rtcore_adapters.cli._line import Line, admitted, offered
+from rtcore_adapters.cli._line import Line, admitted
 from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.voices import load_voices
 

@@ -3,24 +3,16 @@
 What the socket does not take is kept; ``carry`` goes on with it, and reads what has arrived. It knows no clock.
 """
 
-import logging
 import socket
 import struct
-from collections.abc import Sequence
 from contextlib import suppress
-from http import HTTPStatus
 
-import msgspec
-from websockets.frames import Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import BytesLike, Subprotocol
 
-_MAX_MESSAGE = 32 * 1024 * 1024
+from rtcore_adapters._served import ServerEnd
+
 _READ = 1 << 18
-# Headers carry keys: the library's log lines go nowhere.
-_MUTE = logging.Logger("rtcore.testing", level=logging.CRITICAL + 1)
 
 
 class FarEnd:
@@ -29,8 +21,6 @@ class FarEnd:
     def __init__(self, accepted: socket.socket, *, tcp: bool) -> None:
         self.tcp = tcp
         """Whether it came over the loopback interface, whose kernel may take a moment."""
-        self.request: Request | None = None
-        """The handshake's request, once it has come."""
         self.messages: list[bytes] = []
         """What the client has sent, and nobody has taken yet."""
         self.answered = False
@@ -39,14 +29,18 @@ class FarEnd:
         """Nothing comes or goes any more."""
         self._socket = accepted
         self._socket.setblocking(False)
-        self._protocol = ServerProtocol(max_size=_MAX_MESSAGE, select_subprotocol=_realtime, logger=_MUTE)
+        self._protocol = ServerEnd()
         self._out = bytearray()
         self._last_word = False
-        self._parts: list[BytesLike] = []
 
     def fileno(self) -> int:
         """For ``select``."""
         return self._socket.fileno()
+
+    @property
+    def request(self) -> Request | None:
+        """The handshake's request, once it has come."""
+        return self._protocol.request
 
     @property
     def writing(self) -> bool:
@@ -71,11 +65,7 @@ class FarEnd:
     def reject(self, status: int, code: str, message: str) -> None:
         """Answer an HTTP status instead, with a body as this protocol's servers write it."""
         self.answered = True
-        body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
-        response = self._protocol.reject(HTTPStatus(status), msgspec.json.encode(body).decode())
-        del response.headers["Content-Type"]
-        response.headers["Content-Type"] = "application/json"
-        self._protocol.send_response(response)
+        self._protocol.refuse(status, code, message)
         self._flush()
 
     def send(self, payload: bytes) -> None:
@@ -117,23 +107,11 @@ class FarEnd:
                 self._protocol.receive_data(data)
             else:
                 self._protocol.receive_eof()
-            self._take()
+            self.messages += self._protocol.messages()
             self._flush()
             if not data:
                 self.hang_up()
         return moved
-
-    def _take(self) -> None:
-        for event in self._protocol.events_received():
-            if isinstance(event, Request):
-                self.request = event
-            elif isinstance(event, Response) or event.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                continue
-            else:
-                self._parts.append(event.data)
-                if event.fin:
-                    self.messages.append(b"".join(self._parts))
-                    self._parts = []
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
@@ -158,7 +136,3 @@ class FarEnd:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
         return moved
-
-
-def _realtime(protocol: ServerProtocol, offers: Sequence[Subprotocol]) -> Subprotocol | None:
-    return next((name for name in offers if name == "realtime"), None)

@@ -206,8 +206,8 @@ class Stage:
             return None
         if not line.accept():
             return None
-        if found.dialect == "openai" and "OpenAI-Beta" in line.request.headers:
-            line.close(4000, "invalid_request_error.beta_api_shape_disabled")  # protocol facts, 1.4
+        if (closing := found.closing(line.request)) is not None:
+            line.close(*closing)
             return None
         return self.attach(found, now=self.now)
 
