@@ -1,17 +1,16 @@
 """Virtual time for asyncio: when no task can run and no socket has anything, the clock jumps to the next timer.
 
-Sockets are real; so before it jumps, the loop grants the kernel a moment to carry what was written to the other end. What would
-run in a thread (resolving a name) runs in place, because a thread's time is not virtual.
+Sockets are real; so before it jumps, the loop grants the kernel a moment to carry what was written to the other end.
 """
 
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar
+
+from rtcore_adapters.testing._virtual import InPlaceLoop
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 _GRACE = 0.0002  # real seconds
 _STUCK = 5.0  # real seconds without a timer, a task or a byte: the test hangs
 
@@ -31,7 +30,7 @@ class _Selector(selectors.SelectSelector):
         return ready
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(InPlaceLoop):
     """An event loop whose ``time`` begins at 0 and passes only when nothing else is left to do."""
 
     def __init__(self) -> None:
@@ -45,14 +44,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _skip(self, seconds: float) -> None:
         self._virtual += seconds
-
-    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> "asyncio.Future[T]":
-        future: asyncio.Future[T] = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 class EarlyLoop(VirtualLoop):

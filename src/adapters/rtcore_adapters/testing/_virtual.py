@@ -99,6 +99,18 @@ class Jumper:
 # -- asyncio ----------------------------------------------------------------------------------------------------------------
 
 
+class InPlaceLoop(asyncio.SelectorEventLoop):
+    """What would run in a thread (resolving a name) runs in place, because a thread's time is not virtual."""
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> "asyncio.Future[T]":
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 class _Selector(selectors.SelectSelector):
     loop: "JumpingLoop"
 
@@ -106,8 +118,8 @@ class _Selector(selectors.SelectSelector):
         return super().select(0) or super().select(self.loop.idle())
 
 
-class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop on virtual time. Names are resolved in place, because a thread's time is not virtual."""
+class JumpingLoop(InPlaceLoop):
+    """An event loop on virtual time."""
 
     _ready: Any
     _scheduled: Any
@@ -134,14 +146,6 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         if timer is not None and timer <= self.jumper.fired:
             self._clock_resolution = math.nextafter(self.jumper.now, math.inf) - self.jumper.now
         return wait
-
-    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> "asyncio.Future[T]":
-        future: asyncio.Future[T] = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 def run_asyncio(main: Callable[[], Coroutine[Any, Any, T]], stage: Stage | None = None, *, jumper: Jumper | None = None) -> T:
