@@ -290,6 +290,23 @@ def test_one_response_of_two_is_cut_without_clearing_the_other() -> None:  # a c
     assert [(item, verdict) for item, verdict, *_ in ends(scene)] == [("m1", Verdict.FULL), ("m2", Verdict.SKIPPED)]
 
 
+@pytest.mark.parametrize("sounds", ["r1", "nobody's"])
+def test_what_was_cut_behind_sound_that_never_ends_is_settled_all_the_same(
+    sounds: str,
+) -> None:  # B31, DESIGN 3: no wait for ever
+    scene = on_a_call()
+    scene.server(created("r1"), spoken("m1", "aaaa bbbb"), buffer("started", sounds), done("r1"))
+    scene.at(0.1).interrupt("r1" if sounds == "r1" else None)  # the server says nothing of it, then or later
+    scene.server(created("r2"), opened("m2", r="r2"))
+    scene.at(0.2).interrupt("r2")
+    scene.server(cancelled("r2", by="client_cancelled"))
+    for _ in range(200):
+        if scene.session.deadline is not None:
+            scene.at(scene.session.deadline.at).tick()
+    assert scene.session.deadline is None
+    assert {item for item, *_ in ends(scene)} == {"m1", "m2"}
+
+
 def test_a_clear_that_nothing_answers_is_no_error() -> None:  # there was nothing to clear
     scene = on_a_call()
     scene.server(created("r1"), opened("m1"))

@@ -236,9 +236,14 @@ class Remote:
         if not response.done or response.presumed:
             # Of one whose end is only presumed nothing was said at all: what it is taken for is reckoned.
             return cut_at + core.config.timeouts.create_ms / 1000
-        if self.sounding not in ("", response.id) and self._began[self.sounding] <= cut_at:
+        if self.sounding not in ("", response.id) and self._began[self.sounding] <= cut_at and core.now < self._sounds_until():
             return core.now + _CLEARED_S  # it waits behind what sounds
         return cut_at + _CLEARED_S if core.requests.keys("clear playout") else None
+
+    def _sounds_until(self) -> float:
+        """When all of what sounds must have sounded; a server that never says that it stopped is not waited for any longer."""
+        response = self._core.responses.live.get(self.sounding)
+        return self._began[self.sounding] + _PATIENCE_S if response is None else self._due(response)
 
     def _settle(self, response: Response, *, overdue: bool = False) -> None:
         """Tell the verdicts once the server has said where it cut, or will not say any more."""
