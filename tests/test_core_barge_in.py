@@ -44,11 +44,13 @@ from helpers.wire import (
 
 from rtcore import (
     Clock,
+    ClockFault,
     Disconnection,
     FalseInterruption,
     Flush,
     InterruptionPending,
     LocalProtocolError,
+    MessageEnded,
     Pause,
     PolicyFailed,
     RequestEnded,
@@ -101,6 +103,18 @@ def test_a_cough_holds_the_sound_and_it_goes_on_with_the_next_sample(clock: Cloc
     rest = b"" if clock.pause else pcm("m1", 3000, start_ms=1000)
     assert (sounded(went_on), sent(held + early + went_on)) == (rest, [])
     assert acts(went_on)[:1] == ([Resume(1)] if clock.pause else [play(2, 3000)])
+
+
+def test_a_pause_that_the_clock_answers_too_late_stands_where_it_was_estimated() -> None:  # B18, B29: a late ack is ignored
+    scene = pausing(min_duration_ms=None, clock=CANNOT)
+    scene.server(speech_started())
+    estimated = scene.at(1.9).tick()
+    late = scene.at(2.0).flushed(1, 4000)
+    scene.at(2.1).server(speech_stopped())
+    cut = scene.server(committed())
+    assert [(fault.generation, late) for fault in told(estimated, ClockFault)] == [(1, [])]
+    assert sent(cut)[:1] == [truncate("m1", 1000)]
+    assert [(end.heard_ms, end.estimated) for end in told(cut, MessageEnded)] == [(1000, True)]
 
 
 def test_a_turn_that_is_committed_in_time_cuts_at_the_paused_sample() -> None:  # B18

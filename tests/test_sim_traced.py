@@ -119,6 +119,10 @@ TRACED = [
     ("interruption=pause", 14_003_183),
     # The typed item was refused: whether its response is still waited for when a voice begins, is the client's affair (F057).
     ("interruption=pause", 14_004_081),
+    # A device that reports nothing fell silent later than it declared, and sounds so much later what came next (C19).
+    ("interruption=pause", 14_001_732),
+    # The flush that was a pause is answered too late, with all that there was: what is cut then was estimated by its time (B29).
+    ("interruption=pause", 14_004_626),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).
@@ -139,6 +143,8 @@ DEFAULT = [
     12_002_676,
     # A call is told late, before the server has said that it has what was told at the beginning: nothing changes its place (C25).
     13_002_073,
+    # On a call, what was cut shows itself after the line stood still, and the server says what of it sounded (F022, F030).
+    14_003_478,
     # A voice of the program's own in pieces, slower than it sounds: what comes now has not waited behind the lead (F019, F150).
     13_002_535,
 ]

@@ -227,7 +227,7 @@ class CutAudit:
                 ledger.fail(7, text)
         elif flush is not None and not self._allowed:
             ledger.fail(7, f"Flush({flush.generation}) although everything handed over was confirmed")
-        if flush is not None:
+        if flush is not None or self._guessed:
             for response in self._heard_out:
                 response.heard_out = True
         cut, self._cutting = self._cutting, None
@@ -250,6 +250,14 @@ class CutAudit:
         for response in cut.responses:
             response.cut = cut
             self.kill(response, place)
+
+    @property
+    def _guessed(self) -> bool:
+        """Whether nothing was handed over since a flush that had no answer in time: where the sound stopped then, as a pause may
+        have asked for, the client had to estimate, and a late answer changes nothing (B29)."""
+        ledger = self._ledger
+        last = ledger.flushes[-1] if ledger.flushes else None
+        return last is not None and last.answered_at is None and not ledger.stream.handed.get(ledger.stream.generation)
 
     def flushed(self, generation: int) -> Flushing:
         """The core asked for silence; where no clock can answer any more, it settles at once."""

@@ -85,7 +85,7 @@ from rtcore.sim._seen import ClientSeen, ServerSeen, read_client, read_server
 from rtcore.sim._server_call import Call
 from rtcore.sim._server_truth import ServerResponse
 from rtcore.sim.results import KindResult, Violation
-from rtcore.sim.speaker import MILLISECOND, Report, Speaker, SpeakerOptions
+from rtcore.sim.speaker import MILLISECOND, SLOW_MS, Report, Speaker, SpeakerOptions
 from rtcore.usage import UsageTotals
 
 PENDING_REASONS: dict[int, str] = {}
@@ -227,7 +227,7 @@ class Auditor:
             self.reference,
             lambda: speaker.pending,
             ignores=ignores,
-            bound=0 if clock.reports else audio.samples(bound),
+            bound=0 if clock.reports else audio.samples(bound + (SLOW_MS[1] if speaker.options.slow_per_mille else 0)),
         )
         self.cuts.remote = call is not None
         self.asking = AskingAudit(

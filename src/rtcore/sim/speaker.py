@@ -25,6 +25,8 @@ LARGE_BUFFER_MS = 160
 """A device that holds more than this when it is flushed counts as one with a large buffer."""
 NOTABLE_PPM = 50
 """A drift from which on it counts as a fault, where it made a difference of a sample."""
+SLOW_MS = (200, 600)
+"""How far beyond its declared time a device falls silent that is slow to."""
 _PPM = 1_000_000
 _ECHO_MS = 3_000
 """The latest second answer to a flush."""
@@ -507,7 +509,7 @@ class Speaker:
         if rng.chance(options.missing_per_mille):
             return rng.between(*options.stop_ms) * MILLISECOND, 0, False
         if rng.chance(options.slow_per_mille):
-            return (options.flush_latency_ms + rng.between(200, 600)) * MILLISECOND, 0, True
+            return (options.flush_latency_ms + rng.between(*SLOW_MS)) * MILLISECOND, 0, True
         if rng.chance(options.late_per_mille):
             late = options.flush_latency_ms + rng.between(160, 2000)
             return rng.between(*options.stop_ms) * MILLISECOND, late * MILLISECOND, True
