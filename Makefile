@@ -7,6 +7,7 @@ CLIENTS := .venv-clients
 # The peers of `make interop` that are servers, each with what it wants.
 SPEECH := .venv-speech
 FAKEAI := .venv-fakeai
+SITE := .venv-docs
 N ?= 1000000
 MESSAGES ?= 10000000
 NODE_FITS := node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
@@ -17,7 +18,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz messages mutants behaviours soak lines device audit examples browser interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events wheels
+.PHONY: help demo test lint fuzz messages mutants behaviours soak lines device audit examples browser interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events wheels docs
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -83,6 +84,9 @@ wheels: $(VENV)/test.stamp  ## the wheel alone, in an empty environment of every
 events: $(VENV)/test.stamp  ## the vocabulary: events and fields handled of those known; writes docs/events.md
 	$(BIN)/python docs/events.py
 
+docs: $(SITE)/stamp  ## the documentation as a site, in build/site; a broken link or anchor ends it
+	PYTHONPATH=src NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build
+
 drift: $(CLIENTS)/bench.stamp  ## compare the vocabulary with the models of the installed openai package
 	PYTHONPATH=src $(CLIENTS)/bin/python docs/drift.py
 
@@ -103,7 +107,7 @@ bench-live: $(VENV)/test.stamp  ## how many live conversations one process holds
 	$(BIN)/python benchmarks/conversations.py
 
 clean:  ## remove what was set up, built and written
-	rm -rf $(VENV) $(CLIENTS) $(SPEECH) $(FAKEAI) interop/node_modules build dist report.html heard.wav fuzz.json fuzz.html messages.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(SPEECH) $(FAKEAI) $(SITE) interop/node_modules build dist report.html heard.wav fuzz.json fuzz.html messages.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -147,6 +151,11 @@ interop/node_modules/stamp: interop/package.json interop/package-lock.json
 	@$(NODE_FITS) || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet nodejs npm >/dev/null; $(NODE_FITS); } || \
 		{ echo "make interop needs Node 20 or newer, with npm, for the peers that are written in JavaScript: install it." >&2; exit 1; }
 	npm ci --prefix interop --no-audit --no-fund --silent
+	@touch $@
+
+$(SITE)/stamp: docs/requirements.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --requirement docs/requirements.txt --editable .
 	@touch $@
 
 $(VENV)/examples.stamp: $(VENV)/test.stamp examples/requirements.txt
