@@ -59,6 +59,7 @@ from rtcore import (
     Interrupted,
     MessageEnded,
     MessageStarted,
+    PartView,
     Pause,
     Play,
     ProtocolWarning,
@@ -686,6 +687,24 @@ def test_a_cut_while_another_format_waits_deletes_what_waited() -> None:  # C22,
     scene.server(session_updated(output=ULAW), created("r2"), opened("m2", r="r2"), audio("m2", raw=bytes(800), r="r2"))
     scene.server(closing("m2", r="r2"), done("r2"))
     assert sent(scene.at(0.5).barge_in(500)) == [truncate("m1", 500), delete("m2")]
+
+
+def test_a_sample_that_waits_in_the_clock_is_known_by_its_part() -> None:  # DESIGN 3: positions map to segments
+    scene = spoken(message("m1", 1000), message("m2", 500, index=1))
+    part = scene.session.part_at
+
+    def item(sample: int, generation: int = 1) -> str | None:
+        found = part(generation, sample)
+        return found.item_id if found is not None else None
+
+    assert [item(0), item(23_999), item(24_000), item(35_999), item(36_000), item(0, 2)] == ["m1", "m1", "m2", "m2", None, None]
+    assert part(1, 0) == PartView("r1", "m1", 0)
+    scene.at(1.0).played(1, 1000)
+    assert [item(0), item(24_000)] == [None, "m2"]  # what was heard is nobody's any more
+    scene.at(1.2).server(speech_started())
+    assert item(30_000) == "m2"  # its flush is not answered yet
+    scene.flushed(1, 1200)
+    assert item(30_000) is None
 
 
 # -- effort ------------------------------------------------------------------------------------------------------------

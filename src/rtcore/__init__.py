@@ -25,6 +25,7 @@ from rtcore._formats import PCMA as PCMA
 from rtcore._formats import PCMU as PCMU
 from rtcore._formats import AudioFormat as AudioFormat
 from rtcore._items import HistoryItem as HistoryItem
+from rtcore._items import PartView as PartView
 from rtcore._items import SegmentView as SegmentView
 from rtcore._lifecycle import Disconnection as Disconnection
 from rtcore._notices import AnsweredInText as AnsweredInText

@@ -443,6 +443,14 @@ class HistoryItem(Struct, frozen=True):
     approve: bool | None = None
 
 
+class PartView(Struct, frozen=True):
+    """An audio part of the conversation: where a sample comes from that the clock was handed."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+
+
 class SegmentView(Struct, frozen=True):
     """Sample counts of one audio part; ``heard + discarded + queued == received`` (invariant 8)."""
 

@@ -201,6 +201,15 @@ class Playout:
         """The generation ``number`` if it is current or its flush is unanswered."""
         return self.generation if number == self.generation.number else self._flushing.get(number)
 
+    def part_at(self, number: int, sample: int) -> Segment | None:
+        """Where an unconfirmed sample of a generation comes from. What was handed over last is looked at first."""
+        generation = self.find(number)
+        if generation is not None:
+            for segment, start, end, *_ in reversed(generation.runs):
+                if start <= sample < end:
+                    return segment
+        return None
+
     def report(self, generation: Generation, samples: int, now: float) -> list[Segment]:
         """The clock's number, already clamped. Gives the segments it moved, in order."""
         moved = self._confirm(generation, samples, now)

@@ -27,7 +27,7 @@ from rtcore._holds import Holds
 from rtcore._idle import Idle
 from rtcore._interruption import Interruption
 from rtcore._item_check import check_item, images_alone, known_ids, wanted_entries
-from rtcore._items import HistoryItem, SegmentView
+from rtcore._items import HistoryItem, PartView, SegmentView
 from rtcore._lifecycle import Disconnection, Lifecycle
 from rtcore._mcp import Mcp
 from rtcore._microphone import COMMIT_MIN_MS
@@ -1148,6 +1148,15 @@ class Session:
             SegmentView(s.response_id, s.item_id, s.content_index, s.format, s.received, s.heard, s.discarded, s.queued)
             for s in self._core.responses.segments.values()
         )
+
+    def part_at(self, generation: int, sample: int) -> PartView | None:
+        """The part of the conversation that a sample is of, which the clock was handed and has not confirmed as heard.
+
+        For players that name what they sound. None for one that was confirmed, was never handed over, or whose flush is settled.
+        A voice of the program's own has an item's id, too, that no server knows unless it is remembered.
+        """
+        found = self._core.playout.part_at(generation, sample)
+        return PartView(found.response_id, found.item_id, found.content_index) if found is not None else None
 
     @property
     def capabilities(self) -> Capabilities:

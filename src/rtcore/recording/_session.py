@@ -20,7 +20,7 @@ from rtcore._core import Counters, State
 from rtcore._effects import Deadline, Effect
 from rtcore._errors import LocalProtocolError
 from rtcore._formats import AudioFormat
-from rtcore._items import HistoryItem, SegmentView
+from rtcore._items import HistoryItem, PartView, SegmentView
 from rtcore._lifecycle import Disconnection
 from rtcore._session import Issued, Session
 from rtcore.config import Config
@@ -443,6 +443,9 @@ class RecordedSession(Session):
     @property
     def segments(self) -> tuple[SegmentView, ...]:
         return self._inner.session.segments
+
+    def part_at(self, generation: int, sample: int) -> PartView | None:
+        return self._inner.session.part_at(generation, sample)
 
     @property
     def capabilities(self) -> Capabilities:
