@@ -178,6 +178,13 @@ def test_what_is_due_to_an_output_on_its_way_waits_for_its_confirmation_after_a_
     assert kinds(confirmed(scene, second, "c2")) == ["response.create"]
 
 
+def test_an_answer_that_waits_for_a_confirmation_is_taken_back_by_the_program() -> None:  # F071, B15: as one that does not wait
+    scene = talking(call("c1"), call("c2", index=1), done("r1"))
+    refused(scene, scene.tool_result("c1", "sunny"))
+    second = scene.tool_result("c2", "cold")
+    assert kinds([*second, *scene.interrupt(), *confirmed(scene, second, "c2")]) == ["conversation.item.create"]
+
+
 def test_an_answer_whose_outputs_were_all_refused_is_not_asked_for_again() -> None:  # F071, B13: the slot was taken by another
     scene = talking(call("c1"), done("r1"))
     effects = scene.tool_result("c1", "sunny")

@@ -674,8 +674,7 @@ class Creation:
             if (order.for_turn or order.for_tools) and not order.dead and self._tries < _TRIES:
                 # Nobody waits for it by name, and the user does: it is asked for again, also where it was perhaps refused (F061).
                 self._tries += 1
-                self._turn_due |= order.for_turn
-                self._tools_due |= order.for_tools
+                self._make_due(order)
             order.dead = order.given_up = True
             self._keep(order)
             if order.suspected is not None and order.turns == core.turns.automatic_turns:

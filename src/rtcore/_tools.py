@@ -400,12 +400,9 @@ class Tools:
         calls = [call for call in self._calls.values() if call.response is response]
         if not calls or not response.done or response.tools_answered or any(call.state == "open" for call in calls):
             return
-        # The wait is over, whether or not the server has to confirm an output first.
-        self._core.creation.drop_filler()
-        if self._refused and any(call.state == "sent" for call in calls):
-            return
         response.tools_answered = True
         self._filled.discard(response.id)
+        self._core.creation.drop_filler()
         # The program that interrupted decides itself what comes next; a person's turn is answered, by the server or by us (F064).
         silenced = response.dead and response.cut_cause not in ("server", "local")
         silenced |= self._core.config.function_calls.answer == "if_silent" and _spoke(response)
