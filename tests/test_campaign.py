@@ -1,11 +1,13 @@
 """Campaigns that are ended and gone on with: nothing lost, nothing counted twice, the same figures as in one run."""
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -77,6 +79,26 @@ def test_a_signal_waits_until_a_world_is_added() -> None:
 
     assert done == ["whole"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_waited_keeps_nothing_alive_of_what_was_under_way() -> None:
+    """Otherwise a look at memory, on the way out, finds the world that was run when it came."""
+    found: list[weakref.ref[Campaign]] = []
+
+    def work() -> None:
+        big = Campaign()
+        found.append(weakref.ref(big))
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            with shielded():
+                work()
+        finally:
+            gc.collect()
+            alive = found[0]()
+    assert alive is None
 
 
 def test_a_world_out_of_its_place_is_refused() -> None:

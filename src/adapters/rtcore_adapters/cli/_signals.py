@@ -58,10 +58,10 @@ def shielded() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[tuple[int, FrameType | None]] = []
+    came: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append((number, frame))
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)  # without the frame, which would keep all alive that was under way
 
     before = [(number, signal.signal(number, note)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
@@ -69,9 +69,9 @@ def shielded() -> Iterator[None]:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
-    for first, frame in came[:1]:
+    for first in came[:1]:
         meant = signal.getsignal(first)
         if callable(meant):
-            meant(first, frame)
+            meant(first, None)
         elif meant is signal.SIG_DFL:
             signal.raise_signal(first)
