@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import IO, Protocol
 
 from msgspec import Struct
@@ -76,23 +77,25 @@ class Recorder:
         self._lines.put(line)
 
     def _write(self) -> None:
+        flushed = monotonic()
         dirty = False
         try:
             while True:
                 try:
                     line = self._lines.get(timeout=_FLUSH_S if dirty else None)
                 except Empty:
-                    # Whoever kills the process gets all but the last second.
-                    self._file.flush()
-                    dirty = False
-                    continue
+                    line = b""
                 if line is None:
                     break
-                dirty = True
                 with self._lock:
                     self._waiting -= len(line)
                 if self.failed is None:
                     self._file.write(line)
+                dirty = True
+                # Whoever kills the process, or reads the file meanwhile, gets all but the last second.
+                if not line or monotonic() - flushed >= _FLUSH_S:
+                    self._file.flush()
+                    flushed, dirty = monotonic(), False
         except OSError as error:
             self._fail(error)
         finally:

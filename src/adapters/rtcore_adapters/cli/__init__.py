@@ -17,6 +17,7 @@ COMMANDS = {
     "replay": "a recorded session, run again bit for bit; its timeline, other policies, smaller failures",
     "serve": "the strict simulated server on a local websocket",
     "talk": "talk to a model from the terminal: microphone, files or typing, on any runtime",
+    "timeline": "recordings and worlds as a page that one can zoom and scrub, two on one axis",
 }
 """Command, and module of this package, to what it is."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rtcore.recording import Recording, RecordingError, replay, steps
+from rtcore.recording import Recording, RecordingError, replay
 from rtcore.sim.policy import Policy, PolicyError, parse_policy
 from rtcore.sim.recorded import RecordedWorld, record_world, run_again, voices_mark, world_of
 from rtcore.sim.rerun import differences, policy_options, rerun
@@ -24,9 +24,10 @@ from rtcore_adapters._recording import read_recording, write_recording
 from rtcore_adapters.cli._arguments import whole_above_zero
 from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.cli._progress import Progress
-from rtcore_adapters.cli._store import StoreError, writable
+from rtcore_adapters.cli._store import StoreError, writable, write_page
 from rtcore_adapters.cli._table import broken, figures, number
-from rtcore_adapters.cli.timeline import happened, page
+from rtcore_adapters.timeline import timeline_page
+from rtcore_adapters.timeline._facts import facts_of
 from rtcore_adapters.voices import load_voices
 
 
@@ -48,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="also run it with these settings, and show what they change: interruption=ignore, playout.stall_ms=500, "
         "speaker.report_ms=200; of a world, also those of its server and its line",
     )
-    parser.add_argument("--timeline", type=Path, metavar="FILE.html", help="draw what happened, as one page")
+    parser.add_argument("--timeline", type=Path, metavar="FILE.html", help="also write the page of rtcore timeline")
     parser.add_argument("--partial", action="store_true", help="replay what is there of a file that breaks off")
     parser.add_argument(
         "--shrink",
@@ -87,7 +88,7 @@ def _run(options: argparse.Namespace) -> int:
             writable(path)  # better known before the work than after
     world = world_of(recording.header)
     say = (lambda *words: None) if options.json else print
-    for fact in _facts(recording, world):
+    for fact in facts_of(recording, world):
         say(fact)
     found: dict[str, Any] = {"inputs": len(recording.inputs), "complete": recording.complete}
     status = _inputs(recording, world, found, say)
@@ -96,38 +97,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.policy is not None:
         _compare(recording, world, options.policy, found, say)
     if options.timeline is not None:
-        _draw(recording, world, options, say)
+        _draw(recording, options, say)
     if options.shrink is not None:
         status |= _shrink(world, options, found, say)
     if options.json:
         print(json.dumps(found | {"same": not status}))
     return status
-
-
-def _facts(recording: Recording, world: RecordedWorld | None) -> list[str]:
-    header, inputs = recording.header, recording.inputs
-    seconds = inputs[-1].now - inputs[0].now if inputs else 0.0
-    left = f"without {' and '.join(header.left_out)}" if header.left_out else "with audio and text"
-    facts = [f"{number(len(inputs))} inputs in {seconds:.1f} s, recorded by rtcore {header.rtcore}, {left}"]
-    if header.policies:
-        facts.append(
-            f"The program decided {', '.join(header.policies)} by functions of its own, which no file holds: "
-            "to replay it with them, call rtcore.recording.replay(recording, policies=...) from Python"
-        )
-    if not recording.complete:
-        facts.append("The file breaks off; what is there is replayed")
-    if recording.stopped:
-        facts.append(f"Recording stopped before the session did: {recording.stopped}")
-    unlike = [line for line, each in enumerate(inputs, 2) if each.unlike is not None]
-    if unlike:
-        facts.append(
-            f"What was left out made a difference at {len(unlike)} inputs, first on line {unlike[0]}: "
-            "from there on this is not quite the session that was recorded"
-        )
-    if world is not None:
-        core = f", core sabotaged on purpose: {world.sabotage}" if world.sabotage else ""
-        facts.append(f"A simulated world: seed {world.seed}, {world.scenario}{core}")
-    return facts
 
 
 def _inputs(recording: Recording, world: RecordedWorld | None, found: dict[str, Any], say: Callable[..., None]) -> int:
@@ -257,13 +232,8 @@ def _shrink(world: RecordedWorld | None, options: argparse.Namespace, found: dic
 # -- the picture -------------------------------------------------------------------------------------------------------------
 
 
-def _draw(recording: Recording, world: RecordedWorld | None, options: argparse.Namespace, say: Callable[..., None]) -> None:
-    again = steps(recording, factory=_factory(world)) if world is not None else steps(recording)
-    facts = _facts(recording, world)
-    if world is not None:
-        facts += [f"Broken: {broken(violation)}" for violation in world.violations[:5]]
-    text = page(happened(again), f"Timeline of {options.file.name}", facts)
-    options.timeline.write_text(text, encoding="utf-8")
+def _draw(recording: Recording, options: argparse.Namespace, say: Callable[..., None]) -> None:
+    write_page(options.timeline, timeline_page(recording, names=[options.file.name]))
     say(f"Timeline in {options.timeline}")
 
 
