@@ -296,3 +296,17 @@ def test_a_world_finds_who_never_asks_and_who_asks_too_often() -> None:
     assert run(Session).violations == ()
     assert {15} <= {one.invariant for one in run(NeverAsks).violations}
     assert any(one.invariant == 1 and "nobody is owed" in one.text for one in run(AsksForEachEnd).violations)
+
+
+def test_what_nobody_could_hear_is_asked_for_again_once_it_is_gone() -> None:  # F140, C16: nothing is created before an edit
+    case = Case().at(1.0)
+    once(case)
+    case.audit.takes_out("m1")
+    case.audit.unheard()
+    for second in (2.0, 4.0):
+        case.at(second).audit.look()
+    assert case.told() == []
+    case.audit.arrived(ServerSeen("conversation.item.deleted", item_id="m1"))
+    for second in (4.1, 5.0):
+        case.at(second).audit.look()
+    assert [invariant for invariant, _ in case.told()] == [15]

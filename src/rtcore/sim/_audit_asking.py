@@ -101,6 +101,8 @@ class AskingAudit:
         self._committed_at = 0
         self._turns: set[str] = set()
         """Items of the user's turns that were committed."""
+        self._taken_out: dict[str, int] = {}
+        """Answers that nobody could hear, and when they were taken out: nothing is created before they are gone."""
         self._silent: set[str] = set()
         """Calls about whose result nothing is to be said."""
         self._calls: dict[str, dict[str, str | None]] = {}
@@ -180,6 +182,7 @@ class AskingAudit:
             case "conversation.item.added" if message.item is not None:
                 self._confirmed(message.item.id)
             case "conversation.item.deleted":
+                self._taken_out.pop(message.item_id or "", None)
                 self._call_deleted(message.item_id or "")
             case _:
                 return
@@ -323,6 +326,10 @@ class AskingAudit:
         """What was answered is to be answered once more, because nobody could hear it."""
         self._may_turn = self._must_turn = True
         self._settle()
+
+    def takes_out(self, item_id: str) -> None:
+        """What nobody could hear is deleted before it is asked for again (F140)."""
+        self._taken_out[item_id] = self._ledger.now
 
     def issued(self, request: int, what: str) -> None:
         """The program was given a request's number."""
@@ -536,6 +543,7 @@ class AskingAudit:
             or now <= max(self._taken_until, self._blind_until) + ROUNDING
             or bool(ledger.edits)
             or bool(self.unsettled)
+            or any(now <= since + _GIVEN_UP + ROUNDING for since in self._taken_out.values())
             or ledger.flush_waits
             or self.undecided()
             or self._running()

@@ -476,6 +476,7 @@ class Auditor:
                     self._program_deletes.update(effect.deleted)
                 elif type(effect) is AnsweredInText and self._written.told(effect):
                     self._program_deletes.add(effect.item_id)
+                    self.asking.takes_out(effect.item_id)
             self._digest.add(effects, now)
             self._estimated = None
             self.clock.refer(effects)
