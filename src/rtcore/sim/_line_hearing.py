@@ -64,6 +64,14 @@ class Hearing:
             self._matcher.add(found)
         found.received += size
 
+    def lost(self, served: Served) -> None:
+        """The line is gone: of what its server had begun to say no more comes."""
+        for item in served.server.items.values():
+            for part in self._parts.get(item.id, ()):
+                segment = self._matcher.find(item.id, part.index)
+                if segment is not None:
+                    segment.lost = True
+
     def own(self, response_id: str, item_id: str, pcm: bytes) -> None:
         """The program says this, behind all that has come."""
         sound = self._own[item_id] = OwnSound(pcm)

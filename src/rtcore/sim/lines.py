@@ -529,6 +529,7 @@ class LongCall:
     def _gone(self, served: Served, cause: Disconnection) -> None:
         if self._served.pop(served.number, None) is not None:
             self._leave(served)
+        self._hearing.lost(served)
         self.call(self.session.disconnected(served.number, cause, now=self.book.seconds))
 
     # -- what is heard -------------------------------------------------------------------------------------------------------

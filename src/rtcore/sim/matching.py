@@ -50,6 +50,8 @@ class Segment(Struct, eq=False):
     """Bytes of it that reached the client."""
     complete: bool = False
     """Its end reached the client."""
+    lost: bool = False
+    """The line by which it came is gone: no more of it comes than was received."""
     inexact: bool = False
     """It went on from a position that the core had to guess, because the clock gave no answer."""
     told: int | None = None
@@ -71,6 +73,11 @@ class Segment(Struct, eq=False):
     def name(self) -> str:
         """How a reader finds it."""
         return f"{self.item_id}[{self.content_index}]"
+
+    @property
+    def due(self) -> int:
+        """Bytes of it that are to be heard, if nothing cuts it."""
+        return self.received if self.lost else self.sent.sent_bytes
 
 
 class Mismatch(NamedTuple):
@@ -237,8 +244,8 @@ class Matcher:
         # A device that sounds whole blocks may have held back a tail through the silence, and sounds that first.
         leaves = left is not None and left is not found and gap < _STALLED and not stalled
         leaves = leaves and not (left is not None and left.inexact and self._vague)
-        if left is not None and leaves and left.heard < left.sent.sent_bytes and not self._over(left, place):
-            heard, sent = left.heard // self._width, left.sent.sent_bytes // self._width
+        if left is not None and leaves and left.heard < left.due and not self._over(left, place):
+            heard, sent = left.heard // self._width, left.due // self._width
             text = f"{left.name} stops after {heard} samples of {sent} and {found.name} begins, although nothing cut it"
             self._fail(span, 8, text)
         if stalled:
