@@ -17,6 +17,7 @@ _FRAME_MS = 40
 _SAMPLES = 24 * _FRAME_MS
 _SECOND = 1_000_000_000
 _SILENCE = bytes(2 * _SAMPLES)
+_FORMAT = f"<{_SAMPLES}h"
 _RUNS_ON = 2_500 * MILLISECOND
 """No detector of a simulated server waits longer for the end of speech."""
 _LAST = 600 * MILLISECOND
@@ -113,5 +114,9 @@ class Room:
 
 
 def _mixed(pcm: bytes, echo: list[int]) -> bytes:
-    said = unpack(f"<{_SAMPLES}h", pcm)
-    return pack(f"<{_SAMPLES}h", *(max(-32768, min(32767, one + other)) for one, other in zip(said, echo, strict=True)))
+    if pcm == _SILENCE:
+        return pack(_FORMAT, *echo)
+    both = [one + other for one, other in zip(unpack(_FORMAT, pcm), echo, strict=True)]
+    if min(both) < -32768 or max(both) > 32767:
+        both = [max(-32768, min(32767, sample)) for sample in both]
+    return pack(_FORMAT, *both)
