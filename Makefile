@@ -7,6 +7,8 @@ CLIENTS := .venv-clients
 # The peers of `make interop` that are servers, each with what it wants.
 SPEECH := .venv-speech
 FAKEAI := .venv-fakeai
+# rtcore and the frameworks that it is plugged into, with the websockets that both take.
+PLUGS := .venv-plugs
 SITE := .venv-docs
 N ?= 1000000
 MESSAGES ?= 10000000
@@ -18,7 +20,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz messages mutants behaviours soak lines device audit examples browser interop cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events wheels docs
+.PHONY: help demo test lint fuzz messages mutants behaviours soak lines device audit examples browser interop plugs cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events wheels docs
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +74,11 @@ interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/s
 		$(BIN)/python -m pytest -q -rP -n 4 interop/test_clients.py interop/test_servers.py
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP interop/test_models.py
 
+plugs: $(PLUGS)/stamp  ## rtcore behind other frameworks: their programs, with and without it, side by side
+	$(PLUGS)/bin/mypy --config-file interop/plugs.ini $(wildcard src/adapters/rtcore_[!a]*)
+	$(PLUGS)/bin/python -m pytest -q $(wildcard interop/test_plug_*.py)
+	$(PLUGS)/bin/python interop/plugs.py
+
 cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two workers, one of which is killed
 	RTCORE_CLUSTER=required $(BIN)/python -m pytest -q tests/test_cluster.py
 
@@ -107,7 +114,7 @@ bench-live: $(VENV)/test.stamp  ## how many live conversations one process holds
 	$(BIN)/python benchmarks/conversations.py
 
 clean:  ## remove what was set up, built and written
-	rm -rf $(VENV) $(CLIENTS) $(SPEECH) $(FAKEAI) $(SITE) interop/node_modules build dist report.html heard.wav fuzz.json fuzz.html messages.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(SPEECH) $(FAKEAI) $(PLUGS) $(SITE) interop/node_modules build dist report.html heard.wav fuzz.json fuzz.html messages.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -125,6 +132,11 @@ $(CLIENTS)/stamp: examples/audit/requirements.txt | $(BIN)/python
 
 $(CLIENTS)/bench.stamp: benchmarks/requirements.txt $(CLIENTS)/stamp
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@touch $@
+
+$(PLUGS)/stamp: interop/requirements-plugs.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(PLUGS)
+	$(PLUGS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement interop/requirements-plugs.txt --editable '.[cli,openai-agents]'
 	@touch $@
 
 $(VENV)/device.stamp: $(VENV)/test.stamp tests/device/install.sh

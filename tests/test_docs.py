@@ -4,7 +4,7 @@ A ``pycon`` block is a doctest; a ``python`` block is a program, and what it pri
 that call ``asyncio.run`` do so in virtual time, with the strict server on a loopback port in ``RTCORE_URL``. ``trace`` blocks are
 run by ``test_docs_traces``, ``python tls`` ones by ``test_transport_docs``, ``python otel`` ones by ``test_telemetry``, ``python
 calling`` ones by ``test_tool_runs``, ``python button`` ones by ``test_voice_runs``, ``python bench`` ones by
-``test_testing_docs``, tables compared by ``test_docs_tables``.
+``test_testing_docs``, ``python plug`` ones by ``interop/test_plug_docs.py``, tables compared by ``test_docs_tables``.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ def _named(found: list[Block]) -> list[Any]:
 
 SESSIONS = list(blocks("pycon"))
 PROGRAMS = list(blocks("python"))
-_ELSEWHERE = {"python tls", "python otel", "python calling", "python button", "python bench"}
+_ELSEWHERE = {"python tls", "python otel", "python calling", "python button", "python bench", "python plug"}
 KINDS = {"python", *_ELSEWHERE, "pycon", "output", "trace", "console", "text", ""}
 
 

@@ -28,6 +28,7 @@ import rtcore_adapters
 import rtcore_adapters.cli
 
 REPOSITORY = Path(__file__).parent.parent
+PLUGS = {path.name for path in (REPOSITORY / "src" / "adapters").glob("rtcore_*") if path.name != "rtcore_adapters"}
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 
 CONSUMER = """
@@ -148,12 +149,13 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_two_packages_their_types_and_the_license(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     metadata = f"rtcore-{PROJECT['project']['version']}.dist-info"
-    assert {name.partition("/")[0] for name in names} == {"rtcore", "rtcore_adapters", metadata}
-    assert {"rtcore/py.typed", "rtcore_adapters/py.typed", f"{metadata}/licenses/LICENSE"} <= set(names)
+    packages = {"rtcore", "rtcore_adapters", *PLUGS}
+    assert {name.partition("/")[0] for name in names} == {*packages, metadata}
+    assert {*(f"{package}/py.typed" for package in packages), f"{metadata}/licenses/LICENSE"} <= set(names)
     in_tree = {
         path.relative_to(root).as_posix()
         for root in (REPOSITORY / "src", REPOSITORY / "src" / "adapters")
-        for package in ("rtcore", "rtcore_adapters")
+        for package in packages
         for path in (root / package).rglob("*.*")
         if "__pycache__" not in path.parts and path.is_file()
     }

@@ -22,6 +22,7 @@ import rtcore_adapters
 TESTS = Path(__file__).parent
 CORE = Path(rtcore.__file__).parent
 ADAPTERS = Path(rtcore_adapters.__file__).parent
+PLUGS = sorted(path for path in ADAPTERS.parent.glob("rtcore_*") if path != ADAPTERS)
 
 # What the core may import: the standard library's data modules, msgspec, itself.
 DATA_MODULES = frozenset(
@@ -206,6 +207,22 @@ def is_public(module: str, name: str) -> bool:
     return not any(part.startswith("_") for part in [*module.split("."), name])
 
 
+def unplugged(root: Path) -> list[str]:
+    """Where the plug in the package at ``root`` reaches into the core, the adapters, another plug or another runtime."""
+    found = []
+    for path, tree in sources(root):
+        for line, module, name in imports(tree):
+            top = module.partition(".")[0]
+            if top in ("rtcore", rtcore_adapters.__name__):
+                if not is_public(module, name):
+                    found.append(f"{path}:{line}: {module} {name} is private")
+            elif top.startswith("rtcore_") and top != root.name:
+                found.append(f"{path}:{line}: the plug {top}")
+            elif top in RUNTIMES - {"asyncio"}:
+                found.append(f"{path}:{line}: the runtime {top}")
+    return found
+
+
 def crossings(root: Path) -> list[str]:
     """Where the adapters in the package at ``root`` reach into the core, into each other, or into another's runtime."""
     found = []
@@ -225,6 +242,29 @@ def crossings(root: Path) -> list[str]:
             elif other in ADAPTER_RUNTIME and adapter not in (other, "cli"):
                 found.append(f"{path}:{line}: the adapter {other}")
     return found
+
+
+def test_plugs_use_public_names_and_asyncio_and_no_plug_uses_another() -> None:
+    assert {path.name for path in PLUGS} >= {"rtcore_openai_agents"}
+    assert [crossing for plug in PLUGS for crossing in unplugged(plug)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from rtcore import Session\nfrom rtcore_adapters.asyncio import connect\nimport asyncio\n", None),
+        ("from rtcore_here._model import Model\n", None),
+        ("from rtcore._core import Core\n", "_model.py:1: rtcore._core Core is private"),
+        ("from rtcore_adapters._engine import Engine\n", "_model.py:1: rtcore_adapters._engine Engine is private"),
+        ("import rtcore_there\n", "_model.py:1: the plug rtcore_there"),
+        ("import trio\n", "_model.py:1: the runtime trio"),
+    ],
+)
+def test_what_a_plug_may_not_use_is_found(tmp_path: Path, code: str, found: str | None) -> None:
+    plug = tmp_path / "rtcore_here"
+    plug.mkdir()
+    (plug / "_model.py").write_text(code)
+    assert unplugged(plug) == ([] if found is None else [found])
 
 
 def test_adapters_use_public_names_and_their_own_runtime_and_never_each_other() -> None:  # DESIGN 1

@@ -9,7 +9,7 @@ import os
 import sys
 
 from agents import function_tool
-from agents.realtime import RealtimeAgent, RealtimePlaybackTracker, RealtimeRunner
+from agents.realtime import RealtimeAgent, RealtimeModel, RealtimePlaybackTracker, RealtimeRunner
 from sounding import Speaker
 
 
@@ -20,8 +20,8 @@ async def weather(place: str = "") -> str:
     return "18 degrees and dry"
 
 
-async def main() -> None:
-    """Talk until the audit hangs up."""
+async def main(model: RealtimeModel | None = None) -> None:
+    """Talk until the audit hangs up, by the SDK's own model or another."""
     tracker = RealtimePlaybackTracker() if "--tracker" in sys.argv else None
 
     def heard(pcm: bytes, tag: object) -> None:
@@ -32,6 +32,7 @@ async def main() -> None:
     agent = RealtimeAgent(name="assistant", instructions="Answer briefly.", tools=[weather])
     runner = RealtimeRunner(
         agent,
+        model=model,
         config={
             "model_settings": {
                 "turn_detection": {"type": "server_vad", "interrupt_response": True, "create_response": True},

@@ -7,7 +7,7 @@ environment is an adapter's business, so this file stands here and not in the co
 import functools
 import ipaddress
 import ssl as _ssl
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 from websockets.exceptions import InvalidProxy
@@ -128,6 +128,9 @@ def _parsed(url: str, source: str) -> Proxy:
         raise ValueError(f"{source}: the user comes without a password: write user:password@host")
     try:
         proxy = parse_proxy(text)
+        if parts.username is not None and parts.password is not None:
+            # websockets 17 decodes them, and 16 does not.
+            proxy.username, proxy.password = unquote(parts.username, errors="strict"), unquote(parts.password, errors="strict")
     except UnicodeError:
         raise ValueError(f"{source}: the host, user or password is not valid: encode other characters as UTF-8 by %") from None
     except (InvalidProxy, ValueError):
