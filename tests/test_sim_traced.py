@@ -121,6 +121,8 @@ TRACED = [
     ("interruption=pause", 14_004_081),
     # A device that reports nothing fell silent later than it declared, and sounds so much later what came next (C19).
     ("interruption=pause", 14_001_732),
+    # The end of a response comes in the instant of the decision about it, and is told before it (B18, DESIGN 3).
+    ("interruption=pause", 15_090_188),
     # The line stands still while an answer that nobody could hear is taken out: it is asked for again behind that (F140, C16).
     ("interruption=pause", 15_001_323),
     # The flush that was a pause is answered too late, with all that there was: what is cut then was estimated by its time (B29).

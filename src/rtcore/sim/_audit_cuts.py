@@ -7,7 +7,7 @@ is noted at the beginning is what the core has to judge by.
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
-from rtcore._effects import Effect, Flush, Pause
+from rtcore._effects import Drain, Effect, Flush, Pause
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._ledger import Cut, Flushing, Interruption, Ledger, ResponseRecord, Snapshot
 from rtcore.sim.matching import Place
@@ -219,8 +219,9 @@ class CutAudit:
                 self._reference.fault(ledger.waiting[-1].generation, flushed=True)
             ledger.waiting.clear()
         if self._expected:
-            # Held and decided in one step, where all that was waited for came at once: both are silence.
-            first = next((effect for effect in effects if type(effect) is not Pause), None)
+            # Held and decided in one step, where all that was waited for came at once: both are silence. So is the word that
+            # nothing more comes, where the end of a response arrives in the instant of the decision.
+            first = next((effect for effect in effects if type(effect) not in (Pause, Drain)), None)
             if not (isinstance(first, Flush) and first.generation == self._expected):
                 shown = type(first).__name__ if first is not None else "nothing"
                 text = f"an interruption with unconfirmed sound began with {shown}, not Flush({self._expected})"
