@@ -66,7 +66,8 @@ examples: $(VENV)/examples.stamp  ## the programs of examples/ against the stric
 	$(BIN)/python -m pytest -q examples --ignore=examples/audit --ignore=examples/browser --ignore=examples/desktop
 	$(BIN)/python -m pytest -q examples/desktop
 
-browser: $(VENV)/browser.stamp  ## the web page in a real Chromium: a thousand interruptions through the gateway
+browser: $(VENV)/browser.stamp  ## real Chromium: the timeline viewer; the web page, with a thousand interruptions through the gateway
+	RTCORE_BROWSER=required $(BIN)/python -m pytest -q -rP tests/browser
 	$(BIN)/python -m pytest -q -rP examples/browser
 
 interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote

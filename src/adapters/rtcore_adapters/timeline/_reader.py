@@ -244,9 +244,13 @@ class _Reader:
         message.begin, message.end = notice.started_at, notice.stopped_at
 
     def _response(self, response: str, begin: float, status: str, *, over: bool = True) -> None:
-        text = f"{response}: {status}" if over else f"{response} was open when the recording ended"
+        text = (
+            f"{response}: {status} after {(self._now or begin) - begin:.3f} s"
+            if over
+            else f"{response} was open when the recording ended"
+        )
         tone = "" if status == "completed" else "cut"
-        self._add("server", "response", f"response {status}", text, begin=begin, end=self._now, tone=f"response {tone}".strip())
+        self._add("server", "response", status, text, begin=begin, end=self._now, tone=f"response {tone}".strip())
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ function hit(canvas, recording, lane, view, left, top, reach) {
   }
   if (!shape.marks || !content.marks.length) return best;
   const rows = rowsAt(paint, content, scale, shape.marks);
-  const row = Math.floor((top - PAD - barsHigh) / ROW);
+  const row = Math.floor((top - PAD - barsHigh) / ROW); // below the last are those without a label
   for (let index = countUntil(content.marks, time - 420 / scale, AT); index < content.marks.length; index++) {
     const event = content.marks[index];
     if (x(event.at) > left + reach) break;

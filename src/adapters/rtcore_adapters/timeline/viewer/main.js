@@ -53,6 +53,7 @@ function draw() {
   drawAxis();
   for (const { canvas, recording, lane } of rows) paintLane(canvas, recording, lane, view, chosen);
   const left = axis.offsetLeft + ((view.cursor - view.from) / view.wide) * axis.clientWidth;
+  Object.assign(lanes.dataset, { from: view.from.toFixed(4), to: view.to.toFixed(4), cursor: view.cursor.toFixed(4) });
   line.hidden = view.cursor < view.from || view.cursor > view.to;
   line.style.transform = `translateX(${left}px)`;
 }
@@ -199,13 +200,16 @@ for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]
 }
 new ResizeObserver(() => changed()).observe(lanes);
 
-/** It opens where most was heard of what was cut, because that is what one wants to see; without a cut, at the first sound. */
+/** How much a cut message shows: words on both sides of the cut. */
+function telling({ text, full }) { return Math.min(text.trim().length, full.length - text.length); }
+
+/** It opens where a message was cut in the middle, because that is what one wants to see; without a cut, at the first sound. */
 function open() {
   if (recordings.length > 1) { $("align").value = DATA.align; view.align(recordings.map(MEETINGS[DATA.align])); }
   const [first] = recordings;
-  const cuts = first.spoken.filter((message) => message.verdict === "partial").sort((one, other) => other.heard - one.heard);
+  const cuts = first.spoken.filter((message) => message.verdict === "partial").sort((one, other) => telling(other) - telling(one));
   const shown = cuts[0] ?? first.spoken[0];
-  const at = shown ? first.end(shown) - first.zero : view.first;
+  const at = shown ? first.end(shown) - first.zero + 0.1 : view.first; // when the server has been told
   const wide = Math.max(6, axis.clientWidth / 60); // so that words find room
   view.all();
   if (view.wide > wide * 1.5) view.set(at - wide * 0.6, at + wide * 0.4);

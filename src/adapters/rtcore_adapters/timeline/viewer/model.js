@@ -73,7 +73,7 @@ class Recording {
   /** Milliseconds of the item's audio that had arrived by then. */
   receivedOf(item, time) {
     const points = this.received.get(item);
-    return points && time >= points[0][0] ? Math.round(valueAt(points, time)) : 0;
+    return points && time >= points[0][0] ? Math.floor(valueAt(points, time)) : 0;
   }
 
   /** What was so at a moment. */
@@ -107,8 +107,9 @@ class Recording {
     if (!message) return { words: "", rest: "" };
     const over = message.end !== null && time >= message.end;
     const words = over ? message.text : message.words.slice(0, countUntil(message.words, time, AT)).map((each) => each.text).join("");
-    const full = message.full || message.text;
-    return { words, rest: full.startsWith(words) ? full.slice(words.length) : "" };
+    const full = message.full || message.text, rest = full.startsWith(words) ? full.slice(words.length) : "";
+    const space = rest.length - rest.trimStart().length; // stands with the words, so that it is not struck out
+    return { words: words + rest.slice(0, space), rest: rest.slice(space) };
   }
 }
 

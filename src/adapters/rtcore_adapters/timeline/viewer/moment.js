@@ -15,6 +15,7 @@ class Moment {
     root.append(el("div", { className: "moment" }, el("div", { className: "head" }, this.title, this.time), this.words, this.list));
     this.title.textContent = recording.letter ? `${recording.letter} · ${recording.name}` : "At the cursor";
     this.audible = value("audible");
+    this.heard = value("heard");
     this.received = value("received");
     this.user = value("user");
     this.client = value("last client message");
@@ -28,8 +29,9 @@ class Moment {
     const outside = time < 0 ? "before it began" : time > this.recording.length ? "after it ended" : "";
     this.time.textContent = outside || clock(time);
     const ago = (event) => (event ? `${event.label}, ${clock(time - event.at)} ago` : "none yet");
-    this.audible.textContent = heardWords(now);
-    this.received.textContent = message ? `${now.received} ms of ${message.item}` : "nothing yet";
+    this.audible.textContent = sounding(now, this.recording);
+    this.heard.textContent = heardOf(now);
+    this.received.textContent = message ? `${now.received} ms` : "nothing yet";
     this.user.textContent = now.speaks ? "speaks" : "silent";
     this.client.textContent = ago(now.client);
     this.server.textContent = ago(now.server);
@@ -40,13 +42,19 @@ class Moment {
       el(never ? "s" : "span", { className: "rest", title: never ? "never heard" : "not heard yet" }, now.rest),
     );
     if (!now.words && !now.rest) this.words.replaceChildren(el("span", { className: "rest" }, message ? "No words." : "Nothing was heard yet."));
-    return `${clock(time)}: ${heardWords(now)}${now.words ? `. Heard: ${now.words}` : ""}`;
+    for (const value of this.list.querySelectorAll("dd")) value.title = value.textContent;
+    return `${clock(time)}: ${sounding(now, this.recording)}, ${heardOf(now)}${now.words ? `: ${now.words}` : ""}`;
   }
 }
 
-function heardWords({ message, over, sounds, heard }) {
+/** Messages are counted, because their ids are long; the lanes have the ids. */
+function sounding({ message, over, sounds }, recording) {
+  if (!message || over) return "silence";
+  return `message ${recording.spoken.indexOf(message) + 1}${sounds ? "" : ", silent just now"}`;
+}
+
+function heardOf({ message, over, heard }) {
   if (!message) return "nothing yet";
-  if (!over) return `${heard} ms of ${message.item}${sounds ? "" : ", silent just now"}`;
-  const whole = message.received ? ` of ${message.received}` : "";
-  return `silence; of ${message.item} ${heard}${whole} ms were heard (${message.verdict})`;
+  if (!over) return `${heard} ms`;
+  return `${heard}${message.received ? ` of ${message.received}` : ""} ms (${message.verdict})`;
 }

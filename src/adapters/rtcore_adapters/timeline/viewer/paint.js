@@ -1,13 +1,13 @@
 // Lanes on canvases. Only what is seen is drawn, and of what falls on one pixel only one, so an hour costs what a minute does.
 
-const ROW = 17, BAR = 19, PAD = 5;
+const ROW = 17, BAR = 19, PAD = 5, TICK = 5;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
 const widths = new Map();
 
 /** How a lane is built: rows of labelled moments, and what else it holds. */
 const SHAPES = {
   user: { marks: 1, strip: true }, program: { marks: 1 }, client: { marks: 2 }, server: { marks: 2 },
-  received: { curve: 44, marks: 0 }, audible: { curve: 52, marks: 1, strip: true }, heard: { text: 46, marks: 0 },
+  received: { curve: 46, marks: 0 }, audible: { curve: 52, marks: 1, strip: true }, heard: { text: 58, marks: 0 },
   cuts: { marks: 2 }, notices: { marks: 2 },
 };
 
@@ -15,7 +15,7 @@ function laneHeight(lane, content) {
   const shape = SHAPES[lane.id];
   if (!content.all.length && !(lane.id === "user")) return 24;
   const bars = shape.curve ?? shape.text ?? (content.bars.length ? content.rows * (BAR + 2) : 0);
-  return 2 * PAD + bars + (content.marks.length ? shape.marks * ROW : 0) + (shape.strip ? 6 : 0) || 24;
+  return 2 * PAD + bars + (content.marks.length && shape.marks ? shape.marks * ROW + TICK : 0) + (shape.strip ? 6 : 0);
 }
 
 function textWidth(paint, text) {
@@ -71,7 +71,7 @@ function paintLane(canvas, recording, lane, view, chosen) {
   else if (lane.id === "audible") { audible(scene, top, shape.curve); top += shape.curve; }
   else if (lane.id === "heard") { heard(scene, top, shape.text); top += shape.text; }
   else if (content.bars.length) { bars(scene, top); top += content.rows * (BAR + 2); }
-  if (content.marks.length && shape.marks) { marks(scene, top, shape.marks); top += shape.marks * ROW; }
+  if (content.marks.length && shape.marks) { marks(scene, top, shape.marks); top += shape.marks * ROW + TICK; }
   if (shape.strip) stretches(scene, lane.id === "user" ? recording.microphone : recording.sounding, top, lane.id === "user" ? C.user : C.full);
 }
 
@@ -145,7 +145,7 @@ function marks({ paint, content, scale, x, chosen, from, to }, top, count) {
       labelled(paint, event.label, left + 5, top + row * ROW + ROW / 2, event.tone.includes("cut") ? C.cut : C.ink);
     } else if (left >= last + 1.5) {
       paint.fillStyle = toneOf(event);
-      paint.fillRect(Math.round(left) - 1, top + count * ROW - 3, 2, 5);
+      paint.fillRect(Math.round(left) - 1, top + count * ROW, 2, TICK);
       last = left;
     }
     if (event === chosen) ring(paint, left - 1, top + Math.max(row, 0) * ROW + 2, row >= 0 ? 8 + textWidth(paint, event.label) : 2, ROW - 4);
@@ -159,7 +159,8 @@ function bars({ paint, width, content, x, chosen, from, to }, top) {
     if (right < last[bar.row] + 1) continue;
     last[bar.row] = right;
     block(paint, left, right, y, BAR, toneOf(bar), width);
-    const start = Math.max(left, 0) + 6, label = fitted(paint, bar.label, Math.min(right, width) - start - 4);
+    const start = Math.max(left, 0) + 6, room = Math.min(right, width) - start - 4;
+    const label = room > 60 || textWidth(paint, bar.label) <= room ? fitted(paint, bar.label, room) : "";
     paint.fillStyle = C.ink;
     if (label) paint.fillText(label, start, y + BAR / 2 + 0.5);
     if (bar === chosen) ring(paint, left, y, right - left, BAR);
@@ -216,7 +217,7 @@ function area({ paint, x, width }, points, begin, end, most, top, high, colour, 
 
 function received(scene, top, high) {
   const { paint, content, recording, x, chosen, from, to, scale } = scene;
-  let free = -Infinity;
+  const labels = [];
   for (const bar of barsWithin(content, from - 200 / scale, to)) {
     const points = recording.received.get(bar.item), left = x(bar.at), right = Math.max(x(bar.end), left + 2);
     const colour = toneOf(bar);
@@ -225,11 +226,13 @@ function received(scene, top, high) {
       paint.fillStyle = colour;
       paint.fillRect(left, top + high - tall, 3, tall);
     } else area(scene, [[bar.at - 1e-6, 0], ...points], bar.at, bar.end, recording.most, top, high, colour, 0.3);
-    const label = `${bar.label}`;
-    if (right + 5 >= free && right < scene.width) {
-      labelled(paint, label, right + 5, top + high - 8, C.ink);
-      free = right + 12 + textWidth(paint, label);
-    }
+    labels.push([right + 5, bar.label]);
     if (bar === chosen) ring(paint, left, top, right - left, high);
+  }
+  let free = -Infinity;
+  for (const [left, label] of labels) {
+    if (left < free || left > scene.width) continue;
+    labelled(paint, label, left, top + high - 8, C.ink);
+    free = left + 7 + textWidth(paint, label);
   }
 }

@@ -17,7 +17,9 @@ function audible(scene, top, high) {
       paint.fillStyle = colour;
       paint.fillRect(left, top, right - left, high);
     }
-    const start = Math.max(left, 0) + 7, label = fitted(paint, bar.label, Math.min(right, width) - start - 4);
+    const start = Math.max(left, 0) + 7, room = Math.min(right, width) - start - 4;
+    const whole = message.received || Math.round(most);
+    const label = [bar.label, `${message.heard} / ${whole} ms`, `${message.heard} / ${whole}`].find((text) => textWidth(paint, text) <= room);
     paint.fillStyle = C.ink;
     if (label) paint.fillText(label, start, top + 10);
     if (bar === chosen) ring(paint, left, top, right - left, high);
@@ -74,7 +76,8 @@ function spaced(paint, message, scale) {
 function apart({ paint, x, from, to }, message, rest, next, right, middle) {
   for (const word of message.words) {
     if (word.at < from - 2 || word.at > to) continue;
-    labelled(paint, word.label, x(word.at), middle, C.ink);
+    const label = fitted(paint, word.label, next - x(word.at));
+    if (label) labelled(paint, label, x(word.at), middle, C.ink);
   }
   const last = message.words.at(-1);
   const start = last ? Math.max(right, x(last.at) + textWidth(paint, last.label)) + 8 : right + 8;
