@@ -97,6 +97,8 @@ TRACED = [
     ("context=exact", 13_001_195),
     # The line held up words that bridge a wait for so long that the answer was heard in their midst: the rest follows (C26).
     ("", 13_010_218),
+    # A clock that falls silent says nothing by which more could be handed over than the lead (F078).
+    ("lead_ms=200,stale_context=recreate", 15_080_121),
     # A guard against the echo stands before the test of a voice, and both have the same times (F118, B18).
     ("interruption=pause", 8_400_001),
     ("interruption=pause", 8_400_019),

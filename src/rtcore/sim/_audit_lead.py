@@ -20,7 +20,8 @@ class LeadAudit:
         options = speaker.options
         # Ahead of the sound there is always its buffer, the block that goes in next, and one that may have to be whole.
         needed = options.buffer_ms + 2 * options.block_ms
-        bounded = lead_ms is not None and clock.reports
+        # One that falls silent says nothing by which more could be handed over: what is heard then has a deadline of its own.
+        bounded = lead_ms is not None and clock.reports and not options.silent_per_mille
         lead = max(lead_ms or 0, 2 * clock.report_ms + clock.latency_ms)
         self.watches = bounded and lead - clock.report_ms >= needed
         """There is a lead, and one that is enough for this device."""
