@@ -10,6 +10,7 @@ FAKEAI := .venv-fakeai
 # rtcore and the frameworks that it is plugged into, with the websockets that both take.
 PLUGS := .venv-plugs
 SITE := .venv-docs
+TALK ?= --simulated --no-microphone --output heard.wav
 N ?= 1000000
 MESSAGES ?= 10000000
 NODE_FITS := node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
@@ -20,13 +21,23 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python /u
 	$$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz messages mutants behaviours soak lines device audit examples browser interop plugs cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events wheels docs
+.PHONY: help demo talk page newcomer test lint fuzz messages mutants behaviours soak lines device audit examples browser interop plugs cluster corpus bench bench-context bench-text bench-clients bench-live clean drift events wheels docs
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/demo.stamp  ## talk for real, interrupt, count; writes report.html and heard.wav
 	$(BIN)/rtcore demo
+
+talk: $(VENV)/demo.stamp  ## take part by typing: the simulated server answers, and heard.wav is what was heard
+	$(BIN)/rtcore talk $(TALK)
+
+page: $(VENV)/page.stamp  ## take part by voice in a browser, at http://127.0.0.1:8000; the simulated server answers
+	@$(BIN)/rtcore serve --port 8765 & serving=$$!; trap "kill $$serving" EXIT INT TERM; \
+		RTCORE_URL=ws://127.0.0.1:8765 $(BIN)/python -m uvicorn examples.browser.gateway:app --port 8000
+
+newcomer: $(VENV)/browser.stamp  ## what the README says first, in a new clone and an empty home: how long until something is heard
+	$(BIN)/python .ci/newcomer.py
 
 test: lint  ## ruff, mypy and pytest
 	$(BIN)/python -m pytest -n 2
@@ -72,7 +83,7 @@ browser: $(VENV)/browser.stamp  ## real Chromium: the timeline viewer; the web p
 
 interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python SPEECH_PYTHON=$(SPEECH)/bin/python FAKEAI_PYTHON=$(FAKEAI)/bin/python \
-		$(BIN)/python -m pytest -q -rP -n 4 interop/test_clients.py interop/test_servers.py
+		$(BIN)/python -m pytest -q -rP -n 4 interop/test_names.py interop/test_clients.py interop/test_servers.py
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP interop/test_models.py
 
 plugs: $(PLUGS)/stamp  ## rtcore behind other frameworks: their programs, with and without it, side by side
@@ -179,6 +190,11 @@ $(VENV)/browser.stamp: $(VENV)/test.stamp examples/browser/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement examples/browser/requirements.txt
 	@test -x /usr/bin/chromium || test -n "$(CHROMIUM)" || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet chromium >/dev/null; } || \
 		{ echo "make browser needs Chromium: install it, or say CHROMIUM=/path/to/it." >&2; exit 1; }
+	@touch $@
+
+# The page's versions are those that are tested; the browser that tests them is not needed.
+$(VENV)/page.stamp: $(VENV)/demo.stamp examples/browser/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint examples/browser/requirements.txt fastapi uvicorn
 	@touch $@
 
 $(VENV)/cluster.stamp: $(VENV)/test.stamp

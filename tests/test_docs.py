@@ -71,7 +71,7 @@ def _named(found: list[Block]) -> list[Any]:
 SESSIONS = list(blocks("pycon"))
 PROGRAMS = list(blocks("python"))
 _ELSEWHERE = {"python tls", "python otel", "python calling", "python button", "python bench", "python plug"}
-KINDS = {"python", *_ELSEWHERE, "pycon", "output", "trace", "console", "text", ""}
+KINDS = {"python", *_ELSEWHERE, "pycon", "output", "trace", "console", "text", "", "diff", "python patched", "console patched"}
 
 
 @pytest.fixture(autouse=True)
@@ -228,9 +228,10 @@ def test_the_pump_is_short() -> None:
     assert block.body.count("\n") < 100
 
 
-def test_the_picture_stands_alone() -> None:
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_stands_alone(path: Path) -> None:
     """GitHub shows it as an image: no script, nothing from elsewhere, and its own colours for light and dark."""
-    picture = (ROOT / "docs" / "conversation.svg").read_text(encoding="utf-8")
+    picture = path.read_text(encoding="utf-8")
     assert ElementTree.fromstring(picture).tag.endswith("svg")
     assert "<script" not in picture
     assert not re.search(r"(?:href|src)=|url\((?!#)", picture)
