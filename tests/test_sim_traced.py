@@ -123,6 +123,8 @@ TRACED = [
     ("interruption=pause", 14_004_081),
     # A device that reports nothing fell silent later than it declared, and sounds so much later what came next (C19).
     ("interruption=pause", 14_001_732),
+    # What is cut in a pause whose flush has no answer in time is silent when the wait for that is over (B18, B29).
+    ("interruption=pause", 16_010_628),
     # The end of a response comes in the instant of the decision about it, and is told before it (B18, DESIGN 3).
     ("interruption=pause", 15_090_188),
     # The line stands still while an answer that nobody could hear is taken out: it is asked for again behind that (F140, C16).

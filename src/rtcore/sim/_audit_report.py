@@ -211,10 +211,10 @@ class ReportAudit:
         for record in cuts:
             assert record.cut is not None
             flush = record.cut.flush
-            if flush is not None and flush.answered_at is None:
-                return
             # Sound that is flushed for a pause already is silent with that.
             answers = [flush] if flush is not None else self._ledger.flushes[-_RECENT:]
+            if any(each.answered_at is None and record.cut.at <= each.asked_at + self._ledger.allowance for each in answers):
+                return  # .. and where that had no answer in time, with the end of the wait for it
             latest = max(latest, *(each.answered_at - record.cut.at for each in answers if each.answered_at is not None), 0)
             if not self._verdicts.get(record.id, set()) & _UNHEARD:
                 continue  # what sounded to its end before the device stopped was not silenced
