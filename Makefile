@@ -73,8 +73,8 @@ device: $(VENV)/device.stamp  ## play, cut, record, lose and find a real sound d
 audit: $(VENV)/test.stamp $(CLIENTS)/stamp  ## judge rtcore, openai-agents and livekit-agents
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest -q -rP -n 2 examples/audit
 
-examples: $(VENV)/examples.stamp  ## the programs of examples/ against the strict server: whole calls, in virtual time
-	$(BIN)/python -m pytest -q examples --ignore=examples/audit --ignore=examples/browser --ignore=examples/desktop
+examples: $(VENV)/examples.stamp  ## the programs of examples/ against the strict server: whole calls, in virtual time, one of eight hours
+	RTCORE_SOAK=required $(BIN)/python -m pytest -q -rP --show-capture=stdout examples --ignore=examples/audit --ignore=examples/browser --ignore=examples/desktop
 	$(BIN)/python -m pytest -q examples/desktop
 
 browser: $(VENV)/browser.stamp  ## real Chromium: the timeline viewer; the web page, with a thousand interruptions through the gateway
@@ -186,10 +186,9 @@ $(VENV)/examples.stamp: $(VENV)/test.stamp examples/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement examples/requirements.txt
 	@touch $@
 
-$(VENV)/browser.stamp: $(VENV)/test.stamp examples/browser/requirements.txt
+$(VENV)/browser.stamp: $(VENV)/test.stamp examples/browser/requirements.txt examples/browser/install.sh
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement examples/browser/requirements.txt
-	@test -x /usr/bin/chromium || test -n "$(CHROMIUM)" || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet chromium >/dev/null; } || \
-		{ echo "make browser needs Chromium: install it, or say CHROMIUM=/path/to/it." >&2; exit 1; }
+	sh examples/browser/install.sh
 	@touch $@
 
 # The page's versions are those that are tested; the browser that tests them is not needed.

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,8 @@ from typing import Any
 
 import pytest
 from examples.telephone.bridge import Call, serve, signature, telephone_config
-from helpers.telephone import LiveLine, heard_of
+from examples.telephone.far_end import Telephone
+from helpers.telephone import heard_of
 from loopback import KEY, VOICES, clean_run, served
 from pydantic import SecretStr
 from websockets.asyncio.client import connect as websocket
@@ -23,68 +23,8 @@ from rtcore.config import Connection
 from rtcore.sim.server import CallPlan, MessagePlan, PartPlan, ResponsePlan, Server, ServerOptions, spoken
 from rtcore_adapters.audio._g711 import encode, resampled
 
-FRAME = 160
-SILENCE = b"\xff" * FRAME
 GOODBYE = ResponsePlan((MessagePlan((PartPlan(audio_ms=1500),)), CallPlan(name="hang_up", arguments="{}")), rate_percent=300)
 SPEECH = encode(resampled(VOICES[0].pcm, VOICES[0].samples // 3), PCMU)
-
-
-class Telephone:
-    """The telephone company's end of a media stream, and the caller behind it: frames in, marks back when they were heard."""
-
-    def __init__(self, **far: Any) -> None:
-        self.heard = LiveLine(self._marked, **{"out_s": 0.04, "back_s": 0.04} | far)
-        self.closed = False
-        self.cleared_at: list[float] = []
-        self.says = bytearray()
-        """What the caller is about to say."""
-        self._in: asyncio.Queue[str | None] = asyncio.Queue()
-        self._last = ""
-        self._talking = asyncio.create_task(self._talk())
-
-    async def send(self, message: str) -> None:
-        event = json.loads(message)
-        assert event["streamSid"] == "MZ1"
-        match event["event"]:
-            case "media":
-                payload = base64.b64decode(event["media"]["payload"], validate=True)
-                assert len(payload) == FRAME
-                self.heard.media(payload)
-            case "mark":
-                self.heard.mark(event["mark"]["name"])
-            case "clear":
-                self.cleared_at.append(asyncio.get_running_loop().time())
-                self.heard.clear()
-            case other:
-                raise AssertionError(other)
-
-    async def close(self) -> None:
-        self.closed = True
-        self._talking.cancel()
-        self._in.put_nowait(None)
-
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        while (message := await self._in.get()) is not None:
-            yield message
-
-    def tell(self, event: str, **what: Any) -> None:
-        self._in.put_nowait(json.dumps({"event": event, "streamSid": "MZ1", **what}))
-
-    async def hang_up(self) -> None:
-        self.tell("stop", stop={"callSid": "CA1"})
-
-    def _marked(self, name: str) -> None:
-        self.tell("mark", mark={"name": name})
-
-    async def _talk(self) -> None:
-        """A call as one was recorded: the greeting of the stream, then a frame every 20 ms, speech or not."""
-        self.tell("connected", protocol="Call", version="1.0.0")
-        self.tell("start", start={"mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}})
-        while True:
-            frame = bytes(self.says[:FRAME]).ljust(FRAME, b"\xff")
-            del self.says[:FRAME]
-            self.tell("media", media={"track": "inbound", "payload": base64.b64encode(frame).decode()})
-            await asyncio.sleep(0.02)
 
 
 class Caller:

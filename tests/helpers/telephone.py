@@ -45,7 +45,7 @@ class FarSide:
         self._never, self._twice = never, twice
         self._clears = clears
         self._random = random.Random(seed)
-        self._rate = RATE * (1 + ppm / 1e6)
+        self.rate = RATE * (1 + ppm / 1e6)
         self._arriving: deque[tuple[float, str, bytes]] = deque()
         self._answers: list[tuple[float, int, str]] = []
         self._pieces: deque[tuple[float, bytes]] = deque()  # when it begins to sound, what
@@ -103,7 +103,7 @@ class FarSide:
             case "media":
                 self._free = max(self._free, at)
                 self._pieces.append((self._free, data))
-                self._free += len(data) / self._rate
+                self._free += len(data) / self.rate
                 self.most_held = max(self.most_held, self._free - at)
             case "mark":
                 self._waiting.append((max(self._free, at), data.decode()))
@@ -114,7 +114,7 @@ class FarSide:
                     self._come_back(self._waiting.popleft()[1], at)
 
     def _until(self, at: float, begun: float, piece: bytes) -> bytes:
-        return piece[: int((at - begun) * self._rate + 1e-6)]
+        return piece[: int((at - begun) * self.rate + 1e-6)]
 
     def _come_back(self, name: str, at: float) -> None:
         if self._random.random() < self._never:
@@ -132,13 +132,19 @@ class FarSide:
         return bytes(self._past) + present
 
     @property
+    def played(self) -> int:
+        """How many bytes that is."""
+        present = self._present()
+        return len(self._past) + len(present)
+
+    @property
     def speech(self) -> int:
         """How many samples of that are not silence."""
         present = self._present()
         return self._speech + _speech(present)
 
     def _present(self) -> bytes:
-        while self._pieces and self._pieces[0][0] + len(self._pieces[0][1]) / self._rate <= self.now:
+        while self._pieces and self._pieces[0][0] + len(self._pieces[0][1]) / self.rate <= self.now:
             piece = self._pieces.popleft()[1]
             self._past += piece
             self._speech += _speech(piece)

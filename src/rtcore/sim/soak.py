@@ -5,7 +5,7 @@ and every hour gets, for each place, the least and the most of its counts. What 
 not. The history is told apart: it has to grow, by exactly the conversation's items.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field, structs
 
@@ -43,6 +43,16 @@ class Hour(Struct):
     history_entries: int = 0
     """Entries that they hold, at the hour's end."""
 
+    def count(self, entries: Mapping[str, int]) -> None:
+        """One more count of everything, by its place."""
+        self.samples += 1
+        for place in self.least.keys() | entries.keys():
+            count = entries.get(place, 0)
+            # A place that was empty until now has the least of 0 from the hour's beginning on.
+            before = self.least.get(place, 0 if self.samples > 1 else count)
+            self.least[place] = min(before, count)
+            self.most[place] = max(self.most.get(place, 0), count)
+
 
 class Soak(Struct):
     """What eight hours showed."""
@@ -73,15 +83,7 @@ class _Counted(Session):
             if self.hours:
                 self.close_hour()
             self.hours.append(Hour())
-        hour = self.hours[-1]
-        hour.samples += 1
-        entries = footprint(self._core, without=(*SETTINGS, *CONVERSATION)).entries
-        for place in hour.least.keys() | entries.keys():
-            count = entries.get(place, 0)
-            # A place that was empty until now has the least of 0 from the hour's beginning on.
-            before = hour.least.get(place, 0 if hour.samples > 1 else count)
-            hour.least[place] = min(before, count)
-            hour.most[place] = max(hour.most.get(place, 0), count)
+        self.hours[-1].count(footprint(self._core, without=(*SETTINGS, *CONVERSATION)).entries)
 
     def close_hour(self) -> None:
         """The history, once an hour: walking it takes as long as it is."""
@@ -126,26 +128,35 @@ def problems(hours: Sequence[Hour]) -> list[str]:
     if len(hours) < 3:
         return [f"only {len(hours)} hours: nothing to compare"]
     early, late = hours[1], hours[-1]
-    found = []
-    for place in sorted(early.most.keys() | late.most.keys()):
-        if place in BOUNDED:
-            if late.most.get(place, 0) > BOUNDED[place]:
-                found.append(f"{place} held {late.most[place]} entries, {BOUNDED[place]} at most")
-            continue
-        memory = next((name for name in BOUNDED if place.startswith((f"{name}.", f"{name}["))), None)
-        if memory is not None:
-            if late.most.get(place, 0) > _EACH * BOUNDED[memory]:
-                found.append(f"{place} held {late.most[place]} entries, {_EACH} for each of {memory} at most")
-            continue
-        before, after = early.least.get(place, 0), late.least.get(place, 0)
-        if after > before:
-            found.append(f"{place} never held less than {after} entries in hour {len(hours)}, {before} in hour 2")
-        if place.startswith(_SOUND):
-            continue  # as long as the longest answer that was heard in that hour; what it never falls below was compared above
+    found = leaks(hours)
+    for place, held in sorted(late.most.items()):
+        if bound_of(place) is not None or place.startswith(_SOUND):
+            continue  # sound is as long as the longest answer that was heard in that hour; what it never falls below was compared
         most = max(early.most.get(place, 0), hours[2].most.get(place, 0))
-        if late.most.get(place, 0) > 2 * most + 16:
-            found.append(f"{place} held up to {late.most[place]} entries in hour {len(hours)}, {most} in hours 2 and 3")
+        if held > 2 * most + 16:
+            found.append(f"{place} held up to {held} entries in hour {len(hours)}, {most} in hours 2 and 3")
     per_item = [hour.history_entries / hour.items for hour in (early, late) if hour.items]
     if len(per_item) == 2 and per_item[1] > 1.2 * per_item[0]:
         found.append(f"an item of the history cost {per_item[1]:.2f} entries at the end, {per_item[0]:.2f} at the beginning")
     return found
+
+
+def leaks(hours: Sequence[Hour]) -> list[str]:
+    """What is held beyond its bound, or, where it has none, never fell as low in the last hour as in the second."""
+    early, late = hours[1], hours[-1]
+    found = []
+    for place, held in sorted(late.most.items()):
+        most, before, after = bound_of(place), early.least.get(place, 0), late.least.get(place, 0)
+        if most is None and after > before:
+            found.append(f"{place} never held less than {after} entries in hour {len(hours)}, {before} in hour 2")
+        elif most is not None and held > most:
+            found.append(f"{place} held {held} entries, {most} at most")
+    return found
+
+
+def bound_of(place: str) -> int | None:
+    """How many entries a memory with a bound, or what hangs on one, may have."""
+    if place in BOUNDED:
+        return BOUNDED[place]
+    memory = next((name for name in BOUNDED if place.startswith((f"{name}.", f"{name}["))), None)
+    return None if memory is None else _EACH * BOUNDED[memory]
