@@ -55,10 +55,9 @@ def main() -> int:
         environment = {**kept, "HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", "PIP_NO_CACHE_DIR": "1"}
         begun = time.monotonic()
         subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], check=True)
-        heard = in_the_terminal(clone, environment)
-        print(
-            f"terminal: {heard:.1f} s of sound in heard.wav, {(terminal := time.monotonic() - begun):.0f} s after the clone began"
-        )
+        terminal, heard = in_the_terminal(clone, environment, begun)
+        print(f"terminal: heard.wav holds {heard:.1f} s of sound; the first of it {terminal:.0f} s after the clone began")
+        print(f"terminal: make demo, its fuzzing included, was over after {time.monotonic() - begun:.0f} s", flush=True)
         begun = time.monotonic()
         words = in_a_browser(clone, environment, Path(folder))
         print(f"browser: {words!r} was heard, {(browser := time.monotonic() - begun):.0f} s after the command")

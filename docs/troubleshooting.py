@@ -77,7 +77,6 @@ _LINE = "`SessionClosed`, or it connects again ([Continuity](continuity.md))"
 OWN: tuple[tuple[str, str, str, str], ...] = (
     ("not_acknowledged", _LINE, "yes", "No `session.updated` came: check dialect, model and options."),
     ("no_answer", 'the request ends as "timed_out"', "yes", "Try again; the session goes on."),
-    ("session_renewed", "`RequestEnded`", "yes", "Nothing to do: the new session was told what was said, and goes on."),
     ("unsupported_format", "`SessionClosed`", "no", "The server chose an audio format that is not known: ask for another."),
     ("unknown_dialect", "`SessionClosed`", "no", "The server's first event shows no dialect: set `connection.dialect`."),
     (
@@ -85,6 +84,12 @@ OWN: tuple[tuple[str, str, str, str], ...] = (
         "the request fails",
         "no",
         "The dialect cannot edit the conversation so: [Dialects](dialects.md) compares them.",
+    ),
+    (
+        "unknown_item",
+        "the request fails; `HistoryEdited.unknown`",
+        "no",
+        "`Session.history` lists what there is; it may be gone by now.",
     ),
     ("item_busy", "the request fails", "yes", "The message is still being said, or has no text: edit it when it has ended."),
     (

@@ -13,8 +13,9 @@ import pytest
 
 import rtcore
 from rtcore import Clock, Config, Effect, Flush, Notice, Problem, Send, Session, _errors
-from rtcore.dialects import ErrorKind, classify, problem
+from rtcore.dialects import DIALECTS, ErrorKind, classify, problem
 from rtcore.sim import PENDING
+from rtcore.sim._server_checks import Fault
 from rtcore_adapters import audio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,8 +158,10 @@ def test_the_page_of_troubles_has_every_error_and_every_warning() -> None:
     assert len(given) >= 7
     assert given <= {reason for reason, _ in written["WARNINGS"]}
     assert [reason for reason, _ in written["WARNINGS"] if f'"{reason}"' not in sources] == []
-    own = set(re.findall(r'Problem\("(\w+)"', sources)) - set(_errors._KNOWN)
-    assert own - {"incomplete"} == {code for code, *_ in written["OWN"]}
+    own = set(re.findall(r'Problem\(\s*"(\w+)"', sources)) - set(_errors._KNOWN)
+    listed = [code for code, *_ in written["OWN"]]
+    assert own - {"incomplete"} == set(listed)
+    assert len(listed) == len(set(listed))
 
 
 def test_the_options_are_those_of_the_schema() -> None:
@@ -187,18 +190,36 @@ def _codes() -> set[str]:
 FATAL, OTHERS, LINE = "## Fatal ones", "## The others", "## The line"
 
 
+def test_the_errors_are_those_of_the_core() -> None:
+    """docs/errors.py writes them; whoever changes an error, or a dialect's, runs it."""
+    written = runpy.run_path(str(DOCS / "errors.py"))
+    assert page("errors").partition(written["MARK"])[2] == "\n" + written["tables"]()
+
+
 def test_every_known_error_is_listed_once() -> None:
     listed = [row[0].strip("`") for heading in (FATAL, OTHERS, LINE) for row in rows(section("errors", heading))]
     assert sorted(listed) == sorted(_codes())
+    own = sum(len(table.errors) for table in DIALECTS.values())
+    assert len(rows(section("errors", "## Of one dialect alone"))) == own > 10
 
 
 @pytest.mark.parametrize("heading", [FATAL, OTHERS, LINE])
 def test_an_error_is_listed_with_its_remedy(heading: str) -> None:
-    for code, retry, remedy in rows(section("errors", heading)):
+    for code, kind, retry, remedy in rows(section("errors", heading)):
         known = problem(code.strip("`"), "")
         assert (retry, remedy) == ("yes" if known.retryable else "no", known.remedy), code
+        assert (kind == "`connection`") == (heading == LINE), code
         if heading != LINE:
             assert (classify(code.strip("`"), "") is ErrorKind.FATAL) == (heading == FATAL), code
+
+
+def test_the_types_that_are_listed_are_those_that_the_strict_server_sends() -> None:
+    listed = {row[0].strip("`"): row[1].strip("`") for row in rows(section("errors", OTHERS))}
+    sim = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "src" / "rtcore" / "sim").glob("_server_*.py")))
+    sent = {code: kind for code, kind in re.findall(r'Fault\("(\w+)", .*?, message, "(\w+)"', sim) if code in listed}
+    assert sent == {"rate_limit_exceeded": "rate_limit_error", "server_error": "server_error"}
+    assert {code: listed[code] for code in sent} == sent
+    assert Fault("invalid_value", None, "").type == listed["invalid_value"]
 
 
 # -- the world -------------------------------------------------------------------------------------------------------------------
