@@ -6,6 +6,7 @@
 import gzip
 import json
 import re
+import shlex
 import time
 from base64 import b64encode
 from contextlib import suppress
@@ -354,3 +355,27 @@ def test_a_file_that_is_no_recording_or_cannot_be_written_is_one_line(
         "",
         f"rtcore timeline: cannot write {nowhere}: no such file or directory\n",
     )
+
+
+# -- docs/timeline.md ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_documented_commands_print_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    monkeypatch.chdir(tmp_path)
+    write_recording("call.jsonl.gz", talk())
+    blocks = re.findall(r"```console\n\$ rtcore (.*)\n(.*\n)```", (docs / "timeline.md").read_text(encoding="utf-8"))
+    assert len(blocks) == 3
+    for command, printed in blocks:
+        assert main(shlex.split(command)) == 0
+        assert capsys.readouterr().out == printed
+    assert {path.name for path in tmp_path.glob("*.html")} == {"timeline.html", "world.html", "both.html"}
+    assert (docs / "timeline.png").stat().st_size < 100_000
+
+
+def test_the_documented_lanes_are_the_lanes() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "timeline.md").read_text(encoding="utf-8")
+    table = text.partition("| lane |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| ([\w ]+) \|", table, re.MULTILINE) == [name for name, _ in LANES.values()]

@@ -77,7 +77,7 @@ class Recorder:
         self._lines.put(line)
 
     def _write(self) -> None:
-        flushed = monotonic()
+        flushed = monotonic() - _FLUSH_S  # the header at once: a file without one is no recording yet
         dirty = False
         try:
             while True:

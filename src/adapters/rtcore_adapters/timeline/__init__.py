@@ -63,7 +63,7 @@ def write_timeline(
 ) -> Path:
     """Write ``timeline_page`` to a file, in one step: who reads it meanwhile sees the old page or the new one. Gives its path.
 
-    The recording is run once more for it, about a third of a second for a thousand inputs: in an event loop, call it in a thread.
+    The recording is run once more for it, some seconds for an hour: in an event loop, call it in a thread.
     Raises what ``timeline_page`` does, and ``OSError`` where the file cannot be written.
     """
     path = Path(target)

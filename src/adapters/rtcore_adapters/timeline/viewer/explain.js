@@ -27,6 +27,12 @@ function standing(event) {
   return `${ms} ms of ${message.item} were heard then.`;
 }
 
+/** The first line of its text, where that says more than the label. */
+function shortly(event) {
+  const [first] = event.text.split("\n");
+  return first === event.label || first === event.why ? "" : first;
+}
+
 class Tip {
   constructor(root) { this.root = root; }
 
@@ -35,7 +41,7 @@ class Tip {
     root.replaceChildren(
       el("b", {}, event.label || event.kind),
       el("span", { className: "when" }, `${whereOf(event)}, ${whenOf(event)}`),
-      el("span", {}, event.why || event.text),
+      ...[event.why, shortly(event)].filter(Boolean).map((text) => el("span", {}, text)),
     );
     root.hidden = false;
     const box = root.getBoundingClientRect(), wide = document.documentElement.clientWidth;

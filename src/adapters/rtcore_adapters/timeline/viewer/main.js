@@ -61,7 +61,7 @@ function draw() {
 function changed() {
   if (!waiting) { waiting = true; requestAnimationFrame(draw); }
   strip.say(moments.map((moment) => moment.show(view.cursor + moment.recording.zero)).join(" "));
-  $("range").textContent = `${clock(view.wide, 2)} seen of ${clock(view.last - view.first, 1)}`;
+  $("range").textContent = `${clock(Math.min(view.wide, view.last - view.first), 1)} of ${clock(view.last - view.first, 1)} seen`;
 }
 
 // -- choosing -------------------------------------------------------------------------------------------------------------------
@@ -212,7 +212,8 @@ function open() {
   const at = shown ? first.end(shown) - first.zero + 0.1 : view.first; // when the server has been told
   const wide = Math.max(6, axis.clientWidth / 60); // so that words find room
   view.all();
-  if (view.wide > wide * 1.5) view.set(at - wide * 0.6, at + wide * 0.4);
+  const from = at - wide * 0.6;
+  if (view.wide > wide * 1.5) view.set(from < view.first + wide * 0.2 ? view.first - view.edge : from, from + wide);
   view.moveTo(at);
 }
 

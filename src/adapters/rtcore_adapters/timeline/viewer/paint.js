@@ -105,7 +105,8 @@ function grid({ paint, width, height, recording, scale, x, from, to }, view) {
   paint.fillStyle = C.cut;
   paint.globalAlpha = 0.55;
   let last = -Infinity;
-  for (let index = countUntil(cuts, from, Number); index < cuts.length && cuts[index] < to; index++) {
+  const first = countUntil(cuts, from, Number), crowded = (countUntil(cuts, to, Number) - first) * 14 > width;
+  for (let index = first; !crowded && index < cuts.length && cuts[index] < to; index++) {
     const at = Math.round(x(cuts[index]));
     if (at > last) for (let y = 0; y < height; y += 6) paint.fillRect(at, y, 1, 3);
     last = at;
@@ -212,6 +213,7 @@ function area({ paint, x, width }, points, begin, end, most, top, high, colour, 
   paint.globalAlpha = 1;
   paint.strokeStyle = colour;
   paint.lineWidth = 1.5;
+  paint.lineJoin = "round";
   paint.stroke();
 }
 

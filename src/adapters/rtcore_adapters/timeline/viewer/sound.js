@@ -49,9 +49,12 @@ function heard(scene, top, high) {
     const { words, rest } = recording.wordsOf(message, recording.length);
     const pieces = [[words.trim(), false], [rest.trim(), true]].filter(([text]) => text);
     ticks(scene, message, top + high - 3);
-    if (next < 0 || next - left < 14) continue;
-    if (!spaced(paint, message, scale)) wrapped(paint, pieces, Math.max(left, 2), Math.min(next, width), top, high);
-    else apart(scene, message, rest, next, right, top + high / 2 - 4);
+    if (next < 0 || next - left < 14 || right - left < 8) continue;
+    const places = message.words.length ? spaced(paint, message, scale) : null;
+    if (!places) { wrapped(paint, pieces, Math.max(left, 2), Math.min(next, width), top, high); continue; }
+    apart(scene, message, places, next, top + LINE / 2);
+    const begin = Math.max(right, 2);
+    if (rest.trim() && next > begin) wrapped(paint, [[rest.trim(), true]], begin + 4, Math.min(next, width), top + LINE + 2, high - LINE - 2);
   }
   if (chosen && LANES[chosen.lane].id === "heard" && chosen.recording === recording) ring(paint, x(chosen.at) - 1, top, 4, high);
 }
@@ -65,24 +68,25 @@ function ticks({ paint, x, from, to }, message, top) {
   }
 }
 
-/** Whether words that stand where they were heard do not touch. */
+/** How far each word must give way to the one before it, if all can stand about where they were heard; else null. */
 function spaced(paint, message, scale) {
-  return message.words.every((word, index) => {
-    const next = message.words[index + 1];
-    return !next || (next.at - word.at) * scale > textWidth(paint, word.label) + 6;
-  });
+  const places = [];
+  let free = -Infinity;
+  for (const word of message.words) {
+    const left = word.at * scale, push = Math.max(0, free - left);
+    if (push > 40) return null;
+    places.push(push);
+    free = left + push + textWidth(paint, word.label) + 5;
+  }
+  return places;
 }
 
-function apart({ paint, x, from, to }, message, rest, next, right, middle) {
-  for (const word of message.words) {
-    if (word.at < from - 2 || word.at > to) continue;
-    const label = fitted(paint, word.label, next - x(word.at));
-    if (label) labelled(paint, label, x(word.at), middle, C.ink);
-  }
-  const last = message.words.at(-1);
-  const start = last ? Math.max(right, x(last.at) + textWidth(paint, last.label)) + 8 : right + 8;
-  const text = fitted(paint, rest.trim(), next - start);
-  if (text) struck(paint, text, start, middle);
+function apart({ paint, x, from, to }, message, places, next, middle) {
+  message.words.forEach((word, index) => {
+    if (word.at < from - 5 || word.at > to) return;
+    const left = x(word.at) + places[index], label = fitted(paint, word.label, next - left);
+    if (label) labelled(paint, label, left, middle, C.ink);
+  });
 }
 
 /** Words in lines between two pixels; those never heard are soft and struck out. */
