@@ -183,6 +183,21 @@ def test_sigterm_ends_it_like_ctrl_c(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_heard_is_there_before_the_fuzzing_and_stays(
+    quick: object, live: LiveResult, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_campaign(*given: object, **options: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(demo, "run_campaign", run_campaign)
+    assert main(["demo", "--directory", str(tmp_path)]) == 130
+    sound = tmp_path / "heard.wav"
+    assert f"ended by Ctrl-C; {sound} written, nothing else" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [sound]
+    with wave.open(str(sound)) as file:
+        assert file.readframes(file.getnframes()) == live.talks[0].signal
+
+
 def test_a_closed_pipe_is_a_quiet_end(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rtcore_adapters.cli", "demo", "--conversations", "1", "--directory", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

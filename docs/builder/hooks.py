@@ -31,6 +31,7 @@ ELSEWHERE = {
     **{f"examples/{path.parent.name}/README.md": f"examples/{path.parent.name}.md" for path in ROOT.glob("examples/*/README.md")},
 }
 """Files outside of docs/ that are pages of the site, and as which."""
+_EXAMPLES = sorted(uri for uri in ELSEWHERE.values() if uri.startswith("examples/"))
 _ORIGIN = {page: origin for origin, page in ELSEWHERE.items()}
 
 _FENCE = re.compile(r"^(```+)(\w*)[^\n]*$")
@@ -66,9 +67,10 @@ def _filled(entries: Any, generated: dict[str, str]) -> Any:
     filled: list[Any] = []
     for entry in entries:
         if isinstance(entry, dict) and "generated" in entry:
-            found = reference.navigation(entry["generated"], generated)
+            folder = entry["generated"]
+            found = _EXAMPLES if folder == "examples" else reference.navigation(folder, generated)
             if not found:
-                raise PluginError(f"mkdocs.yml: nothing is generated in {entry['generated']}")
+                raise PluginError(f"mkdocs.yml: nothing is generated in {folder}")
             filled += found
         else:
             filled.append(_filled(entry, generated))

@@ -1,7 +1,7 @@
 """``rtcore demo``: voice conversations interrupted at fuzzed points, for real and in virtual time.
 
 First conversations at real speed over loopback websockets, then thousands of interruptions in virtual time, then cores that are
-wrong on purpose and must be caught. Prints the tables; writes ``report.html`` and ``heard.wav``.
+wrong on purpose and must be caught. Prints the tables; writes ``heard.wav`` after the first, ``report.html`` at the end.
 """
 
 import argparse
@@ -66,11 +66,12 @@ def run(options: argparse.Namespace) -> int:
         if (fault := _unwritable(file)) is not None:
             print(f"rtcore demo: {fault}", file=sys.stderr)
             return 2
+    written: list[Path] = []
     with endable() as ending:
         try:
-            return _demo(options) if options.picture is None else _picture(options)
+            return _demo(options, written) if options.picture is None else _picture(options)
         except KeyboardInterrupt:
-            print(f"\nrtcore demo: ended by {ending.word}; nothing was written", file=sys.stderr)
+            print(f"\nrtcore demo: ended by {ending.word}; {_left(written)}", file=sys.stderr)
             return ending.status
         except WorkerDied as error:
             if ending.terminated:  # SIGTERM went to the whole group
@@ -80,6 +81,10 @@ def run(options: argparse.Namespace) -> int:
         except OSError as error:
             print(f"rtcore demo: {error}", file=sys.stderr)
             return 1
+
+
+def _left(written: list[Path]) -> str:
+    return f"{' and '.join(map(str, written))} written, nothing else" if written else "nothing was written"
 
 
 def _unwritable(file: Path) -> str | None:
@@ -106,7 +111,8 @@ def _picture(options: argparse.Namespace) -> int:
     return int(bool(live.faults))
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _demo(options: argparse.Namespace, written: list[Path]) -> int:
+    """The whole of it; ``written`` gets the sound as soon as it is there to be listened to, minutes before the report."""
     jobs = processes(options.jobs, options.interruptions)
     began = time.perf_counter()
     scenes = draw_scenes(options.seed, options.conversations)
@@ -114,6 +120,10 @@ def _demo(options: argparse.Namespace) -> int:
     live = _talk(scenes)
     print(f"\n{text_table(live.kinds)}\n")
     print(_outcome(live))
+    report, sound = options.directory / REPORT, options.directory / SOUND
+    write_wav(sound, live.talks[0])
+    written.append(sound)
+    print(f"Wrote {sound}, {time.perf_counter() - began:.0f} s after the start: what was audible of the first of them.")
 
     print(f"\nIn virtual time: {number(options.interruptions)} interruptions.", flush=True)
     campaign = _fuzz(options.seed, options.interruptions, jobs)
@@ -133,10 +143,9 @@ def _demo(options: argparse.Namespace) -> int:
         *(f"not caught: {each.name}" for each in caught if each.violation is None),
     )
     found = Findings(options.seed, live, fuzz, fuzz_seconds, caught, problems)
-    report, sound = options.directory / REPORT, options.directory / SOUND
     report.write_text(page(found), encoding="utf-8")
-    write_wav(sound, live.talks[0])
-    print(f"\nWrote {report} and {sound}, {time.perf_counter() - began:.0f} s after the start.")
+    written.append(report)
+    print(f"\nWrote {report}, {time.perf_counter() - began:.0f} s after the start.")
     for problem in problems[:20]:
         print(f"FAILED: {problem}")
     print("Something failed." if problems else "Everything held.")
