@@ -279,9 +279,29 @@ def test_wrong_arguments_are_explained(options: list[str], words: str, capsys: p
     assert words in capsys.readouterr().err
 
 
+def test_a_talk_is_drawn_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_conduct, "QUIET_S", 0.4)
+    said, page = speech(tmp_path / "said.wav", VOICES["short"]), tmp_path / "talk.html"
+    assert rtcore(["talk", "--input", said, "--no-speaker", "--timeline", str(page), "--say", "300"]) == 0
+    assert f"rtcore talk: timeline: {page}, at the end\n" in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert "<h1>A talk</h1>" in text and "full 300 of 300 ms" in text
+    assert {each.name for each in tmp_path.iterdir()} == {"said.wav", "talk.html"}
+
+
+def test_a_talk_that_never_begins_leaves_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "talk.html"
+    assert rtcore(["talk", "--no-microphone", "--output", "no/place.wav", "--timeline", str(page)]) == 2
+    assert not page.exists()
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [
+        (["--no-microphone", "--no-speaker", "--timeline", "no/place"], 1, "no/place: no such file or directory"),
         (["--input", "none.wav", "--no-speaker"], 2, "none.wav: no such file or directory; needed: a WAV file"),
         (["--no-microphone", "--output", "no/place.wav"], 2, "needed: a place where a WAV file can be written"),
         (["--no-microphone", "--no-speaker", "--say", "99999999"], 2, "argument --say: "),

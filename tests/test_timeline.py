@@ -259,6 +259,20 @@ def test_two_recordings_share_a_page(file: Path, tmp_path: Path) -> None:
     assert data["align"] == "cut"
 
 
+def test_a_page_is_replaced_in_one_step_and_a_link_stays_a_link(file: Path, tmp_path: Path) -> None:
+    page, link = tmp_path / "page.html", tmp_path / "link.html"
+    page.write_text("old")
+    link.symlink_to(page)
+    opened = page.open()
+    write_timeline(page, file)
+    assert opened.read() == "old"  # whoever reads the old one reads on in it
+    opened.close()
+    page.write_text("old")
+    write_timeline(link, file)
+    assert link.is_symlink() and page.read_text(encoding="utf-8") == timeline_page(file)
+    assert {path.name for path in tmp_path.iterdir()} == {"page.html", "link.html", "talk.jsonl"}
+
+
 def test_a_conversation_that_goes_on_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
     """At any moment: the file of a recording that is being written holds all but the last second, compressed or not."""
     lines = talk()

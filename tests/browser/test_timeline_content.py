@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from helpers.calls import Turn, an_hour, call
+from helpers.calls import A_CALL, Turn, an_hour, call
 
 from rtcore.recording import Recording, read
 
@@ -51,6 +51,18 @@ def test_without_javascript_there_is_a_table(opened: Any, a_call: Recording) -> 
     text = it.page.inner_text("body")
     assert "conversation.item.truncate item_2 [0] 3100 ms" in text and "partial 3100 of 7600 ms" in text
     assert it.page.locator("main").is_hidden()
+
+
+@pytest.mark.parametrize("lines", [slice(0, 1), slice(0, 2), slice(0, 30)], ids=["nothing", "one call", "a beginning"])
+def test_a_session_that_has_hardly_begun_is_shown(lines: slice, opened: Any) -> None:
+    it = opened(read(call(A_CALL)[lines], partial=True))
+    page = it.page
+    page.focus("#lanes")
+    for key in "+-0cnp ":
+        page.keyboard.press(key)
+    page.focus("#list")
+    page.keyboard.press("End")
+    assert "none" in page.inner_text(".moment dl") and it.wide() > 0
 
 
 def test_two_recordings_share_one_axis(opened: Any, a_call: Recording, another: Recording) -> None:

@@ -80,6 +80,10 @@ def test_fingers_pinch_pan_and_choose_on_a_phone(opened: Any, a_call: Recording)
     send("touchStart", 100)
     send("touchEnd")
     page.wait_for_selector("#detail h3")
+    assert page.inner_text("#detail h3") in page.inner_text("#tip")
+    send("touchStart", 300)
+    assert page.is_hidden("#tip")
+    send("touchEnd")
 
 
 def test_play_lets_the_time_run(opened: Any, a_call: Recording) -> None:

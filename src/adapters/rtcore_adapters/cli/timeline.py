@@ -13,8 +13,8 @@ from rtcore.sim.scenario import scenario_of
 from rtcore_adapters._recording import read_recording
 from rtcore_adapters.cli._arguments import world
 from rtcore_adapters.cli._output import with_output
-from rtcore_adapters.cli._store import StoreError, writable, write_page
-from rtcore_adapters.timeline import timeline_page
+from rtcore_adapters.cli._store import StoreError, writable
+from rtcore_adapters.timeline import write_timeline
 from rtcore_adapters.voices import load_voices
 
 
@@ -48,10 +48,13 @@ def run(options: argparse.Namespace) -> int:
         writable(options.html)  # better known before the work than after
         sources = [_source(word) for word in words]
         names = [name for _, name in sources]
-        page = timeline_page(*(recording for recording, _ in sources), names=names, align=options.align, title=options.title)
-        write_page(options.html, page)
-    except (StoreError, _Unusable) as error:
+        recordings = [recording for recording, _ in sources]
+        write_timeline(options.html, *recordings, names=names, align=options.align, title=options.title)
+    except (StoreError, RecordingError, _Unusable) as error:
         print(f"rtcore timeline: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"rtcore timeline: cannot write {options.html}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
         return 1
     print(f"Timeline of {' and '.join(names)} in {options.html}")
     return 0

@@ -63,11 +63,14 @@ def write_timeline(
 ) -> Path:
     """Write ``timeline_page`` to a file, in one step: who reads it meanwhile sees the old page or the new one. Gives its path.
 
-    The recording is run once more for it, some seconds for an hour: in an event loop, call it in a thread.
-    Raises what ``timeline_page`` does, and ``OSError`` where the file cannot be written.
+    The recording is run once more for it, some seconds for an hour: in an event loop, call it in a thread. Raises what
+    ``timeline_page`` does, and ``OSError`` where the file cannot be written.
     """
     path = Path(target)
     text = timeline_page(*sources, title=title, names=names, align=align, policies=policies)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_text(text, encoding="utf-8")  # a link, a pipe, a device: what it leads to is written, not replaced
+        return path
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 from rtcore import Config, LocalProtocolError
 from rtcore.config import AudioInput, AudioOutput, Connection, SessionOptions, Transcription
@@ -23,6 +24,7 @@ from rtcore_adapters.cli._arguments import lengths, seconds, seed
 from rtcore_adapters.cli._output import with_output
 from rtcore_adapters.cli._signals import endable
 from rtcore_adapters.cli.talk._conduct import Rules, Talk
+from rtcore_adapters.cli.talk._drawn import drawn
 from rtcore_adapters.cli.talk._embedded import embedded
 from rtcore_adapters.cli.talk._inputs import listening
 from rtcore_adapters.cli.talk._server import AZURE_ENDPOINT, AZURE_KEY, OPENAI_KEY, NoServer, Wanted, choose
@@ -82,7 +84,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     heard_with.add_argument("--no-speaker", action="store_true", help="let the sound pass unheard, at the speed of speech")
     heard_with.add_argument("--speaker", metavar="DEVICE", help="the loudspeaker, by number or a part of its name")
     sound.add_argument("--device", help="both, where it is one device (default: the computer's)")
-    option("--record", metavar="FILE", help="record the conversation for rtcore replay, without voices and words")
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--record", metavar="FILE", help="record the conversation for rtcore replay, without voices and words")
+    kept.add_argument("--timeline", type=Path, metavar="HTML", help="write what happened as a page, with its words, at the end")
     option("--seconds", type=seconds, metavar="N", help="end after so long (default: when you say so, or all has been said)")
 
 
@@ -135,11 +139,13 @@ def _talk(options: argparse.Namespace) -> int:
     print(f"rtcore talk: {choice.words}; on {options.runtime}")
     words = [spoken_words, heard_words]
     words += [f"recording: {options.record}, for rtcore replay"] if options.record else []
+    words += [f"timeline: {options.timeline}, at the end"] if options.timeline else []
     words += [_KEYS] if live and at_keyboard else []
     for each in words:
         print(f"rtcore talk: {each}")
     sys.stdout.flush()
     with ExitStack() as stack:
+        record = stack.enter_context(drawn(options.timeline)) if options.timeline else options.record
         connection = choice.connection
         if connection is None:
             base = stack.enter_context(embedded(seed=options.seed, options=simulated))
@@ -152,7 +158,7 @@ def _talk(options: argparse.Namespace) -> int:
             speaker=heard_with,
             microphone=spoken_into,
             tools=[current_time],
-            record=options.record,
+            record=record,
         )
     return int(talk.failed)
 

@@ -131,8 +131,10 @@ pointers(lanes, view, {
   tap(event, time) {
     stop();
     const found = under(event, event.pointerType === "touch" ? 18 : 7);
-    if (found) { choose(found); if (event.pointerType !== "touch") return; }
-    else view.moveTo(time);
+    if (!found) { view.moveTo(time); return; }
+    choose(found);
+    // A finger cannot rest above an event; what explains it may be far below on a phone.
+    if (event.pointerType === "touch") tip.show(found, event.clientX, event.clientY);
   },
 });
 
@@ -144,6 +146,8 @@ function under(event, reach) {
   const box = canvas.getBoundingClientRect();
   return hit(canvas, found.recording, found.lane, view, event.clientX - box.left, event.clientY - box.top, reach);
 }
+
+for (const kind of ["pointerdown", "scroll"]) document.addEventListener(kind, () => tip.hide(), { capture: true, passive: true });
 
 axis.addEventListener("pointerdown", (event) => { axis.setPointerCapture(event.pointerId); scrub(event); });
 axis.addEventListener("pointermove", (event) => { if (axis.hasPointerCapture(event.pointerId)) scrub(event); });

@@ -28,14 +28,14 @@ class Moment {
     const now = this.recording.moment(time), { message } = now;
     const outside = time < 0 ? "before it began" : time > this.recording.length ? "after it ended" : "";
     this.time.textContent = outside || clock(time);
-    const ago = (event) => (event ? `${event.label}, ${clock(time - event.at)} ago` : "none yet");
+    const ago = (event) => (event ? [event.label, el("small", {}, `${clock(time - event.at)} ago`)] : ["none yet"]);
     this.audible.textContent = sounding(now, this.recording);
     this.heard.textContent = heardOf(now);
     this.received.textContent = message ? `${now.received} ms` : "nothing yet";
     this.user.textContent = now.speaks ? "speaks" : "silent";
-    this.client.textContent = ago(now.client);
-    this.server.textContent = ago(now.server);
-    this.cut.textContent = now.cut ? `${clock(time - now.cut.at)} ago` : "none yet";
+    this.client.replaceChildren(...ago(now.client));
+    this.server.replaceChildren(...ago(now.server));
+    this.cut.replaceChildren(...(now.cut ? [`at ${clock(now.cut.at)}`, el("small", {}, `${clock(time - now.cut.at)} ago`)] : ["none yet"]));
     const never = now.over && message?.verdict !== "open";
     this.words.replaceChildren(
       el("span", { className: "said" }, now.words),
