@@ -1,5 +1,6 @@
 """The timeline viewer with a mouse and with fingers."""
 
+import re
 from typing import Any
 
 import pytest
@@ -19,10 +20,13 @@ def test_hovering_explains_and_a_click_chooses(opened: Any, a_call: Recording) -
     assert page.inner_text("#detail h3") == "item.truncate 3100 ms"
     box = it.canvas("audible").bounding_box()
     page.mouse.move(box["x"] + it.at(3), box["y"] + 30)
-    assert "full 4200 of 4200 ms" in page.inner_text("#tip")
+    tip = page.inner_text("#tip")
+    assert "full 4200 of 4200 ms" in tip
+    told = re.search(r"At 3\.\d+ s (\d+) ms of item_1 were heard, 4200 ms of it had arrived\.", tip)
+    assert told is not None and 1_400 < int(told[1]) < 1_800
     box = it.canvas("text as heard").bounding_box()
     page.mouse.click(box["x"] + it.at(9.5), box["y"] + 20)
-    assert "were heard then" in page.inner_text("#detail") and "HeardText" in page.inner_text("#detail")
+    assert "ms of item_2 were heard." in page.inner_text("#detail") and "HeardText" in page.inner_text("#detail")
     page.mouse.move(5, 5)
     assert page.is_hidden("#tip")
 

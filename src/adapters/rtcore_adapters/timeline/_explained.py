@@ -84,7 +84,8 @@ def explained(kind: str) -> str:
         return _EVENTS[kind]
     if kind in _CALLS:
         return _CALLS[kind]
-    found = getattr(rtcore, kind, None) or getattr(rtcore.Session, kind, None)
-    words = re.sub(r"\s+", " ", (found.__doc__ or "").replace("``", "")).strip() if kind.isidentifier() and found else ""
+    # A name that a server thought of is no name of ours.
+    found = None if kind.startswith("_") else vars(rtcore).get(kind) or vars(rtcore.Session).get(kind)
+    words = re.sub(r"\s+", " ", (found.__doc__ or "").replace("``", "")).strip() if found is not None else ""
     first = re.match(r".+?[.](?= |$)", _REFERENCE.sub("", words))
     return "" if first is None else first[0]

@@ -20,11 +20,12 @@ function whereOf(event) {
 }
 
 /** What is said of an event besides its text: for one of a message, how the message stood at that moment. */
-function standing(event) {
-  const message = event.recording.byItem.get(event.item);
-  if (!message || LANES[event.lane].id !== "heard") return "";
-  const ms = Math.round(event.recording.heardOf(message, event.at));
-  return `${ms} ms of ${message.item} were heard then.`;
+function standing(event, time = event.at) {
+  const { recording, item } = event, message = recording.byItem.get(item), { id } = LANES[event.lane];
+  if (!["received", "audible", "heard"].includes(id)) return "";
+  const heard = message ? `${Math.round(recording.heardOf(message, time))} ms of ${item} were heard` : "";
+  const arrived = id === "heard" ? "" : `${recording.receivedOf(item, time)} ms of ${heard ? "it" : item} had arrived`;
+  return `At ${clock(time - recording.zero)} ${[heard, arrived].filter(Boolean).join(", ")}.`;
 }
 
 /** The first line of its text, where that says more than the label. */
@@ -36,12 +37,13 @@ function shortly(event) {
 class Tip {
   constructor(root) { this.root = root; }
 
-  show(event, x, y) {
+  /** ``time``: where in it the pointer is, in its recording. */
+  show(event, x, y, time) {
     const { root } = this;
     root.replaceChildren(
       el("b", {}, event.label || event.kind),
       el("span", { className: "when" }, `${whereOf(event)}, ${whenOf(event)}`),
-      ...[event.why, shortly(event)].filter(Boolean).map((text) => el("span", {}, text)),
+      ...[event.end === null ? "" : standing(event, Math.min(Math.max(time, event.at), event.end)), event.why, shortly(event)].filter(Boolean).map((text) => el("span", {}, text)),
     );
     root.hidden = false;
     const box = root.getBoundingClientRect(), wide = document.documentElement.clientWidth;

@@ -126,7 +126,7 @@ pointers(lanes, view, {
   width: () => axis.clientWidth,
   point(event) {
     const found = event && under(event, 7);
-    if (found) tip.show(found, event.clientX, event.clientY); else tip.hide();
+    if (found) explain(found, event); else tip.hide();
   },
   tap(event, time) {
     stop();
@@ -134,9 +134,14 @@ pointers(lanes, view, {
     if (!found) { view.moveTo(time); return; }
     choose(found);
     // A finger cannot rest above an event; what explains it may be far below on a phone.
-    if (event.pointerType === "touch") tip.show(found, event.clientX, event.clientY);
+    if (event.pointerType === "touch") explain(found, event);
   },
 });
+
+function explain(found, { clientX, clientY }) {
+  const time = view.from + ((clientX - axis.getBoundingClientRect().left) / axis.clientWidth) * view.wide;
+  tip.show(found, clientX, clientY, time + found.recording.zero);
+}
 
 /** The event at a pointer; a captured pointer's target is not what lies under it. */
 function under(event, reach) {

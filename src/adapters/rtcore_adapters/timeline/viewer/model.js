@@ -52,7 +52,8 @@ class Recording {
     ));
     this.lanes = LANES.map((lane) => arranged(this.events.filter((event) => event.lane === lane.index)));
     for (const event of this.lane("heard").marks) this.byItem.get(event.item)?.words.push(event);
-    this.most = Math.max(1, ...[...this.received.values()].map((points) => points.at(-1)[1]));
+    this.most = 1;
+    for (const points of this.received.values()) this.most = Math.max(this.most, points.at(-1)[1]);
   }
 
   lane(id) { return this.lanes[LANES.findIndex((lane) => lane.id === id)]; }
