@@ -148,7 +148,7 @@ $(CLIENTS)/bench.stamp: benchmarks/requirements.txt $(CLIENTS)/stamp
 
 $(PLUGS)/stamp: interop/requirements-plugs.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m venv $(PLUGS)
-	$(PLUGS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement interop/requirements-plugs.txt --editable '.[cli,openai-agents]'
+	$(PLUGS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement interop/requirements-plugs.txt --editable '.[cli,openai-agents,livekit]'
 	@touch $@
 
 $(VENV)/device.stamp: $(VENV)/test.stamp tests/device/install.sh

@@ -36,6 +36,8 @@ SIDES = (
     Side("openai-agents, rtcore behind it", ("openai_agents_behind.py",), behind=True),
     Side("openai-agents with a tracker", ("openai_agents_client.py", "--tracker"), behind=False),
     Side("openai-agents with a tracker, rtcore behind it", ("openai_agents_behind.py", "--tracker"), behind=True),
+    Side("livekit-agents", ("livekit_client.py",), behind=False),
+    Side("livekit-agents, rtcore behind it", ("livekit_behind.py",), behind=True),
 )
 
 
@@ -88,19 +90,21 @@ def main() -> int:
         "--seeds", default="5,1", help="comma-separated; each is a schedule of interruptions (default: %(default)s)"
     )
     parser.add_argument(
-        "--interruptions", type=int, default=8, help="by the simulated user, for each seed (default: %(default)s)"
+        "--interruptions", type=int, default=6, help="by the simulated user, for each seed (default: %(default)s)"
     )
-    parser.add_argument("--beside", type=int, default=4, help="how many run at once (default: %(default)s)")
+    parser.add_argument("--beside", type=int, default=6, help="how many run at once (default: %(default)s)")
+    parser.add_argument("--of", default="", metavar="NAME", help="only programs with this in their name")
     options = parser.parse_args()
+    sides = [side for side in SIDES if options.of in side.name]
     seeds = [int(seed) for seed in options.seeds.split(",")]
     with ThreadPoolExecutor(options.beside) as pool:
-        runs = [[pool.submit(judged, side, seed, options.interruptions) for seed in seeds] for side in SIDES]
+        runs = [[pool.submit(judged, side, seed, options.interruptions) for seed in seeds] for side in sides]
         rows = [summed([run.result() for run in each]) for each in runs]
     print("| program | interruptions | refused | unheard words left | truncates off by (p50 / p95 / max) |")
     print("|---|---|---|---|---|")
-    for side, row in zip(SIDES, rows, strict=True):
+    for side, row in zip(sides, rows, strict=True):
         print(f"| {side.name} | {row.text} |")
-    mine = [row for side, row in zip(SIDES, rows, strict=True) if side.behind]
+    mine = [row for side, row in zip(sides, rows, strict=True) if side.behind]
     return int(any(row.refused or row.unheard_words or row.unheard_ms for row in mine))
 
 

@@ -1,11 +1,16 @@
 """The examples of docs/plugs.md, run in the environment that has what they plug into."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from livekit.agents import Agent
 from loopback import KEY, clean_run, served
 from test_docs import Block, blocks
+from virtual_loop import run
 
+from rtcore import Config
+from rtcore.config import Connection
 from rtcore.sim.server import ServerOptions, spoken
 
 
@@ -15,6 +20,8 @@ def test_an_example_runs(block: Block) -> None:
     exec(compile(block.body, block.name, "exec"), names)
     if (runner := names.get("runner")) is not None:
         clean_run(_hold(runner))
+    if (behind := names.get("behind")) is not None:
+        run(_start(behind))
 
 
 async def _hold(runner: Any) -> None:
@@ -25,4 +32,16 @@ async def _hold(runner: Any) -> None:
             async for event in session:
                 if event.type == "audio_end":
                     break
+        assert servers[0].refusals == []
+
+
+async def _start(behind: Any) -> None:
+    """A greeting by the session of the example."""
+    async with served(ServerOptions(script=(spoken(500),))) as (url, servers):
+        session = behind(Config(connection=Connection(url=url, api_key=KEY)))
+        await session.start(Agent(instructions="Greet."), record=False)
+        async with asyncio.timeout(60):
+            await session.generate_reply()
+        await session.aclose()
+        assert [item.role for item in servers[0].items.values()] == ["assistant"]
         assert servers[0].refusals == []

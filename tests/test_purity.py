@@ -245,7 +245,7 @@ def crossings(root: Path) -> list[str]:
 
 
 def test_plugs_use_public_names_and_asyncio_and_no_plug_uses_another() -> None:
-    assert {path.name for path in PLUGS} >= {"rtcore_openai_agents"}
+    assert {path.name for path in PLUGS} == {"rtcore_livekit", "rtcore_openai_agents"}
     assert [crossing for plug in PLUGS for crossing in unplugged(plug)] == []
 
 

@@ -10,7 +10,7 @@ import time
 from urllib.parse import urlsplit
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, APIConnectionError, ErrorEvent, function_tool
+from livekit.agents import Agent, AgentSession, APIConnectionError, ErrorEvent, function_tool, llm
 from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities
 from livekit.plugins.openai.realtime import RealtimeModel
 from openai.types.beta.realtime.session import TurnDetection
@@ -89,14 +89,18 @@ class Silence(AudioInput):
         return rtc.AudioFrame(bytes(2 * RATE // 20), RATE, 1, RATE // 20)
 
 
-async def main() -> None:
-    """Talk until the audit hangs up."""
+def plugin() -> llm.RealtimeModel:
+    """The model of livekit's own plugin."""
     url = urlsplit(os.environ["RTCORE_URL"])
-    model = RealtimeModel(
+    return RealtimeModel(
         base_url=f"http://{url.netloc}/v1",
         api_key="sk-not-a-key-0123456789",
         turn_detection=TurnDetection(type="server_vad", interrupt_response=True, create_response=True),
     )
+
+
+async def main(model: llm.RealtimeModel) -> None:
+    """Talk until the audit hangs up."""
     session = AgentSession(llm=model)
     output = Output()
     session.output.audio = output
@@ -121,4 +125,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(plugin()))
