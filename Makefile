@@ -79,7 +79,7 @@ examples: $(VENV)/examples.stamp  ## the programs of examples/ against the stric
 
 browser: $(VENV)/browser.stamp  ## real Chromium: the timeline viewer; the web page, with a thousand interruptions through the gateway
 	RTCORE_BROWSER=required $(BIN)/python -m pytest -q -rP tests/browser
-	$(BIN)/python -m pytest -q -rP examples/browser
+	$(BIN)/python -m pytest -q -rP --show-capture=stdout examples/browser
 
 interop: $(VENV)/test.stamp $(CLIENTS)/interop.stamp $(SPEECH)/stamp $(FAKEAI)/stamp interop/node_modules/stamp  ## talk with clients and servers that nobody here wrote
 	CLIENTS_PYTHON=$(CLIENTS)/bin/python SPEECH_PYTHON=$(SPEECH)/bin/python FAKEAI_PYTHON=$(FAKEAI)/bin/python \
