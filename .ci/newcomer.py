@@ -75,14 +75,16 @@ def said_first(text: str) -> list[str]:
 
 def in_the_terminal(clone: Path, environment: dict[str, str], begun: float) -> tuple[float, float]:
     """``make demo``: seconds until heard.wav held sound, and how many of sound it holds in the end."""
-    demo = subprocess.Popen(["make", "demo"], cwd=clone, env=environment, **SILENT)
+    log = clone / "demo.log"
+    with log.open("wb") as said:
+        demo = subprocess.Popen(["make", "demo"], cwd=clone, env=environment, stdout=said, stderr=subprocess.STDOUT)
     first = math.inf
     while demo.poll() is None:
         if first == math.inf and loud_s(clone / "heard.wav") > 0:
             first = time.monotonic() - begun
         time.sleep(0.2)
     if demo.returncode:
-        raise SystemExit(f"make demo ended with {demo.returncode}")
+        raise SystemExit(f"make demo ended with {demo.returncode}:\n{log.read_text(encoding='utf-8')[-3000:]}")
     return min(first, time.monotonic() - begun), loud_s(clone / "heard.wav")
 
 

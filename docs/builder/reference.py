@@ -22,6 +22,8 @@ DOCS = Path(__file__).resolve().parent.parent
 _OPTIONS = runpy.run_path(str(DOCS / "options.py"))
 _TABLES = runpy.run_path(str(DOCS / "dialect_tables.py"))
 _LINK = re.compile(r"(\]\()([^)\s:#]*)(#[^)\s]*)?\)")
+_IDS = re.compile(r" \((?:[BCFS]\d+(?:, | to )?)+\)")
+"""Which behaviour a rule comes from: for readers of the source."""
 _MOST = 8
 """So many pages are named as further reading."""
 
@@ -230,4 +232,4 @@ def _from_docs(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(str(_OPTIONS["_plain"](text)).split())
+    return _IDS.sub("", " ".join(str(_OPTIONS["_plain"](text)).split()))
