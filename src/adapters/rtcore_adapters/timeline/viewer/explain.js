@@ -46,11 +46,15 @@ class Tip {
       ...[event.end === null ? "" : standing(event, Math.min(Math.max(time, event.at), event.end)), event.why, shortly(event)].filter(Boolean).map((text) => el("span", {}, text)),
     );
     root.hidden = false;
+    this.scroll = window.scrollY;
     const box = root.getBoundingClientRect(), wide = document.documentElement.clientWidth;
     const left = Math.max(8, Math.min(x + 14, wide - box.width - 8));
     const top = y + 18 + box.height > window.innerHeight ? y - box.height - 12 : y + 18;
     root.style.transform = `translate(${left}px, ${Math.max(8, top)}px)`;
   }
+
+  /** A browser scrolls a little by itself where something above grows; whoever scrolls goes away from what is explained. */
+  scrolled() { if (Math.abs(window.scrollY - this.scroll) > 80) this.hide(); }
 
   hide() { this.root.hidden = true; }
 }

@@ -46,7 +46,7 @@ function pointers(root, view, { left, width, point, tap }) {
   };
   root.addEventListener("pointerup", lifted);
   root.addEventListener("pointercancel", lifted);
-  root.addEventListener("pointerleave", () => { if (!down.size) point(null); });
+  root.addEventListener("pointerleave", (event) => { if (!down.size && event.pointerType !== "touch") point(null); });
 }
 
 /** Keys of the lanes, and those that hold anywhere but where one types. ``commands`` by key. */

@@ -152,7 +152,8 @@ function under(event, reach) {
   return hit(canvas, found.recording, found.lane, view, event.clientX - box.left, event.clientY - box.top, reach);
 }
 
-for (const kind of ["pointerdown", "scroll"]) document.addEventListener(kind, () => tip.hide(), { capture: true, passive: true });
+document.addEventListener("pointerdown", () => tip.hide(), { capture: true });
+document.addEventListener("scroll", () => tip.scrolled(), { passive: true });
 
 axis.addEventListener("pointerdown", (event) => { axis.setPointerCapture(event.pointerId); scrub(event); });
 axis.addEventListener("pointermove", (event) => { if (axis.hasPointerCapture(event.pointerId)) scrub(event); });
