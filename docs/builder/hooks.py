@@ -3,6 +3,7 @@
 - Pages that lie elsewhere (README.md, those of examples/) and those that are generated (``reference``) join.
 - Links that lead out of docs/ lead to these.
 - A fence's second word is for the tests, a ``\\|`` in code for the table; neither is for the reader.
+- A page that would fetch something from elsewhere ends the building.
 - A list directly below a line of text is a list, as it is everywhere but in this builder.
 """
 
@@ -37,6 +38,7 @@ _ORIGIN = {page: origin for origin, page in ELSEWHERE.items()}
 _FENCE = re.compile(r"^(```+)(\w*)[^\n]*$")
 _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 _CODE = re.compile(r"`[^`\n]*`")
+_FETCHED = re.compile(r"<(?:script|link|img|iframe|source|video)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 
 
@@ -79,6 +81,12 @@ def _filled(entries: Any, generated: dict[str, str]) -> Any:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     return "\n".join(_lines(markdown, page.file.src_uri))
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    if found := _FETCHED.search(output):
+        raise PluginError(f"{page.file.src_uri}: a page fetches nothing from elsewhere, and this one would: {found[0]}")
+    return output
 
 
 def _lines(markdown: str, uri: str) -> Iterator[str]:
