@@ -265,3 +265,16 @@ def test_a_message_that_was_heard_to_its_end_ends_the_row() -> None:  # F118
     scene.server(created("r9"), message("m9", 5000, r="r9"), done("r9"))
     scene.at(scene.now + 0.5).played(3, 5500)
     assert told(effects + scene.barge_in(5500, "u9"), EchoSuspected) == []
+
+
+def test_a_voice_that_cut_nothing_does_not_lengthen_the_guard() -> None:  # F118: what it came into was heard to its end meanwhile
+    scene = ready(configured(barge_in=BargeIn(echo_guard_ms=800)), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), message("m1", 500), done("r1"))
+    scene.at(0.3).played(1, 300)
+    scene.server(speech_started())
+    scene.at(0.5).played(1, 500)
+    scene.at(0.8).tick()
+    scene.server(speech_stopped(), committed(), user_item())
+    scene.at(2.0).server(created("r2"), message("m2", 5000, r="r2"), done("r2"))
+    scene.at(3.0).played(1, 1500)
+    assert acts(scene.server(speech_started("u2"))) == [Flush(1)]

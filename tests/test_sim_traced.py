@@ -159,6 +159,8 @@ DEFAULT = [
     13_002_535,
     # A line is lost between a message's first sample and its last: what sounds behind what had come of it cut nothing (B23).
     20_000_049,
+    # A voice waits for the guard's end, and what it came into is heard out by then: nothing was cut in a row (F118).
+    1366,
 ]
 SYNTHETIC = [
     # The same at another server.

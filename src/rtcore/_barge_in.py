@@ -43,6 +43,8 @@ class _Speech(Struct):
     playout_ms: int
     in_a_row: int
     """How many cuts in a row there had been when it began: what is asked later is judged by the same guard."""
+    heard_out: bool = False
+    """What sounded when it began was heard to its end before it was known what it is."""
     silence_ms: int = 0
     stopped_at: float | None = None
     committed: bool = False
@@ -98,11 +100,10 @@ class BargeIn:
             if speech.stopped_at is not None:
                 # One who speaks on: what was said before counts with it.
                 speech.started_at, speech.stopped_at, speech.committed = core.now, None, False
-                speech.playout_ms = self._playout_ms() or speech.playout_ms
+                if playout_ms := self._playout_ms():
+                    speech.playout_ms, speech.heard_out = playout_ms, False
             speech.cause = cause if cause == "server" else speech.cause
         else:
-            if not core.speech.speaking and not core.interruption.anything:
-                self._in_a_row = 0
             speech = self._speech = _Speech(cause, core.now, core.now, self._playout_ms(), self._in_a_row)
         if cause == "server":
             speech.silence_ms = core.acknowledged.silence_ms
@@ -258,8 +259,7 @@ class BargeIn:
     def _cut(self, speech: _Speech, *, sparing: bool) -> None:
         core = self._core
         speech.fate = "cut"
-        active = core.interruption.anything
-        self._count(speech, active)
+        self._count(speech)
         lost = core.interruption.barge_in(speech.cause, sparing=sparing, since=speech.first_at)
         if not speech.committed:
             self._lost += lost.responses
@@ -325,8 +325,8 @@ class BargeIn:
 
     # -- a model that hears itself -----------------------------------------------------------------------------------------------
 
-    def _count(self, speech: _Speech, active: bool) -> None:
-        if not active:
+    def _count(self, speech: _Speech) -> None:
+        if speech.heard_out:
             return
         self._in_a_row = self._in_a_row + 1 if 0 < speech.playout_ms < _EARLY_MS else 0
         if self._in_a_row >= _REPEATED:
@@ -336,6 +336,8 @@ class BargeIn:
     def heard_out(self) -> None:
         """A message was heard to its end: nothing in it was taken for speech, and no answer from before it is missing now."""
         self._in_a_row = 0
+        if self._speech is not None:
+            self._speech.heard_out = True
         self._forget_lost()
 
     # -- an answer that was cut for nothing --------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ class _Speech(Struct):
     first_at: int
     playout_ms: int
     guard_ms: int
+    heard_out: int
     stopped_at: int | None = None
     items: set[str] = field(default_factory=set)
     turns: set[str] = field(default_factory=set)
@@ -75,16 +76,18 @@ class EchoAudit:
         if speech is not None and speech.fate == "open":
             if speech.stopped_at is not None:
                 speech.started_at, speech.stopped_at = now / _SECOND, None
-                speech.playout_ms = self._guard.playout_ms or speech.playout_ms
+                if self._guard.playout_ms:
+                    speech.playout_ms, speech.heard_out = self._guard.playout_ms, self._guard.heard_out
             speech.items.add(item_id or "")
             self._judge(speech)
             return True
         active = self._active() is not False
-        self._guard.begins(active=active)
-        speech = self._speech = _Speech(now / _SECOND, now, self._guard.playout_ms, self._guard.ms, items={item_id or ""})
+        guard = self._guard
+        speech = _Speech(now / _SECOND, now, guard.playout_ms, guard.ms, guard.heard_out, items={item_id or ""})
+        self._speech = speech
         if not active or not speech.playout_ms or speech.playout_ms >= speech.guard_ms:
             speech.fate = "cut"
-            self._guard.cuts(speech.playout_ms, active=active)
+            guard.cuts(speech.playout_ms, speech.heard_out)
             return False
         if self._options.echo_guard == "ignore":
             self._ledger.saw("F118: a voice within the guard, ignored")
@@ -141,7 +144,7 @@ class EchoAudit:
             self._dismiss(speech)
             return
         speech.fate = "cut"
-        self._guard.cuts(speech.playout_ms, active=self._active() is not False)
+        self._guard.cuts(speech.playout_ms, speech.heard_out)
         self._ledger.saw("F118: it went on when the guard was over")
         self._cut("server", speech.first_at)
         self._answer(speech)

@@ -25,6 +25,8 @@ class GuardAudit:
         self._ms = options.echo_guard_ms
         self._since: float | None = None
         self._in_a_row = 0
+        self.heard_out = 0
+        """So many messages were heard to their end."""
         self._suspected: list[tuple[int, int]] = []
 
     @property
@@ -37,15 +39,10 @@ class GuardAudit:
         """For how long the model has been heard, or 0."""
         return max(1, int((self._ledger.now / _SECOND - self._since) * 1000)) if self._since is not None else 0
 
-    def begins(self, *, active: bool) -> None:
-        """A voice begins. ``active``: something could be cut."""
-        if self._since is None and not active:
-            self._in_a_row = 0
-
-    def cuts(self, playout_ms: int, *, active: bool) -> None:
-        """A voice that began so long behind the model's first sample is an interruption."""
-        if not active:
-            return
+    def cuts(self, playout_ms: int, heard_out: int) -> None:
+        """A voice that began so long behind the model's first sample is an interruption. ``heard_out``: as it was then."""
+        if self.heard_out > heard_out:
+            return  # what it came into the midst of was heard to its end meanwhile
         self._in_a_row = self._in_a_row + 1 if 0 < playout_ms < _EARLY_MS else 0
         if self._in_a_row >= _REPEATED:
             self._suspected.append((self._in_a_row, self.ms))
@@ -70,5 +67,6 @@ class GuardAudit:
                     self._since = None
                 case MessageEnded(verdict=Verdict.FULL):
                     self._in_a_row = 0
+                    self.heard_out += 1
                 case _:
                     pass

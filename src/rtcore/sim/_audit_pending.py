@@ -50,7 +50,9 @@ class _Speech(Struct):
     playout_ms: int = 0
     """For how long the model had been heard ..."""
     guard_ms: int = 0
-    """.. and how long its echo was kept out, when it began."""
+    """.. and how long its echo was kept out, when it began ..."""
+    heard_out: int = 0
+    """.. and how many messages had been heard to their end."""
     held: bool = False
     judged: float = 0.0
     """When it was looked at last (seconds)."""
@@ -113,14 +115,17 @@ class PendingAudit:
         if speech is not None and speech.fate == "open":
             if speech.stopped_at is not None:
                 speech.started_at, speech.stopped_at, speech.committed = now, None, False
-                speech.playout_ms = self._guard.playout_ms or speech.playout_ms
+                if self._guard.playout_ms:
+                    speech.playout_ms, speech.heard_out = self._guard.playout_ms, self._guard.heard_out
         else:
             active = self._active()
-            self._guard.begins(active=active is not False)
+            guard = self._guard
             if active is False:
                 self._speech = None
+                guard.cuts(guard.playout_ms, guard.heard_out)
                 return False
-            speech = self._speech = _Speech(now, now, playout_ms=self._guard.playout_ms, guard_ms=self._guard.ms)
+            speech = _Speech(now, now, playout_ms=guard.playout_ms, guard_ms=guard.ms, heard_out=guard.heard_out)
+            self._speech = speech
             self._perhaps = active is None
             if self._over(speech) is not None:
                 self._ledger.saw(f"F118: a voice within the guard, {_KEPT_OUT[self._options.echo_guard]}")
@@ -271,7 +276,7 @@ class PendingAudit:
             self._ledger.saw(self._why(speech) if was_open else "F121: a slow word interrupts after all")
             self._answer(speech)
             self._lets_go(speech)
-            self._guard.cuts(speech.playout_ms, active=self._active() is not False)
+            self._guard.cuts(speech.playout_ms, speech.heard_out)
             self._cut("server", speech.first_at)
         elif was_open:
             self._ends = True
@@ -337,7 +342,7 @@ class PendingAudit:
         ends = any(isinstance(effect, FalseInterruption) for effect in effects)
         if self._perhaps and not (begins or ends):
             self._speech, self._begins, self._ends = None, False, False
-            self._guard.begins(active=False)
+            self._guard.cuts(self._guard.playout_ms, self._guard.heard_out)
             self._go_on()
         self._perhaps = False
         # Both in one step: what was waited for was there already.
