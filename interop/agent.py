@@ -3,7 +3,7 @@ is given the model. It has no room: its microphone and its loudspeaker are here.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -89,6 +89,8 @@ class Program:
         self.words: list[str] = []
         """What the user was understood to say."""
         self.closed = False
+        self.late_s = 0.0
+        """How long the agent waits before it plays a message."""
 
     async def until(self, enough: Callable[[], object]) -> None:
         """Wait until it is so."""
@@ -116,6 +118,11 @@ async def running(model: llm.RealtimeModel) -> AsyncIterator[Program]:
 
         def __init__(self) -> None:
             super().__init__(instructions="You are a helpful voice assistant.")
+
+        async def realtime_audio_output_node(self, audio: AsyncIterable[rtc.AudioFrame], _: Any) -> AsyncIterator[rtc.AudioFrame]:
+            await asyncio.sleep(program.late_s)
+            async for frame in audio:
+                yield frame
 
         @function_tool
         async def weather(self, place: str) -> str:

@@ -28,6 +28,8 @@ class Player:
     def __init__(self, tracker: RealtimePlaybackTracker | None) -> None:
         self.heard: dict[str, bytearray] = {}
         """What was audible, by item."""
+        self.held = False
+        """Nothing sounds yet: a device that is opened, a line that is put through."""
         self._tracker = tracker
         self._queue: list[tuple[str, int, bytes]] = []
 
@@ -44,7 +46,7 @@ class Player:
         while True:
             await asyncio.sleep(0.02)
             room = FRAME
-            while self._queue and room:
+            while self._queue and room and not self.held:
                 item_id, content_index, pcm = self._queue.pop(0)
                 taken, rest = pcm[:room], pcm[room:]
                 if rest:

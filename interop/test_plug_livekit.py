@@ -113,6 +113,24 @@ def test_a_person_interrupts_and_nothing_unheard_is_left(wait: float) -> None:  
     clean(main())
 
 
+def test_playback_that_begins_seconds_late_has_heard_nothing_before() -> None:  # C19, F078
+    async def main() -> None:
+        async with served(script(spoken(2000, 1000), spoken(700))) as (url, servers):
+            async with running(model(url)) as program:
+                program.late_s = 8
+                program.session.generate_reply()
+                await program.until(lambda: len(program.speaker.heard) > 48_000)
+                await program.session.interrupt()
+                await asyncio.sleep(1)
+                heard = len(program.speaker.heard)
+            first, second = spoken_items(servers[0])
+            assert first.parts[0].truncated_ms == heard // 48
+            assert second.deleted
+            assert servers[0].refusals == []
+
+    clean(main())
+
+
 def test_the_program_interrupts() -> None:  # C12
     async def main() -> None:
         async with served(script(spoken(5000), spoken(700))) as (url, servers):

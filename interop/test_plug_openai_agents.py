@@ -104,6 +104,26 @@ def test_a_person_interrupts_and_nothing_unheard_is_left(wait: float, tracked: b
     clean_run(main())
 
 
+def test_a_player_that_begins_seconds_late_has_heard_nothing_before() -> None:  # C19, F078
+    async def main() -> None:
+        async with served(script(spoken(2000, 1000), spoken(700))) as (url, servers):
+            async with running(model(), url, tracked=True) as program:
+                program.player.held = True
+                await program.session.send_message("Tell me everything.")
+                await program.until(lambda: program.of("audio"))
+                await asyncio.sleep(7)
+                program.player.held = False
+                await asyncio.sleep(1)
+                program.say(VOICE)
+                await program.quiet(2)
+            first, second, _ = spoken_items(servers[0])
+            assert first.parts[0].truncated_ms == len(program.player.heard[first.id]) // 48
+            assert second.deleted
+            assert servers[0].refusals == []
+
+    clean_run(main())
+
+
 def test_the_program_interrupts() -> None:  # C12
     async def main() -> None:
         async with served(script(spoken(5000), spoken(700))) as (url, servers):

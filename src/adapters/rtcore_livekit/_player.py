@@ -15,6 +15,11 @@ LAG_S = 0.3
 ANSWER_S = 0.4
 """Longest wait for livekit's word of where it stopped; then the count by time stands."""
 
+AGAIN_S = 1.0
+PATIENCE_S = 30.0
+"""So long audio that livekit does not take is taken to be played later, when the user is silent, say: a count is told again, so
+that it is not presumed."""
+
 Where = Callable[[int, int], PartView | None]
 """``Session.part_at``."""
 
@@ -82,6 +87,8 @@ class Player:
         self._cut: list[Stretch] = []  # of the pending one
         self._stopped: tuple[str, int] | None = None
         self._flushed = 0
+        self._samples = 0  # told of this generation
+        self._told = self._moved = 0.0
 
     # -- what livekit tells -------------------------------------------------------------------------------------------------
 
@@ -113,7 +120,13 @@ class Player:
     def deadline(self) -> float | None:
         """When to count, to tell a count, or to settle a flush without livekit's word."""
         due = [self._clock.deadline, self._due[0][0] if self._due else None, self._pending.until if self._pending else None]
+        if self._waits and self._told < self._moved + PATIENCE_S:
+            due.append(self._told + AGAIN_S)
         return min((at for at in due if at is not None), default=None)
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._stretches) and self._samples < self._stretches[-1].end
 
     def open(self, reports: SpeakerReports, *, now: float) -> None:
         """Count from now on."""
@@ -124,7 +137,9 @@ class Player:
         """Into its message's stream."""
         self._format = format
         if generation > self._generation:
-            self._generation, self._stretches = generation, []
+            self._generation, self._stretches, self._samples = generation, [], 0
+        if not self._waits:
+            self._told = self._moved = now
         start = self._stretches[-1].end if self._stretches else 0
         end = start + len(pcm) // format.sample_width
         part = self.where(generation, start)
@@ -172,7 +187,13 @@ class Player:
         self._heard.waiting.clear()
         while self._due and self._due[0][0] <= now and self._reports is not None:
             _, generation, samples = self._due.popleft()
+            self._samples, self._moved, self._told = samples, now, now
+            while len(self._stretches) > 1 and self._stretches[0].end <= samples:
+                del self._stretches[0]
             self._reports.played(generation, samples)
+        if self._waits and self._told + AGAIN_S <= now < self._moved + PATIENCE_S + AGAIN_S and self._reports is not None:
+            self._told = now
+            self._reports.played(self._generation, self._samples)
         if self._pending is not None:
             if self._stopped is not None:
                 self._settle_where_it_stopped(*self._stopped)

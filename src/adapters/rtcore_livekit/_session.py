@@ -10,12 +10,12 @@ from livekit import rtc
 from livekit.agents import APIConnectionError, llm
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import is_given
-from livekit.agents.voice.generation import remove_instructions
 
 import rtcore
 from rtcore import AudioFormat, Config, LocalProtocolError, Notice, PartView, Problem
-from rtcore_adapters.asyncio import ConnectionFailed, Conversation, Request, RequestFailed, connect
-from rtcore_livekit._items import chat_item, ga_choice, ga_item, ga_tools
+from rtcore_adapters.asyncio import ConnectionFailed, Conversation, RequestFailed, connect
+from rtcore_livekit._chat import Chat
+from rtcore_livekit._items import ga_choice, ga_tools
 from rtcore_livekit._metrics import metrics
 from rtcore_livekit._player import Player
 from rtcore_livekit._streams import Response
@@ -42,8 +42,7 @@ class RtcoreRealtimeSession(llm.RealtimeSession[str]):
         self._resampler: rtc.AudioResampler | None = None
         self._responses: dict[str, Response] = {}
         self._asked: dict[int, asyncio.Future[llm.GenerationCreatedEvent]] = {}
-        self._written: dict[str, llm.ChatItem] = {}
-        self._outputs: dict[str, str] = {}  # livekit's ids of outputs, by call
+        self._chat = Chat()
         self._said: dict[str, str] = {}  # words of the user's, so far
         self._tools = llm.ToolContext.empty()
         self._instructions = ""
@@ -60,8 +59,11 @@ class RtcoreRealtimeSession(llm.RealtimeSession[str]):
         try:
             async with AsyncExitStack() as stack:
                 conversation = await stack.enter_async_context(connect(self._config, speaker=self._player, **options))
-                if (given := conversation.session.output_format.type) != "audio/pcm":
-                    raise ValueError(f"session.audio.output.format: {given!r}: livekit plays audio/pcm alone; leave it out")
+                for side, given in (("input", conversation.session.input_format), ("output", conversation.session.output_format)):
+                    if given.type != "audio/pcm":
+                        raise ValueError(
+                            f"session.audio.{side}.format: {given.type!r}: livekit has audio/pcm alone; leave it out"
+                        )
                 self._player.where = conversation.session.part_at
                 self._conversation = conversation
                 self._ready.set_result(conversation)
@@ -70,10 +72,11 @@ class RtcoreRealtimeSession(llm.RealtimeSession[str]):
                     self._append(conversation, frame)
                 async for notice in conversation:
                     self._tell(notice)
-        except (ConnectionFailed, ValueError) as failed:
+        except Exception as failed:
             if not self._ready.done():
                 self._ready.set_exception(llm.RealtimeError(str(failed)))
-            self._error(APIConnectionError(str(failed)), recoverable=False)
+            told = APIConnectionError(str(failed)) if isinstance(failed, ConnectionFailed) else failed
+            self._error(told, recoverable=False)
         finally:
             self._conversation = None
             if not self._ready.done():
@@ -178,6 +181,8 @@ class RtcoreRealtimeSession(llm.RealtimeSession[str]):
             case rtcore.ItemAdded(item_id, previous_item_id=previous):
                 if (item := self.chat_ctx.get_by_id(item_id)) is not None:
                     self.emit("remote_item_added", llm.RemoteItemAddedEvent(previous_item_id=previous, item=item))
+            case rtcore.ItemDeleted(item_id):
+                self._chat.deleted(item_id)
             case rtcore.Reconnected():
                 self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
             case rtcore.ServerError(problem):
@@ -237,14 +242,7 @@ class RtcoreRealtimeSession(llm.RealtimeSession[str]):
     @property
     def chat_ctx(self) -> llm.ChatContext:
         """The conversation as the server has it; spoken messages have the words that were heard."""
-        items: list[llm.ChatItem] = []
-        for item in self._conversation.history if self._conversation is not None else ():
-            known = self._written.get(item.id)
-            found = known if known is not None else chat_item(item)
-            if isinstance(found, llm.FunctionCallOutput):
-                found.id = self._outputs.get(found.call_id, found.id)
-            items.append(found)
-        return llm.ChatContext(items)
+        return self._chat.context(self._conversation.history if self._conversation is not None else ())
 
     @property
     def tools(self) -> llm.ToolContext:
@@ -254,13 +252,19 @@ class RtcoreRealtimeSession(llm.RealtimeSession[str]):
     async def update_instructions(self, instructions: str) -> None:
         """What the agent is told to be."""
         self._instructions = instructions
-        (await self._ready).update({"instructions": instructions})
+        self._update(await self._ready, {"instructions": instructions})
 
     async def update_tools(self, tools: list[llm.Tool]) -> None:
         """What the model may call."""
-        (await self._ready).update({"tools": ga_tools(tools)})
+        self._update(await self._ready, {"tools": ga_tools(tools)})
         known = [tool for tool in tools if isinstance(tool, llm.FunctionTool | llm.RawFunctionTool)]
         self._tools = llm.ToolContext(known)
+
+    def _update(self, conversation: Conversation, changes: dict[str, object]) -> None:
+        try:
+            conversation.update(changes)
+        except LocalProtocolError as mistake:
+            raise llm.RealtimeError(str(mistake), code="local_protocol_error") from mistake
 
     def update_options(self, *, tool_choice: NotGivenOr[llm.ToolChoice | None] = NOT_GIVEN) -> None:
         """Whether the model calls a tool, and which."""
@@ -272,45 +276,14 @@ class RtcoreRealtimeSession(llm.RealtimeSession[str]):
         """Make the conversation this one. Outputs of calls answer them; what was said stays in the words that were heard."""
         conversation = await self._ready
         async with self._editing:
-            wanted = chat_ctx.copy(exclude_handoff=True, exclude_config_update=True)
-            remove_instructions(wanted)
             try:
                 async with asyncio.timeout(_EDIT_S):
-                    for request in self._edit(conversation, wanted):
+                    for request in self._chat.edit(conversation, chat_ctx):
                         await request
             except (LocalProtocolError, RequestFailed) as refused:
                 raise llm.RealtimeError(str(refused)) from refused
             except TimeoutError:
                 raise llm.RealtimeError("update_chat_ctx timed out.") from None
-
-    def _edit(self, conversation: Conversation, wanted: llm.ChatContext) -> list[Request]:
-        present = self.chat_ctx
-        known = {item.id for item in present.items}
-        wanted = llm.ChatContext([item for item in wanted.items if item.id in known or ga_item(item) is not None])
-        steps = llm.utils.compute_chat_ctx_diff(present, wanted)
-        requests = []
-        for item_id in steps.to_remove:
-            if not isinstance(present.get_by_id(item_id), llm.FunctionCallOutput):
-                requests.append(conversation.delete_item(item_id))
-        for previous, item_id in steps.to_create:
-            item = wanted.get_by_id(item_id)
-            assert item is not None
-            if isinstance(item, llm.FunctionCallOutput) and self._is_open(conversation, item.call_id):
-                self._outputs[item.call_id] = item.id
-                requests.append(conversation.tool_result(item.call_id, item.output, respond=False))
-            elif (shape := ga_item(item)) is not None:
-                self._written[item.id] = item
-                requests.append(conversation.create_item(shape, previous_item_id=previous or "root"))
-        for _, item_id in steps.to_update:
-            item = wanted.get_by_id(item_id)
-            if item_id in self._written and item is not None and (shape := ga_item(item)) is not None:
-                self._written[item_id] = item
-                requests.append(conversation.replace_item(item_id, shape))
-        return requests
-
-    def _is_open(self, conversation: Conversation, call_id: str) -> bool:
-        calls = [item for item in conversation.history if item.call_id == call_id]
-        return [item.type for item in calls] == ["function_call"] and calls[0].id not in self._written
 
     def push_audio(self, frame: rtc.AudioFrame) -> None:
         """The user's voice."""

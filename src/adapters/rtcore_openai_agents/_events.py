@@ -85,6 +85,7 @@ class Teller:
             case rtcore.IdleTimeout(item_id, audio_start_ms, audio_end_ms):
                 yield told.RealtimeModelInputAudioTimeoutTriggeredEvent(item_id or "", audio_start_ms or 0, audio_end_ms or 0)
             case rtcore.ItemDeleted(item_id):
+                self._heard.pop(item_id, None)
                 yield told.RealtimeModelItemDeletedEvent(item_id=item_id)
             case rtcore.ServerError(problem, request):
                 if request is not None:

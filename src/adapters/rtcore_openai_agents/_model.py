@@ -62,6 +62,7 @@ class RtcoreRealtimeModel(RealtimeModel):
             connecting["token"] = key
         elif key is None and config.connection.api_key is None and (found := os.environ.get("OPENAI_API_KEY")):
             config = config.model_copy(update={"connection": config.connection.model_copy(update={"api_key": found})})
+        self._sound.clear()
         tracker = options.get("playback_tracker")
         speaker = player(tracker, self._heard_of)
         async with AsyncExitStack() as stack:

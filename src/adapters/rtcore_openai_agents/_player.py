@@ -26,6 +26,9 @@ _NOWHERE = PartView("", "", 0)
 _POLL_S = 0.02
 _SETTLE_S = 0.02
 """From the event that silences the program to its last report: what its player had begun is heard."""
+_AGAIN_S = 1.0
+_PATIENCE_S = 10.0
+"""So long a program that plays nothing is taken to begin, or go on, later: a count is told again, so that it is not presumed."""
 _REPORT_MS = 250
 """Programs report a played piece when it is over, and pieces are of any length."""
 
@@ -74,7 +77,7 @@ class Player:
             self._stretches[-1].end = end
         else:
             self._done()
-            self._stretches.append(Stretch(part, start, end))
+            self._begin(Stretch(part, start, end))
         self._open = part
         self._tell(generation, RealtimeModelAudioEvent(bytes(pcm), part.response_id, part.item_id, part.content_index))
         self._clock.play(pcm, format, generation, now=now)
@@ -106,6 +109,10 @@ class Player:
         """Count no more."""
         self._clock.close(now=now)
 
+    def _begin(self, stretch: Stretch) -> None:
+        """What was before it need not be known any more: time counts on."""
+        self._stretches = [stretch]
+
     def _done(self) -> None:
         if self._open is not None:
             self._tell(self._generation, RealtimeModelAudioDoneEvent(self._open.item_id, self._open.content_index))
@@ -127,7 +134,7 @@ class TrackedPlayer(Player):
         self._heard = 0
         self._settling: tuple[int, float] | None = None
         self._waiting: list[Callable[..., None]] = []
-        self._looked = 0.0
+        self._looked = self._moved = self._told = 0.0
 
     @property
     def capabilities(self) -> Clock:
@@ -153,7 +160,7 @@ class TrackedPlayer(Player):
         if generation > self._generation:
             self._heard, self._format = 0, format
         if self.deadline is None:
-            self._looked = now
+            self._looked = self._moved = self._told = now
         super().play(pcm, format, generation, now=now)
 
     def drain(self, generation: int, *, now: float) -> None:
@@ -175,7 +182,11 @@ class TrackedPlayer(Player):
         """See what the program has played."""
         self._looked = now
         if self._settling is None:
-            if self._look() and self._reports is not None:
+            if moved := self._look():
+                self._moved = now
+            waits = self._told + _AGAIN_S <= now < self._moved + _PATIENCE_S
+            if (moved or waits) and self._reports is not None:
+                self._told = now
                 self._reports.played(self._generation, self._heard)
         elif now >= self._settling[1]:
             self._settle(now)
@@ -183,6 +194,10 @@ class TrackedPlayer(Player):
     def close(self, *, now: float) -> None:
         """Look no more."""
         self._reports, self._settling, self._waiting = None, None, []
+
+    def _begin(self, stretch: Stretch) -> None:
+        """The tracker may still speak of those before it."""
+        self._stretches.append(stretch)
 
     def _look(self) -> bool:
         """Whether more was played than was known."""
@@ -197,6 +212,8 @@ class TrackedPlayer(Player):
             heard = min(each.start + samples, each.end)
             if heard > self._heard:
                 self._heard = heard
+                while len(self._stretches) > 1 and self._stretches[0].end <= heard:
+                    del self._stretches[0]
                 return True
         return False
 
