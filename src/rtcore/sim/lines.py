@@ -15,12 +15,8 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
-from msgspec import Struct
-from msgspec.json import Decoder
-
 from rtcore._clock import Clock
 from rtcore._effects import Connect, Disconnect, Drain, Effect, Flush, Pause, Play, Resume, Send
-from rtcore._errors import LocalProtocolError
 from rtcore._formats import PCM16_24K
 from rtcore._lifecycle import Disconnection
 from rtcore._notices import (
@@ -53,8 +49,10 @@ from rtcore.sim._line_dialling import Dialling
 from rtcore.sim._line_hearing import Hearing
 from rtcore.sim._line_microphone import MicrophoneLog
 from rtcore.sim._line_person import Person
+from rtcore.sim._line_sent import Sent
 from rtcore.sim._line_served import Served, serve
 from rtcore.sim._line_told import Told
+from rtcore.sim._line_tools import Tools
 from rtcore.sim._rng import Rng
 from rtcore.sim._seen import read_client, read_server
 from rtcore.sim.footprint import footprint
@@ -67,14 +65,6 @@ _KEEPALIVE = (20 * SECOND, 40 * SECOND)
 """When a half-open line is noticed, as the link does it."""
 _CARRY_MS = 3_000
 """``reconnect.carry_ms``"""
-_APPEND = b'{"type":"input_audio_buffer.append"'
-
-
-class _Append(Struct):
-    audio: bytes
-
-
-_audio_of = Decoder(_Append).decode
 
 
 class LongCall:
@@ -94,7 +84,7 @@ class LongCall:
         self.result = book.result
         self.story = Story(PCM16_24K) if story else None
         rng = Rng(seed)
-        self._network, self._tools = rng.fork("network"), rng.fork("tools")
+        self._network, tools = rng.fork("network"), rng.fork("tools")
         spoken = synthetic_voices(1)
         self._voices = voices if voices is not None else spoken
         self.speaker = Speaker(SpeakerOptions(), rng.fork("speaker"))
@@ -105,6 +95,8 @@ class LongCall:
         self._microphone = MicrophoneLog(book, rng.fork("microphone"), _CARRY_MS)
         self._dialling = Dialling(book, options)
         self._asked = Asked(book, again=options.pending == "again")
+        self._sent = Sent(book, self._microphone, self._hearing)
+        self._tools = Tools(self, tools, told=self._told, asked=self._asked)
         self.person = Person(
             self,
             rng.fork("user"),
@@ -123,7 +115,6 @@ class LongCall:
         self._count = 0
         self._over = self._closing = False
         self._dead_since = 0
-        self._calls: dict[str, bool] = {}
         self._text_again = False
         self._running: set[str] = set()
         self._hushed: set[str] = set()
@@ -244,31 +235,8 @@ class LongCall:
             if served_now is None or not served_now.alive:
                 continue
             for payload in payloads:
-                self._check_sent(served_now, payload)
+                self._sent.check(served_now, payload)
             served_now.up.send(payloads, now=now)
-
-    def _check_sent(self, served: Served, payload: bytes) -> None:
-        if payload.startswith(_APPEND):
-            self._microphone.sent(served, _audio_of(payload).audio)
-            return
-        seen = read_client(payload, self.book.now, 0)
-        if seen.type == "input_audio_buffer.append":
-            self._microphone.sent(served, _audio_of(payload).audio)
-        elif seen.type != "session.update":
-            item = seen.item or {}
-            if item.get("type") == "function_call":
-                served.unanswered.add(str(item.get("call_id")))
-            elif item.get("type") == "function_call_output":
-                served.unanswered.discard(str(item.get("call_id")))
-            elif seen.type == "response.create" and served.unanswered:
-                call_id = served.unanswered.pop()
-                self.book.fail(
-                    10, f"connection {served.number} is asked for an answer, and call {call_id} was told without its output"
-                )
-            named = {seen.item_id, (seen.item or {}).get("id")}
-            own = served.server.items
-            if foreign := [name for name in named if name in self._hearing.ids and name not in own]:
-                self.book.fail(3, f"{seen.type} on connection {served.number} names {foreign[0]} of a lost session")
 
     def _notice(self, notice: Notice) -> None:
         result = self.result
@@ -277,13 +245,9 @@ class LongCall:
                 self._hearing.listen(self.person.began_at)
                 self._hearing.over(notice, closing=self._closing or self._over)
             case ToolCalled():
-                result.calls += 1
-                self._calls[notice.call_id] = False
-                low, high = self.options.tool_ms
-                at = self.book.now + self._tools.between(low, high) * MILLISECOND
-                self.at(at, lambda: self._answer(notice.call_id))
+                self._tools.called(notice.call_id)
             case ToolEnded():
-                self._calls[notice.call_id] = True
+                self._tools.ended(notice.call_id)
             case Interrupted():
                 result.interruptions += 1
                 self._hushed |= self._running
@@ -339,17 +303,6 @@ class LongCall:
         else:
             self.book.fail(15, f"the session ended: {notice.reason}, {notice.problem}")
 
-    def _answer(self, call_id: str) -> None:
-        try:
-            issued = self.session.tool_result(call_id, "It is so.", now=self.book.seconds)
-        except LocalProtocolError:
-            if not self._calls.get(call_id, True) and not self._over:
-                self.book.fail(10, f"the result of call {call_id} was refused, although nothing had ended it")
-            return  # its call is gone: cut before it was told, or its answer was due to a session that is over
-        self._told.answered(call_id)
-        self._asked.issued(issued.request, "tool")
-        self.call(issued.effects)
-
     def _answered_in_text(self, notice: AnsweredInText) -> None:
         served = self._current
         if notice.retried:
@@ -372,9 +325,8 @@ class LongCall:
         self.person.back(self._dead_since, _CARRY_MS)
         self._microphone.back(turn)
         chosen = notice.planned and self._left is not None
-        working = [call for call, over in self._calls.items() if not over]
         speaks = self.person.speaks and self.person.noticed
-        self._dialling.begins(planned=chosen, quiet=not (speaks or self.sounds or working))
+        self._dialling.begins(planned=chosen, quiet=not (speaks or self.sounds or self._tools.running))
         if chosen:
             result.renewed += 1
             if self.speaker.pending:
@@ -509,7 +461,7 @@ class LongCall:
         who = "program" if self._hearing.own_sounds else "model"
         book.saw(f"lines: lost while the {who} was heard", bool(self.speaker.pending))
         book.saw("lines: lost in a turn", person.speaks)
-        book.saw("lines: lost while a tool ran", any(not over for over in self._calls.values()))
+        book.saw("lines: lost while a tool ran", self._tools.running)
         result.lost_while_sounding += bool(self.speaker.pending)
         result.lost_in_a_turn += person.speaks
         self._asked.line_lost()
