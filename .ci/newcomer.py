@@ -92,7 +92,7 @@ def loud_s(path: Path) -> float:
     """Seconds of loud sound in a WAV file; 0 where there is none that can be read yet."""
     try:
         with wave.open(str(path)) as file:
-            samples, rate = array.array("h", file.readframes(file.getnframes())), file.getframerate()
+            samples, rate = array.array("h", file.readframes(file.getnframes())), int(file.getframerate())
     except (OSError, EOFError, wave.Error):
         return 0.0
     block = rate // 50
@@ -140,7 +140,7 @@ def _talked_to(address: str, folder: Path) -> str:
             "document.querySelector('#words li:not(.user)').textContent.length > 10",
             timeout=60_000,
         )
-        words = page.inner_text("#words li:not(.user)")
+        words: str = page.inner_text("#words li:not(.user)")
         browser.close()
         return words
 

@@ -49,6 +49,9 @@ def tables() -> str:
                 if code not in fatal
             ),
             "",
+            "`truncate_too_long`, `truncate_no_audio`, `tool_call_not_found` and the two addresses are names for errors whose",
+            "own code says little: where the server sent one (`invalid_value`, `unsupported_content_type`), it is kept, and the",
+            "remedy is the one here.",
             "Any other code is passed on as it came, not to be retried; its remedy points to the field that the server names.",
             "",
             "## The line",
