@@ -143,7 +143,8 @@ class _Reader:
 
     def _received(self, given: dict[str, Any], bytes_per_ms: int) -> None:
         event = _event(given)
-        kind = str(event.get("type", "unreadable"))
+        told_kind = event.get("type")
+        kind = told_kind if isinstance(told_kind, str) else "unreadable"
         if kind in _AUDIO:
             self._arrives(str(event.get("item_id")), event.get("delta"), bytes_per_ms)
             return
