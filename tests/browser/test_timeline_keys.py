@@ -60,7 +60,7 @@ def test_the_moment_says_what_is_audible_heard_told_and_cut(opened: Any, a_call:
     assert page.inner_text(".words .said").startswith("It takes two hours and ten minutes.")
     assert "reach the other platform." in page.inner_text(".words s.rest")
     now = facts(page)
-    assert (now["audible"], now["heard"], now["received"]) == ("silence", "3100 of 7600 ms (partial)", "7600 ms")
+    assert (now["audible"], now["heard"], now["received"]) == ("silence", "3100 of 7600 ms\npartial", "7600 ms")
     assert now["last client message"].startswith("item.truncate 3100 ms\n0.0")
     page.focus("#strip")
     for _ in range(12):

@@ -30,7 +30,8 @@ class Moment {
     this.time.textContent = outside || clock(time);
     const ago = (event) => (event ? [event.label, el("small", {}, `${clock(time - event.at)} ago`)] : ["none yet"]);
     this.audible.textContent = sounding(now, this.recording);
-    this.heard.textContent = heardOf(now);
+    const [heard, verdict] = heardOf(now);
+    this.heard.replaceChildren(heard, ...(verdict ? [el("small", {}, verdict)] : []));
     this.received.textContent = message ? `${now.received} ms` : "nothing yet";
     this.user.textContent = now.speaks ? "speaks" : "silent";
     this.client.replaceChildren(...ago(now.client));
@@ -43,7 +44,7 @@ class Moment {
     );
     if (!now.words && !now.rest) this.words.replaceChildren(el("span", { className: "rest" }, message ? "No words." : "Nothing was heard yet."));
     for (const value of this.list.querySelectorAll("dd")) value.title = value.textContent;
-    return `${clock(time)}: ${sounding(now, this.recording)}, ${heardOf(now)}${now.words ? `: ${now.words}` : ""}`;
+    return `${clock(time)}: ${sounding(now, this.recording)}, heard ${[heard, verdict].filter(Boolean).join(", ")}${now.words ? `: ${now.words}` : ""}`;
   }
 }
 
@@ -53,8 +54,9 @@ function sounding({ message, over, sounds }, recording) {
   return `message ${recording.spoken.indexOf(message) + 1}${sounds ? "" : ", silent just now"}`;
 }
 
+/** How much was heard of it, and the verdict once there is one. */
 function heardOf({ message, over, heard }) {
-  if (!message) return "nothing yet";
-  if (!over) return `${heard} ms`;
-  return `${heard}${message.received ? ` of ${message.received}` : ""} ms (${message.verdict})`;
+  if (!message) return ["nothing yet"];
+  if (!over) return [`${heard} ms`];
+  return [`${heard}${message.received ? ` of ${message.received}` : ""} ms`, message.verdict];
 }
