@@ -87,7 +87,7 @@ def main() -> int:
     """Run all sides on all seeds, some beside each other; print the table."""
     parser = argparse.ArgumentParser(description="Programs of other frameworks, with and without rtcore behind them.")
     parser.add_argument(
-        "--seeds", default="5,1", help="comma-separated; each is a schedule of interruptions (default: %(default)s)"
+        "--seeds", default="5", help="comma-separated; each is a schedule of interruptions (default: %(default)s)"
     )
     parser.add_argument(
         "--interruptions", type=int, default=6, help="by the simulated user, for each seed (default: %(default)s)"
