@@ -62,7 +62,7 @@ behaviours: $(VENV)/test.stamp  ## which planted bug breaks which behaviour's te
 	$(BIN)/python -m mutants --behaviours
 
 soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session, on one line and on lines that drop: nothing grows, nothing is lost
-	RTCORE_SOAK=required $(BIN)/python -m pytest -q tests/test_soak.py tests/test_sim_lines.py
+	RTCORE_SOAK=required $(BIN)/python -m pytest -q -rP tests/test_soak.py tests/test_sim_lines.py
 
 lines: $(VENV)/test.stamp  ## three minutes on the real clock: each runtime talks to a server that is killed, hung up, stopped and started again
 	RTCORE_LINES=required $(BIN)/python -m pytest -q -rP tests/lines

@@ -6,7 +6,7 @@ import pytest
 from helpers.scene import Scene, configured, preview_config, ready, sent, told
 from helpers.wire import announce, call, created, done, message, session_updated, speech_started, turn, user_transcript
 
-from rtcore import Config, ItemDeleted, LocalProtocolError, ReplayIncomplete, SessionReady, Verdict
+from rtcore import Config, Disconnection, ItemDeleted, LocalProtocolError, ReplayIncomplete, SessionReady, Verdict
 from rtcore.saved import VERSION, as_messages, load, save
 
 
@@ -94,3 +94,50 @@ def test_a_history_is_loaded_once_and_before_the_session_is_open() -> None:
     with pytest.raises(LocalProtocolError, match="before open"):
         scene.session.load(history, now=0.0)
     assert [item.verdict for item in history][1] is Verdict.PARTIAL
+
+
+def test_what_was_shown_is_not_saved_and_said_to_have_been_there() -> None:  # issue 6, part 6
+    look = {"type": "input_text", "text": "Look."}
+    picture = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    scene = ready()
+    for number, content in enumerate(([look, picture], [picture])):
+        body = {"id": f"u{number}", "type": "message", "role": "user", "content": content, "status": "completed"}
+        scene.server(announce(f"u{number}", body, previous="u0" if number else None))
+    history = scene.session.history
+    assert [(item.text, item.images) for item in history] == [("Look.", 1), ("", 1)] and load(save(history)) == history
+    gone = "[An image was shown here. It is not shown again.]"
+    assert [message["content"] for message in as_messages(history)] == [f"Look. {gone}", gone]
+    effects = loaded(data=save(history)).server(session_updated())
+    items = [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"]
+    assert [[part["text"] for part in item["content"]] for item in items] == [["Look.", gone], [gone]]
+    assert told(effects, ReplayIncomplete) == []
+
+
+def test_a_summary_is_not_told_beside_what_it_sums_up() -> None:  # issue 6, part 6
+    scene = ready(configured(reconnect={"history": "summary", "jitter": 0.0}))
+    scene.server(speech_started("u1"), turn("u1"), user_transcript("u1", "Hello."))
+    scene.disconnected(Disconnection(close_code=1006))
+    due = scene.session.deadline
+    assert due is not None
+    effects = scene.at(due.at).tick() + scene.connected(2) + scene.server(session_updated(), connection=2)
+    [summary] = [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"]
+    scene.server(announce(summary["id"], {**summary, "status": "completed"}), connection=2)
+    history = scene.session.history
+    assert [item.aside for item in history] == [False, True]
+    assert as_messages(history) == [{"role": "user", "content": "Hello."}]
+    assert [item.text for item in loaded(data=save(history)).session.history] == ["Hello."]
+
+
+def test_a_loaded_item_keeps_its_name_in_a_session_of_the_same_seed() -> None:  # B22: no fresh id is one that is known
+    first = ready()
+    [one] = [event["item"] for event in sent(first.say("One.", respond=False)) if "item" in event]
+    first.server(announce(one["id"], one))
+    scene = loaded(data=save(first.session.history))
+    scene.server(session_updated())
+    last = one["id"]
+    for word in ("Two.", "Three.", "Four."):
+        [event] = [event for event in sent(scene.say(word, respond=False)) if "item" in event]
+        assert event["item"]["id"] != one["id"]
+        scene.server(announce(event["item"]["id"], event["item"], previous=last))
+        last = event["item"]["id"]
+    assert [item.text for item in scene.session.history] == ["One.", "Two.", "Three.", "Four."]

@@ -241,7 +241,7 @@ def _signatures(item: Item) -> list[tuple[object, ...]]:
 
 def _has_more(item: Item) -> bool:
     """Whether it has parts that are no text, such as an image."""
-    return any(part.kind == "other" and not part.text for part in item.parts.values())
+    return any(part.kind in ("image", "other") and not part.text for part in item.parts.values())
 
 
 def _text(body: dict[str, Any]) -> str | None:

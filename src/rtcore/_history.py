@@ -116,6 +116,8 @@ class History:
         item.approval_request_id, item.approve = shown.approval_request_id, shown.approve
         if shown.full_text:
             item.part(0).finish_text(shown.full_text)
+        for index in range(1, shown.images + 1):
+            item.part(index).kind = "image"
         if shown.text != shown.full_text:
             item.heard_text = shown.text
         item.announced = item.done = True
@@ -238,6 +240,8 @@ class History:
                 error=item.error,
                 approval_request_id=item.approval_request_id,
                 approve=item.approve,
+                images=item.images,
+                aside=item.aside,
             )
             for item in self
         )

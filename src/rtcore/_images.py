@@ -7,8 +7,9 @@ place of an older one stands that there was one. Where nothing can be replayed, 
 from typing import Any
 
 from rtcore._core import Core
+from rtcore._replay import GONE
 
-_GONE = {"type": "input_text", "text": "[An image was shown here. It is not shown again.]"}
+_GONE = {"type": "input_text", "text": GONE}
 
 
 class Images:

@@ -13,7 +13,7 @@ from rtcore._formats import AudioFormat
 from rtcore._notices import Cause, Told, Verdict
 from rtcore._pacing import Pacing
 
-PartKind = Literal["audio", "text", "other"]
+PartKind = Literal["audio", "text", "image", "other"]
 
 
 class Segment:
@@ -340,6 +340,11 @@ class Item:
         return "".join(part.told_text for _, part in sorted(self.parts.items()))
 
     @property
+    def images(self) -> int:
+        """So many pictures it shows."""
+        return sum(part.kind == "image" for part in self.parts.values())
+
+    @property
     def full_text(self) -> str:
         """Everything that was generated, heard or not."""
         return "".join(part.text for _, part in sorted(self.parts.items()))
@@ -420,7 +425,8 @@ class HistoryItem(Struct, frozen=True):
 
     ``text`` is what was heard (for the user and for texts: all of it), ``full_text`` what was generated. ``verdict`` is None
     until the message ended, and for items that are not assistant messages. ``phase`` is a message's (``commentary`` or
-    ``final_answer``); the last five are those of remote tools.
+    ``final_answer``); the five from ``server_label`` on are those of remote tools. ``images``: so many pictures it shows, which
+    are not part of it. ``aside``: a note of rtcore's own to the server, which says what the other items say.
     """
 
     id: str
@@ -441,6 +447,8 @@ class HistoryItem(Struct, frozen=True):
     error: dict[str, Any] | None = None
     approval_request_id: str | None = None
     approve: bool | None = None
+    images: int = 0
+    aside: bool = False
 
 
 class PartView(Struct, frozen=True):

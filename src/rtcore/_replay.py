@@ -9,6 +9,8 @@ from typing import Any
 from rtcore._items import Item
 from rtcore._notices import Verdict
 
+GONE = "[An image was shown here. It is not shown again.]"
+"""Stands for a picture that cannot be shown again."""
 _SUMMARY = 16_000
 """Characters of a summary at most; of a longer one the end is kept, because what came last matters most."""
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "Note"}
@@ -46,8 +48,10 @@ def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | No
         if item.verdict is Verdict.PARTIAL:
             message["status"] = "incomplete"
         return message
-    if text.strip():
-        return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+    words = [text] if text.strip() else []
+    if words or item.images:
+        content = [{"type": "input_text", "text": each} for each in [*words, *[GONE] * item.images]]
+        return {"type": "message", "role": "user", "content": content}
     if audio:
         return {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": b"".join(audio)}]}
     return "the user's words are not known: no transcript of them came; set audio.input.transcription"
@@ -60,7 +64,7 @@ def summed_up(items: Iterable[Item], outputs: dict[str, str], text_of: Callable[
     """
     lines: list[str] = []
     for item in items:
-        text = (text_of(item.id) or item.text_so_far).strip()
+        text = (text_of(item.id) or " ".join([item.text_so_far, *[GONE] * item.images])).strip()
         if item.type == "message" and text:
             cut = " (interrupted)" if item.verdict is Verdict.PARTIAL else ""
             lines.append(f"{_SPEAKERS.get(item.role or 'assistant', 'Note')}: {text}{cut}")

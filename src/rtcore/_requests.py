@@ -5,6 +5,7 @@ event* is one client event that the server answers by an event or an error. An e
 then by the item that its text names, then by its kind to the oldest one unanswered (facts 6, F046).
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -35,6 +36,10 @@ _OF_ITEMS: tuple[Kind, ...] = ("truncate", "delete", "retrieve")
 
 _KIND_OF_PARAM: dict[str, Kind] = {"session": "update", "item": "item", "response": "response"}
 """The command that a parameter path belongs to: "session.audio.input" can only be of a session.update."""
+
+
+_DIGITS = 16
+"""No counter gets so far."""
 
 
 class Pending(Struct, gc=False):
@@ -78,6 +83,12 @@ class Requests:
         """A fresh item id of ours (at most 32 characters, facts 3.2)."""
         self._events += 1
         return f"item_{self._tag}_{self._events}"
+
+    def pass_over(self, item_ids: Iterable[str]) -> None:
+        """These items are known: no fresh id is one of theirs, though another session of the same seed gave it."""
+        ours = f"item_{self._tag}_"
+        numbers = [each.removeprefix(ours) for each in item_ids if each.startswith(ours)]
+        self._events = max([self._events, *(int(number) for number in numbers if number.isdecimal() and len(number) < _DIGITS)])
 
     def open(self) -> int:
         """A fresh request number."""

@@ -52,7 +52,13 @@ _REMEMBERED = 256
 _SILENT = 8
 """How many responses without an end are kept for what may still come of them."""
 
-_KIND: dict[str, PartKind] = {"audio": "audio", "output_audio": "audio", "text": "text", "output_text": "text"}
+_KIND: dict[str, PartKind] = {
+    "audio": "audio",
+    "output_audio": "audio",
+    "text": "text",
+    "output_text": "text",
+    "input_image": "image",
+}
 
 
 class Responses:

@@ -155,8 +155,10 @@ class Session:
         if len({item.id for item in items}) < len(items) or self._core.history.last is not None:
             raise LocalProtocolError("history: has an item twice, or one was loaded before; give one history, once")
         out = self._enter(now)
+        self._core.requests.pass_over(item.id for item in items)
         for item in items:
-            self._core.history.restore(item)
+            if not item.aside:
+                self._core.history.restore(item)
         return self._leave(out)
 
     def connected(self, connection: int, *, now: float) -> list[Effect]:

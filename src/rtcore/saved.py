@@ -16,6 +16,7 @@ from msgspec import Struct
 from rtcore._errors import LocalProtocolError
 from rtcore._items import HistoryItem
 from rtcore._notices import Verdict
+from rtcore._replay import GONE
 
 VERSION = 1
 """Of the shape that ``save`` writes. ``load`` reads this one and those before it."""
@@ -52,13 +53,15 @@ def as_messages(history: Iterable[HistoryItem]) -> list[dict[str, Any]]:
 
     ``{"role", "content"}``; a call is ``{"role": "assistant", "tool_calls": [...]}``, its output ``{"role": "tool",
     "tool_call_id", "content"}``. Calls without an output, what nobody heard, and the items of remote tools are left out. What was
-    cut ends in an ellipsis.
+    cut ends in an ellipsis, and in the place of a picture stands that there was one.
     """
     items = list(history)
     outputs = {item.call_id: item.output or "" for item in items if item.type == "function_call_output"}
     messages: list[dict[str, Any]] = []
     for item in items:
-        text = item.text.strip()
+        text = " ".join([item.text, *[GONE] * item.images]).strip()
+        if item.aside:
+            continue
         if item.type == "message" and text and item.role in _ROLES:
             cut = "..." if item.verdict is Verdict.PARTIAL else ""
             messages.append({"role": item.role, "content": f"{text}{cut}"})
