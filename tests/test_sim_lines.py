@@ -1,6 +1,7 @@
 """Long calls whose lines drop: no turn is unanswered, no word is repeated or made up, and a broken core is found out."""
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,13 +9,18 @@ import pytest
 from rtcore import Session
 from rtcore.recording import read, replay
 from rtcore.sim import World, lines, synthetic_voices
-from rtcore.sim._line_book import comes_back
+from rtcore.sim._line_book import Book, comes_back
+from rtcore.sim._line_hearing import Hearing
+from rtcore.sim._line_served import serve
+from rtcore.sim._line_told import Told
 from rtcore.sim._line_world import KIND
+from rtcore.sim._rng import Rng
 from rtcore.sim.campaign import policy_world
 from rtcore.sim.lines import LineOptions, LongCall
 from rtcore.sim.policy import Policy, parse_policy
 from rtcore.sim.recorded import record_lines, world_of
 from rtcore.sim.sometimes import SOMETIMES
+from rtcore.sim.speaker import Speaker, SpeakerOptions
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -43,6 +49,28 @@ def test_a_session_that_renews_itself_is_not_heard_to_do_it() -> None:  # B26: a
     assert [problem for result in results for problem in result.problems] == []
     assert sum(result.renewed for result in results) >= 12
     assert sum(result.renewed_in_silence for result in results) * 2 > sum(result.renewed for result in results)
+
+
+def test_an_answer_that_was_cut_does_not_show_that_the_model_speaks_again() -> None:  # F140: asked for again once, until one has
+    options = LineOptions(seconds=120, drop_every_s=10, half_open_per_mille=300, text_per_mille=1000, barge_per_mille=800)
+    assert LongCall(55, options).run().problems == []
+
+
+@pytest.mark.parametrize("taken_out", [True, False])
+def test_what_was_taken_out_may_stand_at_a_server_whose_line_was_lost(taken_out: bool) -> None:  # F140, invariant 11
+    book = Book(1)
+    hearing = Hearing(book, Speaker(SpeakerOptions(), Rng(1)))
+    hearing.ended["m1"] = ("I would rather write that.", 0)
+    hearing.heard.append("I would rather write that.")
+    hearing.taken_back("I would rather write that.")
+    if not taken_out:
+        hearing.taken_out.clear()
+    served: Any = [serve(number, Rng(number), synthetic_voices(1), LineOptions()) for number in (1, 2)]
+    served[1].before = served[0]
+    message = SimpleNamespace(id="m1", type="message", role="assistant", origin="response", call_id=None, content=())
+    served[1].server = SimpleNamespace(items={"m1": message}, conversation=["m1"])
+    Told(book, hearing, summary=False).leave(served[1])
+    assert (book.result.problems == []) is taken_out
 
 
 def test_the_same_seed_is_the_same_call() -> None:  # DESIGN 6 invariant 14

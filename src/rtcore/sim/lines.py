@@ -436,7 +436,8 @@ class LongCall:
     def _completed(self, served: Served, response_id: str) -> None:
         """Something was answered: what comes after it is not the first after a replay."""
         made = [served.server.items[name] for name in served.server.responses[response_id].item_ids]
-        if any(part.kind == "audio" for item in made for part in item.parts):
+        # One that was cut does not show that the model speaks again: what comes of it is not waited for.
+        if response_id not in self._hushed and any(part.kind == "audio" for item in made for part in item.parts):
             self._text_again = False
         served.shown = False
 
