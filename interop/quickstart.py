@@ -19,6 +19,7 @@ from agents.realtime import (
 
 FRAME = 960
 """Bytes of 20 ms."""
+KEY = "sk-test-0123456789abcdef"
 ANSWER = "18 degrees and dry"
 
 
@@ -106,7 +107,15 @@ class Program:
 
 
 @asynccontextmanager
-async def running(model: RealtimeModel | None, url: str, *, tracked: bool = False, **settings: Any) -> AsyncIterator[Program]:
+async def running(
+    model: RealtimeModel | None,
+    url: str,
+    *,
+    tracked: bool = False,
+    guardrails: tuple[Any, ...] = (),
+    key: Any = KEY,
+    **settings: Any,
+) -> AsyncIterator[Program]:
     """The program, with its session entered."""
     program: Program
 
@@ -123,6 +132,7 @@ async def running(model: RealtimeModel | None, url: str, *, tracked: bool = Fals
         instructions="You are a helpful voice assistant. Keep responses short and conversational.",
         tools=[weather],
         handoffs=[realtime_handoff(booking)],
+        output_guardrails=list(guardrails),
     )
     runner = RealtimeRunner(
         starting_agent=agent,
@@ -143,7 +153,9 @@ async def running(model: RealtimeModel | None, url: str, *, tracked: bool = Fals
         },
     )
     tracker = RealtimePlaybackTracker() if tracked else None
-    config: Any = {"url": url, "api_key": "sk-test-0123456789abcdef"}
+    config: Any = {"url": url}
+    if key is not None:
+        config["api_key"] = key
     if tracker is not None:
         config["playback_tracker"] = tracker
     session = await runner.run(model_config=config)

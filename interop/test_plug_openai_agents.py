@@ -8,9 +8,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from agents import GuardrailFunctionOutput, output_guardrail
 from agents.realtime.model_inputs import RealtimeModelSendRawMessage as Raw
 from loopback import VOICES, clean_run, scripted, served
-from quickstart import ANSWER, Program, running
+from quickstart import ANSWER, KEY, Program, running
 
 from rtcore import Config, HeardText, TurnReport
 from rtcore.config import Reconnect
@@ -140,6 +141,49 @@ def test_the_program_interrupts() -> None:  # C12
             first, answer = spoken_items(servers[0])
             assert first.parts[0].truncated_ms == len(program.player.heard[first.id]) // 48
             assert bytes(program.player.heard[answer.id]) == answer.audio
+            assert servers[0].refusals == []
+
+    clean_run(main())
+
+
+def test_a_guardrail_silences_one_response_and_says_why() -> None:  # F161
+    @output_guardrail
+    async def decent(context: Any, agent: Any, output: str) -> GuardrailFunctionOutput:
+        return GuardrailFunctionOutput(output_info=None, tripwire_triggered=not tripped)
+
+    tripped: list[Any] = []
+
+    async def main() -> None:
+        async with served(script(spoken(9000), spoken(900))) as (url, servers):
+            async with running(model(), url, tracked=True, guardrails=(decent,)) as program:
+                await program.session.send_message("Tell me everything.")
+                await program.until(lambda: program.of("guardrail_tripped"))
+                tripped.append(True)
+                await program.quiet(2)
+            first, answer = spoken_items(servers[0])
+            heard = len(program.player.heard.get(first.id, b"")) // 48
+            assert first.deleted if not heard else first.parts[0].truncated_ms == heard
+            assert bytes(program.player.heard[answer.id]) == answer.audio
+            assert [item.role for item in servers[0].items.values()] == ["user", "assistant", "user", "assistant"]
+            assert (servers[0].refusals, program.of("error")) == ([], [])
+
+    clean_run(main())
+
+
+async def _fetched() -> str:
+    await asyncio.sleep(0.01)
+    return KEY
+
+
+@pytest.mark.parametrize("key", [KEY, lambda: KEY, _fetched, None], ids=["text", "function", "coroutine", "environment"])
+def test_the_key_is_given_as_the_sdk_takes_it(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # C18
+    monkeypatch.setenv("OPENAI_API_KEY", KEY if key is None else "sk-another-0123456789abcdef")
+
+    async def main() -> None:
+        async with served(script(spoken(500)), api_key=KEY) as (url, servers):
+            async with running(model(), url, key=key) as program:
+                await program.session.send_message("Hello.")
+                await program.quiet(1)
             assert servers[0].refusals == []
 
     clean_run(main())
