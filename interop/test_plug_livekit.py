@@ -12,14 +12,14 @@ import pytest
 from agent import ANSWER, Program, running
 from livekit.agents import llm
 from loopback import KEY, VOICES, served
+from manners import ODD, USUAL, script
 from virtual_loop import run
 
 from rtcore import Config
 from rtcore.config import AudioInput, AudioOptions, Connection, Reconnect, ServerVad, SessionOptions, Transcription
-from rtcore.sim.server import CallPlan, ResponsePlan, Rules, Server, ServerOptions, spoken
+from rtcore.sim.server import CallPlan, ResponsePlan, Rules, Server, spoken
 from rtcore_livekit import RtcoreRealtimeModel
 
-RULES = Rules(error_event_id="always")
 CALL = ResponsePlan((CallPlan("weather", '{"place":"Rome"}'),))
 HANDOFF = ResponsePlan((CallPlan("book", "{}"),))
 VOICE = VOICES[0].pcm[:48_000]
@@ -32,10 +32,6 @@ def model(url: str, **options: Any) -> RtcoreRealtimeModel:
     )
     options = {"session": session, "reconnect": Reconnect(attempts=0), **options}
     return RtcoreRealtimeModel(Config(connection=Connection(url=url, api_key=KEY), **options))
-
-
-def script(*plans: ResponsePlan) -> ServerOptions:
-    return ServerOptions(script=plans, rules=RULES, transcription_failed_per_mille=0)
 
 
 def spoken_items(server: Server) -> list[Any]:
@@ -59,9 +55,10 @@ def clean(main: Coroutine[Any, Any, None]) -> None:
     run(watched())
 
 
-def test_two_turns_and_a_function_call_are_heard_whole() -> None:  # B19, C20
+@pytest.mark.parametrize("rules", [USUAL, ODD], ids=["usual", "odd"])
+def test_two_turns_and_a_function_call_are_heard_whole(rules: Rules) -> None:  # B19, C20
     async def main() -> None:
-        async with served(script(spoken(1200), CALL, spoken(1500, 800))) as (url, servers):
+        async with served(script(spoken(1200), CALL, spoken(1500, 800), rules=rules)) as (url, servers):
             async with running(model(url)) as program:
                 program.session.generate_reply(instructions="Greet the user.")
                 await program.heard(1200 * 24)
@@ -81,9 +78,10 @@ def test_two_turns_and_a_function_call_are_heard_whole() -> None:  # B19, C20
 
 
 @pytest.mark.parametrize("wait", [0.31, 1.234, 2.6])
-def test_a_person_interrupts_and_nothing_unheard_is_left(wait: float) -> None:  # B01, B04, B05, F002
+@pytest.mark.parametrize("rules", [USUAL, ODD], ids=["usual", "odd"])
+def test_a_person_interrupts_and_nothing_unheard_is_left(rules: Rules, wait: float) -> None:  # B01, B04, B05, F002
     async def main() -> None:
-        async with served(script(spoken(2000, 3000, 1000), spoken(700))) as (url, servers):
+        async with served(script(spoken(2000, 3000, 1000), spoken(700), rules=rules)) as (url, servers):
             async with running(model(url)) as program:
                 program.session.generate_reply(user_input="Tell me everything.")
                 await program.until(lambda: program.speaker.heard)

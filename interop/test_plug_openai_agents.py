@@ -11,15 +11,15 @@ import pytest
 from agents import GuardrailFunctionOutput, output_guardrail
 from agents.realtime.model_inputs import RealtimeModelSendRawMessage as Raw
 from loopback import VOICES, clean_run, scripted, served
+from manners import ODD, USUAL, script
 from quickstart import ANSWER, KEY, Program, running
 
 from rtcore import Config, HeardText, TurnReport
 from rtcore.config import Reconnect
-from rtcore.sim.server import CallPlan, ResponsePlan, Rules, Server, ServerOptions, spoken
+from rtcore.sim.server import CallPlan, ResponsePlan, Rules, Server, spoken
 from rtcore_adapters.asyncio import ConnectionFailed
 from rtcore_openai_agents import RtcoreRealtimeModel
 
-RULES = Rules(error_event_id="always")
 CALL = ResponsePlan((CallPlan("weather", '{"place":"Rome"}'),))
 HANDOFF = ResponsePlan((CallPlan("transfer_to_booking", "{}"),))
 VOICE = VOICES[0].pcm[:48_000]
@@ -27,10 +27,6 @@ VOICE = VOICES[0].pcm[:48_000]
 
 def model() -> RtcoreRealtimeModel:
     return RtcoreRealtimeModel(Config(reconnect=Reconnect(attempts=0)))
-
-
-def script(*plans: ResponsePlan) -> ServerOptions:
-    return ServerOptions(script=plans, rules=RULES, transcription_failed_per_mille=0)
 
 
 def spoken_items(server: Server) -> list[Any]:
@@ -43,9 +39,10 @@ def transcripts(program: Program) -> dict[str, str]:
     return {item.item_id: item.content[0].transcript for item in history if item.type == "message" and item.role == "assistant"}
 
 
-def test_two_turns_and_a_function_call_are_heard_whole() -> None:  # B19, C20
+@pytest.mark.parametrize("rules", [USUAL, ODD], ids=["usual", "odd"])
+def test_two_turns_and_a_function_call_are_heard_whole(rules: Rules) -> None:  # B19, C20
     async def main() -> None:
-        async with served(script(spoken(1200), CALL, spoken(1500, 800))) as (url, servers):
+        async with served(script(spoken(1200), CALL, spoken(1500, 800), rules=rules)) as (url, servers):
             async with running(model(), url) as program:
                 await program.session.send_message("Say hello in one short sentence.")
                 await program.quiet(1)
@@ -76,9 +73,10 @@ def test_two_turns_and_a_function_call_are_heard_whole() -> None:  # B19, C20
 
 @pytest.mark.parametrize("tracked", [True, False], ids=["tracker", "own clock"])
 @pytest.mark.parametrize("wait", [0.31, 1.234, 2.6])
-def test_a_person_interrupts_and_nothing_unheard_is_left(wait: float, tracked: bool) -> None:  # B01, B04, B05, F002
+@pytest.mark.parametrize("rules", [USUAL, ODD], ids=["usual", "odd"])
+def test_a_person_interrupts_and_nothing_unheard_is_left(rules: Rules, wait: float, tracked: bool) -> None:  # B01, B04, B05, F002
     async def main() -> None:
-        async with served(script(spoken(2000, 3000, 1000), spoken(700))) as (url, servers):
+        async with served(script(spoken(2000, 3000, 1000), spoken(700), rules=rules)) as (url, servers):
             async with running(model(), url, tracked=tracked) as program:
                 await program.session.send_message("Tell me everything.")
                 await program.until(lambda: program.player.heard)
