@@ -128,3 +128,15 @@ def test_the_refusal_that_one_leaves_behind_ends_no_other_one_s_wait() -> None: 
     scene.at(11.1).tick()
     scene.server(done("r2"), cancel_not_active(), transcript("m1", "two"), cancelled("r1"))
     assert [item.full_text for item in scene.session.history if item.id == "m1"] == ["one two"]
+
+
+def test_a_refusal_that_names_nothing_is_of_the_response_that_was_whole() -> (
+    None
+):  # C14, F022: no end that is still to come is lost
+    scene = talking(opened("m1"), transcript("m1", "one "), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.server(created("r2"), message("n1", 1000, r="r2"))  # its response.done is missing
+    scene.answering(scene.interrupt(), 500)
+    scene.server(cancel_not_active())
+    assert [each.response_id for each in told(scene.log, ResponseEnded)] == ["r2"]
+    scene.server(cancelled("r1", by="client_cancelled"))
+    assert [each.response_id for each in told(scene.log, ResponseEnded)] == ["r2", "r1"]

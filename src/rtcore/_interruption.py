@@ -170,10 +170,13 @@ class Interruption:
         )
 
     def refused_cancel(self) -> str | None:
-        """Which cancel "nothing is active" answers where the error does not say: one whose response had ended, or None."""
+        """Which cancel "nothing is active" answers where the error does not say: one whose response had ended, or else one of
+        which every item has, so that only the word of its end is missing (F022). None where there is neither."""
         live = self._core.responses.live
-        ended = (key for key in self._core.requests.keys("cancel") if key not in live or live[key].done)
-        return next(ended, None)
+        cancels = self._core.requests.keys("cancel")
+        ended = (key for key in cancels if key not in live or live[key].done)
+        whole = (key for key in cancels if key in live and live[key].items and all(i.done for i in live[key].items.values()))
+        return next(ended, None) or next(whole, None)
 
     def server_cancelled(self, response: Response) -> None:
         """The server's turn detection cancelled it, and its ``speech_started`` has not come: the same interruption (facts
