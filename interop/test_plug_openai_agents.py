@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from agents import GuardrailFunctionOutput, output_guardrail
+from agents.realtime import RealtimeAgent, RealtimeRunner
 from agents.realtime.model_inputs import RealtimeModelSendRawMessage as Raw
 from loopback import VOICES, clean_run, scripted, served
 from manners import ODD, USUAL, script
+from msgspec import structs
 from quickstart import ANSWER, KEY, Program, running
 
 from rtcore import Config, HeardText, TurnReport
 from rtcore.config import Reconnect
-from rtcore.sim.server import CallPlan, ResponsePlan, Rules, Server, spoken
+from rtcore.sim.server import CallManner, CallPlan, ResponsePlan, Rules, Server, spoken
 from rtcore_adapters.asyncio import ConnectionFailed
 from rtcore_openai_agents import RtcoreRealtimeModel
 
@@ -258,6 +260,24 @@ def test_cancelled_or_closed_anywhere_nothing_is_left(after: float) -> None:  # 
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+    clean_run(main())
+
+
+def test_a_call_is_joined_whose_server_sounds_the_audio() -> None:
+    async def main() -> None:
+        options = structs.replace(script(spoken(2000, 1000)), call=CallManner())
+        async with served(options) as (url, servers):
+            runner = RealtimeRunner(RealtimeAgent(name="Assistant", instructions="Be brief."), model=model())
+            session = await runner.run(model_config={"url": url, "api_key": KEY, "call_id": "rtc_1"})
+            async with session:
+                await session.send_message("Hello.")
+                async for event in session:
+                    assert event.type not in ("error", "audio")
+                    if event.type == "agent_end":
+                        break
+            assert [item.role for item in servers[0].items.values()] == ["user", "assistant", "assistant"]
+            assert servers[0].refusals == []
 
     clean_run(main())
 
