@@ -62,6 +62,8 @@ class Continuity:
         self._behind: dict[str, str] = {}
         """By the name of a call in the new session: the output that is sent right behind it."""
         self._empty = False
+        self._summary = ""
+        """The message that sums up for the present session what was said before it."""
         self._owed = False
         self._updates: list[Pending] = []
         self._asides: dict[str, None] = {}
@@ -258,13 +260,17 @@ class Continuity:
         if options.history == "none" or core.acknowledged.transcribes:
             items = []
         elif len(items) > options.max_items:
-            more = len(items) - options.max_items
-            items = items[more:]
-            reason = f"with it {more} items are left out: reconnect.max_items is {options.max_items}"
-            self._left_out.append((core.history.before_id(items[0]), reason))
+            left = [item for item in items[: -options.max_items] if not self._owes(item)]
+            items = items[-options.max_items :]
+            if left:
+                reason = f"with it {len(left)} items are left out: reconnect.max_items is {options.max_items}"
+                self._left_out.append((left[-1].id, reason))
             told = {item.call_id for item in items if item.type == "function_call"}
             items = [item for item in items if item.type != "function_call_output" or item.call_id in told]
-        self._todo.extend(items)
+        # Whatever else is left out: a result that no server has taken is told, with its call (invariant 10).
+        owed = [item for item in core.history if self._owes(item) and item not in items]
+        self._todo.extend([*owed, *items])
+        self._summary = ""
         self._empty = True
         self._go_on()
         self._empty = False
@@ -276,6 +282,7 @@ class Continuity:
             if any(_sounds(item) for item in self._todo):
                 return
             self._sum_up()
+            self._todo = deque(item for item in self._todo if self._owes(item))
         while self._todo and not _sounds(self._todo[0]):
             item = self._todo.popleft()
             if not item.deleted:
@@ -283,6 +290,7 @@ class Continuity:
         if self._todo:
             return
         self._outputs.clear()
+        core.tools.give_up_untold()
         if self._left_out:
             core.news.append(ReplayIncomplete(core.connection, tuple(self._left_out)))
             self._left_out = []
@@ -290,6 +298,10 @@ class Continuity:
             self._owed = False
             core.creation.ask_answer()
         core.creation.pump()
+
+    def _owes(self, item: Item) -> bool:
+        """Whether it is a call whose result no server has taken yet."""
+        return item.type == "function_call" and self._core.tools.output_of(item.call_id) is not None
 
     def _tell(self, item: Item) -> None:
         """Create an item anew: as text, under a name of its own, in its place."""
@@ -333,9 +345,13 @@ class Continuity:
 
     def _create(self, item: Item, wire_id: str, body: dict[str, object]) -> None:
         core = self._core
+        if self._summary:
+            core.history.put_behind(item, self._summary)
         previous = core.history.before(item)
         if previous == "root" and self._empty:
             previous = None  # nothing is there yet: its end is its beginning
+        elif previous == "root" and self._summary and core.creation.knows(self._summary):
+            previous = self._summary  # on its way
         # What follows a call follows its output, which our order of items does not hold before it is announced.
         previous = self._behind.get(previous or "", previous)
         core.history.replayed(item, wire_id)
@@ -349,8 +365,8 @@ class Continuity:
 
     def _sum_up(self) -> None:
         core = self._core
-        told = summed_up(self._todo, self._outputs, self.images.text)
-        self._todo.clear()
+        todo = [item for item in self._todo if not self._owes(item)]  # such a call is told itself
+        told = summed_up(todo, self._outputs, self.images.text)
         if not told:
             return
         item_id, event_id = core.requests.item_id(), core.requests.event_id()
@@ -364,6 +380,7 @@ class Continuity:
             self._left_out.append((core.history.last or "", f"servers of the {core.dialect.name} dialect take no items"))
             return
         self.aside(item_id)
+        self._summary = item_id
         wait = core.config.timeouts.edit_ms
         core.send(CreateItem(event_id, wire, None), pending=Pending(event_id, "item", key=item_id), wait_ms=wait)
         core.creation.expect_edit(item_id)

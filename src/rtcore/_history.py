@@ -131,6 +131,12 @@ class History:
         self._replayed[wire_id] = item.id
         self._unconfirmed[item.id] = None
 
+    def put_behind(self, item: Item, other_id: str) -> None:
+        """Another session is to hold the item behind this one; at the end, where that is not announced yet."""
+        self._order.remove(item.id)
+        at = self._order.index(other_id) + 1 if self._is_placed(other_id) else len(self._order)
+        self._order.insert(at, item.id)
+
     def confirm(self, item: Item, previous_item_id: str | None) -> None:
         """A replayed item is in the conversation. What the server put behind its predecessor before it came stands behind it now:
         a turn of the user's that was over in that moment. What was told after it, to stand before it, is on its way.
@@ -165,11 +171,6 @@ class History:
         at = self._order.index(item.id)
         found = self.standing(self._order[at - 1]) if at > 0 else "root"
         return found and (found if found == "root" else self.wire(found))
-
-    def before_id(self, item: Item) -> str:
-        """The id of what stands before an item here; empty where nothing does."""
-        at = self._order.index(item.id)
-        return self._order[at - 1] if at > 0 else ""
 
     @property
     def last(self) -> str | None:

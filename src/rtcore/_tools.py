@@ -21,6 +21,7 @@ CANCELLED = '{"status":"cancelled"}'
 _REMEMBERED = 64
 """Settled calls of which it is known how they were, so that an answer that comes too late is told why it is refused."""
 
+_UNTOLD = "ReplayIncomplete says why; tell the model by send_text() or create_item(), where it still matters."
 _NOT_RUN = '{"error":"interrupted: the function was not called"}'
 """What a model is told of a call that was cut at a server which cannot delete it."""
 
@@ -327,6 +328,19 @@ class Tools:
         for response in {call.response.id: call.response for call in self._calls.values()}.values():
             self._batch(response)
             self._forget(response)
+
+    def give_up_untold(self) -> None:
+        """The present session was told all that it can be: a result that it was not, nobody ever has. Its request ends (invariant
+        2), and no answer is asked for on its account."""
+        core = self._core
+        told = Problem("connection_lost", "the next session could not be told the call of this result", False, _UNTOLD)
+        for call in list(self._calls.values()):
+            kept = call.item.line == core.history.line and not call.item.deleted
+            if call.state == "sent" and call.output is not None and not kept:
+                call.state, call.output = "failed", None
+                core.creation.drop_output(call.output_id)
+                core.requests.end(call.request, "connection_lost", problem=told)
+                self._dealt_with(call.response)
 
     def line_lives(self) -> None:
         """The server goes on: it has what it did not confirm."""

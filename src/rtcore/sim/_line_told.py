@@ -22,6 +22,11 @@ class Key(NamedTuple):
     what: str
 
 
+def result_of(call_id: str) -> str:
+    """What the program's tool answers to this call: words of its own, by which the result is known again wherever it is told."""
+    return f"It is so: {call_id}."
+
+
 class Told:
     """Owner of what a session is told at its beginning."""
 
@@ -30,7 +35,7 @@ class Told:
         self._hearing = hearing
         self._summary = summary
         self._words: dict[str, str] = {}
-        self._answered: set[str] = set()
+        self._answered: dict[str, int] = {}
         self._typed: dict[str, bool] = {}
         self._said: list[Key] = []
 
@@ -42,7 +47,7 @@ class Told:
 
     def answered(self, call_id: str) -> None:
         """The session took the result of a call."""
-        self._answered.add(call_id)
+        self._answered[call_id] = self._book.now
 
     def typed(self, text: str, *, done: bool) -> None:
         """The user typed this; ``done``: the session says that the server has it."""
@@ -162,6 +167,13 @@ class Told:
             self._book.fail(11, f"connection {number} was told {len(notes)} summaries")
         if served.before is None or not self._in_time(served, served.before):
             return
+        # Whatever became of the lines meanwhile: a result is in the summary, or told itself with its call (invariant 10).
+        outputs = {item.call_id for item in items if item.type == "function_call_output"}
+        answered = [call_id for call_id, at in self._answered.items() if at <= served.opened_at and call_id not in outputs]
+        for call_id in answered[-_LATEST:] if len(text) < 15_000 else ():
+            if result_of(call_id) not in text:
+                self._book.fail(10, f"connection {number} was told nothing of the result of call {call_id}")
+                return
         at = 0
         for key in self._said[-_LATEST:] if len(text) < 15_000 else ():
             if key.who in ("user", "assistant"):

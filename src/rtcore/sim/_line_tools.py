@@ -3,7 +3,7 @@
 from rtcore._errors import LocalProtocolError
 from rtcore.sim._line_asked import Asked
 from rtcore.sim._line_person import Place
-from rtcore.sim._line_told import Told
+from rtcore.sim._line_told import Told, result_of
 from rtcore.sim._rng import Rng
 from rtcore.sim.speaker import MILLISECOND
 
@@ -36,7 +36,7 @@ class Tools:
     def _answer(self, call_id: str) -> None:
         place = self._place
         try:
-            issued = place.session.tool_result(call_id, "It is so.", now=place.book.seconds)
+            issued = place.session.tool_result(call_id, result_of(call_id), now=place.book.seconds)
         except LocalProtocolError:
             if not self._calls.get(call_id, True) and place.session.state != "closed":
                 place.book.fail(10, f"the result of call {call_id} was refused, although nothing had ended it")

@@ -1,0 +1,144 @@
+"""What the program had asked for when the line dropped: results, edits and requests are carried out, or told as lost."""
+
+from typing import Any
+
+import pytest
+from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, told
+from helpers.wire import Event, Script, announce, call, created, deleted, done, session_created, session_updated
+
+from rtcore import Disconnection, Effect, ReplayIncomplete
+
+LOST = Disconnection(close_code=1006)
+
+
+def steady(**options: Any) -> Any:
+    return configured(reconnect={"jitter": 0.0, "renew": False, **options})
+
+
+def lose(scene: Scene) -> list[Effect]:
+    return scene.disconnected(LOST, connection=scene.session._core.connection)
+
+
+def back(scene: Scene) -> list[Effect]:
+    """The next connection comes up when its wait is over, and is acknowledged."""
+    due = scene.session.deadline
+    assert due is not None and due.why == "reconnection"
+    connection = scene.session._core.connection
+    effects = scene.at(due.at).tick() + scene.connected(connection)
+    return effects + scene.server(session_created(), session_updated(), connection=connection)
+
+
+class Server:
+    """Does what it is sent: places items and takes them out, and says so. It answers nothing that it is asked."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self.items: list[Event] = []
+        self.asked: list[Event] = []
+        """What it was asked to answer."""
+
+    def takes(self, effects: list[Effect]) -> "Server":
+        todo = sent(effects)
+        while todo:
+            event = todo.pop(0)
+            names = [item["id"] for item in self.items]
+            if event["type"] == "conversation.item.create":
+                before = event.get("previous_item_id")
+                at = len(names) if before is None else 0 if before == "root" else names.index(before) + 1
+                self.items.insert(at, event["item"])
+                previous = names[at - 1] if at else None
+                todo += self._says(announce(event["item"]["id"], {**event["item"], "status": "completed"}, previous=previous))
+            elif event["type"] == "conversation.item.delete":
+                del self.items[names.index(event["item_id"])]
+                todo += self._says(deleted(event["item_id"]))
+            elif event["type"] == "response.create":
+                self.asked.append(event.get("response", {}))
+        return self
+
+    def _says(self, script: Script) -> list[Event]:
+        return sent(self._scene.server(script, connection=self._scene.session._core.connection))
+
+    @property
+    def holds(self) -> list[str]:
+        """What it holds: texts, and calls and outputs by their ids and words."""
+        return [
+            item["content"][0]["text"]
+            if item["type"] == "message"
+            else f"{item['type']} {item['call_id']} {item.get('output', '')}"
+            for item in self.items
+        ]
+
+
+def typed(item: str, text: str, previous: str | None = None) -> Script:
+    content = [{"type": "input_text", "text": text}]
+    return announce(
+        item, {"id": item, "type": "message", "role": "user", "status": "completed", "content": content}, previous=previous
+    )
+
+
+# -- results of calls --------------------------------------------------------------------------------------------------------
+
+CALLED = ["function_call c1 ", "function_call_output c1 Sunny."]
+
+
+def called(**options: Any) -> Scene:
+    """The model has called a function, and something was said behind it."""
+    scene = ready(steady(**options))
+    scene.server(typed("u1", "Weather?"), created("r1"), call("c1", previous="u1"), done("r1"), typed("u2", "Well?", "f_c1"))
+    return scene
+
+
+@pytest.mark.parametrize("when", ["unconfirmed", "meanwhile", "later"])
+@pytest.mark.parametrize("options", [{"history": "summary"}, {"history": "none"}, {"max_items": 1}])
+def test_a_result_reaches_the_next_session_whatever_else_is_left_out(options: Any, when: str) -> None:
+    """C27, S08; invariants 2 and 10: without it the model would answer as if the function had never run, and the request hang."""
+    scene = called(**options)
+    if when == "unconfirmed":
+        scene.tool_result("c1", "Sunny.")
+    lose(scene)
+    if when == "meanwhile":
+        scene.tool_result("c1", "Sunny.")
+    server = Server(scene).takes(back(scene))
+    if when == "later":
+        server.takes(scene.tool_result("c1", "Sunny."))
+    assert [held for held in server.holds if "c1" in held] == CALLED
+    assert outcomes(scene.log) == [(scene.request, "done")]
+    assert len(server.asked) == 1
+
+
+def test_a_result_stands_behind_the_summary_of_what_was_said_before() -> None:  # C25, C27
+    scene = called(history="summary")
+    lose(scene)
+    server = Server(scene).takes(back(scene)).takes(scene.tool_result("c1", "Sunny."))
+    assert server.holds[0].endswith("User: Weather?\nUser: Well?") and server.holds[1:] == CALLED
+    assert [item.type for item in scene.session.history][-3:] == ["message", "function_call", "function_call_output"]
+
+
+def test_a_result_that_was_confirmed_is_in_the_summary_and_not_told_again() -> None:  # C27, invariant 10
+    scene = called(history="summary")
+    server = Server(scene)
+    server.items = [{"id": "f_c1", "type": "function_call", "call_id": "c1"}]
+    server.takes(scene.tool_result("c1", "Sunny."))
+    lose(scene)
+    [told_of] = Server(scene).takes(back(scene)).holds
+    assert "Tool look({}) answered: Sunny." in told_of
+
+
+def test_a_result_that_only_the_loss_left_out_is_not_named_as_left_out() -> (
+    None
+):  # C27: nothing is left out silently, nor untruly
+    scene = called(max_items=1)
+    scene.tool_result("c1", "Sunny.")
+    lose(scene)
+    [notice] = told(back(scene), ReplayIncomplete)
+    assert notice.left_out == (("u1", "with it 1 items are left out: reconnect.max_items is 1"),)
+
+
+def test_a_result_whose_call_cannot_be_told_ends_its_request() -> None:  # invariant 2: never a request that hangs
+    scene = called()
+    scene.tool_result("c1", "Sunny.")
+    scene.server(deleted("f_c1"))
+    lose(scene)
+    effects = back(scene)
+    assert outcomes(effects) == [(scene.request, "connection_lost")]
+    assert "response.create" not in kinds(effects)
