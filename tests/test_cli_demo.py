@@ -6,15 +6,17 @@ import sys
 import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from rtcore import PCM16_24K
+from rtcore import PCM16_24K, MessageEnded, Verdict
 from rtcore.sim.results import CampaignResult, KindResult, Violation
 from rtcore_adapters.cli import demo, main
 from rtcore_adapters.cli._campaign import Campaign, Goal
+from rtcore_adapters.cli._heard import _check
 from rtcore_adapters.cli._judgement import campaign_problems
 from rtcore_adapters.cli._live import LiveResult, talk_for_real
 from rtcore_adapters.cli._person import FRAME_MS, Person, clip, stutter
@@ -260,3 +262,15 @@ def test_a_recording_without_speech_is_refused() -> None:
     silent = msgspec.structs.replace(load_voices()[0], pcm=bytes(48_000))
     with pytest.raises(ValueError, match="too quiet"):
         clip(silent, 500)
+
+
+def test_a_last_sample_that_sounds_a_moment_later_is_no_fault() -> None:  # B02: it counted as heard without it
+    item: Any = SimpleNamespace(id="m1", deleted=False)
+    part: Any = SimpleNamespace(truncations=[], sent_bytes=2 * 24_000, sent_samples=24_000)
+
+    def faults(heard_ms: int) -> list[str]:
+        ended = MessageEnded("r1", "m1", Verdict.FULL, heard_ms, 1000, "One.", "One.", 0.0, 1.0)
+        return _check(item, part, 24_000, ended, closed_first=False)
+
+    assert (faults(1000), faults(999)) == ([], [])
+    assert faults(998) == ["m1: the program was told 998 ms, 1000 ms were heard"]
