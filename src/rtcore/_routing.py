@@ -87,6 +87,7 @@ TIMERS: dict[str, Callable[[Core], None]] = {
     "delete of an unheard item": lambda core: core.interruption.pump_deletes(),
     "end of a response that was cut": lambda core: core.interruption.overdue_responses(),
     "end of a response": lambda core: core.responses.responses_overdue(),
+    "end of speech heard on this side": lambda core: core.turns.here_overdue(),
     "end of the user's speech": lambda core: core.turns.floor_overdue(),
     "end of the server's playout": lambda core: core.remote.overdue(),
     "function call that takes long": lambda core: core.tools.slow(),

@@ -446,6 +446,7 @@ class Session:
         out = self._enter(now)
         core = self._core
         request = core.requests.open()
+        core.turns.ended_here()
         self._commit(request, request)
         return Issued(request, self._leave(out))
 

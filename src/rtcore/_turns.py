@@ -1,7 +1,11 @@
-"""Who has the floor: what the server's turn detection and a local detector say about the user.
+"""Who has the floor: what the server's turn detection, a local detector and a button say about the user.
 
 While a person speaks, and until the server has answered a turn that it answers by itself, no answer of ours is created unasked:
 it would race with the server's own (C16).
+
+The server's word and what is known here are kept apart. A button that is down is down, whatever the server says of its buffer
+meanwhile: it clears it because the button went down, and commits the turn before late. A local detector's speech ends by its own
+word, or with the turn that it became.
 """
 
 from collections import deque
@@ -35,6 +39,7 @@ from rtcore._wire import (
 from rtcore._wire_other import DtmfEvent, TimeoutTriggered, TranscriptionSegment
 from rtcore.usage import confidence
 
+_HERE = "end of speech heard on this side"
 _SPEECH_S = 60.0
 """Speech whose end is never told does not hold up answers for longer (F127)."""
 _ANSWER_S = 2.0
@@ -54,6 +59,7 @@ class Turns:
         self._core = core
         self._speaking = False
         self._awaiting_server = False
+        self._pressed = self._detected = False
         self._unanswered = False
         self.automatic_turns = 0
         """Turns that were left to the server."""
@@ -88,7 +94,12 @@ class Turns:
     @property
     def user_has_the_floor(self) -> bool:
         """Whether a person speaks, or the server is about to answer them."""
-        return self._speaking or self._awaiting_server or self._core.barge_in.pending
+        return self._speaking or self._awaiting_server or self._pressed or self._detected or self._core.barge_in.pending
+
+    @property
+    def pressed_down(self) -> bool:
+        """Whether the button is down: between ``begin_turn`` and ``end_turn``."""
+        return self._pressed
 
     @property
     def automatic(self) -> int:
@@ -114,6 +125,7 @@ class Turns:
         """The server heard the end; the commit follows."""
         core = self._core
         if self._speaking:
+            self._here(detected=False)
             self._floor(speaking=False, awaiting=True)
         core.news.append(UserSpeechStopped(event.item_id, audio_end_ms=_ms(event.audio_end_ms), at=core.now))
         core.barge_in.stopped(event.item_id)
@@ -136,6 +148,7 @@ class Turns:
             core.requests.end(pending.request, "done", item_id=event.item_id)
         else:
             core.microphone.committed()
+            self._here(detected=False)
         core.news.append(UserTurnCommitted(event.item_id))
         core.idle.touched()
         wanted = core.config.answer_turns and pending is None and self._answered_here
@@ -208,6 +221,7 @@ class Turns:
         core.news.append(UserTranscript(item_id, 0, text))
         core.barge_in.spelt(item_id, text)
         core.idle.touched()
+        self._here(detected=False)
         self._floor(speaking=False, awaiting=False)
         if respond and not decided_elsewhere:
             core.creation.ask_answer()
@@ -215,14 +229,18 @@ class Turns:
     def pressed(self) -> None:
         """The button is down: the model is silent, and what was said before is no part of the turn."""
         core = self._core
+        self._here(pressed=True)
         core.interruption.barge_in("program")
         core.news.append(UserSpeechStarted(None, "local", at=core.now))
-        self._floor(awaiting=False, speaking=True)
 
     def released(self) -> None:
         """The button is up."""
         self._core.news.append(UserSpeechStopped(None, "local", at=self._core.now))
-        self._floor(speaking=False, awaiting=False)
+        self._here(pressed=False, detected=False)
+
+    def ended_here(self) -> None:
+        """The program says that the turn is over: a detector that told of its beginning alone holds up nothing."""
+        self._here(detected=False)
 
     def interrupted_by_program(self) -> None:
         """Who interrupts says what comes next: should the server turn out not to have answered the turn, we do not (C12)."""
@@ -245,15 +263,32 @@ class Turns:
         else:
             timers.cancel("end of the user's speech")
 
+    def _here(self, *, pressed: bool | None = None, detected: bool | None = None) -> None:
+        """What is known of the user on this side; None: as before."""
+        self._pressed = self._pressed if pressed is None else pressed
+        self._detected = self._detected if detected is None else detected
+        timers = self._core.timers
+        if pressed or detected:
+            timers.set(_HERE, self._core.now + _SPEECH_S)
+        elif not (self._pressed or self._detected):
+            timers.cancel(_HERE)
+
+    def here_overdue(self) -> None:
+        """Nobody said how the turn that a button or a local detector began has ended."""
+        self._here(pressed=False, detected=False)
+        self._core.creation.pump()
+
     def local(self, event: str) -> None:
         """A detector on this side heard something."""
         core = self._core
+        self._here(detected=event == "started")
         if event == "started":
             core.news.append(UserSpeechStarted(None, "local", at=core.now))
             core.barge_in.started("local", None)
         else:
             core.news.append(UserSpeechStopped(None, "local", at=core.now))
             core.barge_in.stopped(None)
+            core.creation.pump()
 
     # -- what the user said ------------------------------------------------------------------------------------------------------
 

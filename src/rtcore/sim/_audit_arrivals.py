@@ -399,6 +399,8 @@ class Arrivals:
             self._cut("server", None)
 
     def _speech_stopped(self, message: ServerSeen) -> None:
+        if self._ledger.talking:
+            self._ledger.here.silent()  # both heard them, and the server cuts the turns
         self._ledger.talking = False
 
     def _edit_answered(self, message: ServerSeen) -> None:

@@ -76,9 +76,10 @@ class AskingAudit:
         owed_delete: Callable[[], str | None],
         creates: bool,
         answers: bool,
+        finds: bool = True,
     ) -> None:
         """``named``: whether the program was given this request's number. ``creates``: the server answers turns by itself.
-        ``answers``: the core answers those that nobody else does (``config.answer_turns``).
+        ``answers``: the core answers those that nobody else does (``config.answer_turns``). ``finds``: the server finds them.
         """
         self.waits = False
         """Something is due: ``look`` has to be called after each step."""
@@ -94,6 +95,7 @@ class AskingAudit:
         self._owed_delete = owed_delete
         self._creates = creates
         self._answers = answers
+        self._finds = finds
         self._may_turn = self._may_tools = False
         self._must_turn = self._must_tools = False
         self._must_again = False
@@ -196,6 +198,8 @@ class AskingAudit:
         if message.item_id in self._turns:
             return  # told twice
         self._turns.add(message.item_id or "")
+        if self._finds:
+            self._ledger.here.silent()
         if self._creates:
             self._await_server()
         elif self._answers and self._ledger.detects:
@@ -373,6 +377,9 @@ class AskingAudit:
             ledger.fail(1, "an answer was asked for while it was open whether the user interrupts")
         if ledger.talking and ledger.now < ledger.talking_since + _SPEECH - ROUNDING:
             ledger.fail(1, "an answer was asked for while the user speaks")
+        elif ledger.here.surely(ledger.now):
+            by = "the button is down" if ledger.here.pressed else "a local detector hears the user"
+            ledger.fail(1, f"an answer was asked for while {by}")
         elif ledger.now + ROUNDING < self._awaited_until:
             ledger.fail(1, "an answer was asked for while the server was about to give its own")
         self._look_at_batches()
@@ -550,7 +557,8 @@ class AskingAudit:
             or self._owed_delete() is not None
             or (self._doubted and bool(self._unconfirmed) and not (self._must_turn or self._queued))
         )
-        if gated or not (self._queued or not (ledger.talking or now <= self._awaited_until + ROUNDING)):
+        floor = ledger.talking or ledger.here.perhaps(now) or now <= self._awaited_until + ROUNDING
+        if gated or not (self._queued or not floor):
             self._since = None
         elif self._since is None:
             self._since = now

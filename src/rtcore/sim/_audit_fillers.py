@@ -113,6 +113,7 @@ class FillerAudit:
         in_the_way = (
             (self._reports and ledger.stream.unheard > 0, "sound is left"),
             (ledger.talking and ledger.talking_since < ledger.now, "the user speaks"),
+            (ledger.here.surely(ledger.now), "a button or a local detector says that the user speaks"),
             (self._undecided(), "it is open whether the user interrupts"),
             (runs, "a response runs"),
             (any(each.filler and not each.killed and each is not creation for each in ledger.creations), "another is asked for"),

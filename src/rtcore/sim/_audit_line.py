@@ -165,6 +165,10 @@ class LineAudit:
             ledger.saw("B28: a tool's result while sound is left")
         if ledger.talking:
             ledger.saw("C16: a tool's result while the user speaks")
+        if ledger.here.pressed:
+            ledger.saw("C16: a tool's result while the button is down")
+        elif ledger.here.detected:
+            ledger.saw("C16: a tool's result while a local detector hears the user")
 
     def was_issued(self, request: str) -> bool:
         """Whether the program was given this number."""

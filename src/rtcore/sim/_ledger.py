@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from rtcore._formats import AudioFormat
 from rtcore._notices import MessageEnded
 from rtcore.dialects import Capabilities
+from rtcore.sim._here import Here
 from rtcore.sim._seen import ClientSeen
 from rtcore.sim.matching import Matcher, Place, Segment
 from rtcore.sim.results import Violation
@@ -285,6 +286,8 @@ class Ledger:
         """The user speaks, as far as the client has been told ..."""
         self.talking_since = 0
         """.. and since when."""
+        self.here = Here()
+        """What a button and a local detector say of the user."""
         self.detects = False
         """The server has found a turn by itself."""
         self.called: set[str] = set()

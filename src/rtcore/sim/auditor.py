@@ -231,7 +231,13 @@ class Auditor:
         )
         self.cuts.remote = call is not None
         self.asking = AskingAudit(
-            ledger, truth, named=self.line.was_issued, owed_delete=self.edits.owed_delete, creates=creates, answers=answers
+            ledger,
+            truth,
+            named=self.line.was_issued,
+            owed_delete=self.edits.owed_delete,
+            creates=creates,
+            answers=answers,
+            finds=not manual,
         )
         self._written = WrittenAudit(ledger, retries=retries_text, owed=self.asking.unheard)
         self._order = OrderAudit(ledger)
@@ -396,9 +402,18 @@ class Auditor:
     def falls_silent(self, now: int) -> None:
         """A local detector is about to tell that the user does not speak any more."""
         self.ledger.now = now
+        self.ledger.here.silent()
         self.turns.ends_turn(now)
         self.pending.silent()
         self._time()
+
+    def ends_turn(self, now: int, *, button: bool = False) -> None:
+        """The program is about to say that the user's turn is over; ``button``: by letting go of it."""
+        self.ledger.now = now
+        if button:
+            self.ledger.here.releases()
+        self.ledger.here.silent()
+        self.turns.ends_turn(now)
 
     def recognised(self, text: str, now: int) -> None:
         """The program is about to tell what its recogniser heard. It is a voice, whether or not a detector heard it begin."""
@@ -406,7 +421,7 @@ class Auditor:
         if not self._heard_begin:
             self.interrupts("local", now)
         self._heard_begin = False
-        self.turns.ends_turn(now)
+        self.ends_turn(now)
         self.line.text_typed()
         if not self.pending.understood(text):
             self.asking.recognised(text)
@@ -782,7 +797,7 @@ class Auditor:
             return "the model is heard"
         if any(not each.out_of_band and not each.dead for each in ledger.running.values()):
             return "a response runs"
-        return "the user speaks" if ledger.talking else ""
+        return "the user speaks" if ledger.talking or ledger.here.surely(ledger.now) else ""
 
     def _quiescent(self) -> bool:
         ledger = self.ledger

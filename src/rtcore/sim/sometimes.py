@@ -181,6 +181,10 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("C14: a cancel of what had ended untold", "its refusal frees the slot", ("C14", "F022", "F050"), 1_100),
     Sometimes("C15: an answer asked for while a response runs", "it has to wait for its turn", ("C15", "B13", "F045"), 25_000),
     Sometimes("C16: a tool's result while the user speaks", "the output goes out, the answer waits", ("C16",), 3_500),
+    Sometimes(
+        "C16: a tool's result while a local detector hears the user", "nothing is said over the person", ("C16", "F044"), 400
+    ),
+    Sometimes("C16: a tool's result while the button is down", "nothing is said over the person", ("C16", "F125"), 50),
     Sometimes("C16: context stale", "the server answered before our edits", ("C16",), 10_000),
     Sometimes(
         "C16: the model saw words that nobody heard", "the server was asked by a turn before our edits came", ("C16",), 5_000

@@ -605,6 +605,7 @@ class World:
         self.tell("user", f"local detector: speech {event}")
         if event == "started":
             self.auditor.interrupts("local", self.now)
+            self.auditor.ledger.here.hears(self.now)
         else:
             self.auditor.falls_silent(self.now)
         self._call(self.session.speech(event, now=self.seconds))
@@ -708,7 +709,7 @@ class World:
 
     def commit(self) -> None:
         """The turn is over, says the program."""
-        self.auditor.turns.ends_turn(self.now)
+        self.auditor.ends_turn(self.now)
         self.issued(self.session.commit(now=self.seconds), "commit")
 
     def begin_turn(self) -> None:
@@ -716,12 +717,13 @@ class World:
         self.tell("user", "button down")
         self.saw("user: button")
         self.auditor.interrupts("program", self.now)
+        self.auditor.ledger.here.presses(self.now)
         self._call(self.session.begin_turn(now=self.seconds))
 
     def end_turn(self, *, respond: bool = True) -> None:
         """The button is up."""
         self.tell("user", "button up")
-        self.auditor.turns.ends_turn(self.now)
+        self.auditor.ends_turn(self.now, button=True)
         self.issued(self.session.end_turn(respond=respond, now=self.seconds), "respond" if respond else "commit")
 
     def respond(self) -> None:
