@@ -2,7 +2,7 @@
 
 ``make plugs`` runs this in the plugs' environment, and prints a row for each: how many of its events the server refused, how much
 the conversation holds that nobody heard, and how far its truncates are from what was heard, sample by sample (``rtcore audit``).
-The exit status says whether rtcore left nothing and was refused nothing.
+The exit status says whether rtcore left nothing, and was refused nothing but a cancel that crossed the server's own.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from msgspec import Struct
 from rtcore.sim.judge import AuditVerdict
 
 AUDIT = Path(__file__).parent.parent / "examples" / "audit"
+CROSSED = "response_cancel_not_active"
+"""The code of a cancel that comes too late, because the response has ended, or the server has cancelled it."""
 TOLERANCE_MS = 60
 """What a truncate may be off by, for everybody: the programs play 20 ms at a time, several of them at once on a busy machine."""
 
@@ -53,10 +55,14 @@ def judged(side: Side, seed: int, interruptions: int) -> AuditVerdict:
 
 
 class Row(Struct, frozen=True):
-    """What several verdicts on one side come to. Errors of truncates are in ms, without their sign."""
+    """What several verdicts on one side come to. Errors of truncates are in ms, without their sign.
+
+    ``wrong`` are the refusals but for those of a cancel that crossed the server's own.
+    """
 
     interruptions: int
     refused: int
+    wrong: int
     unheard_ms: int
     unheard_words: int
     errors_ms: tuple[int, ...]
@@ -77,6 +83,7 @@ def summed(verdicts: Sequence[AuditVerdict]) -> Row:
     return Row(
         interruptions=sum(len(verdict.interruptions) for verdict in verdicts),
         refused=sum(len(verdict.refused) for verdict in verdicts),
+        wrong=sum(each.code != CROSSED for verdict in verdicts for each in verdict.refused),
         unheard_ms=sum(part.unheard_ms for part in left),
         unheard_words=sum(len(part.unheard_words.split()) for part in left),
         errors_ms=tuple(abs(part.error_ms) for part in parts if part.told == "truncate" and part.error_ms is not None),
@@ -105,7 +112,7 @@ def main() -> int:
     for side, row in zip(sides, rows, strict=True):
         print(f"| {side.name} | {row.text} |")
     mine = [row for side, row in zip(sides, rows, strict=True) if side.behind]
-    return int(any(row.refused or row.unheard_words or row.unheard_ms for row in mine))
+    return int(any(row.wrong or row.unheard_words or row.unheard_ms for row in mine))
 
 
 if __name__ == "__main__":
