@@ -621,10 +621,10 @@ class Auditor:
         """What is waited for may be over by now."""
         if self._closed:
             return
-        waits = self.cuts.waits
+        waits, pausing = self.cuts.waits, self.cuts.pausing
         self.pending.time()
         self.echo.time()
-        self._overdue = self.cuts.waits and not waits
+        self._overdue = (self.cuts.waits and not waits) or (self.cuts.pausing and not pausing)
 
     def gives(self, pcm: bytes, now: int) -> None:
         """The microphone is about to give this: has the server to hear it, or silence in its place (F039)?"""
