@@ -1,12 +1,13 @@
 """What the program had asked for when the line dropped: results, edits and requests are carried out, or told as lost."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, told
-from helpers.wire import Event, Script, announce, call, created, deleted, done, session_created, session_updated
+from helpers.scene import Scene, configured, event_id, kinds, outcomes, ready, sent, told
+from helpers.wire import Event, Script, announce, call, created, deleted, done, error, session_created, session_updated
 
-from rtcore import Disconnection, Effect, ReplayIncomplete
+from rtcore import Disconnection, Effect, Issued, ReplayIncomplete, Send, Session
 
 LOST = Disconnection(close_code=1006)
 
@@ -142,3 +143,58 @@ def test_a_result_whose_call_cannot_be_told_ends_its_request() -> None:  # invar
     effects = back(scene)
     assert outcomes(effects) == [(scene.request, "connection_lost")]
     assert "response.create" not in kinds(effects)
+
+
+# -- edits under way -----------------------------------------------------------------------------------------------------------
+
+NEW: Event = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "new"}]}
+EDITS: dict[str, Callable[[Session], Issued]] = {
+    "move": lambda session: session.move_item("u2", "root", now=1.0),
+    "replace": lambda session: session.replace_item("u1", NEW, now=1.0),
+    "sync": lambda session: session.sync_history(["u2", "u0", NEW], now=1.0),
+}
+WANTED = {"move": ["two", "none", "one"], "replace": ["none", "new", "two"], "sync": ["two", "none", "new"]}
+
+
+def talk(**options: Any) -> Scene:
+    """Three messages, none, one and two, at one second."""
+    scene = ready(steady(**options))
+    scene.server(typed("u0", "none"), typed("u1", "one", "u0"), typed("u2", "two", "u1"))
+    return scene.at(1.0)
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("answered", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("pending", ["again", "fail"])
+def test_an_edit_under_way_at_a_loss_is_carried_out_by_what_the_next_session_is_told(
+    name: str, answered: int, pending: str
+) -> None:
+    """B24, C27, F067; invariant 11: its deletes count as done, so must what it creates, or a message that was moved is gone."""
+    scene = talk(pending=pending)
+    server = Server(scene)
+    server.items = [{"id": item.id, **NEW} for item in scene.session.history]
+    effects = scene._issued(EDITS[name](scene.session))
+    for effect in [effect for effect in effects if isinstance(effect, Send)][:answered]:
+        server.takes([effect])
+    lose(scene)
+    assert [item.text for item in scene.session.history] == WANTED[name]
+    assert Server(scene).takes(back(scene)).holds == WANTED[name]
+    assert outcomes(scene.log) == [(scene.request, "done")]
+
+
+def test_an_edit_that_timed_out_half_done_is_whole_in_the_next_session() -> None:  # B24, F067
+    scene = talk()
+    scene._issued(EDITS["move"](scene.session))
+    scene.server(deleted("u2"))
+    assert [outcome for _, outcome in outcomes(scene.at(30.0).tick())] == ["timed_out"]
+    lose(scene)
+    assert Server(scene).takes(back(scene)).holds == WANTED["move"]
+
+
+def test_an_edit_that_was_refused_is_not_carried_out_by_a_loss() -> None:  # B24: the program was told that it failed
+    scene = talk()
+    create = event_id(scene._issued(EDITS["replace"](scene.session)), "conversation.item.create")
+    effects = scene.server(deleted("u1"), error("invalid_value", "No.", event_id=create))
+    assert outcomes(effects) == [(scene.request, "failed")]
+    lose(scene)
+    assert Server(scene).takes(back(scene)).holds == ["none", "two"]

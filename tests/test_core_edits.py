@@ -404,7 +404,7 @@ def test_a_cancelled_response_is_no_part_of_an_edit() -> None:  # F027
     assert kinds(sync(scene, scene.session.history)) == []
 
 
-def test_an_edit_that_was_on_its_way_when_the_line_dropped_settles_and_one_that_waits_is_planned_anew() -> None:  # B24, F136
+def test_an_edit_that_was_on_its_way_when_the_line_dropped_is_done_and_one_that_waits_is_planned_anew() -> None:  # B24, F136
     config = configured(reconnect={"attempts": 3, "first_ms": 100, "jitter": 0.0})
     scene = conversation("a", "b", config=config)
     sync(scene, ["i0", said("x", id="x")])
@@ -412,8 +412,8 @@ def test_an_edit_that_was_on_its_way_when_the_line_dropped_settles_and_one_that_
     sync(scene, ["i0", "i1"])
     waits = scene.request
     lost = scene.disconnected(Disconnection(error="gone"))
-    assert [(on_its_way, "connection_lost")] == outcomes(lost)
-    assert ids(scene) == ["i0"]
+    assert [(on_its_way, "done")] == outcomes(lost)
+    assert ids(scene) == ["i0", "x"]
     scene.at(0.1).tick()
     scene.connected(2)
     effects = scene.server(session_created(), session_updated(), connection=2)
@@ -421,4 +421,4 @@ def test_an_edit_that_was_on_its_way_when_the_line_dropped_settles_and_one_that_
     for event in sent(effects):
         if event["type"] == "conversation.item.create":
             effects += scene.server(announce(event["item"]["id"], event["item"]), connection=2)
-    assert (replayed, outcomes(effects)) == (["a"], [(waits, "done")])
+    assert (replayed, outcomes(effects)) == (["a", "x"], [(waits, "done")])

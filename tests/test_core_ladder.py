@@ -21,7 +21,7 @@ from helpers.wire import (
     user_item,
 )
 
-from rtcore import LocalProtocolError, MessageEnded, MessageStarted, ServerError, ToolCalled, Verdict
+from rtcore import Disconnection, LocalProtocolError, MessageEnded, MessageStarted, ServerError, ToolCalled, Verdict
 from rtcore.config import Connection
 from rtcore.dialects import DIALECTS, Dialect, dialect
 from rtcore.sim._server_events import check_event
@@ -82,6 +82,20 @@ def test_one_that_only_deletes_gets_the_heard_words_in_the_place_of_the_message(
     item = {"id": new, "type": "message", "role": "assistant", "status": "completed", "content": heard["item"]["content"]}
     scene.server([{"type": "conversation.item.created", "previous_item_id": "m1", "item": item}])
     assert [(item.id, item.text) for item in scene.session.history] == [("u0", ""), ("m1", "Part one."), (new, "aaaa")]
+
+
+@pytest.mark.parametrize("answered", ["nothing", "the deletes", "all"])
+def test_the_heard_words_outlive_a_line_that_is_lost_while_they_are_put_in_their_place(answered: str) -> None:
+    """B24, C27, S08; invariant 11: the message is deleted, and what was heard of it was only said to the lost session."""
+    scene = connected("glm", reconnect={"jitter": 0.0, "renew": False})
+    edits = cut_in_two_of_three(scene)
+    if answered in ("the deletes", "all"):
+        scene.server(deleted("m2"), deleted("m3"))
+    if answered == "all":
+        item = {**edits[1]["item"], "status": "completed"}
+        scene.server([{"type": "conversation.item.created", "previous_item_id": "m1", "item": item}])
+    scene.disconnected(Disconnection(close_code=1006))
+    assert [item.text for item in scene.session.history] == ["", "Part one.", "aaaa"]
 
 
 def test_nothing_is_created_before_the_heard_words_are_in_their_place() -> None:  # DESIGN 3: edits come before creations

@@ -188,7 +188,7 @@ class Continuity:
         core.tools.line_lost(told)
         for each in pending:
             self._settle(each, told, again=again)
-        core.edits.line_lost(told)
+        core.edits.line_lost()
         self._commits.clear()
         core.timers.cancel("microphone batch")
         core.timers.cancel("renewal of the session")

@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct
 
 from rtcore._consult import consult
 from rtcore._context import ContextView, CreationView, Wanted, checked, context, creation
@@ -27,7 +28,7 @@ from rtcore._items import Response
 from rtcore._notices import ContextStale, Outcome, Problem
 from rtcore._recent import keep_latest
 from rtcore._requests import Pending
-from rtcore._wire import CreateItem, CreateResponse
+from rtcore._wire import CreateItem, CreateResponse, ItemAddedEvent, ItemBody
 from rtcore.dialects import audio_format
 
 _METADATA = "rtcore_request"
@@ -50,6 +51,8 @@ class Order(Struct):
     body: dict[str, Any]
     item_id: str | None = None
     previous_item_id: str | None = None
+    edit: bool = False
+    """A part of an edit; with a ``body`` if it is to say what no other item says."""
     after: str | None = None
     """The item without which it makes no sense."""
     gated: bool = True
@@ -111,7 +114,7 @@ class Creation:
         self._reserved: Order | None = None
         self._side: dict[int, Order] = {}
         self._expired: dict[int, Order] = {}
-        self._late: dict[str, None] = {}
+        self._late: dict[str, Order] = {}
         """Items of edits that had no answer in time: the same edit is not sent once more while they are on their way."""
         self._items: dict[str, Order] = {}
         self._foreign = False
@@ -282,9 +285,11 @@ class Creation:
             wait_ms=core.config.timeouts.edit_ms,
         )
 
-    def expect_edit(self, item_id: str) -> None:
-        """An item that is an edit was sent: it is on its way, and nobody waits for it by name."""
-        self._items[item_id] = Order(0, 0, {}, item_id)
+    def expect_edit(self, item_id: str, body: dict[str, Any] | None = None, behind: str | None = None) -> None:
+        """An item that is an edit was sent: it is on its way, and nobody waits for it by name. ``body``, and the item ``behind``
+        which it stands, of one that says something itself: it is not lost with the line.
+        """
+        self._items[item_id] = Order(0, 0, body or {}, item_id, behind, edit=True)
 
     def _send_response(self, order: Order) -> None:
         core = self._core
@@ -318,7 +323,8 @@ class Creation:
         """Nothing that was sent is answered any more. What was not carried out is asked for ``again``, or fails; what was
         interrupted is over."""
         core = self._core
-        sent = [order for order in self._items.values() if order.body and not core.tools.owns(order.item_id)]
+        sent = [o for o in self._items.values() if o.body and not (o.edit or core.tools.owns(o.item_id))]
+        edits = [order for order in [*self._late.values(), *self._items.values()] if order.edit and order.body]
         for order in self._queue:
             order.doubtful = order.retried = False
         asked = [*([self._reserved] if self._reserved is not None else []), *self._side.values()]
@@ -335,6 +341,9 @@ class Creation:
         self._reserved = None
         self._forget_refused()
         self._slot_shown()
+        for order in edits:
+            # What it took away is gone from what the next session is told: so what it put there is a part of that.
+            core.responses.item_announced(_announcement(order))
         if again:
             for order in asked:
                 order.doubtful, order.suspected = False, None
@@ -517,9 +526,9 @@ class Creation:
 
     def item_failed(self, pending: Pending, problem: Problem, outcome: Outcome = "failed") -> None:
         """An item of ours was refused, or got no answer: a response that was to follow it is not created."""
-        self._items.pop(pending.key, None)
-        if outcome == "timed_out" and pending.edit:
-            self._late[pending.key] = None
+        order = self._items.pop(pending.key, None)
+        if outcome == "timed_out" and pending.edit and order is not None:
+            self._late[pending.key] = order
             keep_latest(self._late, _KEPT)
         if outcome == "failed" and self._core.continuity.refused(pending.key, problem):
             return
@@ -743,6 +752,14 @@ class Creation:
                 self._queue.remove(order)
                 core.requests.end(order.request, "cancelled")
         return answer
+
+
+def _announcement(order: Order) -> ItemAddedEvent:
+    """What the server would have said of this item."""
+    item = msgspec.convert({**order.body, "id": order.item_id, "status": "completed"}, ItemBody)
+    return ItemAddedEvent(
+        item=item, previous_item_id=None if order.previous_item_id == "root" else order.previous_item_id or UNSET
+    )
 
 
 def _outcome(status: str) -> Outcome:

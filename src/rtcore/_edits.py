@@ -71,10 +71,11 @@ class Edits:
         self._batches.clear()
         self._joined.clear()
 
-    def line_lost(self, told: Problem) -> None:
-        """What was sent is not answered any more: what it deleted is gone, what it created may be. What waits is planned anew."""
-        for request in self._batches:
-            self._core.requests.end(request, "connection_lost", problem=told)
+    def line_lost(self) -> None:
+        """What was sent is not answered any more, and done all the same: the next session is told the history as it was to become
+        (the creation adds what was to be created). What waits is planned anew."""
+        for request, batch in self._batches.items():
+            self._core.requests.end(request, batch.outcome, problem=batch.problem)
         self._batches.clear()
         for item_id in list(self._joined):
             self.delete_settled(item_id, "done")
@@ -137,7 +138,7 @@ class Edits:
             rendered = core.dialect.render_item({**body, "id": item_id})
             before = behind if behind == "root" else core.history.wire(behind)
             core.send(CreateItem(event_id, rendered, before), pending=pending, wait_ms=core.config.timeouts.edit_ms)
-            core.creation.expect_edit(item_id)
+            core.creation.expect_edit(item_id, body, behind)
             core.continuity.images.sent(item_id, body)
         self._aliases.update(plan.aliases)
         keep_latest(self._aliases, _ALIASES)

@@ -399,9 +399,11 @@ class Interruption:
             pending=Pending(event_id, "item", key=item_id, edit=True),
             wait_ms=core.config.timeouts.edit_ms,
         )
-        core.creation.expect_edit(item_id)
         if aside:
+            core.creation.expect_edit(item_id)
             core.continuity.aside(item_id)
+        else:
+            core.creation.expect_edit(item_id, {"id": item_id, **item}, previous_item_id)
 
     def _truncate(self, item: Item, response: Response, segment: Segment) -> None:
         own = self._core.capabilities.truncate_content_index == "own"
@@ -530,7 +532,8 @@ class Interruption:
 
     def line_lost(self) -> list[Item]:
         """The session that held them is gone, and what was unheard of it with it: gives the items that were to be deleted."""
-        unwanted = list(self._unwanted.values())
+        # Of one that was to be rewritten something was heard, and the next session is told that anyway.
+        unwanted = [item for item in self._unwanted.values() if item.told != "rewrite"]
         self._unwanted.clear()
         self._orphans.clear()
         self._core.timers.cancel("delete of an unheard item")
