@@ -165,6 +165,8 @@ DEFAULT = [
     1366,
     # Two cancels on their way, one of a response whose end the server forgot: the refusal that names none is of that (C14, F022).
     2428,
+    # A model that hears itself answers itself, and the user never comes to a word (F118).
+    6160,
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -24,6 +24,8 @@ _LAST = 600 * MILLISECOND
 """So long after its last frame the microphone still counts as running: what was not sent by then is sent."""
 _ON_ITS_OWN = 1_000 * MILLISECOND
 """What is found so long after the user's last word is not the user."""
+_PATIENCE = 120_000 * MILLISECOND
+"""A user who has not come to a word for so long, because the model goes on answering itself, turns the loudspeaker away."""
 
 
 class Room:
@@ -75,6 +77,8 @@ class Room:
         self._given_ms += _FRAME_MS
         if pcm.strip(b"\0"):
             self.spoken_ms, self._spoke_at = self._given_ms, world.now
+        elif world.now > self._spoke_at + _PATIENCE:
+            self._calm = True
         echo = self._echo()
         world.gives(_mixed(pcm, echo) if echo else pcm)
         if world.now < self._until or self._waiting:
