@@ -19,6 +19,7 @@ from rtcore._effects import Connect, Disconnect
 from rtcore._errors import LocalProtocolError
 from rtcore._images import Images
 from rtcore._items import Item, Response
+from rtcore._microphone import TURN_MS
 from rtcore._notices import (
     ItemAdded,
     MicrophoneDropped,
@@ -32,7 +33,7 @@ from rtcore._notices import (
 from rtcore._recent import keep_latest
 from rtcore._replay import rendered, summed_up
 from rtcore._requests import Pending
-from rtcore._wire import CreateItem
+from rtcore._wire import Append, Commit, CreateItem
 from rtcore.policies import ReconnectView, reconnect
 
 _ASIDES = 64
@@ -49,6 +50,7 @@ class Continuity:
 
     def __init__(self, core: Core, seed: int) -> None:
         self._core = core
+        core.microphone.keeps = self.able  # a turn may be ended before the session is ready, and lost once it is
         self._drawn = seed & _MASK
         self.begun = False
         """Whether the session was ready once: only then is there anything to go on with."""
@@ -68,7 +70,8 @@ class Continuity:
         self._updates: list[Pending] = []
         self._asides: dict[str, None] = {}
         self._audio: dict[str, list[bytes]] = {}
-        self._commits: deque[list[bytes]] = deque()
+        self._commits: dict[str, list[bytes]] = {}
+        """What was said of the turns that the program ended and no server has yet, by the commit's event id."""
         self.images = Images(core)
         self.shown_as_text = False
         """Whether the session was shown words of the model as text, and has not answered since."""
@@ -173,7 +176,9 @@ class Continuity:
         self._todo.clear()
         self._asides.clear()
         again = core.config.reconnect.pending == "again"
-        pending = core.requests.line_lost()
+        core.microphone.line_lost(core.now)
+        self._place_turns()
+        pending = [each for each in core.requests.line_lost() if not self._said_again(each, again=again)]
         unwanted = core.interruption.line_lost()
         self._owed |= core.turns.line_lost()
         core.barge_in.line_lost()
@@ -189,24 +194,48 @@ class Continuity:
         for each in pending:
             self._settle(each, told, again=again)
         core.edits.line_lost()
-        self._commits.clear()
         core.timers.cancel("microphone batch")
         core.timers.cancel("renewal of the session")
-        core.microphone.line_lost(core.now)
+
+    def _place_turns(self) -> None:
+        """A turn that the server said it has, and had not announced yet: it was said all the same, and stands at the end."""
+        core = self._core
+        for item_id in self._audio:
+            if core.creation.knows(item_id) or core.history.is_deleted(item_id):
+                continue
+            item = core.turns.early_words.get(item_id) or Item(item_id, "message", "user", None)
+            core.history.announce(item, core.history.last)
+            core.news.append(ItemAdded(item.id, item.type, item.role, None))
+
+    def _said_again(self, pending: Pending, *, again: bool) -> bool:
+        """A turn that the program ended, of which the server that heard it had said nothing yet: the next one is to hear it, in
+        its place among what is created again and before the answer to it. Gives whether it is."""
+        core = self._core
+        if pending.kind == "item":
+            core.creation.stays_behind(pending.key)
+        pieces = self._commits.pop(pending.event_id, None)
+        if not (again and pieces):
+            return False
+        if core.acknowledged.detects_turns and core.capabilities.create:
+            # A server that listens for turns would find others in it: it is told as what it was about to become.
+            content = [{"type": "input_audio", "audio": b"".join(pieces)}]
+            item_id = core.requests.item_id()
+            body = {"id": item_id, "type": "message", "role": "user", "content": content}
+            core.creation.spoken(body, item_id, pending.request or 0)
+            self._audio[item_id] = pieces
+            return True
+        for pcm in pieces:
+            core.send(Append(pcm), lane="audio")
+        core.microphone.said_again(pieces)
+        event_id = core.requests.event_id()
+        self._commits[event_id] = pieces
+        wait = core.config.timeouts.edit_ms
+        core.send(Commit(event_id), pending=Pending(event_id, "commit", request=pending.request), wait_ms=wait)
+        return True
 
     def _settle(self, pending: Pending, told: Problem, *, again: bool) -> None:
         """What becomes of one command that was not answered; items and responses are the creation's and the tools' affair."""
         core = self._core
-        if pending.kind == "commit":
-            pieces = self._commits.popleft() if self._commits else []
-            if again and pieces and core.capabilities.create and pending.request is not None:
-                # The server that heard the turn is gone: it is told as what it was about to become.
-                content = [{"type": "input_audio", "audio": b"".join(pieces)}]
-                item_id = core.requests.item_id()
-                body = {"id": item_id, "type": "message", "role": "user", "content": content}
-                core.creation.ask_item(body, item_id, request=pending.request, previous_item_id=None, gated=True)
-                self._audio[item_id] = pieces
-                return
         if pending.request is None or pending.kind in ("item", "response"):
             return
         if pending.kind == "update" and told.code == "configuration_refused":
@@ -225,7 +254,7 @@ class Continuity:
         core = self._core
         self.begun = True
         core.history.line = core.connection
-        core.microphone.keeps = self.able
+        core.microphone.keeps, core.microphone.turn_ms = self.able, TURN_MS
         core.microphone.lookback_ms = max(_LOOKBACK_MS, core.config.reconnect.carry_ms)
         if self._lost_at is None:
             core.news.append(SessionReady(core.connection, core.acknowledged.session_id))
@@ -297,7 +326,8 @@ class Continuity:
         if self._owed:
             self._owed = False
             core.creation.ask_answer()
-        core.creation.pump()
+        # A turn that waits for the session is sent after this, and before the answer to it.
+        core.creation.pump(before=0 if core.kept else None)
 
     def _owes(self, item: Item) -> bool:
         """Whether it is a call whose result no server has taken yet."""
@@ -431,18 +461,26 @@ class Continuity:
             del self._asides[item.id]
             item.aside = True
 
-    def committing(self) -> None:
-        """The program ends the user's turn; what was sent of it is kept until the server has it."""
+    def committing(self, event_id: str) -> None:
+        """The program ends the user's turn by this event; what was sent of it is kept until the server has it."""
         if self._core.microphone.keeps:
-            self._commits.append(self._core.microphone.turn())
+            self._commits[event_id] = self._core.microphone.turn()
 
-    def turn_committed(self, item_id: str, *, by_program: bool) -> None:
-        """The server has the turn; what was said is kept until its words are known."""
-        if not self._core.microphone.keeps:
+    def not_committed(self, pending: Pending) -> None:
+        """A commit was refused, or had no answer in time, as the program is told: what was said in it is not another turn's."""
+        self._commits.pop(pending.event_id, None)
+
+    def turn_committed(self, item_id: str, pending: Pending | None, *, found: bool) -> None:
+        """The server has the turn, by our commit, or because it ``found`` it; what was said is kept until its words are known."""
+        microphone = self._core.microphone
+        if not microphone.keeps:
             return
-        pieces = self._commits.popleft() if by_program and self._commits else self._core.microphone.turn()
-        self._audio[item_id] = pieces
-        keep_latest(self._audio, _TURNS)
+        if pending is None and not found:
+            return  # a commit of ours that was given up: its sound is kept no more
+        pieces = microphone.turn() if pending is None else self._commits.pop(pending.event_id, [])
+        if pieces:
+            self._audio[item_id] = pieces
+            keep_latest(self._audio, _TURNS)
 
     def words_known(self, item_id: str) -> None:
         """The words of a turn have come: its audio need not be kept."""

@@ -259,10 +259,17 @@ class Core:
         else:
             self._backlog.append((payload, lane, pending, wait_ms / 1000))
 
+    @property
+    def kept(self) -> int:
+        """So many events wait for the session to be acknowledged."""
+        return len(self._backlog)
+
     def send_backlog(self) -> None:
         """The session is acknowledged: what was kept goes out in order."""
         backlog, self._backlog = self._backlog, []
-        for kept in backlog:
+        for place, kept in enumerate(backlog):
+            if kept[2] is not None and kept[2].kind == "commit":
+                self.creation.pump(before=place)  # a turn stands behind what was asked for before it
             self._put(*kept)
 
     def send_microphone(self, *, rest: bool) -> None:

@@ -85,6 +85,8 @@ class Order(Struct):
     """Dead only because it had no answer in time."""
     due: float | None = None
     """When its turn must have come."""
+    place: int = 0
+    """Behind so many of the events that wait for the session to be acknowledged it was asked for."""
 
 
 class Claim(Struct, frozen=True):
@@ -141,7 +143,7 @@ class Creation:
         core = self._core
         due = core.now + core.config.timeouts.queue_ms / 1000
         order = Order(request, request, body, after=after, out_of_band=out_of_band, audible=audible, hold_ms=hold_ms, due=due)
-        order.interruptible = interruptible
+        order.interruptible, order.place = interruptible, core.kept
         self._queue.append(order)
         core.timers.set_earlier("turn of a request", due)
         self._coalesce()
@@ -179,7 +181,7 @@ class Creation:
 
     def ask_item(self, item: dict[str, Any], item_id: str, *, request: int, previous_item_id: str | None, gated: bool) -> None:
         """Queue an item. User items wait for edits (``gated``); others only for their place in the queue."""
-        self._queue.append(Order(request, request, item, item_id, previous_item_id, gated=gated))
+        self._queue.append(Order(request, request, item, item_id, previous_item_id, gated=gated, place=self._core.kept))
 
     def send_output(self, item: dict[str, Any], item_id: str, request: int, previous_item_id: str | None) -> None:
         """Send a function call's output now: it is no creation that an edit could make wrong."""
@@ -218,14 +220,17 @@ class Creation:
 
     # -- leaving -----------------------------------------------------------------------------------------------------------------
 
-    def pump(self) -> None:
-        """Create what may be created now. Called whenever something could have opened the way."""
+    def pump(self, *, before: int | None = None) -> None:
+        """Create what may be created now. Called whenever something could have opened the way. ``before``: only what was asked
+        for before the event of that place among those that waited for the session."""
         core = self._core
         if not core.ready:
             return
         core.edits.pump()
         while self._queue:
             order = self._queue[0]
+            if before is not None and order.place > before:
+                return
             if order.item_id is not None:
                 if order.gated and core.interruption.editing:
                     return
@@ -240,6 +245,8 @@ class Creation:
                 self._send_beside()
                 return
         core.timers.cancel("turn of a request")
+        if before is not None:
+            return
         due = self._turn_due or (bool(self._tools_due) and not core.tools.withholds(self._tools_due))
         if due and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
             order = Order(0, core.requests.number(), {}, for_turn=self._turn_due, for_tools=self._tools_due)
@@ -319,6 +326,17 @@ class Creation:
 
     # -- another connection ------------------------------------------------------------------------------------------------------
 
+    def stays_behind(self, item_id: str) -> None:
+        """An item that was sent has no answer: asked for again, it stays behind the turns that were sent before it."""
+        order = self._items.pop(item_id, None)
+        if order is not None:
+            order.place = self._core.kept
+            self._items[item_id] = order
+
+    def spoken(self, item: dict[str, Any], item_id: str, request: int) -> None:
+        """What the user said, and a server that is gone was to make an item of: it counts as one that was sent to it."""
+        self._items[item_id] = Order(request, request, item, item_id, place=self._core.kept)
+
     def line_lost(self, told: Problem, *, again: bool) -> None:
         """Nothing that was sent is answered any more. What was not carried out is asked for ``again``, or fails; what was
         interrupted is over."""
@@ -349,7 +367,9 @@ class Creation:
                 order.doubtful, order.suspected = False, None
                 order.due = core.now + core.config.timeouts.queue_ms / 1000
                 core.timers.set_earlier("turn of a request", order.due)
-            # An item comes before the response to it, which has a number of its own.
+            # An item comes before the response to it, which has a number of its own; so does a turn that is said again.
+            for order in [*asked, *self._queue]:
+                order.place = core.kept
             self._queue.extendleft(reversed([*sent, *sorted(asked, key=lambda order: order.number)]))
             return
         for order in sorted([*sent, *asked, *self._queue], key=lambda order: order.request):

@@ -323,6 +323,7 @@ class Lifecycle:
             self.end("not_acknowledged", self._mistaken(told))
             return
         else:
+            core.continuity.not_committed(pending)
             core.requests.end(pending.request, "failed", problem=told)
         if pending.request is None and not pending.batch and kind not in _BENIGN and kind is not ErrorKind.ACTIVE_RESPONSE:
             core.news.append(ServerError(told))
@@ -351,6 +352,7 @@ class Lifecycle:
         core = self._core
         if pending.kind == "clear playout":
             return  # a server that had nothing to clear may say nothing (facts 4.15)
+        core.continuity.not_committed(pending)
         if pending.request is None and not pending.batch:
             core.news.append(ServerError(told))
         core.edits.answered(pending, told, "timed_out")

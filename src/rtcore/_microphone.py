@@ -47,6 +47,13 @@ class Microphone:
         """Whether anything was given at all, to this session of the server's."""
         self.in_turn = False
         """Whether a turn of the user's is under way, which is kept from its beginning."""
+        self.pressed = False
+        """The button is down."""
+        self.by_commit = True
+        """Under manual turns: all that is given is of the turn that the program's next commit ends. Not where it has a button, or
+        a recogniser of its own: a microphone that always runs hears the room between its turns."""
+        self.turn_ms = 0
+        """So much of a turn under way is kept, where that is more than may be held."""
 
     def change(self, format: AudioFormat) -> int:
         """Another format counts from here on (C22). What waits in the old one can be sent no more; gives its milliseconds."""
@@ -89,7 +96,7 @@ class Microphone:
     @property
     def _most(self) -> int:
         """The bound, in bytes."""
-        return self._bytes(max(self._max_held_ms, TURN_MS) if self.in_turn and self.keeps else self._max_held_ms)
+        return self._bytes(max(self._max_held_ms, self.turn_ms) if self.in_turn and self.keeps else self._max_held_ms)
 
     def trim(self) -> int:
         """Drop the oldest audio beyond the bound; gives the dropped milliseconds, of what was never sent."""
@@ -145,6 +152,23 @@ class Microphone:
     def begins(self, ms: int | None) -> None:
         """The turn under way begins, as the server says, so many milliseconds into what it was sent; None: it does not say."""
         self._begins = None if ms is None else self._bytes(ms)
+
+    def press(self) -> None:
+        """The button is down: what is given from here on is a turn."""
+        self.by_commit, self.pressed, self.in_turn = False, True, True
+
+    def release(self) -> None:
+        """The button is up, and the turn was committed or thrown away."""
+        self.pressed = self.in_turn = False
+
+    @property
+    def of_a_turn(self) -> bool:
+        """Whether what is given now is of a turn, where turns are the program's."""
+        return self.pressed or self.by_commit
+
+    def said_again(self, pieces: list[bytes]) -> None:
+        """A turn that a lost line took with it was put in front of what this one is sent."""
+        self._line_bytes += sum(map(len, pieces))
 
     def turn(self) -> list[bytes]:
         """What was sent of the turn that ends here. It is kept no more: nobody is to hear it twice."""

@@ -429,7 +429,7 @@ class Session:
         out = self._enter(now)
         core = self._core
         core.microphone.append(core.hearing.said(pcm), core.now, held=not core.ready)
-        if not core.acknowledged.detects_turns:
+        if not core.acknowledged.detects_turns and core.microphone.of_a_turn:
             core.microphone.in_turn = True  # until it is committed
         core.send_microphone(rest=False)
         return self._leave(out)
@@ -445,6 +445,7 @@ class Session:
             raise LocalProtocolError("commit(): no audio was appended since the last commit; append_audio() first")
         out = self._enter(now)
         core = self._core
+        core.microphone.by_commit |= not core.microphone.pressed
         request = core.requests.open()
         core.turns.ended_here()
         self._commit(request, request)
@@ -466,7 +467,7 @@ class Session:
             return False
         core.microphone.committed()
         core.reports.asked("speech")
-        core.continuity.committing()
+        core.continuity.committing(event_id)
         core.send(Commit(event_id), pending=Pending(event_id, "commit", request=settled_by_turn), wait_ms=wait)
         return True
 
@@ -534,6 +535,7 @@ class Session:
         request = core.requests.open()
         if core.microphone.uncommitted:
             self._clear(None)
+        core.microphone.by_commit = False
         item_id = core.requests.item_id()
         item = {"id": item_id, "type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         core.creation.ask_item(item, item_id, request=request, previous_item_id=None, gated=True)
@@ -551,6 +553,7 @@ class Session:
         core = self._core
         if core.microphone.uncommitted:
             self._clear(None)
+        core.microphone.press()
         core.turns.pressed()
         core.creation.pump()
         return self._leave(out)
@@ -572,6 +575,7 @@ class Session:
         if self._commit(request, None if respond else request) and respond:
             core.reports.asked("program", request=request)
             core.creation.ask_response({}, request=request)
+        core.microphone.release()
         core.creation.pump()
         return Issued(request, self._leave(out))
 

@@ -140,13 +140,14 @@ class Turns:
             return
         self._committed[event.item_id] = None
         keep_latest(self._committed, _REMEMBERED)
+        found = core.acknowledged.detects_turns or self._unfinished
         self._unfinished = False
         pending = core.requests.take_first("commit")
-        core.continuity.turn_committed(event.item_id, by_program=pending is not None)
+        core.continuity.turn_committed(event.item_id, pending, found=found)
         if pending is not None:
             # Counted from when it was sent: what was appended since belongs to the next turn.
             core.requests.end(pending.request, "done", item_id=event.item_id)
-        else:
+        elif found:
             core.microphone.committed()
             self._here(detected=False)
         core.news.append(UserTurnCommitted(event.item_id))
