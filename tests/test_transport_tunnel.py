@@ -8,9 +8,10 @@ from urllib.parse import quote
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from websockets.proxy import Proxy, parse_proxy
+from websockets.proxy import Proxy
 
 from rtcore_adapters._layers import LayerFault
+from rtcore_adapters._route import _parsed
 from rtcore_adapters._socks import SocksTunnel
 from rtcore_adapters._tunnel import HttpTunnel, Tunnel
 
@@ -23,11 +24,11 @@ CHECK = "check the proxy's scheme (http, https or socks5), host and port"
 
 
 def http(login: str = LOGIN, *, host: str = "voice.example", port: int = 443, secure: bool = True) -> HttpTunnel:
-    return HttpTunnel(parse_proxy(f"http://{login}proxy.example:3128"), host, port, secure=secure)
+    return HttpTunnel(_parsed(f"http://{login}proxy.example:3128", "proxy"), host, port, secure=secure)
 
 
 def socks(login: str = "anna:pw@", scheme: str = "socks5h", host: str = "voice.example") -> SocksTunnel:
-    return SocksTunnel(parse_proxy(f"{scheme}://{login}proxy.example:3128"), host, 443)
+    return SocksTunnel(_parsed(f"{scheme}://{login}proxy.example:3128", "proxy"), host, 443)
 
 
 def fed(tunnel: Tunnel, data: bytes, edges: list[int]) -> bytes:
