@@ -178,6 +178,15 @@ def test_what_is_due_to_an_output_on_its_way_waits_for_its_confirmation_after_a_
     assert kinds(confirmed(scene, second, "c2")) == ["response.create"]
 
 
+def test_a_batch_of_which_the_server_has_one_is_answered_with_its_last_after_a_refusal_elsewhere() -> None:  # F071, B28
+    scene = talking(call("c1"), call("c2", index=1), done("r1"))
+    confirmed(scene, scene.tool_result("c1", "sunny"), "c1")
+    scene.server(created("r2"), call("c3", r="r2"))
+    refused(scene, scene.tool_result("c3", "warm"))
+    scene.server(done("r2"))
+    assert kinds(scene.tool_result("c2", "cold")) == ["conversation.item.create", "response.create"]
+
+
 def test_an_answer_that_waits_for_a_confirmation_is_taken_back_by_the_program() -> None:  # F071, B15: as one that does not wait
     scene = talking(call("c1"), call("c2", index=1), done("r1"))
     refused(scene, scene.tool_result("c1", "sunny"))

@@ -236,6 +236,28 @@ def test_a_batch_of_which_the_server_has_some_is_owed_an_answer_and_one_refused_
     assert [number for number, _ in case.told()] == blamed
 
 
+@pytest.mark.parametrize(("calls", "blamed"), [("ab", []), ("a", [1])])
+def test_after_a_refusal_a_batch_is_answered_of_which_the_server_has_another_result(calls: str, blamed: list[int]) -> None:
+    """F071, B28: the answer to that one is owed, whatever becomes of the last."""
+    case = Case()
+    case.begun()
+    for call in calls:
+        case.audit.tool_called(call, "r1")
+    case.done()
+    for call in calls[1:]:
+        case.output(call)
+        case.audit.arrived(ServerSeen("conversation.item.added", item=ItemSeen(f"out_{call}", "function_call_output")))
+    case.at(0.1).begun("r2")
+    case.audit.tool_called("c", "r2")
+    case.output("c")
+    item = {"type": "function_call_output", "id": "out_c", "call_id": "c"}
+    case.refused(None, "no", event={"type": "conversation.item.create", "event_id": "e_c", "item": item})
+    case.done("r2")
+    case.output("a")
+    case.create("1")
+    assert [number for number, _ in case.told()] == blamed
+
+
 def test_what_a_program_interrupted_is_owed_no_answer() -> None:  # F064
     case = Case()
     case.turn()

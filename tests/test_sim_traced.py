@@ -157,6 +157,8 @@ DEFAULT = [
     14_003_478,
     # On a call, the end of an answer in text comes behind its cut: the history has it as it was written (C25).
     15_031_882,
+    # An output was refused: the answer to a batch of which the server has one by then is asked for with its last (F071, B28).
+    17_031_749,
     # A voice of the program's own in pieces, slower than it sounds: what comes now has not waited behind the lead (F019, F150).
     13_002_535,
     # A line is lost between a message's first sample and its last: what sounds behind what had come of it cut nothing (B23).

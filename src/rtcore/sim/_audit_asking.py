@@ -371,7 +371,8 @@ class AskingAudit:
         if not (self._may_turn or self._may_tools):
             ledger.fail(1, "an answer was asked for that nobody is owed")
         unseen = self._outputs & self._unconfirmed
-        if self._refuses_outputs and unseen and unseen == self._outputs and not self._may_turn:
+        blindly = unseen == self._outputs and not any(map(self._has_another, unseen))
+        if self._refuses_outputs and unseen and blindly and not self._may_turn:
             ledger.fail(1, "an answer was asked for although the server had refused an output, and confirmed none since (F071)")
         if self.undecided():
             ledger.fail(1, "an answer was asked for while it was open whether the user interrupts")
@@ -486,6 +487,11 @@ class AskingAudit:
             if spoken and all(item is not None for item in calls.values()):
                 return True
         return False
+
+    def _has_another(self, item_id: str) -> bool:
+        """Whether the server has another result of the same response: that is answered, whatever becomes of this one."""
+        others = set(self._batch_of.get(item_id, {}).values()) - {item_id, None}
+        return any(each not in self._unconfirmed and each not in self._lost for each in others)
 
     def _look_at_batches(self) -> None:
         for response_id in self._finished:
