@@ -180,6 +180,27 @@ def test_b24_or_it_fails_where_that_is_wanted() -> None:
     assert order(back(scene)) == []
 
 
+def test_b24_s08_a_turn_whose_commit_was_overdue_is_said_again_while_its_answer_is_waited_for() -> None:
+    scene = button()
+    press(scene, SPOKEN)
+    release(scene)
+    scene.at(7.0).tick()  # the commit had 5 s; the line is dead, and nobody knows yet
+    assert outcomes(scene.log) == []
+    lose(scene)
+    effects = back(scene)
+    assert (order(effects), spoke(effects)) == (["append", "commit", "response.create"], SPOKEN)
+
+
+def test_b24_a_turn_that_was_given_up_with_its_answer_is_not_said_again() -> None:
+    scene = button()
+    press(scene, SPOKEN)
+    release(scene)
+    for now in (7.0, 30.0):
+        scene.at(now).tick()
+    assert outcomes(scene.log) == [(scene.request, "timed_out")]
+    assert order(lose(scene) + back(scene)) == []
+
+
 # -- made while there is no session ------------------------------------------------------------------------------------------
 
 

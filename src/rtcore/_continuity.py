@@ -72,6 +72,9 @@ class Continuity:
         self._audio: dict[str, list[bytes]] = {}
         self._commits: dict[str, list[bytes]] = {}
         """What was said of the turns that the program ended and no server has yet, by the commit's event id."""
+        self._overdue: dict[int, list[bytes]] = {}
+        """The same of those whose commit had no answer in time, by the request of the answer to them: it may come still, and the
+        line may turn out to be dead."""
         self.images = Images(core)
         self.shown_as_text = False
         """Whether the session was shown words of the model as text, and has not answered since."""
@@ -178,6 +181,10 @@ class Continuity:
         again = core.config.reconnect.pending == "again"
         core.microphone.line_lost(core.now)
         self._place_turns()
+        overdue, self._overdue = self._overdue, {}
+        for request, pieces in overdue.items():
+            if again and core.creation.asks(request):
+                self._say_again(pieces, None, str(request))
         pending = [each for each in core.requests.line_lost() if not self._said_again(each, again=again)]
         unwanted = core.interruption.line_lost()
         self._owed |= core.turns.line_lost()
@@ -224,14 +231,18 @@ class Continuity:
             core.creation.spoken(body, item_id, pending.request or 0)
             self._audio[item_id] = pieces
             return True
+        self._say_again(pieces, pending.request, pending.key)
+        return True
+
+    def _say_again(self, pieces: list[bytes], request: int | None, key: str) -> None:
+        core = self._core
         for pcm in pieces:
             core.send(Append(pcm), lane="audio")
         core.microphone.said_again(pieces)
         event_id = core.requests.event_id()
         self._commits[event_id] = pieces
         wait = core.config.timeouts.edit_ms
-        core.send(Commit(event_id), pending=Pending(event_id, "commit", request=pending.request), wait_ms=wait)
-        return True
+        core.send(Commit(event_id), pending=Pending(event_id, "commit", request=request, key=key), wait_ms=wait)
 
     def _settle(self, pending: Pending, told: Problem, *, again: bool) -> None:
         """What becomes of one command that was not answered; items and responses are the creation's and the tools' affair."""
@@ -466,18 +477,26 @@ class Continuity:
         if self._core.microphone.keeps:
             self._commits[event_id] = self._core.microphone.turn()
 
-    def not_committed(self, pending: Pending) -> None:
-        """A commit was refused, or had no answer in time, as the program is told: what was said in it is not another turn's."""
-        self._commits.pop(pending.event_id, None)
+    def not_committed(self, pending: Pending, *, late: bool = False) -> None:
+        """A commit was refused, or had no answer in time (``late``): what was said in it is not another turn's. No word of it is
+        no refusal: while an answer to the turn is waited for, it is kept for a line that turns out to be dead."""
+        pieces = self._commits.pop(pending.event_id, None)
+        if late and pieces and pending.key:
+            self._overdue[int(pending.key)] = pieces
+            keep_latest(self._overdue, _TURNS)
 
     def turn_committed(self, item_id: str, pending: Pending | None, *, found: bool) -> None:
         """The server has the turn, by our commit, or because it ``found`` it; what was said is kept until its words are known."""
         microphone = self._core.microphone
         if not microphone.keeps:
             return
-        if pending is None and not found:
-            return  # a commit of ours that was given up: its sound is kept no more
-        pieces = microphone.turn() if pending is None else self._commits.pop(pending.event_id, [])
+        if pending is not None:
+            pieces = self._commits.pop(pending.event_id, [])
+        elif found:
+            pieces = microphone.turn()
+        else:  # a commit of ours that was late
+            waiting = [request for request in self._overdue if self._core.requests.is_open(request)]
+            pieces = self._overdue.pop(waiting[0]) if waiting else []
         if pieces:
             self._audio[item_id] = pieces
             keep_latest(self._audio, _TURNS)

@@ -333,6 +333,11 @@ class Creation:
             order.place = self._core.kept
             self._items[item_id] = order
 
+    def asks(self, request: int) -> bool:
+        """Whether this request is for a response of which nothing was seen yet."""
+        sent = self._reserved is not None and self._reserved.request == request and not self._reserved.dead
+        return sent or any(order.request == request and order.item_id is None for order in self._queue)
+
     def spoken(self, item: dict[str, Any], item_id: str, request: int) -> None:
         """What the user said, and a server that is gone was to make an item of: it counts as one that was sent to it."""
         self._items[item_id] = Order(request, request, item, item_id, place=self._core.kept)

@@ -352,7 +352,7 @@ class Lifecycle:
         core = self._core
         if pending.kind == "clear playout":
             return  # a server that had nothing to clear may say nothing (facts 4.15)
-        core.continuity.not_committed(pending)
+        core.continuity.not_committed(pending, late=True)
         if pending.request is None and not pending.batch:
             core.news.append(ServerError(told))
         core.edits.answered(pending, told, "timed_out")

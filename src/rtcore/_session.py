@@ -452,7 +452,8 @@ class Session:
         return Issued(request, self._leave(out))
 
     def _commit(self, request: int, settled_by_turn: int | None) -> bool:
-        """Commit what was said, or clear what is too little of it; then the request has failed."""
+        """Commit what was said, or clear what is too little of it; then the request has failed. It settles with the turn, or else
+        with the answer to it."""
         core = self._core
         core.send_microphone(rest=True)
         event_id = core.requests.event_id()
@@ -468,7 +469,8 @@ class Session:
         core.microphone.committed()
         core.reports.asked("speech")
         core.continuity.committing(event_id)
-        core.send(Commit(event_id), pending=Pending(event_id, "commit", request=settled_by_turn), wait_ms=wait)
+        key = "" if settled_by_turn is not None else str(request)
+        core.send(Commit(event_id), pending=Pending(event_id, "commit", request=settled_by_turn, key=key), wait_ms=wait)
         return True
 
     def clear(self, *, now: float) -> Issued:
