@@ -273,7 +273,7 @@ class Auditor:
         self.echo = EchoAudit(
             ledger,
             interruptions or InterruptionOptions(),
-            active=self.cuts.anything,
+            active=self._anything,
             cut=lambda cause, since: self.cuts.begin(cause, since=since),
             owed=self.asking.arrived,
         )
@@ -785,9 +785,14 @@ class Auditor:
         self.sync(now)
         self.sounding.over(held=self.cuts.held)
 
+    def _anything(self) -> bool | None:
+        """Whether a voice could cut something: nothing that was given up by now."""
+        self.line.give_up()
+        return self.cuts.anything()
+
     def _active(self) -> bool | None:
         """Whether a voice could cut something; a refusal that named nothing may leave the core waiting for what was refused."""
-        found = self.cuts.anything()
+        found = self._anything()
         return None if found is False and self.asking.blind else found
 
     def _goes_on(self) -> str:
