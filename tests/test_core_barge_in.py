@@ -12,6 +12,8 @@ from helpers.scene import (
     create,
     ended,
     interrupted,
+    kinds,
+    outcomes,
     play,
     ready,
     sent,
@@ -23,6 +25,7 @@ from helpers.wire import (
     CLIENT_VAD,
     Event,
     active_response,
+    announce,
     audio,
     call,
     cancelled,
@@ -559,6 +562,56 @@ def test_a_cough_that_is_thrown_away_leaves_the_turn_before_it_to_be_answered() 
     scene.at(1.1).clear()
     scene.server([{"type": "input_audio_buffer.cleared"}])
     assert sent(scene.at(3.1).tick()) == [create(3)]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("turn_by", ["text", "button"])
+def test_a_typed_question_or_a_button_turn_that_was_cut_for_nothing_is_answered(turn_by: str, begun: bool) -> None:  # F120, F125
+    scene = ready(configured(), turn_detection=None if turn_by == "button" else CLIENT_VAD)
+    if turn_by == "text":
+        said = scene.say("What is the weather?")
+        item = next(event["item"]["id"] for event in sent(said) if event["type"] == "conversation.item.create")
+        heard: list[Any] = announce(item, {"id": item, "type": "message", "role": "user", "status": "completed", "content": []})
+    else:
+        scene._took(scene.session.begin_turn(now=scene.now))
+        scene.append(bytes(48 * 300))
+        scene._issued(scene.session.end_turn(now=scene.at(0.3).now))
+        heard = committed("u1") + user_item("u1")
+    asked, answer = scene.request, created("r1", request=scene.request)
+    # Before its first sample, or before it was seen to begin: then also the turn's own commit may still be on its way.
+    scene.server(*([heard, answer, opened("m1")] if begun else []))
+    cut = scene.at(0.5).local_speech()
+    cut += scene.server(*([] if begun else [heard, answer]))
+    cut += scene.server(done("r1", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m1"}])
+    assert outcomes(cut) == [(asked, "cancelled")]
+    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    early, again = scene.at(2.6).tick(), scene.at(2.7).tick()
+    assert (kinds(early), kinds(again), kinds(scene.at(9.0).tick())) == ([], ["response.create"], [])
+    assert told(again, FalseInterruption) == [FalseInterruption("local", None, 0, False)]
+    assert "instructions" not in sent(again)[0]["response"]
+
+
+def test_what_the_program_asked_for_with_respond_and_a_cough_cut_is_the_programs_affair() -> None:  # F120, C12
+    scene = ready(configured(), turn_detection=CLIENT_VAD)
+    scene.respond({"instructions": "Greet the caller in German."})
+    scene.server(created("r1", request=1), opened("m1"))
+    cut = scene.at(0.2).server(speech_started("u1"), done("r1", "cancelled", "client_cancelled"))
+    scene.server([{"type": "conversation.item.deleted", "item_id": "m1"}])
+    scene.at(0.4).server(speech_stopped("u1"))
+    assert (outcomes(cut), kinds(scene.at(9.0).tick())) == ([(1, "cancelled")], [])
+
+
+def test_a_typed_question_that_another_turn_follows_is_answered_with_it() -> None:  # F120, C15
+    scene = ready(configured(), turn_detection=None)
+    scene.say("What is the weather?")
+    scene.server(created("r1", request=scene.request), opened("m1"))
+    scene.at(0.5).local_speech()
+    scene.server(done("r1", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m1"}])
+    scene.append(bytes(48 * 300))
+    scene.at(1.0).commit()
+    scene.server(committed("u2"), user_item("u2"))
+    asked = scene.respond()
+    assert (kinds(asked), kinds(scene.at(9.0).tick())) == (["response.create"], [])
 
 
 # -- policies of one's own ---------------------------------------------------------------------------------------------

@@ -215,6 +215,26 @@ def test_texts_that_are_typed_one_after_the_other_are_answered_together() -> Non
     )
 
 
+def test_a_request_that_is_held_back_or_uninterruptible_gives_way_to_nothing() -> None:  # C15, F060, F161, F054
+    scene = ready(configured(coalesce="plain"), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"))
+    scene.respond(interruptible=False)
+    scene._issued(scene.session.respond(hold_ms=800, now=scene.now))
+    scene._issued(scene.session.respond(hold_ms=0, now=scene.now))
+    effects = scene.respond() + scene.respond()
+    assert outcomes(effects) == [(4, "superseded")]
+
+
+def test_a_request_that_stands_for_a_typed_text_answers_it_also_after_a_cough() -> None:  # C15, F060, F120
+    scene = talking(config=configured(coalesce="plain"), turn_detection=CLIENT_VAD)
+    scene.say("One.", interrupt=False)
+    assert outcomes(scene.respond()) == [(1, "superseded")]
+    scene.server(done("r1"), created("r2", request=scene.request))
+    scene.at(0.5).server(speech_started("u1"), done("r2", "cancelled", "client_cancelled"))
+    scene.at(0.7).server(speech_stopped("u1"))
+    assert kinds(scene.at(2.7).tick()) == ["response.create"]
+
+
 def test_a_request_that_was_sent_is_not_superseded() -> None:  # C15, DESIGN 6 invariant 2
     scene = ready(configured(coalesce="plain"))
     scene.respond()

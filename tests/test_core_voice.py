@@ -16,6 +16,8 @@ from helpers.wire import (
     message,
     opened,
     pcm,
+    session_created,
+    session_updated,
     speech_started,
     user_item,
     user_transcript,
@@ -27,6 +29,7 @@ from rtcore import (
     PCMU,
     Clock,
     ConversationIdle,
+    Disconnection,
     Flush,
     HeardText,
     Interrupted,
@@ -580,6 +583,18 @@ def test_a_typed_text_is_no_silence_even_where_it_is_answered_in_writing() -> No
     assert told(scene.log, ConversationIdle) == []
     scene.at(9.0).tick()
     assert told(scene.log, ConversationIdle) == [ConversationIdle(4.0, 5000)]
+
+
+def test_a_line_that_is_away_is_no_silence() -> None:  # F130, S08
+    scene = ready(configured(timeouts=Timeouts(idle_ms=5000), reconnect={"renew": False, "first_ms": 20_000, "cap_ms": 20_000}))
+    scene.at(1.0).disconnected(Disconnection(close_code=1006))
+    scene.at(5.0).tick()
+    assert (scene.session.state, told(scene.log, ConversationIdle)) == ("reconnecting", [])
+    scene.at(30.0).tick()
+    scene.connected(2)
+    scene.server(session_created(), session_updated(), connection=2)
+    scene.at(36.0).tick()
+    assert told(scene.log, ConversationIdle) == [ConversationIdle(0.0, 36_000)]
 
 
 def test_a_long_answer_is_no_silence() -> None:  # F130

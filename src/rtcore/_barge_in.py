@@ -55,6 +55,8 @@ class _Speech(Struct):
     fate: Literal["open", "cut", "ignore", "dismiss"] = "open"
     told: bool = False
     asked: bool = False
+    before: frozenset[str] = frozenset()
+    """Commits of the program's that were under way when it began: they end the turn before."""
     owed: bool = False
     """Its turn is to be answered once it is known what it was."""
     held_at: float | None = None
@@ -105,6 +107,7 @@ class BargeIn:
             speech.cause = cause if cause == "server" else speech.cause
         else:
             speech = self._speech = _Speech(cause, core.now, core.now, self._playout_ms(), self._in_a_row)
+            speech.before = core.requests.ids("commit")
         if cause == "server":
             speech.silence_ms = core.acknowledged.silence_ms
         if item_id is not None:
@@ -124,11 +127,13 @@ class BargeIn:
             self._again(speech)
             self._expect_turn()
 
-    def committed(self, item_id: str, *, answer: bool, by_program: bool = False) -> bool:
+    def committed(self, item_id: str, *, answer: bool, by_program: str = "") -> bool:
         """It became a turn. Gives whether it is up to this owner that it be answered; ``answer``: somebody should.
 
-        ``by_program``: the program committed it, and so has said that it is one.
+        ``by_program``: the event with which the program committed it, and so has said that it is one.
         """
+        if self._speech is not None and by_program in self._speech.before:
+            return False
         self._forget_lost()
         speech = self._about(item_id)
         if speech is None:
@@ -367,6 +372,7 @@ class BargeIn:
 
 
 def _unheard(response: Response) -> bool:
-    """An answer that nobody asked for by name, and of which nothing was heard or read."""
+    """An answer to a turn or to function results, and nobody heard or read any of it. What ``respond`` asks for is the program's
+    affair: it is told of the cut, and knows what it wanted to have said."""
     verdicts = {item.verdict for item in response.items.values() if item.type == "message"}
-    return response.request is None and not response.out_of_band and verdicts <= {Verdict.SKIPPED, None}
+    return (response.request is None or response.for_user) and not response.out_of_band and verdicts <= {Verdict.SKIPPED, None}

@@ -49,7 +49,7 @@ class Wanted(Struct, frozen=True):
     request: int
     """The number of its request."""
     plain: bool
-    """It was asked for without options of its own: whatever the model says next is an answer to it."""
+    """It was asked for without options, neither held back nor uninterruptible: whatever the model says next is its answer."""
 
 
 class CreationView(Struct, frozen=True):

@@ -69,6 +69,8 @@ class Order(Struct):
     """Our answer to a turn of the user's that nobody else answers ..."""
     for_tools: frozenset[str] = frozenset()
     """.. or to these outputs of function calls."""
+    for_user: bool = False
+    """The program asked for it by name as the answer to a turn that it made: typed, or by button."""
     retried: bool = False
     """It was refused because a response ran, and is asked for once more."""
     doubtful: bool = False
@@ -105,6 +107,7 @@ class Claim(Struct, frozen=True):
     format: AudioFormat | None = None
     hold_ms: int | None = None
     text: bool = False
+    for_user: bool = False
 
 
 class Creation:
@@ -138,12 +141,14 @@ class Creation:
         after: str | None = None,
         hold_ms: int | None = None,
         interruptible: bool = True,
+        for_user: bool = False,
     ) -> None:
-        """Queue a response of the program; ``after`` is the item it answers, without which it makes no sense."""
+        """Queue a response of the program; ``after`` is the item it answers, without which it makes no sense. ``for_user``: it
+        answers a turn that the program made, and nothing else will."""
         core = self._core
         due = core.now + core.config.timeouts.queue_ms / 1000
         order = Order(request, request, body, after=after, out_of_band=out_of_band, audible=audible, hold_ms=hold_ms, due=due)
-        order.interruptible, order.place = interruptible, core.kept
+        order.interruptible, order.place, order.for_user = interruptible, core.kept, for_user
         self._queue.append(order)
         core.timers.set_earlier("turn of a request", due)
         self._coalesce()
@@ -154,12 +159,14 @@ class Creation:
         waiting = [o for o in self._queue if o.item_id is None and not (o.out_of_band or o.retried or o.doubtful)]
         if len(waiting) < 2:
             return
-        wanted = tuple(Wanted(order.request, not order.body) for order in waiting)
+        wanted = tuple(Wanted(order.request, _plain(order)) for order in waiting)
         view = CreationView(wanted, core.config.coalesce)
         given_up = consult(core, "creation", core.policies.creation, creation, view, tuple)
         for order in waiting:
             if order.request in given_up:
                 self._queue.remove(order)
+                if not waiting[-1].body:
+                    waiting[-1].for_user |= order.for_user
                 core.requests.end(order.request, "superseded")
 
     def ask_filler(self, instructions: str) -> None:
@@ -430,6 +437,7 @@ class Creation:
             format=_format(order.body),
             hold_ms=order.hold_ms,
             text="text" in (order.body.get("output_modalities") or ()),
+            for_user=order.for_user,
         )
 
     def _take_sent(self, number: int) -> Order | None:
@@ -752,14 +760,14 @@ class Creation:
         """Interrupted: the response that answers our pending create is dead on arrival (B15, F035).
 
         ``all_queued``: the program itself interrupts, so responses that it asked for and that were not sent are cancelled too.
-        ``sparing``: but for those that were asked for as uninterruptible. Gives whether it was one that nobody asked for by name.
+        ``sparing``: but for those that were asked for as uninterruptible. Gives whether it was to answer a turn, or outputs.
         """
         core = self._core
         self.drop_filler()
         answer = False
         reserved = self._reserved
         if reserved is not None and (reserved.interruptible or not sparing) and reserved.asked_at <= since:
-            answer = not reserved.dead and (reserved.for_turn or bool(reserved.for_tools))
+            answer = not reserved.dead and (reserved.for_turn or reserved.for_user or bool(reserved.for_tools))
             reserved.dead = True
         for order in self._expired.values():
             order.dead = order.dead or ((order.interruptible or not sparing) and order.asked_at <= since)
@@ -767,6 +775,7 @@ class Creation:
             # Perhaps it was not ours that was refused, and it runs already.
             self._queue.remove(order)
             order.dead = True
+            answer |= order.for_user
             self._keep(order)
             core.requests.end(order.request, "cancelled")
         if all_queued:
@@ -796,6 +805,11 @@ def _format(body: dict[str, Any]) -> AudioFormat | None:
     """The format that a response was asked for in, where that is its own."""
     asked = ((body.get("audio") or {}).get("output") or {}).get("format")
     return audio_format(asked) if asked else None
+
+
+def _plain(order: Order) -> bool:
+    """Whether whatever the model says next is the answer, as it is."""
+    return not order.body and order.hold_ms is None and order.interruptible
 
 
 def _number(metadata: dict[str, Any] | None) -> int | None:

@@ -27,12 +27,13 @@ class Idle:
             core.timers.set(TIMER, core.now + wait_ms / 1000)
 
     def overdue(self) -> None:
-        """So long has passed. Where something is under way, it is looked at again when that much more has."""
+        """So long has passed. Where something is under way, and while the line is away, it is looked at again when that much more
+        has."""
         core = self._core
         wait_ms = core.config.timeouts.idle_ms or 0
         # What was handed over sounds before the clock has said a word of it.
         sounds = core.speech.speaking or not core.playout.idle
-        busy = sounds or core.responses.running or core.turns.user_has_the_floor
+        busy = sounds or core.responses.running or core.turns.user_has_the_floor or not core.ready
         if busy or core.creation.due or core.tools.open or core.playout.held:
             core.timers.set(TIMER, core.now + wait_ms / 1000)
         else:

@@ -37,7 +37,7 @@ class _Cut(Struct):
 
 
 class Lost(NamedTuple):
-    """What an interruption cut, and whether an answer was among it that nobody asked for by name and that had not begun."""
+    """What an interruption cut, and whether the answer to a turn, or to function results, was among it that had not begun."""
 
     responses: tuple[Response, ...] = ()
     answer: bool = False

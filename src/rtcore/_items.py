@@ -366,6 +366,7 @@ class Response:
         "cut_settled",
         "dead",
         "done",
+        "for_user",
         "format",
         "gone",
         "hold_ms",
@@ -415,6 +416,8 @@ class Response:
         """When it was asked for by us, or began by itself."""
         self.text = False
         """It was asked for in text."""
+        self.for_user = False
+        """The program asked for it as the answer to a turn that it made."""
         self.own = False
         """The program's own voice, which no server knows."""
         self.items: dict[str, Item] = {}

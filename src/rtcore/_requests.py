@@ -176,6 +176,10 @@ class Requests:
         """What the pending events of a kind are about, oldest first."""
         return [pending.key for pending in self._pending.values() if pending.kind == kind]
 
+    def ids(self, kind: Kind) -> frozenset[str]:
+        """The event ids of the pending events of a kind."""
+        return frozenset(pending.event_id for pending in self._pending.values() if pending.kind == kind)
+
     def updates(self) -> list[dict[str, Any]]:
         """What the updates of the session that the server has not answered ask for, oldest first."""
         return [pending.changes for pending in self._pending.values() if pending.kind == "update" and pending.changes]

@@ -249,6 +249,7 @@ class Responses:
         response.after = claim.after
         response.format = claim.format
         response.text = claim.text
+        response.for_user = claim.for_user
         response.hold_ms = core.config.playout.hold_ms if claim.hold_ms is None else claim.hold_ms
         response.interruptible = claim.interruptible
         response.asked_at = core.now if claim.asked_at is None else claim.asked_at

@@ -515,7 +515,7 @@ class Session:
         item = {"id": item_id, "type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         core.creation.ask_item(item, item_id, request=0 if respond else request, previous_item_id=None, gated=True)
         if respond:
-            core.creation.ask_response({}, request=request, after=item_id)
+            core.creation.ask_response({}, request=request, after=item_id, for_user=True)
         core.creation.pump()
         return Issued(request, self._leave(out))
 
@@ -576,7 +576,7 @@ class Session:
         request = core.requests.open()
         if self._commit(request, None if respond else request) and respond:
             core.reports.asked("program", request=request)
-            core.creation.ask_response({}, request=request)
+            core.creation.ask_response({}, request=request, for_user=True)
         core.microphone.release()
         core.creation.pump()
         return Issued(request, self._leave(out))

@@ -153,7 +153,8 @@ class Turns:
         core.news.append(UserTurnCommitted(event.item_id))
         core.idle.touched()
         wanted = core.config.answer_turns and pending is None and self._answered_here
-        decided_elsewhere = core.barge_in.committed(event.item_id, answer=wanted, by_program=pending is not None)
+        by_program = pending.event_id if pending is not None else ""
+        decided_elsewhere = core.barge_in.committed(event.item_id, answer=wanted, by_program=by_program)
         if not core.acknowledged.detects_turns:
             self._floor(speaking=False, awaiting=False)
         elif core.acknowledged.server_creates and pending is None:

@@ -280,6 +280,8 @@ class AskingAudit:
         if creation is not None and not creation.out_of_band and creation.request is not None:
             self._creation_refused(creation, creation.request, active=_ACTIVE in told)
         kind = event.get("type")
+        if kind == "input_audio_buffer.commit" and self._ledger.commits:
+            self._ledger.commits.popleft()
         if kind == "conversation.item.create" and not unnamed:
             asked = self._questions.pop(str(event.get("event_id")), None)
             if asked is not None:

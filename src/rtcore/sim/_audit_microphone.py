@@ -110,6 +110,8 @@ class MicrophoneAudit:
             del held[: len(audio)]
             self._held_since = ledger.now
         elif kind == "input_audio_buffer.commit":
+            ledger.commits.append(ledger.commits_sent)
+            ledger.commits_sent += 1
             if held:
                 ledger.fail(8, f"{len(held)} bytes of the turn's audio were not sent before its commit")
                 held.clear()

@@ -32,6 +32,8 @@ class _Speech(Struct):
 
     started_at: int
     first_at: int
+    mark: int
+    """How many commits of the program's had been sent when it began."""
     silence: int = 0
     """What the server hears before it says that speech has ended; a local detector says so at once."""
     stopped_at: int | None = None
@@ -97,6 +99,8 @@ class PendingAudit:
         self._guard = GuardAudit(ledger, options)
         self._guarded = options.echo_guard_ms > 0
         self._begins = self._ends = self._perhaps = False
+        self._commits: dict[str, bool] = {}
+        """The program's, by item: whether it had been sent before the speech began in which the answer to it came."""
         self._withheld: set[str] = set()
         """Commits that were ever withheld: told again, they ask for nothing, whatever speech it is by then."""
 
@@ -124,7 +128,8 @@ class PendingAudit:
                 self._speech = None
                 guard.cuts(guard.playout_ms, guard.heard_out)
                 return False
-            speech = _Speech(now, now, playout_ms=guard.playout_ms, guard_ms=guard.ms, heard_out=guard.heard_out)
+            mark = self._ledger.commits_sent
+            speech = _Speech(now, now, mark, playout_ms=guard.playout_ms, guard_ms=guard.ms, heard_out=guard.heard_out)
             self._speech = speech
             self._perhaps = active is None
             if self._over(speech) is not None:
@@ -164,6 +169,8 @@ class PendingAudit:
     def arrived(self, message: ServerSeen) -> bool:
         """A message reaches the client. Gives whether the answer that it asks for waits."""
         speech, kind, item_id = self._speech, message.type, message.item_id or ""
+        if kind == "input_audio_buffer.committed" and self._of_the_turn_before(item_id):
+            return False
         if kind == "input_audio_buffer.committed" and item_id in self._withheld and not (speech and item_id in speech.turns):
             return True
         if speech is None or not (item_id in speech.words or not speech.words):
@@ -191,6 +198,13 @@ class PendingAudit:
         elif kind.startswith(_TRANSCRIPT) and item_id in speech.words and item_id not in speech.whole:
             self._hears(speech, item_id, kind.removeprefix(_TRANSCRIPT), message)
         return False
+
+    def _of_the_turn_before(self, item_id: str) -> bool:
+        """Whether the program had sent this commit before the speech began: it says nothing about that."""
+        if self._manual and item_id not in self._commits:
+            number = self._ledger.commits.popleft() if self._ledger.commits else self._ledger.commits_sent
+            self._commits[item_id] = self._speech is not None and number < self._speech.mark
+        return self._commits.get(item_id, False)
 
     def _hears(self, speech: _Speech, item_id: str, kind: str, message: ServerSeen) -> None:
         if kind == "delta":

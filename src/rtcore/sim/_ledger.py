@@ -4,6 +4,8 @@ Nothing here decides; ``fail`` is the one way in which a broken invariant is rec
 orders count the server messages that had reached the client.
 """
 
+from collections import deque
+
 from msgspec import Struct, field
 
 from rtcore._formats import AudioFormat
@@ -288,6 +290,10 @@ class Ledger:
         """.. and since when."""
         self.here = Here()
         """What a button and a local detector say of the user."""
+        self.commits: deque[int] = deque()
+        """The program's commits that have no answer yet, by number ..."""
+        self.commits_sent = 0
+        """.. and how many there were."""
         self.detects = False
         """The server has found a turn by itself."""
         self.called: set[str] = set()
