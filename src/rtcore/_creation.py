@@ -198,6 +198,10 @@ class Creation:
         """An answer that nobody asked for by name is due, to a committed turn; several become one (C15)."""
         self._turn_due = True
 
+    def server_answers(self) -> None:
+        """The server answers a later turn by itself, and with it the one before, to which an answer is still due (C15)."""
+        self._turn_due = False
+
     def ask_tools_answer(self, outputs: Collection[str]) -> None:
         """The same to a batch of outputs: one that was refused later, or is not there yet, is none to be answered (F071)."""
         self._tools_due |= frozenset(outputs)

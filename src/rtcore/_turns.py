@@ -159,6 +159,7 @@ class Turns:
             self._floor(speaking=False, awaiting=False)
         elif core.acknowledged.server_creates and pending is None:
             self._unanswered = True
+            core.creation.server_answers()
             self._owed.append(core.now)
             self.automatic_turns += 1
             self._floor(speaking=False, awaiting=True)
