@@ -332,3 +332,20 @@ def test_what_nobody_could_hear_is_asked_for_again_once_it_is_gone() -> None:  #
     for second in (4.1, 5.0):
         case.at(second).audit.look()
     assert [invariant for invariant, _ in case.told()] == [15]
+
+
+def test_what_the_program_cut_is_no_result_to_be_answered_when_another_is_refused() -> None:  # F064, F071
+    case = Case()
+    for response, call in (("r1", "a"), ("r2", "b")):
+        case.begun(response)
+        case.audit.tool_called(call, response)
+        case.ledger.responses[response].dead = response == "r1"
+        case.done(response)
+    for call in ("a", "b"):
+        case.output(call)
+        case.audit.look()
+    case.audit.arrived(ServerSeen("conversation.item.added", item=ItemSeen("out_a", "function_call_output")))
+    item = {"type": "function_call_output", "id": "out_b", "call_id": "b"}
+    case.refused(None, "no", event={"type": "conversation.item.create", "event_id": "e_b", "item": item})
+    assert not case.audit.waits
+    assert case.told() == []

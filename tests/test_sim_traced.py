@@ -125,6 +125,8 @@ TRACED = [
     ("interruption=pause", 14_001_732),
     # The clock's word makes room in the instant in which the guard is over and the voice is put to the test (F118, B18).
     ("interruption=pause", 17_010_079),
+    # The only result of a response is refused, and what the server has is one of a response that the program cut (F064, F071).
+    ("interruption=pause", 17_110_115),
     # What is cut in a pause whose flush has no answer in time is silent when the wait for that is over (B18, B29).
     ("interruption=pause", 16_010_628),
     # The end of a response comes in the instant of the decision about it, and is told before it (B18, DESIGN 3).

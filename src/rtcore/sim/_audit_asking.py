@@ -473,6 +473,8 @@ class AskingAudit:
         if record.dead and (record.cut is None or record.cut.cause not in _ANSWERED_CAUSES):
             # Heard to its end when a person spoke, and then the device was lost: who cut it, the client cannot know.
             self._may_tools = self._may_tools or record.heard_out
+            for item in calls.values():
+                self._batch_of.pop(item or "", None)  # no other batch is answered because of these (F064)
             return
         self._may_tools = True
         # Heard to its end, and flushed before the client knew: whether that cut it, nobody can say.
