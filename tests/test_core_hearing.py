@@ -155,6 +155,23 @@ def test_half_duplex_under_manual_turns_sends_nothing() -> None:  # F126
     assert spoke(scene.append(VOICE)) == b""
 
 
+def test_a_button_that_goes_down_over_the_model_is_heard_as_soon_as_it_is_silent() -> None:  # F039, F125
+    scene = half_duplex(turn_detection=None)
+    pressed = scene._took(scene.session.begin_turn(now=scene.now))
+    assert spoke(scene.append(VOICE)) == b"", "the device may still sound"
+    generation = next(effect.generation for effect in pressed if isinstance(effect, Flush))
+    scene.at(0.55).flushed(generation, 500)
+    effects = scene.at(0.56).append(VOICE)
+    effects += scene._issued(scene.session.end_turn(now=scene.now))
+    assert spoke(effects) == VOICE, "without a tail: the first words are there"
+
+
+def test_half_duplex_has_its_tail_where_no_button_is_down() -> None:  # F039
+    scene = half_duplex(turn_detection=None)
+    scene.answering(scene.interrupt(), 500)
+    assert spoke(scene.at(0.7).append(VOICE) + scene.at(0.81).append(VOICE)) == VOICE
+
+
 def test_half_duplex_leaves_the_server_s_settings_alone() -> None:
     assert Config(interruption="half_duplex").session == Config().session
 

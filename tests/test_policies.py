@@ -6,23 +6,48 @@ from typing import Any
 
 import pytest
 import trio
-from helpers.scene import KEY, configured
+from helpers.scene import (
+    KEY,
+    configured,
+    ready,
+    told,
+)
 from helpers.wire import (
     CLIENT_VAD,
     Script,
+    audio,
     created,
     done,
     encode,
     message,
+    opened,
     session_created,
     session_updated,
     speech_started,
+    truncated,
 )
 from loopback import config, served, served_in_a_thread, until
 from virtual_loop import run
 
-from rtcore import Clock, Flush, Interrupted, Session, SpeakingStarted
-from rtcore.policies import CUT, DEFAULT, IGNORE, InterruptionAnswer, InterruptionView, Policies
+from rtcore import (
+    Clock,
+    Flush,
+    Interrupted,
+    Play,
+    PolicyFailed,
+    Session,
+    SpeakingStarted,
+)
+from rtcore.policies import (
+    CUT,
+    DEFAULT,
+    IGNORE,
+    InterruptionAnswer,
+    InterruptionView,
+    LeadView,
+    Policies,
+    lead,
+)
 from rtcore.recording import Keep, RecordedSession, Recording, read, replay, steps
 from rtcore.sim.server import ServerOptions, spoken
 from rtcore_adapters import asyncio as on_asyncio
@@ -124,6 +149,68 @@ def test_a_key_in_a_policy_s_failure_is_hidden_like_anywhere_else() -> None:
     told = " ".join(repr(effect) for event in script for effect in session.receive(1, encode(event), now=0.0))
     assert "PolicyFailed" in told
     assert KEY not in told
+
+
+# -- the lead --------------------------------------------------------------------------------------------------------------------
+
+
+def handed(effects: list[Any]) -> int:
+    """Milliseconds that were handed to the clock."""
+    return sum(len(effect.pcm) for effect in effects if isinstance(effect, Play)) // 48
+
+
+def shorter(view: LeadView) -> int | None:
+    """Half a second, less with each generation, and more each time that the clock ran dry."""
+    return 500 // view.generation + 100 * view.underruns
+
+
+def test_the_default_lead_is_the_option() -> None:
+    view = LeadView(1, lead_ms=300, report_ms=20, latency_ms=0, underruns=0, ran_dry=False)
+    assert (lead(view), Policies(lead=shorter).own) == (300, ("lead",))
+
+
+def test_the_lead_is_decided_anew_with_each_generation_and_not_with_each_delta() -> None:  # B31, C12
+    seen: list[LeadView] = []
+
+    def watched(view: LeadView) -> int | None:
+        seen.append(view)
+        return shorter(view)
+
+    scene = ready(configured(), policies=Policies(lead=watched), turn_detection=CLIENT_VAD)
+    first = scene.server(created("r1"), opened("m1"), *(audio("m1", 100, start_ms=at) for at in range(0, 3000, 100)))
+    first += scene.at(0.5).played(1, 500)
+    scene.barge_in(500)
+    second = scene.server(done("r1", "cancelled"), truncated("m1", 500), created("r2"), message("m2", 1000, r="r2"))
+    assert (handed(first), handed(second)) == (1000, 250)
+    assert [(view.generation, view.ran_dry) for view in seen] == [(1, False), (2, False)]
+
+
+def test_the_lead_is_decided_anew_when_the_clock_ran_dry() -> None:  # C19, F147
+    scene = ready(configured(), policies=Policies(lead=shorter))
+    scene.server(created("r1"), opened("m1"), audio("m1", 2000))
+    assert handed(scene.log) == 500
+    assert handed(scene.at(0.6).underrun(1)) == 100
+
+
+def test_a_clock_is_never_given_less_than_it_needs_to_say_where_it_stands() -> None:  # C19
+    scene = ready(configured(), clock=Clock(report_ms=200, latency_ms=30), policies=Policies(lead=lambda view: 20))
+    scene.server(created("r1"), message("m1", 1000))
+    assert handed(scene.log) == 430
+
+
+@pytest.mark.parametrize("given", [0, 19, -5, True, 40.0, "all"])
+def test_a_lead_that_is_none_is_told_and_the_option_counts(given: Any) -> None:
+    scene = ready(configured(playout={"lead_ms": 300}), policies=Policies(lead=lambda view: given))
+    scene.server(created("r1"), message("m1", 1000))
+    assert handed(scene.log) == 300
+    assert [notice.policy for notice in told(scene.log, PolicyFailed)] == ["lead"]
+
+
+def test_a_lead_of_the_program_s_own_replays_with_it() -> None:  # C30, B31
+    own = Policies(lead=shorter)
+    recording = recorded(own)
+    assert (recording.header.policies, replay(recording, policies=own).difference) == (("lead",), None)
+    assert replay(recording).difference is not None
 
 
 # -- every runtime takes them, and mutes -----------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rtcore._holds import Holds
     from rtcore._idle import Idle
     from rtcore._interruption import Interruption
+    from rtcore._lead import Lead
     from rtcore._lifecycle import Lifecycle
     from rtcore._mcp import Mcp
     from rtcore._pauses import Pauses
@@ -188,6 +189,7 @@ class Core:
     voice: "Voice"
     idle: "Idle"
     renewal: "Renewal"
+    lead: "Lead"
 
     def __init__(self, config: "Config", clock: Clock, seed: int, policies: Policies) -> None:
         self.config = config

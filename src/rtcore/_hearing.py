@@ -41,12 +41,14 @@ class Hearing:
     @property
     def _model_is_heard(self) -> bool:
         """From the hand-over of a sample, which is before it sounds, to a tail after the last one; and while a flush is
-        unanswered, because the device may still sound (F039).
+        unanswered, because the device may still sound (F039). A button that is down ends the tail: the room's last echo passes
+        for no turn there, and the person's first words are not to be missing.
         """
         playout = self._core.playout
         if playout.flushing or (playout.unconfirmed and not playout.held):
             return True
-        return playout.heard > 0 and self._core.now < playout.sounded_at + self._tail
+        tail = 0.0 if self._core.microphone.pressed else self._tail
+        return playout.heard > 0 and self._core.now < playout.sounded_at + tail
 
     def _silence(self, size: int) -> bytes:
         return _ZERO[self._core.microphone.format.type] * size

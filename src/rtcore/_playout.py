@@ -12,6 +12,7 @@ Everything is counted in samples. No milliseconds, no events, no policy here.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from rtcore._clock import Clock
 from rtcore._effects import Drain, Effect, Flush, Pause, Play, Resume
@@ -36,8 +37,9 @@ class Playout:
 
     def __init__(self, clock: Clock, format: AudioFormat, lead_ms: int | None) -> None:
         self._clock = clock
-        # A clock that says less often where it stands than the lead lasts would run dry before it asks for more.
-        self._lead_ms = None if lead_ms is None else max(lead_ms, 2 * clock.report_ms + clock.latency_ms)
+        self.bound(lead_ms)
+        self.begun: Callable[[], object] = lambda: None
+        """Called when a generation has begun, before anything of it is handed over."""
         self._entries: dict[str, _Entry] = {}
         self._replay: deque[tuple[Segment, Pcm, int]] = deque()
         self._flushing: dict[int, Generation] = {}
@@ -54,6 +56,12 @@ class Playout:
         self.received = 0
         self.heard = 0
         self.discarded = 0
+
+    def bound(self, lead_ms: int | None) -> None:
+        """From now on so much is handed over ahead of what was heard; None: all."""
+        # A clock that says less often where it stands than the lead lasts would run dry before it asks for more.
+        self._lead_ms = None if lead_ms is None else max(lead_ms, 2 * self._clock.report_ms + self._clock.latency_ms)
+        self._direct = False
 
     # -- what the rest of the core asks ---------------------------------------------------------------------------------------
 
@@ -475,6 +483,7 @@ class Playout:
     def _next_generation(self, format: AudioFormat) -> None:
         self.generation = Generation(self.generation.number + 1, format, self._latency)
         self._head, self._direct = None, False
+        self.begun()
 
     def _split_first(self, segment: Segment, pcm: Pcm, room: int) -> None:
         view = memoryview(pcm)

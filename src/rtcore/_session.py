@@ -28,6 +28,7 @@ from rtcore._idle import Idle
 from rtcore._interruption import Interruption
 from rtcore._item_check import check_item, images_alone, known_ids, wanted_entries
 from rtcore._items import HistoryItem, PartView, SegmentView
+from rtcore._lead import Lead
 from rtcore._lifecycle import Disconnection, Lifecycle
 from rtcore._mcp import Mcp
 from rtcore._microphone import COMMIT_MIN_MS
@@ -121,6 +122,7 @@ class Session:
         core.voice = Voice(core)
         core.idle = Idle(core)
         core.renewal = Renewal(core)
+        core.lead = Lead(core)
         self._timers = core.timers
         self._inside = False
         self._tap = core.config.tap
@@ -379,6 +381,7 @@ class Session:
         open_and_current = core.state == "ready" and generation == core.playout.generation.number
         if open_and_current and any(not r.done and not r.dead for r in core.responses.live.values()):
             core.counters.underruns += 1
+            core.lead.ran_dry()
             core.news.append(Underrun(generation))
         return self._leave(out)
 

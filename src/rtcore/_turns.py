@@ -97,11 +97,6 @@ class Turns:
         return self._speaking or self._awaiting_server or self._pressed or self._detected or self._core.barge_in.pending
 
     @property
-    def pressed_down(self) -> bool:
-        """Whether the button is down: between ``begin_turn`` and ``end_turn``."""
-        return self._pressed
-
-    @property
     def automatic(self) -> int:
         """Creations by the server itself, one per turn, of which nothing was seen yet and that may still come: a person who
         speaks on makes a server drop its creation without a word.

@@ -261,6 +261,38 @@ def reconnect(view: ReconnectView) -> float | None:
     return delay * (1.0 - view.jitter * view.chance)
 
 
+# -- how far ahead is handed over? --------------------------------------------------------------------------------------------
+
+
+class LeadView(Struct, frozen=True):
+    """What is known when it is decided how much audio the clock is given ahead of what was heard.
+
+    It is decided when a generation begins, with each flush and each change of format, and when the clock ran dry.
+    """
+
+    generation: int
+    """The generation that it is for, from 1."""
+    lead_ms: int | None
+    """``config.playout.lead_ms``"""
+    report_ms: int
+    """The longest time between two reports of the clock (``Clock.report_ms``)."""
+    latency_ms: int
+    """``Clock.latency_ms``"""
+    underruns: int
+    """How often the clock ran dry in this session while a response was under way."""
+    ran_dry: bool
+    """Whether it is asked because the clock has just run dry."""
+
+
+def lead(view: LeadView) -> int | None:
+    """How much is handed over and not heard, in ms, at least 20; None: all there is, for clocks that flush at once.
+
+    The default: as configured. Never less than twice ``report_ms`` plus ``latency_ms`` counts, whatever is given: a clock would
+    run dry before it says again where it stands.
+    """
+    return view.lead_ms
+
+
 # -- all of them -------------------------------------------------------------------------------------------------------------
 
 
@@ -275,6 +307,8 @@ class Policies(Struct, frozen=True):
     """Which requests that wait are not asked for, because the answer to a later one is one to them too?"""
     reconnect: Callable[[ReconnectView], float | None] = reconnect
     """Is a lost connection dialled again, and in how many seconds?"""
+    lead: Callable[[LeadView], int | None] = lead
+    """How much audio is the clock given ahead of what was heard?"""
 
     @property
     def own(self) -> tuple[str, ...]:
