@@ -5,9 +5,26 @@ from typing import Any
 
 import pytest
 from helpers.scene import Scene, configured, event_id, kinds, outcomes, ready, sent, told
-from helpers.wire import Event, Script, announce, call, created, deleted, done, error, session_created, session_updated
+from helpers.wire import (
+    Event,
+    Script,
+    announce,
+    audio,
+    call,
+    created,
+    deleted,
+    done,
+    error,
+    opened,
+    session_created,
+    session_updated,
+    speech_started,
+    text_message,
+    transcript,
+    turn,
+)
 
-from rtcore import Disconnection, Effect, Issued, ReplayIncomplete, Send, Session
+from rtcore import Disconnection, Effect, Flush, Issued, ReplayIncomplete, Send, Session
 
 LOST = Disconnection(close_code=1006)
 
@@ -198,3 +215,105 @@ def test_an_edit_that_was_refused_is_not_carried_out_by_a_loss() -> None:  # B24
     assert outcomes(effects) == [(scene.request, "failed")]
     lose(scene)
     assert Server(scene).takes(back(scene)).holds == ["none", "two"]
+
+
+# -- answers -------------------------------------------------------------------------------------------------------------------
+
+
+def speaking(scene: Scene, request: int | None = None) -> Scene:
+    """The answer is heard, and not over."""
+    scene.server(created("r1", request=request), opened("m1"), transcript("m1", "One two."), audio("m1", 400))
+    scene.at(0.2).played(1, 200)
+    return scene
+
+
+NOTICE: Event = {"instructions": "Read the notice.", "tool_choice": "none"}
+MANUAL: dict[str, Any] = {"turn_detection": None}
+
+
+def unmarked(asked: list[Event]) -> list[Event]:
+    """What was asked for, without our mark."""
+    return [{key: value for key, value in each.items() if key != "metadata"} for each in asked]
+
+
+@pytest.mark.parametrize("spoken", [False, True])
+def test_an_interruption_by_the_program_holds_across_the_loss(spoken: bool) -> None:
+    """B24, C12: who interrupts says what comes next; nothing is asked for behind their back when the line is back."""
+    scene = ready(steady())
+    if spoken:
+        scene.server(speech_started("u1"), turn("u1"))  # a turn that nobody has answered
+    else:
+        speaking(scene)
+    lose(scene)
+    scene.answering(scene.interrupt(), 200)
+    assert Server(scene).takes(back(scene)).asked == []
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_where_nobody_interrupts() -> None:  # C27, F093: the other side of the rule above
+    scene = speaking(ready(steady()))
+    lose(scene)
+    scene.played(1, 400)
+    assert len(Server(scene).takes(back(scene)).asked) == 1
+
+
+@pytest.mark.parametrize("pending", ["again", "fail"])
+def test_an_answer_that_was_cut_off_is_asked_for_again_as_it_was(pending: str) -> None:
+    """C27, S08, F093: a notice that is read in the program's words, and by no tool, is no bare answer after a loss."""
+    scene = ready(steady(pending=pending), **MANUAL)
+    scene.respond(NOTICE, interruptible=False)
+    speaking(scene, scene.request)
+    effects = lose(scene)
+    assert outcomes(effects) == [(scene.request, "connection_lost")]
+    scene.played(1, 400)
+    server = Server(scene).takes(back(scene))
+    assert unmarked(server.asked) == [NOTICE]
+    # .. and lost once more before a word of it came.
+    lose(scene)
+    server = Server(scene).takes(back(scene))
+    assert unmarked(server.asked) == [NOTICE]
+    # No voice cuts it, as none was to cut the first.
+    again = int(server.asked[0]["metadata"]["rtcore_request"])
+    scene.server(created("r2", request=again), opened("m2", r="r2"), audio("m2", 400, r="r2"), connection=3)
+    assert not any(isinstance(effect, Flush) for effect in scene.local_speech())
+
+
+def test_an_answer_that_was_cut_off_is_not_asked_for_again_by_who_interrupted() -> None:  # C12, B24
+    scene = ready(steady(), **MANUAL)
+    scene.respond(NOTICE)
+    speaking(scene, scene.request)
+    lose(scene)
+    scene.answering(scene.interrupt(), 200)
+    assert Server(scene).takes(back(scene)).asked == []
+
+
+def test_two_answers_that_were_asked_for_in_two_ways_are_both_asked_for_again() -> None:  # B24, C15: neither stands for the other
+    scene = ready(steady(), **MANUAL)
+    scene.respond(NOTICE)
+    speaking(scene, scene.request)
+    scene.respond({"instructions": "Say goodbye."})
+    lose(scene)
+    scene.played(1, 400)
+    server = Server(scene).takes(back(scene))
+    first = int(server.asked[0]["metadata"]["rtcore_request"])
+    server.takes(scene.server(created("r2", request=first), done("r2", request=first), connection=2))
+    assert unmarked(server.asked) == [NOTICE, {"instructions": "Say goodbye."}]
+
+
+@pytest.mark.parametrize("options", [{}, NOTICE])
+def test_an_answer_in_text_is_asked_for_again_as_it_was(options: Event) -> None:  # F140, issue 6, part 7
+    scene = ready(configured(text_answers="retry"), **MANUAL)
+    scene.respond(options)
+    number = scene.request
+    written = created("r1", request=number) + text_message("m1", "In writing.") + done("r1", request=number)
+    effects = scene.server(written) + scene.server(deleted("m1"))
+    assert outcomes(effects) == [(number, "done")]
+    [asked] = [event["response"] for event in sent(effects) if event["type"] == "response.create"]
+    assert unmarked([asked]) == [options] and asked["metadata"]["rtcore_request"] != str(number)
+
+
+def test_nor_is_it_asked_for_over_a_person_who_speaks() -> None:  # F140, C15: nobody waits for it by name
+    scene = ready(configured(text_answers="retry", interruption="ignore"))
+    scene.respond(NOTICE)
+    scene.server(created("r1", request=scene.request), text_message("m1", "In writing."), speech_started("u1"))
+    effects = scene.server(done("r1", request=scene.request), deleted("m1"))
+    assert "response.create" not in kinds(effects)

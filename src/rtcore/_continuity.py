@@ -137,6 +137,10 @@ class Continuity:
         core.connection = core.history.line = connection
         core.lifecycle.take_over(session)
 
+    def interrupted_by_program(self) -> None:
+        """Who interrupts says what comes next: what the lost session owed is not asked for (C12)."""
+        self._owed = False
+
     def owe_answer(self) -> None:
         """The next session is to answer what this one could not."""
         self._owed = True
@@ -192,7 +196,9 @@ class Continuity:
         core.creation.line_lost(told, again=again)
         broken = core.responses.line_lost(told)
         # One that calls a function is answered after its output.
-        self._owed |= any(not any(item.dispatched for item in response.items.values()) for response in broken)
+        for response in broken:
+            if not any(item.dispatched for item in response.items.values()):
+                self._owed |= not core.creation.ask_again(response)
         for item in core.history.line_lost():
             core.news.append(ItemAdded(item.id, item.type, item.role, None))
         for item in [*unwanted, *(item for item in core.history if item.delete_sent or _never_said(item))]:

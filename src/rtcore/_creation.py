@@ -24,7 +24,7 @@ from rtcore._context import ContextView, CreationView, Wanted, checked, context,
 from rtcore._core import Core
 from rtcore._errors import ErrorKind, named_response
 from rtcore._formats import AudioFormat
-from rtcore._items import Response
+from rtcore._items import Asked, Response
 from rtcore._notices import ContextStale, Outcome, Problem
 from rtcore._recent import keep_latest
 from rtcore._requests import Pending
@@ -90,6 +90,11 @@ class Order(Struct):
     place: int = 0
     """Behind so many of the events that wait for the session to be acknowledged it was asked for."""
 
+    @property
+    def asked(self) -> Asked:
+        """How it is asked for."""
+        return Asked(self.body, self.after, self.hold_ms, self.interruptible)
+
 
 class Claim(Struct, frozen=True):
     """Whose a response is that the server announced."""
@@ -104,6 +109,7 @@ class Claim(Struct, frozen=True):
     interruptible: bool = True
     asked_at: float | None = None
     after: str | None = None
+    asked: Asked | None = None
     format: AudioFormat | None = None
     hold_ms: int | None = None
     text: bool = False
@@ -125,6 +131,8 @@ class Creation:
         self._foreign = False
         self._turn_due = False
         self._tools_due: frozenset[str] = frozenset()
+        self._again: deque[Asked] = deque()
+        """Answers that are due once more, and of which something was said when they were asked for."""
         self._refused: list[Order] = []
         self._tries = 0
         self._echoes = False
@@ -202,6 +210,15 @@ class Creation:
         """The server answers a later turn by itself, and with it the one before, to which an answer is still due (C15)."""
         self._turn_due = False
 
+    def ask_again(self, response: Response) -> bool:
+        """The answer that this response was to be is due once more, as it was asked for; nobody waits for it by name. False where
+        nothing was said of it, so that any answer will do.
+        """
+        if response.asked is None or response.asked.plain:
+            return False
+        self._again.append(response.asked)
+        return True
+
     def ask_tools_answer(self, outputs: Collection[str]) -> None:
         """The same to a batch of outputs: one that was refused later, or is not there yet, is none to be answered (F071)."""
         self._tools_due |= frozenset(outputs)
@@ -238,6 +255,11 @@ class Creation:
         if not core.ready:
             return
         core.edits.pump()
+        if self._again and self._may_ask:
+            asked = self._again.popleft()
+            order = Order(0, core.requests.number(), asked.body, after=asked.after, hold_ms=asked.hold_ms, for_turn=True)
+            order.interruptible = asked.interruptible
+            self._send_response(order)
         while self._queue:
             order = self._queue[0]
             if before is not None and order.place > before:
@@ -259,7 +281,7 @@ class Creation:
         if before is not None:
             return
         due = self._turn_due or (bool(self._tools_due) and not core.tools.withholds(self._tools_due))
-        if due and self._free and not core.interruption.editing and not core.turns.user_has_the_floor:
+        if due and self._may_ask:
             order = Order(0, core.requests.number(), {}, for_turn=self._turn_due, for_tools=self._tools_due)
             self._turn_due, self._tools_due = False, frozenset()
             self._send_response(order)
@@ -276,7 +298,7 @@ class Creation:
     @property
     def due(self) -> bool:
         """Whether a response of ours that somebody is to hear is asked for in the conversation, or will be."""
-        owed = self._turn_due or bool(self._tools_due) or bool(self._refused)
+        owed = self._turn_due or bool(self._tools_due) or bool(self._refused or self._again)
         sent = self._reserved is not None and not self._reserved.dead
         return owed or sent or any(o.item_id is None and not o.out_of_band for o in self._queue)
 
@@ -288,6 +310,12 @@ class Creation:
     @property
     def _free(self) -> bool:
         return not (self._reserved is not None or self._foreign or self._core.responses.running)
+
+    @property
+    def _may_ask(self) -> bool:
+        """Whether an answer that nobody waits for by name may be asked for."""
+        core = self._core
+        return self._free and not core.interruption.editing and not core.turns.user_has_the_floor
 
     def _send_item(self, order: Order) -> None:
         core = self._core
@@ -362,12 +390,11 @@ class Creation:
         for order in self._queue:
             order.doubtful = order.retried = False
         asked = [*([self._reserved] if self._reserved is not None else []), *self._side.values()]
-        for order in [*asked, *self._refused]:
+        due = [order for order in [*asked, *self._refused] if (order.for_turn or order.for_tools) and not order.dead]
+        for order in asked:
             if order.dead:
                 core.requests.end(order.request, "cancelled")
-            elif order.for_turn or order.for_tools:
-                self._make_due(order)
-        asked = [order for order in asked if not order.dead and core.requests.is_open(order.request)]
+        asked = [order for order in asked if not (order.dead or order in due) and core.requests.is_open(order.request)]
         self._items.clear()
         self._late.clear()
         self._side.clear()
@@ -387,11 +414,13 @@ class Creation:
             for order in [*asked, *self._queue]:
                 order.place = core.kept
             self._queue.extendleft(reversed([*sent, *sorted(asked, key=lambda order: order.number)]))
-            return
-        for order in sorted([*sent, *asked, *self._queue], key=lambda order: order.request):
-            core.requests.end(order.request, "connection_lost", problem=told)
-        self._queue.clear()
-        core.timers.cancel("turn of a request")
+        else:
+            for order in sorted([*sent, *asked, *self._queue], key=lambda order: order.request):
+                core.requests.end(order.request, "connection_lost", problem=told)
+            self._queue.clear()
+            core.timers.cancel("turn of a request")
+        for order in due:
+            self._make_due(order)
 
     # -- answers -----------------------------------------------------------------------------------------------------------------
 
@@ -438,6 +467,7 @@ class Creation:
             interruptible=order.interruptible,
             asked_at=order.asked_at,
             after=order.after,
+            asked=None if order.out_of_band else order.asked,
             format=_format(order.body),
             hold_ms=order.hold_ms,
             text="text" in (order.body.get("output_modalities") or ()),
@@ -484,7 +514,7 @@ class Creation:
             self._turn_due = False
             seen = self._core.tools.outputs_seen
             self._tools_due = frozenset() if seen else self._tools_due
-            if self._reserved is not None:
+            if self._reserved is not None and self._reserved.asked.plain:
                 # .. and so is the one that was asked for and has no answer yet: refused or lost, it is not asked for again.
                 self._reserved.for_turn = False
                 self._reserved.for_tools = frozenset() if seen else self._reserved.for_tools
@@ -648,6 +678,9 @@ class Creation:
 
     def _make_due(self, order: Order) -> None:
         """What this answer of ours was for is due again."""
+        if not order.asked.plain:
+            self._again.append(order.asked)
+            return
         self._turn_due |= order.for_turn
         self._tools_due |= order.for_tools
 
@@ -784,7 +817,9 @@ class Creation:
             core.requests.end(order.request, "cancelled")
         if all_queued:
             self._turn_due, self._tools_due = False, frozenset()
+            self._again.clear()
             core.turns.interrupted_by_program()
+            core.continuity.interrupted_by_program()
             self._forget_refused()
             for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:
                 self._queue.remove(order)

@@ -350,12 +350,27 @@ class Item:
         return "".join(part.text for _, part in sorted(self.parts.items()))
 
 
+class Asked(Struct, frozen=True):
+    """How a response was asked for, so that it can be asked for again in the same way."""
+
+    body: dict[str, Any]
+    after: str | None
+    hold_ms: int | None
+    interruptible: bool
+
+    @property
+    def plain(self) -> bool:
+        """Nothing was said of it: any answer will do."""
+        return not self.body and self.hold_ms is None and self.interruptible
+
+
 class Response:
     """One response of the server. ``dead`` is for ever: it was interrupted, and its later events are counted and dropped."""
 
     __slots__ = (
         "activity",
         "after",
+        "asked",
         "asked_at",
         "audible",
         "cancel_sent",
@@ -412,6 +427,8 @@ class Response:
         self.hold_ms = 0
         """How long its first audio is to be held back, until it is."""
         self.interruptible = True
+        self.asked: Asked | None = None
+        """How we asked for it, in the conversation; None: the server began it by itself."""
         self.asked_at = float("-inf")
         """When it was asked for by us, or began by itself."""
         self.text = False

@@ -247,6 +247,7 @@ class Responses:
         audible = not out_of_band or (claim.ours and claim.audible)
         response = Response(response_id, request=claim.request, out_of_band=out_of_band, audible=audible)
         response.after = claim.after
+        response.asked = claim.asked
         response.format = claim.format
         response.text = claim.text
         response.for_user = claim.for_user

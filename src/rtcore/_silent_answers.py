@@ -35,7 +35,8 @@ class SilentAnswers:
                 core.interruption.take_out(item)
         if retry:
             self._retried = True
-            core.creation.ask_answer()
+            if not core.creation.ask_again(response):
+                core.creation.ask_answer()
 
     def _may_retry(self, response: Response, texts: list[Item]) -> bool:
         """Once, until an answer has sounded: a model that only writes is not asked, and paid for, without end. With calls beside
