@@ -601,6 +601,54 @@ def test_what_the_program_asked_for_with_respond_and_a_cough_cut_is_the_programs
     assert (outcomes(cut), kinds(scene.at(9.0).tick())) == ([(1, "cancelled")], [])
 
 
+@pytest.mark.parametrize("by", ["commit", "user_turn", "send_text", "end_turn"])
+@pytest.mark.parametrize("options", [None, {"instructions": "Briefly."}])
+def test_an_answer_asked_for_behind_a_turn_that_the_program_made(by: str, options: dict[str, str] | None) -> None:  # F120
+    scene = ready(configured(), turn_detection=None)
+    if by in ("commit", "end_turn"):
+        scene.append(bytes(48 * 300))
+    if by == "commit":
+        scene.commit()
+    elif by == "end_turn":
+        scene._issued(scene.session.end_turn(respond=False, now=scene.now))
+    elif by == "user_turn":
+        scene._issued(scene.session.user_turn("And tomorrow?", respond=False, now=scene.now))
+    else:
+        scene.say("And tomorrow?", respond=False)
+    scene.respond(options)
+    scene.server(*([committed("u1"), user_item("u1")] if by in ("commit", "end_turn") else []))
+    scene.server(created("r1", request=scene.request), opened("m1"))
+    scene.at(0.5).local_speech()
+    scene.server(done("r1", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m1"}])
+    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    assert kinds(scene.at(2.7).tick()) == (["response.create"] if options is None else []), "with options it is the program's"
+
+
+def test_an_answer_that_a_guardrail_holds_back_is_not_asked_for_again_without_it() -> None:  # F120, F161
+    scene = ready(configured(), turn_detection=None)
+    scene.say("And tomorrow?", respond=False)
+    scene._issued(scene.session.respond(hold_ms=800, now=scene.now))
+    scene.server(created("r1", request=scene.request), opened("m1"))
+    scene.at(0.5).local_speech()
+    scene.server(done("r1", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m1"}])
+    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    assert kinds(scene.at(9.0).tick()) == []
+
+
+def test_a_second_answer_to_the_same_turn_is_the_programs_affair() -> None:  # F120
+    scene = ready(configured(), turn_detection=None)
+    scene.say("And tomorrow?", respond=False)
+    scene.respond()
+    scene.server(created("r1", request=scene.request), message("m1", 100), done("r1"))
+    scene.at(0.2).played(1, 100)
+    scene.respond()
+    scene.server(created("r2", request=scene.request), opened("m2"))
+    scene.at(0.5).local_speech()
+    scene.server(done("r2", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m2"}])
+    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    assert kinds(scene.at(9.0).tick()) == []
+
+
 def test_a_typed_question_that_another_turn_follows_is_answered_with_it() -> None:  # F120, C15
     scene = ready(configured(), turn_detection=None)
     scene.say("What is the weather?")

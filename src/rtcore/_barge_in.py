@@ -372,7 +372,7 @@ class BargeIn:
 
 
 def _unheard(response: Response) -> bool:
-    """An answer to a turn or to function results, and nobody heard or read any of it. What ``respond`` asks for is the program's
-    affair: it is told of the cut, and knows what it wanted to have said."""
+    """An answer to a turn or to function results, and nobody heard or read any of it. What the program asks for otherwise is its
+    own affair: it is told of the cut, and knows what it wanted to have said."""
     verdicts = {item.verdict for item in response.items.values() if item.type == "message"}
     return (response.request is None or response.for_user) and not response.out_of_band and verdicts <= {Verdict.SKIPPED, None}

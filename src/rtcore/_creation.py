@@ -173,7 +173,7 @@ class Creation:
         for order in waiting:
             if order.request in given_up:
                 self._queue.remove(order)
-                if not waiting[-1].body:
+                if _plain(waiting[-1]):
                     waiting[-1].for_user |= order.for_user
                 core.requests.end(order.request, "superseded")
 

@@ -451,7 +451,7 @@ class Session:
         core.microphone.by_commit |= not core.microphone.pressed
         request = core.requests.open()
         core.turns.ended_here()
-        self._commit(request, request)
+        core.turns.made |= self._commit(request, request)
         return Issued(request, self._leave(out))
 
     def _commit(self, request: int, settled_by_turn: int | None) -> bool:
@@ -519,6 +519,8 @@ class Session:
         core.creation.ask_item(item, item_id, request=0 if respond else request, previous_item_id=None, gated=True)
         if respond:
             core.creation.ask_response({}, request=request, after=item_id, for_user=True)
+        else:
+            core.turns.made = True
         core.creation.pump()
         return Issued(request, self._leave(out))
 
@@ -545,6 +547,7 @@ class Session:
         item = {"id": item_id, "type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         core.creation.ask_item(item, item_id, request=request, previous_item_id=None, gated=True)
         core.turns.said(item_id, text, respond=respond)
+        core.turns.made |= not respond
         core.creation.pump()
         return Issued(request, self._leave(out))
 
@@ -577,7 +580,9 @@ class Session:
         core = self._core
         core.turns.released()
         request = core.requests.open()
-        if self._commit(request, None if respond else request) and respond:
+        made = self._commit(request, None if respond else request)
+        core.turns.made |= made and not respond
+        if made and respond:
             core.reports.asked("program", request=request)
             core.creation.ask_response({}, request=request, for_user=True)
         core.microphone.release()
@@ -721,7 +726,9 @@ class Session:
             audible=heard,
             hold_ms=hold_ms,
             interruptible=bool(interruptible),
+            for_user=core.turns.made and interruptible and not (body or hold_ms is not None),
         )
+        core.turns.made &= out_of_band
         core.creation.pump()
         return Issued(request, self._leave(out))
 

@@ -60,6 +60,8 @@ class Turns:
         self._speaking = False
         self._awaiting_server = False
         self._pressed = self._detected = False
+        self.made = False
+        """The program made a turn (committed, typed, recognised) without asking for its answer, and none has begun since."""
         self._unanswered = False
         self.automatic_turns = 0
         """Turns that were left to the server."""
@@ -187,6 +189,7 @@ class Turns:
 
     def answered(self, *, by_server: bool) -> None:
         """A response runs. The server's own is for the earliest turn that it owes one."""
+        self.made = False
         self._unanswered = by_server and self.automatic > 0
         if self._awaiting_server:
             self._floor(speaking=False, awaiting=False)
