@@ -965,3 +965,18 @@ def test_the_end_leaves_both_lines() -> None:
     scene = ready(lasting())
     until(scene, 60.0)
     assert lines(scene.close()) == ["leave 1", "leave 2"]
+
+
+@pytest.mark.parametrize("answered_since", [False, True])
+def test_an_answer_that_was_given_up_on_a_dead_line_is_asked_for_in_the_next_session(
+    answered_since: bool,
+) -> None:  # F061, B24, S08
+    scene = ready(steady())
+    scene.server(created("r1"), call("c1"), done("r1"))
+    scene.tool_result("c1", "sunny")
+    asked = [scene.at(10.0 * n).tick() for n in range(1, 5)]  # timeouts.create_ms
+    assert [len(sent(effects)) for effects in asked] == [1, 1, 1, 0]
+    if answered_since:
+        scene.server(created("r2"), done("r2"))
+    again = [event for event in sent(dropped(scene)) if event["type"] == "response.create"]
+    assert len(again) == (0 if answered_since else 1)

@@ -19,12 +19,12 @@ def showing(*parts: Event) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Look."}, *parts]}
 
 
-def show(scene: Scene, item: dict[str, Any], *, previous: str | None = None) -> str:
+def show(scene: Scene, item: dict[str, Any], *, previous: str | None = None, connection: int = 1) -> str:
     """The program shows it, and the server takes it; gives its id."""
     created = [event for event in sent(scene.create_item(item)) if event["type"] == "conversation.item.create"]
     body = {**created[-1]["item"], "status": "completed"}
     added = {"type": "conversation.item.added", "event_id": "e", "previous_item_id": previous, "item": body}
-    scene.server([added])
+    scene.server([added], connection=connection)
     name: str = body["id"]
     return name
 
@@ -101,3 +101,16 @@ def test_one_that_was_deleted_or_refused_is_kept_no_longer() -> None:
     effects = scene.create_item(showing(picture("b")))
     scene.server(error("invalid_value", "Invalid image.", event_id=event_id(effects, "conversation.item.create")))
     assert kept(scene) == 0 and back(scene) == []
+
+
+@pytest.mark.parametrize("pending", ["again", "fail"])
+def test_what_never_arrived_takes_no_place_from_what_was_there(pending: str) -> None:  # C27: the newest up to so many bytes
+    scene = begun(image_bytes=250, pending=pending)
+    show(scene, showing(picture("a")))
+    scene.create_item(showing(picture("b", 60)))
+    if pending == "again":
+        scene.at(6.0).tick()  # no word of it: the program was told so, and it is nobody's to send again
+    assert back(scene) == showing(picture("a"))["content"]
+    show(scene, showing(picture("c", 90)), connection=2)
+    shown = [part["image_url"][-1] for part in back(scene, 3) if "image_url" in part]
+    assert sorted(shown) == ["a", "c"]

@@ -134,6 +134,8 @@ class Creation:
         self._again: deque[Asked] = deque()
         """Answers that are due once more, and of which something was said when they were asked for."""
         self._refused: list[Order] = []
+        self._vain: Order | None = None
+        """An answer that was given up without a word: where it was the line that was dead, the next session is asked for it."""
         self._tries = 0
         self._echoes = False
 
@@ -395,6 +397,8 @@ class Creation:
             if order.dead:
                 core.requests.end(order.request, "cancelled")
         asked = [order for order in asked if not (order.dead or order in due) and core.requests.is_open(order.request)]
+        due += [self._vain] if self._vain is not None else []
+        core.continuity.images.line_lost({order.item_id for order in sent} if again else set())
         self._items.clear()
         self._late.clear()
         self._side.clear()
@@ -685,7 +689,7 @@ class Creation:
         self._tools_due |= order.for_tools
 
     def _forget_refused(self) -> None:
-        self._tries = 0
+        self._tries, self._vain = 0, None
         self._refused.clear()
         self._core.timers.cancel("answer that was refused")
 
@@ -754,6 +758,8 @@ class Creation:
                 # Nobody waits for it by name, and the user does: it is asked for again, also where it was perhaps refused (F061).
                 self._tries += 1
                 self._make_due(order)
+            elif (order.for_turn or order.for_tools) and not order.dead:
+                self._vain = order
             order.dead = order.given_up = True
             self._keep(order)
             if order.suspected is not None and order.turns == core.turns.automatic_turns:

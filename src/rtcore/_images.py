@@ -4,6 +4,7 @@ No server gives a picture back, so what is to be shown again has to be kept here
 place of an older one stands that there was one. Where nothing can be replayed, nothing is kept.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from rtcore._core import Core
@@ -55,3 +56,8 @@ class Images:
         """The item is deleted, or never was."""
         if self._bodies.pop(item_id, None) is not None:
             self._total -= self._sizes.pop(item_id, 0)
+
+    def line_lost(self, coming: Collection[str | None]) -> None:
+        """What never arrived is in no conversation: it takes no place from what was there, unless it is ``coming`` next."""
+        for item_id in [each for each in self._bodies if each not in coming and self._core.history.get(each) is None]:
+            self.forget(item_id)
