@@ -317,3 +317,39 @@ def test_nor_is_it_asked_for_over_a_person_who_speaks() -> None:  # F140, C15: n
     scene.server(created("r1", request=scene.request), text_message("m1", "In writing."), speech_started("u1"))
     effects = scene.server(done("r1", request=scene.request), deleted("m1"))
     assert "response.create" not in kinds(effects)
+
+
+# -- what waits in vain, and what is too long ------------------------------------------------------------------------------------
+
+
+def test_typed_text_that_waited_in_vain_is_not_said_later_without_an_answer() -> None:  # B24, F097, invariant 2
+    impatient = configured(timeouts={"queue_ms": 1_000}, reconnect={"jitter": 0.0, "renew": False, "first_ms": 5_000})
+    scene = ready(impatient, **MANUAL)
+    lose(scene)
+    scene.say("Are you there?")
+    timed_out = scene.request
+    effects = scene.at(4.5).tick()
+    assert outcomes(effects) == [(timed_out, "timed_out")]
+    scene.say("Hello?")
+    server = Server(scene).takes(back(scene))
+    assert (server.holds, len(server.asked)) == (["Hello?"], 1)
+
+
+def test_typed_text_that_the_server_has_stays_when_the_answer_to_it_does_not_get_its_turn() -> None:  # B24: what is said is said
+    scene = ready(configured(timeouts={"queue_ms": 1_000}), **MANUAL)
+    scene.respond()
+    scene.server(created("r1", request=scene.request), opened("m1"))
+    server = Server(scene).takes(scene.say("Are you there?", interrupt=False))
+    scene.at(1.5).tick()
+    assert (outcomes(scene.log)[-1], server.holds) == ((scene.request, "timed_out"), ["Are you there?"])
+
+
+@pytest.mark.parametrize(("size", "left_out"), [(15_970, []), (15_975, ["u1"]), (20_000, ["u2"])])
+def test_a_summary_that_is_too_long_names_what_it_left_out(size: int, left_out: list[str]) -> None:  # C27: nothing silently
+    scene = ready(steady(history="summary"))
+    scene.server(typed("u1", "One."), typed("u2", "a" * size, "u1"), typed("u3", "Three.", "u2"))
+    lose(scene)
+    effects = back(scene)
+    [summary] = Server(scene).takes(effects).holds
+    assert summary.endswith("a\nUser: Three.")
+    assert [item_id for notice in told(effects, ReplayIncomplete) for item_id, _ in notice.left_out] == left_out

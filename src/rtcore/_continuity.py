@@ -31,7 +31,7 @@ from rtcore._notices import (
     Verdict,
 )
 from rtcore._recent import keep_latest
-from rtcore._replay import rendered, summed_up
+from rtcore._replay import SUMMARY, rendered, summed_up
 from rtcore._requests import Pending
 from rtcore._wire import Append, Commit, CreateItem
 from rtcore.policies import ReconnectView, reconnect
@@ -413,9 +413,12 @@ class Continuity:
     def _sum_up(self) -> None:
         core = self._core
         todo = [item for item in self._todo if not self._owes(item)]  # such a call is told itself
-        told = summed_up(todo, self._outputs, self.images.text)
+        told, left_out = summed_up(todo, self._outputs, self.images.text)
         if not told:
             return
+        if left_out:
+            reason = f"its beginning, or all of it, and what came before are left out: a summary has {SUMMARY} characters at most"
+            self._left_out.append((left_out, reason))
         item_id, event_id = core.requests.item_id(), core.requests.event_id()
         body = {"id": item_id, "type": "message", "role": "system", "content": [{"type": "input_text", "text": told}]}
         try:

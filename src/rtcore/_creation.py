@@ -783,6 +783,10 @@ class Creation:
         core = self._core
         for order in [o for o in self._queue if o.due is not None and o.due <= core.now]:
             self._queue.remove(order)
+            # What it was to answer was not said either, if it is still here: said later, it would stand there without an answer.
+            for unsent in [o for o in self._queue if o.item_id is not None and o.item_id == order.after]:
+                self._queue.remove(unsent)
+                core.requests.end(unsent.request, "timed_out")
             core.requests.end(order.request, "timed_out")
         due = min((o.due for o in self._queue if o.due is not None), default=None)
         if due is not None:

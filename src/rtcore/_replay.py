@@ -11,7 +11,7 @@ from rtcore._notices import Verdict
 
 GONE = "[An image was shown here. It is not shown again.]"
 """Stands for a picture that cannot be shown again."""
-_SUMMARY = 16_000
+SUMMARY = 16_000
 """Characters of a summary at most; of a longer one the end is kept, because what came last matters most."""
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "Note"}
 _FOREIGN = {
@@ -57,22 +57,30 @@ def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | No
     return "the user's words are not known: no transcript of them came; set audio.input.transcription"
 
 
-def summed_up(items: Iterable[Item], outputs: dict[str, str], text_of: Callable[[str], str | None]) -> str:
-    """The conversation as one text, a line for each thing that was said, called or answered; empty where nothing was.
+def summed_up(items: Iterable[Item], outputs: dict[str, str], text_of: Callable[[str], str | None]) -> tuple[str, str]:
+    """The conversation as one text, a line for each thing that was said, called or answered; empty where nothing was. And the id
+    of the latest item that is not in it whole, because it would have been too long; empty where all are.
 
     ``outputs`` are those of calls, by ``call_id``; ``text_of`` gives the text of a message with pictures, by its id.
     """
-    lines: list[str] = []
+    lines: list[tuple[str, str]] = []
     for item in items:
         text = (text_of(item.id) or " ".join([item.text_so_far, *[GONE] * item.images])).strip()
         if item.type == "message" and text:
             cut = " (interrupted)" if item.verdict is Verdict.PARTIAL else ""
-            lines.append(f"{_SPEAKERS.get(item.role or 'assistant', 'Note')}: {text}{cut}")
+            lines.append((item.id, f"{_SPEAKERS.get(item.role or 'assistant', 'Note')}: {text}{cut}"))
         elif item.type == "function_call" and item.call_id in outputs:
-            lines.append(f"Tool {item.name}({item.arguments or ''}) answered: {outputs[item.call_id]}")
+            lines.append((item.id, f"Tool {item.name}({item.arguments or ''}) answered: {outputs[item.call_id]}"))
     if not lines:
-        return ""
-    told = "\n".join(lines)
-    if len(told) > _SUMMARY:
-        told = "..." + told[-_SUMMARY:]
-    return f"This conversation goes on from an earlier connection. What was said so far, as it was heard:\n{told}"
+        return "", ""
+    told = "\n".join(line for _, line in lines)
+    missing = len(told) - SUMMARY
+    left_out = ""
+    if missing > 0:
+        told = "..." + told[-SUMMARY:]
+        for item_id, line in lines:
+            if missing <= 0:
+                break
+            left_out = item_id
+            missing -= len(line) + 1
+    return f"This conversation goes on from an earlier connection. What was said so far, as it was heard:\n{told}", left_out
