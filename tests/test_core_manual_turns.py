@@ -238,6 +238,26 @@ def test_f136_a_turn_made_before_a_loaded_conversation_is_ready_is_heard_before_
     assert order(effects) == ["create", "append", "commit", "response.create"]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_f136_c13_a_button_is_one_between_the_servers_defaults_and_its_acknowledgement(first: bool) -> None:
+    connection = 1 if first else 2
+    session = {"audio": {"input": {"turn_detection": None}}}
+    scene = Scene(configured(reconnect={"jitter": 0.0, "renew": False}, session=session))
+    scene.open()
+    scene.connected()
+    scene.server(session_created())  # its default is to listen for turns
+    if not first:
+        scene.server(session_updated(turn_detection=None))
+        lose(scene)
+        scene.at(0.1).tick()
+        scene.connected(2)
+        scene.server(session_created(), connection=2)
+    press(scene, SPOKEN)
+    release(scene)
+    effects = scene.server(session_updated(turn_detection=None), connection=connection)
+    assert (order(effects), spoke(effects)) == (["append", "commit", "response.create"], SPOKEN)
+
+
 # -- whose sound it is -------------------------------------------------------------------------------------------------------
 
 

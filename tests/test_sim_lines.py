@@ -120,6 +120,46 @@ def test_a_broken_core_is_found_out(fault: Any) -> None:
     assert any(result.problems for result in results)
 
 
+BUTTON = LineOptions(seconds=180, drop_every_s=25, aimed_per_mille=500, down_per_mille=300, button=True)
+
+
+def test_calls_with_a_button_lose_no_turn_and_save_up_no_room() -> None:  # S08, B24, F087, F125; invariants 2, 8, 15
+    results = [LongCall(seed, BUTTON).run() for seed in range(4)]
+    assert [problem for result in results for problem in result.problems] == []
+    assert sum(result.situations.get("lines: a turn of the button said again", 0) for result in results) > 0
+
+
+def _turn_not_said_again(session: Session) -> None:
+    """What the lost server was to make a turn of, no other hears."""
+    session._core.continuity._said_again = lambda *given, **options: False  # type: ignore[method-assign]
+
+
+def _answer_before_the_turn(session: Session) -> None:
+    """Whatever waits is created before what was sent to no server yet."""
+    pump = session._core.creation.pump
+
+    def at_once(*, before: int | None = None) -> None:
+        pump()
+
+    session._core.creation.pump = at_once  # type: ignore[method-assign]
+
+
+def _room_saved_up(session: Session) -> None:
+    """A microphone that runs is a turn."""
+    session._core.microphone.release = lambda: None  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("fault", [_turn_not_said_again, _answer_before_the_turn, _room_saved_up])
+def test_a_core_that_loses_what_a_button_made_is_found_out(fault: Any) -> None:
+    def broken(*given: Any, **options: Any) -> Session:
+        session = Session(*given, **options)
+        fault(session)
+        return session
+
+    results = [LongCall(seed, BUTTON, session_factory=broken).run() for seed in range(4)]
+    assert any(result.problems for result in results)
+
+
 SEEDS = [seed for seed in range(200) if comes_back(seed)]
 """Seeds of a campaign's worlds whose lines come back."""
 

@@ -9,9 +9,9 @@ Every way a session can end runs through ``end``: silence, hang up, verdicts, re
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from rtcore._core import Core, read_acknowledged
+from rtcore._core import Acknowledged, Core, read_acknowledged
 from rtcore._differences import differences
 from rtcore._effects import Connect, Disconnect
 from rtcore._errors import (
@@ -209,12 +209,13 @@ class Lifecycle:
         core = self._core
         core.session = core.dialect.read_session(session)
         try:
-            core.acknowledged = read_acknowledged(core.session, core.asked, core.capabilities)
+            read = read_acknowledged(core.session, core.asked, core.capabilities)
+            core.acknowledged = self._as_asked(read) if defaults else read
         except ValueError as error:
             if defaults and core.requests.keys("update"):
                 # Only what the server acknowledges counts, and that of ours is still to come.
                 core.session = _without_formats(core.session)
-                core.acknowledged = read_acknowledged(core.session, core.asked, core.capabilities)
+                core.acknowledged = self._as_asked(read_acknowledged(core.session, core.asked, core.capabilities))
                 return True
             told = Problem("unsupported_format", str(error), False, "Ask for audio/pcm, audio/pcmu or audio/pcma.")
             self.end("fatal_error", told)
@@ -225,6 +226,20 @@ class Lifecycle:
             core.news.append(MicrophoneDropped(dropped_ms, "the session's input format changed"))
         core.responses.bound_audio()
         return True
+
+    def _as_asked(self, read: Acknowledged) -> Acknowledged:
+        """Who finds and answers the turns is as we ask, until the server says what it took: a button that is pressed between its
+        defaults and its acknowledgement is one."""
+        core = self._core
+        own = core.dialect.read_session(core.asked.get("vendor") or {})
+        asked = read_acknowledged(merged(merged(core.session, core.asked), own), core.asked, core.capabilities)
+        return structs.replace(
+            read,
+            detects_turns=asked.detects_turns,
+            server_creates=asked.server_creates,
+            server_interrupts=asked.server_interrupts,
+            silence_ms=asked.silence_ms,
+        )
 
     def not_acknowledged(self) -> None:
         """No session.updated in time (DESIGN 2)."""

@@ -53,6 +53,8 @@ class LineOptions(Struct, frozen=True):
     """Of quiet moments: the program asks for an answer."""
     aimed_per_mille: int = 0
     """So many acts of the program, and second lines of a renewal, are followed by a loss at once."""
+    button: bool = False
+    """The person's turns are made by a button; the microphone runs all the same."""
     gone_at_s: int | None = None
     """From then on nobody is there to dial."""
 
@@ -126,6 +128,10 @@ PER_MILLE = 60
 """So many seeds of a campaign are calls over lines that come back."""
 
 
+_BUTTON = 250
+"""So many of them in a thousand have a button."""
+
+
 def comes_back(seed: int) -> bool:
     """Whether a campaign's world of this seed is a call over lines that come back; drawn from a stream that nobody else uses."""
     return Rng(seed).fork("lines that come back").chance(PER_MILLE)
@@ -159,4 +165,5 @@ def draw_lines(seed: int) -> LineOptions:
         ask_per_mille=rng.choice((0, 10, 30)),
         aimed_per_mille=rng.choice((0, 150, 300)),
         gone_at_s=rng.between(60, 110) if rng.chance(150) else None,
+        button=Rng(seed).fork("button of lines").chance(_BUTTON),
     )

@@ -23,10 +23,12 @@ _ROOM_MS = 700
 class MicrophoneLog:
     """Owner of the audio that goes up."""
 
-    def __init__(self, book: Book, rng: Rng, carry_ms: int) -> None:
+    def __init__(self, book: Book, rng: Rng, carry_ms: int, *, button: bool = False) -> None:
+        """``button``: what is given between its presses may be left out; ``_line_button`` looks at what is not."""
         self._book = book
         self._rng = rng
         self._carry_ms = carry_ms
+        self._button = button
         self._given = bytearray()
         self._base = 0
         self._at: int | None = None
@@ -39,6 +41,10 @@ class MicrophoneLog:
     def place(self) -> int:
         """So many bytes were given."""
         return self._base + len(self._given)
+
+    def given(self, since: int, until: int) -> bytes:
+        """What was given between these places."""
+        return bytes(self._given[max(0, since - self._base) : max(0, until - self._base)])
 
     def frame(self, pcm: bytes) -> bytes:
         """The next frame, with its trace: the low bytes of its first samples are drawn, which is no sound."""
@@ -56,9 +62,9 @@ class MicrophoneLog:
         self._left_at = self._at if self._at is not None else 0
         self._at, self._back_at, self._turn = None, self.place, turn
 
-    def committed(self) -> None:
-        """A server has made a turn of what it was sent: that is not said again."""
-        self._heard = self.place
+    def committed(self, until: int | None = None) -> None:
+        """A server has made a turn of what it was sent (``until`` that place): that is not said again."""
+        self._heard = self.place if until is None else until
 
     def sent(self, served: Served, audio: bytes) -> None:
         """An ``input_audio_buffer.append`` goes out."""
@@ -66,7 +72,10 @@ class MicrophoneLog:
             self._begin(served, audio)
         if self._at is not None:
             at = self._at - self._base
-            if self._given[at : at + len(audio)] != audio:
+            if self._button:
+                at = self._given.find(audio, at)
+                self._at = at + self._base if at >= 0 else self._at
+            if at < 0 or self._given[at : at + len(audio)] != audio:
                 self._book.fail(8, f"microphone audio on connection {served.number} is not what comes next")
                 self._at = None
                 return
@@ -81,7 +90,7 @@ class MicrophoneLog:
         if not self._left_at:
             return
         room, carry = _ROOM_MS * _PER_MS, self._carry_ms * _PER_MS
-        latest = max(self._heard, self._back_at - carry)
+        latest = max(self._heard, self._back_at - carry) if not self._button else self.place
         if self._turn is not None:
             latest = min(latest, max(self._turn, self._back_at - _TURN_MS * _PER_MS))
         if at > latest + room:

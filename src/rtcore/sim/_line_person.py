@@ -12,6 +12,7 @@ from rtcore._notices import RequestEnded
 from rtcore._session import Issued, Session
 from rtcore.sim._line_asked import Asked
 from rtcore.sim._line_book import SECOND, Book, LineOptions
+from rtcore.sim._line_button import Button
 from rtcore.sim._line_dialling import Dialling
 from rtcore.sim._line_hearing import Hearing
 from rtcore.sim._line_microphone import FRAME_MS, FRAME_NS, MicrophoneLog
@@ -65,11 +66,14 @@ class Person:
         told: Told,
         asked: Asked,
         dialling: Dialling,
+        button: Button | None = None,
     ) -> None:
         self._place = place
         self._rng = rng
         self._acts = rng.beside("program")
+        self._presses = rng.beside("button")
         self._voice = voice.pcm
+        self._button = button
         self._microphone, self._hearing, self._told, self._asked, self._dialling = microphone, hearing, told, asked, dialling
         self._mouth = 0
         self._typed: dict[int, str] = {}
@@ -117,11 +121,13 @@ class Person:
 
     def turn_under_way(self) -> int | None:
         """Where in the microphone's audio a turn began that a server has noticed, and of which no server has the end."""
+        if self._button is not None:
+            return self._button.under_way()
         return self._began_byte if self.noticed else None
 
     def heard(self, event: str) -> None:
         """A server says how the turn goes on: ``started``, or ``committed``."""
-        self.noticed = event == "started" and self._began_byte > 0
+        self.noticed = self._button is not None or (event == "started" and self._began_byte > 0)
 
     def back(self, dead_since: int, carry_ms: int) -> None:
         """The session goes on. A turn of which a part was spoken into the dead line, too long ago to be sent again, need not be
@@ -198,9 +204,22 @@ class Person:
         self.noticed = False
         self.speaking_until = now + self._rng.between(600, 2_500) * MILLISECOND
         place.at(self.speaking_until, self._stop)
+        if self._button is not None:
+            self.noticed = True
+            self._button.pressed()
+            place.call(place.session.begin_turn(now=place.book.seconds))
 
     def _stop(self) -> None:
-        self.turn_ended = self._place.book.now
+        place = self._place
+        self.turn_ended = place.book.now
+        if self._button is None or place.session.state == "closed":
+            return
+        issued = place.session.end_turn(now=place.book.seconds)
+        self._button.released(issued.request)
+        self._own_request = issued.request
+        self._issue(issued, "turn")
+        if place.options.aimed_per_mille and self._presses.chance(place.options.aimed_per_mille):
+            place.at(place.book.now + self._presses.between(0, 400) * MILLISECOND, place.drop)
 
     def _wait(self, now: int) -> None:
         ended = self.turn_ended or 0

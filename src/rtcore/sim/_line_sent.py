@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from rtcore.sim._line_book import Book
+from rtcore.sim._line_button import Button
 from rtcore.sim._line_hearing import Hearing
 from rtcore.sim._line_microphone import MicrophoneLog
 from rtcore.sim._line_served import Served
@@ -24,17 +25,19 @@ _audio_of = Decoder(_Append).decode
 class Sent:
     """Looks at every message before its line carries it."""
 
-    def __init__(self, book: Book, microphone: MicrophoneLog, hearing: Hearing) -> None:
-        self._book, self._microphone, self._hearing = book, microphone, hearing
+    def __init__(self, book: Book, microphone: MicrophoneLog, hearing: Hearing, button: Button | None) -> None:
+        self._book, self._microphone, self._hearing, self._button = book, microphone, hearing, button
 
     def check(self, served: Served, payload: bytes) -> None:
         """The session sends this to that server."""
         if payload.startswith(_APPEND):
-            self._microphone.sent(served, _audio_of(payload).audio)
+            self._heard(served, payload)
             return
         seen = read_client(payload, self._book.now, 0)
+        if self._button is not None:
+            self._button.sent(served, seen)
         if seen.type == "input_audio_buffer.append":
-            self._microphone.sent(served, _audio_of(payload).audio)
+            self._heard(served, payload)
         elif seen.type != "session.update":
             item = seen.item or {}
             if item.get("type") == "function_call":
@@ -50,3 +53,9 @@ class Sent:
             own = served.server.items
             if foreign := [name for name in named if name in self._hearing.ids and name not in own]:
                 self._book.fail(3, f"{seen.type} on connection {served.number} names {foreign[0]} of a lost session")
+
+    def _heard(self, served: Served, payload: bytes) -> None:
+        audio = _audio_of(payload).audio
+        self._microphone.sent(served, audio)
+        if self._button is not None:
+            self._button.appended(served, audio)

@@ -45,6 +45,7 @@ from rtcore.sim._line_asked import Asked
 from rtcore.sim._line_book import SECOND, Book
 from rtcore.sim._line_book import LineOptions as LineOptions
 from rtcore.sim._line_book import LineResult as LineResult
+from rtcore.sim._line_button import Button
 from rtcore.sim._line_dialling import Dialling
 from rtcore.sim._line_hearing import Hearing
 from rtcore.sim._line_microphone import MicrophoneLog
@@ -92,10 +93,11 @@ class LongCall:
         self.session = session_factory(self._config(), clock=clock, seed=seed)
         self._hearing = Hearing(book, self.speaker)
         self._told = Told(book, self._hearing, summary=options.history == "summary")
-        self._microphone = MicrophoneLog(book, rng.fork("microphone"), _CARRY_MS)
+        self._microphone = MicrophoneLog(book, rng.fork("microphone"), _CARRY_MS, button=options.button)
+        self._button = Button(book, self._microphone) if options.button else None
         self._dialling = Dialling(book, options)
         self._asked = Asked(book, again=options.pending == "again")
-        self._sent = Sent(book, self._microphone, self._hearing)
+        self._sent = Sent(book, self._microphone, self._hearing, self._button)
         self._tools = Tools(self, tools, told=self._told, asked=self._asked)
         self.person = Person(
             self,
@@ -106,6 +108,7 @@ class LongCall:
             told=self._told,
             asked=self._asked,
             dialling=self._dialling,
+            button=self._button,
         )
         self._digest = Digest(seed)
         self._served: dict[int, Served] = {}
@@ -123,7 +126,7 @@ class LongCall:
     def _config(self) -> Config:
         options = self.options
         detection = {"type": "server_vad", "create_response": True, "interrupt_response": True}
-        input_ = {"turn_detection": detection, "transcription": {"model": "whisper-1"}}
+        input_ = {"turn_detection": None if options.button else detection, "transcription": {"model": "whisper-1"}}
         again = {"attempts": options.attempts, "limit_s": options.limit_s, "grace_s": options.grace_s}
         return Config.model_validate(
             {
@@ -253,6 +256,8 @@ class LongCall:
                 self._hushed |= self._running
             case RequestEnded():
                 self._asked.ended(notice)
+                if self._button is not None:
+                    self._button.ended(notice.request)
                 self.person.request_ended(notice)
             case ResponseStarted():
                 self._running.add(notice.response_id)
@@ -268,7 +273,10 @@ class LongCall:
                 self.person.heard("started")
             case UserTurnCommitted():
                 self.person.heard("committed")
-                self._microphone.committed()
+                if self._button is None:
+                    self._microphone.committed()
+                elif self._current is not None:
+                    self._button.committed(self._current.number)
             case UserTranscript():
                 self._told.words(notice.item_id, notice.text)
             case Reconnecting():
@@ -466,6 +474,8 @@ class LongCall:
         result.lost_while_sounding += bool(self.speaker.pending)
         result.lost_in_a_turn += person.speaks
         self._asked.line_lost()
+        if self._button is not None:
+            self._button.line_lost()
         if self._network.chance(self.options.half_open_per_mille):
             book.saw("lines: lost without a word")
             self._tell("network", f"connection {served.number} is half-open")

@@ -67,6 +67,9 @@ _LINES: tuple[Sometimes, ...] = (
     Sometimes("lines: the second line did not come up", "the first goes on meanwhile", ("B26",), 600),
     Sometimes("lines: the present line was lost while a second came", "the second takes its place", ("B26", "B24"), 130),
     Sometimes("F092: a poisoned session was renewed", "it failed three times in a row", ("F092",), 180),
+    Sometimes("lines: lost while the button was down", "the turn goes on at the next server", ("S08", "F125"), 5),
+    Sometimes("lines: lost before a turn of the button was committed", "no server is known to have it", ("S08", "B24"), 10),
+    Sometimes("lines: a turn of the button said again", "whole, before its answer is asked for", ("S08", "B24"), 10),
 )
 """What the worlds in which lines come back count (``rtcore.sim.lines``)."""
 
