@@ -1,6 +1,7 @@
 """The conversation survives its connection: back-off, replay of what was heard, and nothing of the dead line on the new one."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -909,6 +910,49 @@ def test_a_second_line_that_fails_is_tried_again_while_the_first_goes_on() -> No
     scene.disconnected(Disconnection(http_status=503), connection=2)
     assert scene.session.state == "ready" and lines(scene.say("Hello?")) == ["1 conversation.item.create", "1 response.create"]
     assert lines(until(scene, 65.2)) == ["dial 3"]
+
+
+def refused_renewals(seconds: float, **options: Any) -> tuple[Scene, list[float]]:
+    """A server that has no room for a second line, all the time; gives when it was dialled."""
+    scene = ready(lasting(grace_s=30.0, **options))
+    dialled: list[float] = []
+    while (due := scene.session.deadline) is not None and due.at <= seconds:
+        for effect in scene.at(due.at).tick():
+            if isinstance(effect, Connect):
+                dialled.append(round(scene.now, 3))
+                scene.disconnected(Disconnection(http_status=503), connection=effect.connection)
+    return scene, dialled
+
+
+def test_a_second_line_that_fails_again_and_again_is_dialled_less_and_less_often_and_then_no_more() -> None:  # B25, B26
+    scene, dialled = refused_renewals(3_000.0, attempts=3, jitter=0.0)
+    assert [later - earlier for earlier, later in pairwise(dialled)] == [5.0, 10.0, 20.0]
+    [*_, last] = told(scene.log, ProtocolWarning)
+    assert (last.reason, scene.session.state) == ("the session could not be renewed", "ready")
+    assert lines(scene._took(scene.session.renew(now=scene.now))) == ["dial 6"]  # unless the program wants it
+
+
+def test_its_waits_end_at_five_minutes_and_chance_takes_its_share() -> None:  # B25, B26
+    _, dialled = refused_renewals(4_000.0, attempts=100, jitter=0.0)
+    assert max(later - earlier for earlier, later in pairwise(dialled)) == 300.0
+    _, dialled = refused_renewals(200.0, attempts=100, jitter=0.5)
+    assert all(w * 0.5 <= later - at < w for w, (at, later) in zip([5, 10, 20], pairwise(dialled), strict=False))
+
+
+def test_a_policy_of_the_programs_own_decides_of_the_second_line_too() -> None:  # issue 6: each policy is replaceable
+    views: list[ReconnectView] = []
+
+    def once(view: ReconnectView) -> float | None:
+        views.append(view)
+        return 7.0 if view.attempt == 1 else None
+
+    scene = ready(lasting(grace_s=30.0), policies=Policies(reconnect=once))
+    until(scene, 60.0)
+    scene.disconnected(Disconnection(http_status=503), connection=2)
+    assert lines(until(scene, 66.9)) == [] and lines(until(scene, 67.2)) == ["dial 3"]
+    scene.disconnected(Disconnection(http_status=503), connection=3)
+    assert lines(until(scene, 600.0)) == []
+    assert [(view.attempt, view.renewal, view.planned) for view in views] == [(1, True, False), (2, True, False)]
 
 
 def test_f096_a_second_line_that_is_refused_for_good_is_not_tried_for_ever() -> None:  # B26

@@ -13,6 +13,8 @@ and nothing is created before that.
 from collections import deque
 from math import isfinite
 
+from msgspec import structs
+
 from rtcore._consult import consult
 from rtcore._core import Core
 from rtcore._effects import Connect, Disconnect
@@ -42,6 +44,9 @@ _TURNS = 2
 """Turns of the user's whose audio is kept until their words are known."""
 _LOOKBACK_MS = 1_000
 """So much of what was sent is kept at least: speech begins before the server says so."""
+_RENEWAL_FIRST_S = 5.0
+_RENEWAL_CAP_S = 300.0
+"""A second line of a renewal is not dialled again sooner, and its waits may grow to this: the first goes on meanwhile."""
 _MASK = (1 << 64) - 1
 
 
@@ -147,18 +152,31 @@ class Continuity:
 
     def _delay(self, told: Problem) -> float | None:
         core = self._core
-        options = core.config.reconnect
-        view = ReconnectView(
-            attempt=self._attempt + 1,
+        down_s = 0.0 if self._lost_at is None else core.now - self._lost_at
+        return self._asked(self._view(self._attempt + 1, told, planned=self._planned, down_s=down_s))
+
+    def renewal_delay(self, attempt: int, told: Problem) -> float | None:
+        """Seconds until the second line of a renewal is dialled for this ``attempt``, or None: no more."""
+        view = self._view(attempt, told, planned=False, down_s=0.0)
+        first_s, cap_s = max(view.first_s, _RENEWAL_FIRST_S), max(view.cap_s, _RENEWAL_CAP_S)
+        return self._asked(structs.replace(view, first_s=first_s, cap_s=cap_s, renewal=True))
+
+    def _view(self, attempt: int, told: Problem, *, planned: bool, down_s: float) -> ReconnectView:
+        options = self._core.config.reconnect
+        return ReconnectView(
+            attempt=attempt,
             problem=told,
-            planned=self._planned,
-            down_s=0.0 if self._lost_at is None else core.now - self._lost_at,
+            planned=planned,
+            down_s=down_s,
             chance=self._draw(),
             attempts=options.attempts,
             first_s=options.first_ms / 1000,
             cap_s=options.cap_ms / 1000,
             jitter=options.jitter,
         )
+
+    def _asked(self, view: ReconnectView) -> float | None:
+        core = self._core
         delay = consult(core, "reconnect", core.policies.reconnect, reconnect, view, float, int, type(None))
         return max(0.0, delay) if delay is not None and isfinite(delay) else None
 

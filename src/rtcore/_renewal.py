@@ -18,8 +18,6 @@ from rtcore._wire import ErrorEvent, SessionCreated, SessionUpdated, decode, enc
 _TIMER = "renewal of the session"
 _LOOK_S = 0.1
 """So often is looked for a quiet moment."""
-_AGAIN_S = 5.0
-"""How long after a second line that failed another one is tried."""
 _RENEWED = Problem("session_renewed", "the session was changed for a new one", True, "Nothing to do: it was told what was said.")
 _SERVER_FAULTS = ("server_error", "internal_error")
 
@@ -38,6 +36,8 @@ class Renewal:
         self._latest = 0.0
         self._since = 0.0
         self._errors = 0
+        self._failures = 0
+        """Second lines of this renewal that failed."""
 
     @property
     def able(self) -> bool:
@@ -65,7 +65,7 @@ class Renewal:
         core = self._core
         if self._wanted or not core.ready:
             return
-        self._wanted = True
+        self._wanted, self._failures, self._since = True, 0, core.now
         self._latest = core.now + core.config.reconnect.grace_s
         self.look()
 
@@ -149,22 +149,24 @@ class Renewal:
     def lost(self, told: Problem) -> None:
         """The second line did not come up, or went away."""
         self.coming, self._session = 0, None
-        if told.retryable:
-            self._wait(told.message)
-            return
-        # Another would end in the same way (F096): the session is used for as long as it lasts.
-        self._wanted = False
-        self._core.timers.cancel(_TIMER)
-        self._core.lifecycle.warn("the session could not be renewed", "", f"{told.message}; {told.remedy}")
+        self._wait(told)
 
     def _give_up(self, reason: str) -> None:
         self.drop()
-        self._wait(reason)
+        self._wait(Problem("not_acknowledged", reason, True, "The first line goes on; renew() tries it anew."))
 
-    def _wait(self, reason: str) -> None:
+    def _wait(self, told: Problem) -> None:
         core = self._core
-        core.lifecycle.warn("the session could not be renewed; it is tried again", "", reason)
-        self._since = core.now + _AGAIN_S
+        self._failures += 1
+        # Where another would end in the same way (F096), the session is used for as long as it lasts.
+        delay = core.continuity.renewal_delay(self._failures, told) if told.retryable else None
+        if delay is None:
+            self._wanted = False
+            core.timers.cancel(_TIMER)
+            core.lifecycle.warn("the session could not be renewed", "", f"{told.message}; {told.remedy}")
+            return
+        core.lifecycle.warn("the session could not be renewed; it is tried again", "", told.message)
+        self._since = core.now + delay
         core.timers.set(_TIMER, core.now + _LOOK_S)
 
     def drop(self) -> None:

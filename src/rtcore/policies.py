@@ -244,10 +244,13 @@ class ReconnectView(Struct, frozen=True):
     """``config.reconnect.cap_ms``, in seconds."""
     jitter: float
     """``config.reconnect.jitter``"""
+    renewal: bool = False
+    """The second line of a renewal failed; the conversation goes on over the first. ``attempt`` counts the renewal's own, None
+    ends it alone, and ``first_s`` and ``cap_s`` are no less than 5 s and 300 s, because nobody waits."""
 
 
 def reconnect(view: ReconnectView) -> float | None:
-    """Seconds until the next attempt, or None: no more of them, the session ends.
+    """Seconds until the next attempt, or None: no more of them, the session ends (of a renewal: it is not renewed).
 
     The delay doubles from ``first_s`` up to ``cap_s`` and is shortened by up to the share ``jitter`` of it. A session that the
     server ended at its time is dialled again at once the first time, because nothing is wrong.
