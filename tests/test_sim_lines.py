@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from rtcore import Session
+from rtcore import Config, Session
 from rtcore.recording import read, replay
 from rtcore.sim import World, lines, synthetic_voices
-from rtcore.sim._line_book import Book, comes_back
+from rtcore.sim._line_book import Book, comes_back, draw_lines
 from rtcore.sim._line_hearing import Hearing
+from rtcore.sim._line_pictures import Pictures
 from rtcore.sim._line_served import serve
 from rtcore.sim._line_told import Told
 from rtcore.sim._line_world import KIND
@@ -69,8 +70,35 @@ def test_what_was_taken_out_may_stand_at_a_server_whose_line_was_lost(taken_out:
     served[1].before = served[0]
     message = SimpleNamespace(id="m1", type="message", role="assistant", origin="response", call_id=None, content=())
     served[1].server = SimpleNamespace(items={"m1": message}, conversation=["m1"])
-    Told(book, hearing, summary=False).leave(served[1])
+    Told(book, hearing, Pictures(book, Rng(1), 0), summary=False).leave(served[1])
     assert (book.result.problems == []) is taken_out
+
+
+SHOWN = LineOptions(seconds=240, drop_every_s=25, show_per_mille=40, image_bytes=2_000, aimed_per_mille=300)
+
+
+def test_pictures_are_shown_again_the_newest_of_them() -> None:  # C27, S08, B23: as many as reconnect.image_bytes allows
+    results = [LongCall(seed, SHOWN).run() for seed in range(4)]
+    assert [problem for result in results for problem in result.problems] == []
+    for situation in ("a picture was shown", "a picture was shown again", "that there was a picture was told"):
+        assert sum(result.situations.get(f"lines: {situation}", 0) for result in results) > 0, situation
+
+
+@pytest.mark.parametrize("image_bytes", [0, 100_000])
+def test_a_core_that_shows_others_again_is_found_out(image_bytes: int) -> None:
+    def other(config: Config, **made: Any) -> Session:
+        reconnect = config.reconnect.model_copy(update={"image_bytes": image_bytes})
+        return Session(config.model_copy(update={"reconnect": reconnect}), **made)
+
+    results = [LongCall(seed, SHOWN, session_factory=other).run() for seed in range(2)]
+    told = [problem.text for result in results for problem in result.problems if problem.invariant == 11]
+    assert any(("older than" if image_bytes else "was not told of the user: 'data:image") in text for text in told)
+
+
+def test_a_call_without_pictures_is_the_call_that_it_was() -> None:  # drawn from a stream of their own
+    drawn = [draw_lines(seed) for seed in range(200)]
+    assert 20 < sum(options.show_per_mille > 0 for options in drawn) < 60
+    assert {options.image_bytes for options in drawn if not options.show_per_mille} == {4_000_000}
 
 
 def test_the_same_seed_is_the_same_call() -> None:  # DESIGN 6 invariant 14

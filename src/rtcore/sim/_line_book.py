@@ -57,6 +57,10 @@ class LineOptions(Struct, frozen=True):
     """The person's turns are made by a button; the microphone runs all the same."""
     gone_at_s: int | None = None
     """From then on nobody is there to dial."""
+    show_per_mille: int = 0
+    """Of quiet moments: the program shows a picture."""
+    image_bytes: int = 4_000_000
+    """The newest pictures are shown again up to so many (``reconnect.image_bytes``)."""
 
     @property
     def calm_at(self) -> int:
@@ -140,6 +144,8 @@ def comes_back(seed: int) -> bool:
 def draw_lines(seed: int) -> LineOptions:
     """What such a world draws for itself: some minutes in which much is lost."""
     rng = Rng(seed).fork("options of lines")
+    pictures = Rng(seed).fork("pictures on lines")
+    shows = pictures.chance(200)
     renews = rng.chance(450)
     poisoned = rng.chance(350)
     return LineOptions(
@@ -166,4 +172,6 @@ def draw_lines(seed: int) -> LineOptions:
         aimed_per_mille=rng.choice((0, 150, 300)),
         gone_at_s=rng.between(60, 110) if rng.chance(150) else None,
         button=Rng(seed).fork("button of lines").chance(_BUTTON),
+        show_per_mille=pictures.choice((10, 30)) if shows else 0,
+        image_bytes=pictures.choice((0, 6_000, 6_000, 4_000_000)) if shows else 4_000_000,
     )

@@ -16,6 +16,7 @@ from rtcore.sim._line_button import Button
 from rtcore.sim._line_dialling import Dialling
 from rtcore.sim._line_hearing import Hearing
 from rtcore.sim._line_microphone import FRAME_MS, FRAME_NS, MicrophoneLog
+from rtcore.sim._line_pictures import Pictures
 from rtcore.sim._line_told import Told
 from rtcore.sim._rng import Rng
 from rtcore.sim.speaker import MILLISECOND
@@ -66,12 +67,14 @@ class Person:
         told: Told,
         asked: Asked,
         dialling: Dialling,
+        pictures: Pictures,
         button: Button | None = None,
     ) -> None:
         self._place = place
         self._rng = rng
-        self._acts = rng.beside("program")
+        self._acts, self._shows = rng.beside("program"), rng.beside("pictures")
         self._presses = rng.beside("button")
+        self._pictures = pictures
         self._voice = voice.pcm
         self._button = button
         self._microphone, self._hearing, self._told, self._asked, self._dialling = microphone, hearing, told, asked, dialling
@@ -171,6 +174,9 @@ class Person:
         text = self._typed.pop(notice.request, None)
         if text is not None and notice.outcome == "done":
             self._told.typed(text, done=True)
+            self._pictures.arrived(text)
+        elif text is not None:
+            self._pictures.failed(text)
         again = notice.outcome == "connection_lost" and self._place.options.pending == "again"
         if notice.request == self._own_request and notice.outcome != "done" and not again:
             self.give_up()
@@ -193,6 +199,8 @@ class Person:
         if self.turn_ended is not None:
             self._wait(now)
             return
+        if not calm and place.options.show_per_mille and self._shows.chance(place.options.show_per_mille):
+            self._show()
         if not calm and self._act():
             return
         if place.sounds and not self._rng.chance(place.options.barge_per_mille // 10):
@@ -276,6 +284,19 @@ class Person:
         self._typed[issued.request] = text
         self._own_request = issued.request
         self._issue(issued, "type")
+
+    def _show(self) -> None:
+        place, rng = self._place, self._shows
+        url = self._pictures.draw()
+        self._told.typed(url, done=False)
+        picture = {"type": "input_image", "image_url": url, "detail": "low"}
+        item = {"type": "message", "role": "user", "content": [picture]}
+        issued = place.session.create_item(item, now=place.book.seconds)
+        self._typed[issued.request] = url
+        self._issue(issued, "show")
+        place.book.saw("lines: a picture was shown")
+        if place.options.aimed_per_mille and rng.chance(place.options.aimed_per_mille):
+            place.at(place.book.now + rng.between(0, 400) * MILLISECOND, place.drop)
 
     def _ask(self) -> None:
         place = self._place

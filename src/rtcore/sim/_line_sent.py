@@ -9,6 +9,7 @@ from rtcore.sim._line_book import Book
 from rtcore.sim._line_button import Button
 from rtcore.sim._line_hearing import Hearing
 from rtcore.sim._line_microphone import MicrophoneLog
+from rtcore.sim._line_pictures import Pictures
 from rtcore.sim._line_served import Served
 from rtcore.sim._seen import read_client
 
@@ -25,8 +26,11 @@ _audio_of = Decoder(_Append).decode
 class Sent:
     """Looks at every message before its line carries it."""
 
-    def __init__(self, book: Book, microphone: MicrophoneLog, hearing: Hearing, button: Button | None) -> None:
-        self._book, self._microphone, self._hearing, self._button = book, microphone, hearing, button
+    def __init__(
+        self, book: Book, microphone: MicrophoneLog, hearing: Hearing, pictures: Pictures, button: Button | None
+    ) -> None:
+        self._book, self._microphone, self._hearing = book, microphone, hearing
+        self._pictures, self._button = pictures, button
 
     def check(self, served: Served, payload: bytes) -> None:
         """The session sends this to that server."""
@@ -40,6 +44,9 @@ class Sent:
             self._heard(served, payload)
         elif seen.type != "session.update":
             item = seen.item or {}
+            for part in item.get("content") or ():
+                if part.get("image_url"):
+                    self._pictures.leaves(str(part["image_url"]))
             if item.get("type") == "function_call":
                 served.unanswered.add(str(item.get("call_id")))
             elif item.get("type") == "function_call_output":

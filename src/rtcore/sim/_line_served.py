@@ -35,6 +35,10 @@ class Served(Struct, eq=False):
     """Calls that it is being told, and their outputs not yet."""
     before: "Served | None" = None
     """The one before it."""
+    pictures: frozenset[str] = frozenset()
+    """The pictures that were to be shown to it again ..."""
+    pictures_before: frozenset[str] = frozenset()
+    """.. and all that had arrived by then."""
     shown: bool = False
     """It was told words of the model, and has not answered since."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rtcore.sim._line_book import Book
 from rtcore.sim._line_hearing import LATE, Hearing
+from rtcore.sim._line_pictures import Pictures, shown
 from rtcore.sim._line_served import Served
 from rtcore.sim._server_truth import ServerItem
 
@@ -30,8 +31,9 @@ def result_of(call_id: str) -> str:
 class Told:
     """Owner of what a session is told at its beginning."""
 
-    def __init__(self, book: Book, hearing: Hearing, *, summary: bool) -> None:
+    def __init__(self, book: Book, hearing: Hearing, pictures: Pictures, *, summary: bool) -> None:
         self._book = book
+        self._pictures = pictures
         self._hearing = hearing
         self._summary = summary
         self._words: dict[str, str] = {}
@@ -81,17 +83,18 @@ class Told:
         elif item.origin == "turn":
             text = self._words.get(item.id, "")
         else:
-            text = "".join(str(part.get("text") or "") for part in item.content)
+            text = shown(item) or "".join(str(part.get("text") or "") for part in item.content)
             if self._typed.get(text) is False:
                 return None  # the session has not said that it is there
         return Key(item.role, text.strip()) if text.strip() else None
 
     def _check_typed(self, served: Served, items: list[ServerItem]) -> None:
         """What was typed is there once."""
-        texts = ["".join(str(part.get("text") or "") for part in item.content) for item in items if item.origin == "client"]
+        made = [item for item in items if item.origin == "client"]
+        texts = [shown(item) or "".join(str(part.get("text") or "") for part in item.content) for item in made]
         for text in self._typed:
             if texts.count(text) > 1:
-                self._book.fail(2, f"connection {served.number} was told {text!r} {texts.count(text)} times")
+                self._book.fail(2, f"connection {served.number} was told {text[:60]!r} {texts.count(text)} times")
 
     def _check_calls(self, served: Served, items: list[ServerItem]) -> None:
         """A call that we created has its output, and no call has two."""
@@ -132,11 +135,14 @@ class Told:
         )
         if not self._in_time(served, before):
             return
-        for key in known[-_LATEST:]:
-            if key not in told:
+        known = known[-_LATEST:]
+        put = [[key.what for key in keys if key.who == "user"] for keys in (known, told)]
+        self._pictures.check(number, served.pictures, served.pictures_before, *put)
+        for key in known:
+            if key not in told and not (key.what in served.pictures_before and key.what not in served.pictures):
                 book.fail(
                     10 if key.who in ("call", "output") else 11,
-                    f"connection {number} was not told of the {key.who}: {key.what!r}",
+                    f"connection {number} was not told of the {key.who}: {key.what[:80]!r}",
                 )
                 return
 

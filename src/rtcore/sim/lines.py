@@ -50,6 +50,7 @@ from rtcore.sim._line_dialling import Dialling
 from rtcore.sim._line_hearing import Hearing
 from rtcore.sim._line_microphone import MicrophoneLog
 from rtcore.sim._line_person import Person
+from rtcore.sim._line_pictures import Pictures
 from rtcore.sim._line_sent import Sent
 from rtcore.sim._line_served import Served, serve
 from rtcore.sim._line_told import Told
@@ -92,12 +93,14 @@ class LongCall:
         clock: Clock = self.speaker.options.clock
         self.session = session_factory(self._config(), clock=clock, seed=seed)
         self._hearing = Hearing(book, self.speaker)
-        self._told = Told(book, self._hearing, summary=options.history == "summary")
+        bound = options.image_bytes if options.history == "items" else 0  # a summary is text
+        self._pictures = Pictures(book, rng.beside("pictures"), bound)
+        self._told = Told(book, self._hearing, self._pictures, summary=options.history == "summary")
         self._microphone = MicrophoneLog(book, rng.fork("microphone"), _CARRY_MS, button=options.button)
         self._button = Button(book, self._microphone) if options.button else None
         self._dialling = Dialling(book, options)
         self._asked = Asked(book, again=options.pending == "again")
-        self._sent = Sent(book, self._microphone, self._hearing, self._button)
+        self._sent = Sent(book, self._microphone, self._hearing, self._pictures, self._button)
         self._tools = Tools(self, tools, told=self._told, asked=self._asked)
         self.person = Person(
             self,
@@ -108,6 +111,7 @@ class LongCall:
             told=self._told,
             asked=self._asked,
             dialling=self._dialling,
+            pictures=self._pictures,
             button=self._button,
         )
         self._digest = Digest(seed)
@@ -128,6 +132,7 @@ class LongCall:
         detection = {"type": "server_vad", "create_response": True, "interrupt_response": True}
         input_ = {"turn_detection": None if options.button else detection, "transcription": {"model": "whisper-1"}}
         again = {"attempts": options.attempts, "limit_s": options.limit_s, "grace_s": options.grace_s}
+        again["image_bytes"] = options.image_bytes
         return Config.model_validate(
             {
                 "connection": {"dialect": "openai", "url": "ws://localhost/v1/realtime"},
@@ -345,6 +350,7 @@ class LongCall:
                 result.renewed_in_silence += 1
         if served is not None:
             served.opened_at, served.before, self._current = book.now, before, served
+            served.pictures, served.pictures_before = self._pictures.kept, self._pictures.there
         core = getattr(self.session, "_core", None)  # a recorded session shows none
         if core is not None:
             found = footprint(core, without=("asked", "session", "history._items", "history._order"))
