@@ -202,6 +202,7 @@ class AskingAudit:
             self._ledger.here.silent()
         if self._creates:
             self._await_server()
+            self._must_turn = False  # the server's answer, however late, is one to the turn before as well
         elif self._answers and self._ledger.detects:
             self._may_turn = self._must_turn = True
         self._committed_at = message.sent_at
