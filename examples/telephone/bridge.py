@@ -181,16 +181,17 @@ async def serve(config: Config, public: str, *, host: str, port: int, token: str
     """Take calls until cancelled. ``ready`` gets the port. With ``token``, what is not signed with it is turned away."""
 
     def requested(line: ServerConnection, request: Request) -> Response | None:
-        url = (public if request.path == "/media" else public.replace("ws", "http", 1)) + request.path
+        path = request.path.partition("?")[0]  # a call's data come behind it, and are signed with it
+        url = (public if path == "/media" else public.replace("ws", "http", 1)) + request.path
         given = request.headers.get("X-Twilio-Signature", "")
         if token is not None and not hmac.compare_digest(given.encode(), signature(url, token).encode()):
             return line.respond(HTTPStatus.FORBIDDEN, "not signed by the telephone company\n")
-        if request.path == "/twiml":
+        if path == "/twiml":
             answer = line.respond(HTTPStatus.OK, twiml(public))
             del answer.headers["Content-Type"]
             answer.headers["Content-Type"] = "text/xml"
             return answer
-        return None if request.path == "/media" else line.respond(HTTPStatus.NOT_FOUND, "there are /twiml and /media\n")
+        return None if path == "/media" else line.respond(HTTPStatus.NOT_FOUND, "there are /twiml and /media\n")
 
     async def call(line: ServerConnection) -> None:
         await Call(line, config).run()

@@ -145,6 +145,8 @@ def test_a_caller_who_hangs_up_ends_the_conversation() -> None:
 
 
 TOKEN = "a telephone company's secret"
+DATA = "AccountSid=AC1&CallSid=CA1&From=%2B15551234567&To=%2B15557654321"
+"""What a webhook that is asked for by GET has behind its path."""
 
 
 def test_only_the_telephone_company_may_call() -> None:
@@ -162,6 +164,8 @@ def test_only_the_telephone_company_may_call() -> None:
                 ("/media", {}, 403),
                 ("/media", {"X-Twilio-Signature": signature(f"{public}/media", "another")}, 403),
                 ("/twiml", {"X-Twilio-Signature": signature("https://voice.example.com/twiml", TOKEN)}, 200),
+                (f"/twiml?{DATA}", {"X-Twilio-Signature": signature(f"https://voice.example.com/twiml?{DATA}", TOKEN)}, 200),
+                (f"/twiml?{DATA}", {"X-Twilio-Signature": signature("https://voice.example.com/twiml", TOKEN)}, 403),
                 ("/other", {"X-Twilio-Signature": signature("https://voice.example.com/other", TOKEN)}, 404),
             ):
                 with pytest.raises(InvalidStatus) as refused:
@@ -170,8 +174,8 @@ def test_only_the_telephone_company_may_call() -> None:
                 assert refused.value.response.status_code == status
                 if status == 200:
                     assert b'<Stream url="wss://voice.example.com/media"/>' in (refused.value.response.body or b"")
-            signed = {"X-Twilio-Signature": signature(f"{public}/media", TOKEN)}
-            async with websocket(f"{at}/media", additional_headers=signed) as line:
+            signed = {"X-Twilio-Signature": signature(f"{public}/media?line=1", TOKEN)}
+            async with websocket(f"{at}/media?line=1", additional_headers=signed) as line:
                 await line.send(json.dumps({"event": "start", "streamSid": "MZ1", "start": {}}))
                 kinds = [json.loads(await line.recv())["event"] for _ in range(25)]
                 assert kinds.count("media") >= 20 and "mark" in kinds
