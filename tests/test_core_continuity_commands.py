@@ -286,6 +286,29 @@ def test_an_answer_that_was_cut_off_is_not_asked_for_again_by_who_interrupted() 
     assert Server(scene).takes(back(scene)).asked == []
 
 
+@pytest.mark.parametrize("options", [{}, NOTICE])
+@pytest.mark.parametrize("by", ["id", "text"])
+def test_what_is_cut_while_the_line_is_gone_is_not_asked_for_again(options: Event, by: str) -> None:  # B23, B24, C12
+    scene = ready(steady(), **MANUAL)
+    scene.respond(options)
+    speaking(scene, scene.request)
+    lose(scene)
+    effects = (
+        scene.interrupt("r1") if by == "id" else scene._issued(scene.session.send_text("Stop.", respond=False, now=scene.now))
+    )
+    scene.answering(effects, 200)
+    assert Server(scene).takes(back(scene)).asked == []
+
+
+def test_a_notice_over_which_somebody_spoke_while_the_line_was_gone_is_not_read_again() -> None:  # B23: as with a line
+    scene = ready(steady(), **MANUAL)
+    scene.respond(NOTICE)
+    speaking(scene, scene.request)
+    lose(scene)
+    scene.answering(scene.local_speech(), 200)
+    assert NOTICE not in unmarked(Server(scene).takes(back(scene)).asked)
+
+
 def test_two_answers_that_were_asked_for_in_two_ways_are_both_asked_for_again() -> None:  # B24, C15: neither stands for the other
     scene = ready(steady(), **MANUAL)
     scene.respond(NOTICE)

@@ -72,6 +72,8 @@ class Continuity:
         self._summary = ""
         """The message that sums up for the present session what was said before it."""
         self._owed = False
+        self._broken: dict[str, None] = {}
+        """Answers that the line cut off, of which nothing was said when they were asked for."""
         self._updates: list[Pending] = []
         self._asides: dict[str, None] = {}
         self._audio: dict[str, list[bytes]] = {}
@@ -145,6 +147,14 @@ class Continuity:
     def interrupted_by_program(self) -> None:
         """Who interrupts says what comes next: what the lost session owed is not asked for (C12)."""
         self._owed = False
+        self._broken.clear()
+
+    def cut(self, response_id: str, *, by_voice: bool) -> None:
+        """What came of a response is interrupted: one that the line had cut off is not asked for again. A voice is answered
+        itself, or turns out to be none: any answer will do then, so one of which nothing was said stays due."""
+        self._core.creation.drop_again(response_id)
+        if not by_voice:
+            self._broken.pop(response_id, None)
 
     def owe_answer(self) -> None:
         """The next session is to answer what this one could not."""
@@ -214,9 +224,8 @@ class Continuity:
         core.creation.line_lost(told, again=again)
         broken = core.responses.line_lost(told)
         # One that calls a function is answered after its output.
-        for response in broken:
-            if not any(item.dispatched for item in response.items.values()):
-                self._owed |= not core.creation.ask_again(response)
+        broken = [response for response in broken if not any(item.dispatched for item in response.items.values())]
+        self._broken.update((response.id, None) for response in broken if not core.creation.ask_again(response))
         for item in core.history.line_lost():
             core.news.append(ItemAdded(item.id, item.type, item.role, None))
         for item in [*unwanted, *(item for item in core.history if item.delete_sent or _never_said(item))]:
@@ -358,8 +367,9 @@ class Continuity:
         if self._left_out:
             core.news.append(ReplayIncomplete(core.connection, tuple(self._left_out)))
             self._left_out = []
-        if self._owed:
+        if self._owed or self._broken:
             self._owed = False
+            self._broken.clear()
             core.creation.ask_answer()
         # A turn that waits for the session is sent after this, and before the answer to it.
         core.creation.pump(before=0 if core.kept else None)

@@ -131,8 +131,8 @@ class Creation:
         self._foreign = False
         self._turn_due = False
         self._tools_due: frozenset[str] = frozenset()
-        self._again: deque[Asked] = deque()
-        """Answers that are due once more, and of which something was said when they were asked for."""
+        self._again: deque[tuple[str, Asked]] = deque()
+        """Answers that are due once more, as they were asked for, each with the response that did not become it."""
         self._refused: list[Order] = []
         self._vain: Order | None = None
         """An answer that was given up without a word: where it was the line that was dead, the next session is asked for it."""
@@ -218,8 +218,12 @@ class Creation:
         """
         if response.asked is None or response.asked.plain:
             return False
-        self._again.append(response.asked)
+        self._again.append((response.id, response.asked))
         return True
+
+    def drop_again(self, response_id: str) -> None:
+        """What came of this response was interrupted: it is due no more."""
+        self._again = deque(each for each in self._again if each[0] != response_id)
 
     def ask_tools_answer(self, outputs: Collection[str]) -> None:
         """The same to a batch of outputs: one that was refused later, or is not there yet, is none to be answered (F071)."""
@@ -258,7 +262,7 @@ class Creation:
             return
         core.edits.pump()
         if self._again and self._may_ask:
-            asked = self._again.popleft()
+            _, asked = self._again.popleft()
             order = Order(0, core.requests.number(), asked.body, after=asked.after, hold_ms=asked.hold_ms, for_turn=True)
             order.interruptible = asked.interruptible
             self._send_response(order)
@@ -683,7 +687,7 @@ class Creation:
     def _make_due(self, order: Order) -> None:
         """What this answer of ours was for is due again."""
         if not order.asked.plain:
-            self._again.append(order.asked)
+            self._again.append(("", order.asked))
             return
         self._turn_due |= order.for_turn
         self._tools_due |= order.for_tools

@@ -103,6 +103,8 @@ class Interruption:
             core.tools.interrupted(cause)
         live = core.responses.live.values()
         targets = [r for r in live if self._cuttable(r, only) and (r.interruptible or not sparing) and r.asked_at <= since]
+        for response_id in [response.id for response in targets] if only is None else [only]:
+            core.continuity.cut(response_id, by_voice=cause in ("server", "local"))
         if not targets:
             return Lost(answer=answer)
         lost = Lost(tuple(targets), answer)
