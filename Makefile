@@ -111,6 +111,7 @@ drift: $(CLIENTS)/bench.stamp  ## compare the vocabulary with the models of the 
 
 bench: $(VENV)/demo.stamp  ## microseconds per event through the core; the simulated world's speed, and where its time goes
 	$(BIN)/python benchmarks/core.py
+	$(BIN)/python benchmarks/running_text.py
 	$(BIN)/python benchmarks/world.py
 
 bench-text: $(VENV)/demo.stamp $(CLIENTS)/bench.stamp  ## what was heard, in words: three estimates and livekit's against real word times (6 minutes)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "core.py"
+TEXT = BENCHMARK.with_name("running_text.py")
 WORLD = Path(__file__).parent.parent / "benchmarks" / "world.py"
 CONTEXT = Path(__file__).parent.parent / "benchmarks" / "context.py"
 
@@ -27,6 +28,14 @@ def test_the_benchmark_refuses_to_measure_nothing() -> None:
     done = subprocess.run([sys.executable, str(BENCHMARK), "--rounds", "0"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--rounds 0: must be at least 1" in done.stderr
+
+
+def test_the_running_text_s_benchmark_prints_what_it_costs_beside_nothing() -> None:
+    done = subprocess.run([sys.executable, str(TEXT), "--rounds", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = re.findall(r"^a message of (\d+) s +(\d+\.\d\d) +(\d+\.\d\d) +(\d+\.\d\d) +\d+\.\d\d ms$", done.stdout, re.MULTILINE)
+    assert [line[0] for line in lines] == ["5", "60"]
+    assert all(abs(float(with_it) / float(bare) - float(ratio)) < 0.1 * float(ratio) for _, with_it, bare, ratio in lines)
 
 
 def test_the_world_s_benchmark_prints_speeds_and_where_the_time_goes() -> None:

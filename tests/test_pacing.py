@@ -122,6 +122,20 @@ def test_a_pause_is_found_in_every_format(format: AudioFormat) -> None:
     assert [tuple(silence) for silence in loudness.silences()] == [(50, 70, 50)]
 
 
+@pytest.mark.parametrize("format", [PCM16_24K, PCMU, PCMA])
+def test_a_bounded_stretch_is_looked_at_in_one_go(format: AudioFormat) -> None:  # B30: O(1) work, however much came at once
+    speech = b"".join(sound(700 + 10 * n) + sound(90 + n, 0) for n in range(60))
+    whole = in_format(speech, format)
+    once, bitten = Loudness(format), Loudness(format)
+    once.fresh.append(whole)
+    frames = [once.look() and once.frames for _ in range(5)]
+    for at in range(0, len(whole), 100 * format.sample_width):
+        bitten.fresh.append(whole[at : at + 100 * format.sample_width])
+        bitten.look()
+    assert frames == [2000, 4000, 6000, bitten.frames, False] and not once.fresh
+    assert (once.frames, once.silences()) == (bitten.frames, bitten.silences())
+
+
 def test_a_pause_is_found_in_noise() -> None:
     noise = Random(1)
     speech = array("h", sound(1_000) + sound(200, 0) + sound(800))

@@ -28,6 +28,8 @@ FRAMES = 100
 """In a second, about: as many as whole samples permit."""
 _LOOKED_AT = 20
 """Samples of a frame."""
+_AT_ONCE = 2_000
+"""Frames that are looked at in one go: 20 s. A minute that came at once is taken in by the next looks, a little later."""
 _SHORTEST = 7
 """Frames of silence that count: the closure of a "t" or a "k" lasts up to five or so, a pause at a comma ten or more."""
 _NOTHING = Silence(0, 0, 0)
@@ -96,16 +98,26 @@ class Loudness:
         return len(self._levels)
 
     def look(self) -> bool:
-        """Take the levels of what has come since. Gives whether there was a new one."""
-        if not self.fresh:
+        """Take the levels of what has come since, or of as much as is looked at in one go. Gives whether there was a new one."""
+        fresh = self.fresh
+        if not fresh:
             return False
         stride, skip = self._stride, self._skip
         codes = [self._rest]
-        for pcm in self.fresh:
-            codes.append(bytes(pcm[skip::stride]))
-            skip = (skip - len(pcm)) % stride
+        left, whole = _AT_ONCE * _LOOKED_AT * stride, 0
+        for pcm in fresh:
+            if not left:
+                break
+            if len(pcm) > left:
+                fresh[whole] = memoryview(pcm)[left:]
+            else:
+                whole += 1
+            taken = min(len(pcm), left)
+            codes.append(bytes(pcm[skip:taken:stride]))
+            skip = (skip - taken) % stride
+            left -= taken
         self._skip = skip
-        self.fresh.clear()
+        del fresh[:whole]
         looked = b"".join(codes)
         end = len(looked) - len(looked) % _LOOKED_AT
         self._rest = looked[end:]

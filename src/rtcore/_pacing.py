@@ -136,6 +136,7 @@ class Pacing:
             seen = (len(silences), over)
             fresh |= seen != self._seen
             self._seen = seen
+        complete = complete and not self.fresh  # what was not looked at yet is as if it had not come
         self._ends = complete or final
         closed = complete and final and self._plausible()
         frame = heard / self._loudness.per_frame
