@@ -49,6 +49,7 @@ class Button:
 
     def pressed(self) -> None:
         """From here on it is a turn."""
+        self._microphone.shown = True
         self._turns.append(_Turn(self._microphone.place))
         del self._turns[:-_LATEST]
 
