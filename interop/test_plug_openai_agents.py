@@ -189,6 +189,32 @@ def test_the_key_is_given_as_the_sdk_takes_it(key: Any, monkeypatch: pytest.Monk
     clean_run(main())
 
 
+@pytest.mark.parametrize("key", [None, "sk-given-0123456789abcdef", _fetched], ids=["environment", "text", "coroutine"])
+@pytest.mark.parametrize("headers", [{"api-key": "az-0123456789"}, {"Authorization": "Bearer mine-0123456789"}, {}])
+def test_with_headers_no_key_is_sent_beside_them(
+    headers: dict[str, str], key: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # C18
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    sent: list[list[tuple[str, str]]] = []
+
+    async def refuse(line: Any) -> None:
+        request = await line.accept()
+        sent.append(
+            [(name, value) for name, value in request.headers.raw_items() if name.lower() in ("authorization", "api-key")]
+        )
+
+    async def main() -> None:
+        async with scripted(refuse) as url:
+            runner = RealtimeRunner(RealtimeAgent(name="Assistant"), model=model())
+            config: Any = {"url": url, "headers": headers, **({} if key is None else {"api_key": key})}
+            with pytest.raises(ConnectionFailed):
+                async with await runner.run(model_config=config):
+                    raise AssertionError("it is not entered")
+
+    clean_run(main())
+    assert sent == [list(headers.items())]
+
+
 def test_a_session_is_handed_over_to_another_agent() -> None:  # S12
     async def main() -> None:
         async with served(script(HANDOFF, spoken(900))) as (url, servers):

@@ -58,7 +58,9 @@ class RtcoreRealtimeModel(RealtimeModel):
             raise AssertionError("Already connected")
         config = await configured(self._config, options)
         connecting = dict(self._options)
-        if callable(key := options.get("api_key")):
+        if options.get("headers") is not None:
+            pass  # the SDK sends those alone: they are a login of their own, and its key may be another vendor's
+        elif callable(key := options.get("api_key")):
             connecting["token"] = key
         elif key is None and config.connection.api_key is None and (found := os.environ.get("OPENAI_API_KEY")):
             config = config.model_copy(update={"connection": config.connection.model_copy(update={"api_key": found})})

@@ -44,7 +44,10 @@ def _function(name: str, description: str, parameters: Mapping[str, Any]) -> dic
 
 
 async def configured(config: Config, options: RealtimeModelConfig) -> Config:
-    """``config`` with what the SDK's session asks for; a key that is a function is left out, to be asked for at each dialling."""
+    """``config`` with what the SDK's session asks for.
+
+    A key that is a function is left out, to be asked for at each dialling; so is any beside ``headers``, as in the SDK.
+    """
     settings: RealtimeSessionModelSettings = options.get("initial_model_settings", {})
     session = {**config.session.wire(), **await session_options(settings)}
     tracing = settings.get("tracing", "auto")
@@ -55,7 +58,7 @@ async def configured(config: Config, options: RealtimeModelConfig) -> Config:
     connection |= {name: given[name] for name in ("url", "headers", "call_id") if given.get(name)}
     if "call_id" not in connection:
         connection["model"] = settings.get("model_name") or connection.get("model", DEFAULT_REALTIME_MODEL)
-    if isinstance(key := given.get("api_key"), str):
+    if isinstance(key := given.get("api_key"), str) and given.get("headers") is None:
         connection["api_key"] = key
     parts = {name: getattr(config, name) for name in config.model_fields_set}
     return Config.model_validate({**parts, "connection": connection, "session": session, "tap": "all"})
