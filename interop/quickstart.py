@@ -31,16 +31,21 @@ class Player:
         """What was audible, by item."""
         self.held = False
         """Nothing sounds yet: a device that is opened, a line that is put through."""
+        self.marked = False
+        """It tells of whole pieces, and when it is silenced, of all that waited, as a telephone line returns its marks."""
         self._tracker = tracker
-        self._queue: list[tuple[str, int, bytes]] = []
+        self._queue: list[tuple[str, int, bytes, bytes]] = []  # what is left of each piece, and the whole
 
     def play(self, item_id: str, content_index: int, pcm: bytes) -> None:
         """Sound it behind what waits."""
-        self._queue.append((item_id, content_index, pcm))
+        self._queue.append((item_id, content_index, pcm, pcm))
 
     def clear(self) -> None:
         """Silence."""
-        self._queue.clear()
+        over, self._queue = self._queue, []
+        if self.marked and self._tracker is not None:
+            for item_id, content_index, _, whole in over:
+                self._tracker.on_play_bytes(item_id, content_index, whole)
 
     async def run(self) -> None:
         """Sound, until cancelled."""
@@ -48,14 +53,14 @@ class Player:
             await asyncio.sleep(0.02)
             room = FRAME
             while self._queue and room and not self.held:
-                item_id, content_index, pcm = self._queue.pop(0)
+                item_id, content_index, pcm, whole = self._queue.pop(0)
                 taken, rest = pcm[:room], pcm[room:]
                 if rest:
-                    self._queue.insert(0, (item_id, content_index, rest))
+                    self._queue.insert(0, (item_id, content_index, rest, whole))
                 room -= len(taken)
                 self.heard.setdefault(item_id, bytearray()).extend(taken)
-                if self._tracker is not None:
-                    self._tracker.on_play_bytes(item_id, content_index, taken)
+                if self._tracker is not None and (not self.marked or not rest):
+                    self._tracker.on_play_bytes(item_id, content_index, whole if self.marked else taken)
 
 
 class Program:

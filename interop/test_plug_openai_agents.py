@@ -105,6 +105,29 @@ def test_a_person_interrupts_and_nothing_unheard_is_left(rules: Rules, wait: flo
     clean_run(main())
 
 
+@pytest.mark.parametrize("wait", [0.31, 1.234, 2.6])
+def test_marks_of_what_a_cleared_line_has_not_sounded_are_not_taken_for_heard(wait: float) -> None:  # C19, F078
+    async def main() -> None:
+        async with served(script(spoken(2000, 3000, 1000), spoken(700))) as (url, servers):
+            async with running(model(), url, tracked=True) as program:
+                program.player.marked = True
+                await program.session.send_message("Tell me everything.")
+                await program.until(lambda: program.player.heard)
+                await asyncio.sleep(wait)
+                program.say(VOICE)
+                await program.until(lambda: program.of("audio_interrupted"))
+                await program.quiet(2)
+            server, heard = servers[0], program.player.heard
+            *said, answer = spoken_items(server)
+            assert server.refusals == []
+            assert bytes(heard[answer.id]) == answer.audio
+            cut = [item for item in said if item.id in heard][-1]
+            assert abs(cut.parts[0].truncated_ms - len(heard[cut.id]) // 48) <= 40
+            assert all(item.deleted for item in said[said.index(cut) + 1 :])
+
+    clean_run(main())
+
+
 def test_a_player_that_begins_seconds_late_has_heard_nothing_before() -> None:  # C19, F078
     async def main() -> None:
         async with served(script(spoken(2000, 1000), spoken(700))) as (url, servers):

@@ -123,7 +123,8 @@ class TrackedPlayer(Player):
     """One whose program says what it has played, by a ``RealtimePlaybackTracker``.
 
     A flush is answered a moment after the program was told, so that what was sounding then is counted; what comes next waits for
-    that, because the tracker knows one item at a time.
+    that, because the tracker knows one item at a time. Until then no more is taken for heard than can have sounded: a line that
+    is cleared returns the marks of all that waited at once, and the program passes them on.
     """
 
     def __init__(self, tracker: RealtimePlaybackTracker, tell: Tell) -> None:
@@ -131,7 +132,7 @@ class TrackedPlayer(Player):
         self._tracker = tracker
         self._reports: SpeakerReports | None = None
         self._format: AudioFormat | None = None
-        self._heard = 0
+        self._heard = self._known = 0
         self._settling: tuple[int, float] | None = None
         self._waiting: list[Callable[..., None]] = []
         self._looked = self._moved = self._told = 0.0
@@ -175,6 +176,9 @@ class TrackedPlayer(Player):
         self._waiting.clear()
         if self._settling is not None:
             self._settle(now)
+        if self._look():
+            self._moved = now
+        self._known = self._heard
         super().flush(generation, now=now)
         self._settling = generation, now + _SETTLE_S
 
@@ -221,6 +225,8 @@ class TrackedPlayer(Player):
         assert self._settling is not None
         generation, self._settling = self._settling[0], None
         self._look()
+        if self._format is not None:
+            self._heard = min(self._heard, self._known + round((now - self._moved) * self._format.rate))
         mine = generation == self._generation
         heard, self._stretches = (self._heard if mine else 0), []
         self._tracker.on_interrupted()
