@@ -11,8 +11,10 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -33,7 +35,7 @@ from rtcore import (
     UserTranscript,
 )
 from rtcore.config import AudioInput, AudioOptions, Connection, SessionOptions, Transcription
-from rtcore_adapters.asyncio import Conversation, connect
+from rtcore_adapters.asyncio import ConnectionFailed, Conversation, connect
 from rtcore_adapters.audio import PlayerMessageError, PushMicrophone, RemoteSpeaker
 
 log = logging.getLogger("gateway")
@@ -69,6 +71,17 @@ class Visit:
     async def run(self) -> None:
         """Until the page is closed or the session has ended."""
         await self._page.accept()
+        try:
+            await self._talk()
+        except ConnectionFailed as failed:
+            log.warning("%s", failed)
+            self._tell(SessionClosed(failed.reason, failed.problem))
+        with suppress(WebSocketDisconnect, RuntimeError):  # the page may be gone
+            while not self._out.empty():  # why it is over comes last
+                await self._send(self._out.get_nowait())
+            await self._page.close()
+
+    async def _talk(self) -> None:
         async with connect(self._config, speaker=self.speaker, microphone=self.microphone) as conversation:
             line = {asyncio.create_task(side) for side in (self._read(conversation), self._write())}
             following = asyncio.create_task(self._follow(conversation))
@@ -108,15 +121,27 @@ class Visit:
 
     async def _write(self) -> None:
         while True:
-            message = await self._out.get()
-            await (self._page.send_text(message) if isinstance(message, str) else self._page.send_bytes(message))
+            await self._send(await self._out.get())
+
+    async def _send(self, message: str | bytes) -> None:
+        await (self._page.send_text(message) if isinstance(message, str) else self._page.send_bytes(message))
 
     async def _follow(self, conversation: Conversation) -> None:
         async for notice in conversation:
-            self._told(notice)
-            if isinstance(notice, SHOWN):
-                shown: dict[str, Any] = {"type": "notice", "kind": type(notice).__name__, **msgspec.to_builtins(notice)}
-                self._out.put_nowait(json.dumps(shown))
+            self._tell(notice)
+
+    def _tell(self, notice: Notice) -> None:
+        self._told(notice)
+        if isinstance(notice, SHOWN):
+            shown: dict[str, Any] = {"type": "notice", "kind": type(notice).__name__, **msgspec.to_builtins(notice)}
+            self._out.put_nowait(json.dumps(shown))
+
+
+def same_origin(origin: str | None, host: str | None) -> bool:
+    """Whether it is a page of this gateway that wants to talk: a browser lets a page of any site open a websocket, with the
+    visitor's log-in, and says whose page it is. Who is no browser says nothing, or what it likes: that is for the log-in.
+    """
+    return origin is None or urlsplit(origin).netloc == host
 
 
 def gateway(config: Config, *, told: Callable[[Notice], object] = lambda notice: None) -> FastAPI:
@@ -124,6 +149,9 @@ def gateway(config: Config, *, told: Callable[[Notice], object] = lambda notice:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     async def voice(page: WebSocket) -> None:
+        if not same_origin(page.headers.get("origin"), page.headers.get("host")):
+            await page.close(reason="a page of another origin")
+            return
         await Visit(page, config, told=told).run()
 
     app.add_api_websocket_route("/voice", voice)

@@ -7,6 +7,7 @@ machine is too busy to sound; what the network takes is printed.
 
 import asyncio
 import base64
+import json
 import os
 import random
 import socket
@@ -26,8 +27,10 @@ from fastapi.routing import APIRoute
 from loopback import KEY, served
 from playwright.async_api import BrowserContext, Page, async_playwright
 from pydantic import SecretStr
+from websockets.asyncio.client import connect as websocket
+from websockets.exceptions import InvalidStatus
 
-from rtcore import Config, MessageEnded, Notice, UserSpeechStarted, Verdict
+from rtcore import Config, MessageEnded, Notice, SessionClosed, UserSpeechStarted, Verdict
 from rtcore.config import AudioInput, AudioOptions, Connection, SessionOptions
 from rtcore.sim.server import ResponsePlan, Server, ServerOptions, spoken
 from rtcore_adapters.voices import load_voices
@@ -112,11 +115,11 @@ class Cut(NamedTuple):
 
 @asynccontextmanager
 async def a_gateway(
-    script: Sequence[ResponsePlan], told: Callable[[Notice], object], *, listens: bool = True
+    script: Sequence[ResponsePlan], told: Callable[[Notice], object], *, listens: bool = True, key: str = KEY
 ) -> AsyncIterator[tuple[str, list[Server]]]:
     """The gateway with a strict server behind it: its address, and what each session's server knows."""
-    async with served(ServerOptions(script=tuple(script)), voices=VOICES) as (url, servers):
-        config = browser_config(Connection(url=url, api_key=SecretStr(KEY)))
+    async with served(ServerOptions(script=tuple(script)), voices=VOICES, api_key=KEY) as (url, servers):
+        config = browser_config(Connection(url=url, api_key=SecretStr(key)))
         if not listens:
             config = Config(
                 connection=config.connection, session=SessionOptions(audio=AudioOptions(input=AudioInput(turn_detection=None)))
@@ -313,5 +316,49 @@ def test_the_page_is_used_by_keyboard(scheme: Any) -> None:
             await page.keyboard.press("Enter")
             await page.wait_for_function("document.querySelector('li.model')?.textContent.length > 0")
             assert failures == []
+
+    asyncio.run(main())
+
+
+def test_the_page_says_why_nobody_answers() -> None:
+    """A session that cannot be opened, and a gateway that goes away: the page says so, and offers to try again."""
+    notices: list[Notice] = []
+
+    async def main() -> None:
+        async with a_browser() as browser:
+            page = await browser.new_page()
+            state, button = page.locator("#state"), page.locator("#talk:enabled")
+            async with a_gateway([], notices.append, key="sk-another") as (url, _):
+                await page.goto(url)
+                await page.click("#talk")
+                await button.wait_for()
+                [closed] = [notice for notice in notices if isinstance(notice, SessionClosed)]
+                assert closed.problem is not None and await state.inner_text() == closed.problem.message
+                assert "sk-another" not in await page.content()
+            async with a_gateway([], notices.append) as (url, _):
+                await page.goto(url)
+                await page.click("#talk")
+                await page.wait_for_function("document.getElementById('state').textContent.startsWith('connected')")
+            await button.wait_for()
+            assert await state.inner_text() == "the connection to the gateway is lost"
+
+    asyncio.run(main())
+
+
+def test_a_page_of_another_site_may_not_talk() -> None:
+    async def main() -> None:
+        async with a_gateway([], lambda notice: None) as (url, servers):
+            voice = url.replace("http", "ws", 1) + "voice"
+            for origin in ("https://evil.example", "null", url.rstrip("/") + ".evil.example", "http://localhost"):
+                with pytest.raises(InvalidStatus) as refused:
+                    async with websocket(voice, additional_headers={"Origin": origin}):
+                        pass
+                assert refused.value.response.status_code == 403
+            assert servers == []
+            for own in ({"Origin": url.rstrip("/")}, {}):
+                async with websocket(voice, additional_headers=own) as line:
+                    while json.loads(await line.recv()).get("kind") != "SessionReady":
+                        pass
+            assert len(servers) == 2
 
     asyncio.run(main())

@@ -6,6 +6,7 @@ const at = (id) => document.getElementById(id);
 const timeline = new Timeline(at("timeline"));
 const lines = new Map(); // by item: its line of words
 let voice = null;
+let over = ""; // why the conversation is over, where that is known
 
 function line(item, who) {
   if (!lines.has(item)) {
@@ -35,7 +36,7 @@ function notice(told) {
       if (told.verdict === "partial") timeline.mark(`${told.heard_ms} ms heard`);
       break;
     }
-    case "SessionClosed": at("state").textContent = told.problem?.message ?? "the conversation is over"; break;
+    case "SessionClosed": over = told.problem?.message ?? "the conversation is over"; break;
   }
 }
 
@@ -44,16 +45,22 @@ function enable(on) {
   at("talk").disabled = on;
 }
 
+function closed() {
+  at("state").textContent = over || "the connection to the gateway is lost";
+  enable(false);
+}
+
 at("talk").onclick = async () => {
   enable(true);
+  over = "";
   at("state").textContent = "connecting";
   try {
     const url = new URL("voice", location.href.replace(/^http/, "ws"));
-    voice = await connectVoice(url, { notice, closed: () => enable(false) });
+    voice = await connectVoice(url, { notice, closed });
     window.voice = voice;
   } catch (error) {
-    at("state").textContent = error.message;
-    enable(false);
+    over = error.message;
+    closed();
   }
 };
 at("interrupt").onclick = () => voice.send({ type: "interrupt" });
