@@ -135,7 +135,8 @@ class Told:
         )
         if not self._in_time(served, before):
             return
-        known = known[-_LATEST:]
+        # What was taken out may have stood at the server before, to which that was on its way when its line was lost.
+        known = [key for key in known[-_LATEST:] if key.who != "assistant" or key.what not in self._hearing.taken_out]
         put = [[key.what for key in keys if key.who == "user"] for keys in (known, told)]
         self._pictures.check(number, served.pictures, served.pictures_before, *put)
         for key in known:
