@@ -140,7 +140,9 @@ class Told:
         put = [[key.what for key in keys if key.who == "user"] for keys in (known, told)]
         self._pictures.check(number, served.pictures, served.pictures_before, *put)
         for key in known:
-            if key not in told and not (key.what in served.pictures_before and key.what not in served.pictures):
+            out = key.who == "assistant" and key.what in self._hearing.taken_out
+            gone = key.what in served.pictures_before and key.what not in served.pictures
+            if key not in told and not (out or gone):
                 book.fail(
                     10 if key.who in ("call", "output") else 11,
                     f"connection {number} was not told of the {key.who}: {key.what[:80]!r}",
