@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from agent import ANSWER, Program, running
-from livekit.agents import llm
+from livekit.agents import Agent, llm
 from loopback import KEY, VOICES, served
 from manners import ODD, USUAL, script
 from virtual_loop import run
@@ -19,6 +19,7 @@ from rtcore import Config
 from rtcore.config import AudioInput, AudioOptions, Connection, Reconnect, ServerVad, SessionOptions, Transcription
 from rtcore.sim.server import CallPlan, ResponsePlan, Rules, Server, spoken
 from rtcore_livekit import RtcoreRealtimeModel
+from rtcore_livekit._items import ga_item
 
 CALL = ResponsePlan((CallPlan("weather", '{"place":"Rome"}'),))
 HANDOFF = ResponsePlan((CallPlan("book", "{}"),))
@@ -41,6 +42,11 @@ def spoken_items(server: Server) -> list[Any]:
 def told(program: Program) -> list[str]:
     """What livekit's history has of the assistant."""
     return [item.text_content for item in program.items if item.type == "message" and item.role == "assistant"]
+
+
+def words(chat: llm.ChatContext) -> str:
+    """What it has of the assistant."""
+    return " ".join(item.text_content or "" for item in chat.messages() if item.role == "assistant")
 
 
 def clean(main: Coroutine[Any, Any, None]) -> None:
@@ -158,6 +164,64 @@ def test_it_is_handed_over_to_another_agent() -> None:  # S12
             assert [server.refusals for server in servers] == [[]] * len(servers)
 
     clean(main())
+
+
+def test_the_realtime_session_has_the_words_that_were_heard_and_another_model_is_given_those() -> None:  # B05, S12
+    async def main() -> None:
+        async with served(script(spoken(6000), spoken(700))) as (url, servers):
+            async with running(model(url)) as program:
+                program.session.generate_reply(user_input="Tell me everything.")
+                await program.until(lambda: len(program.speaker.heard) > 96_000)
+                await program.session.interrupt()
+                await asyncio.sleep(1)
+                agent = program.session.current_agent
+                whole = spoken_items(servers[0])[0].parts[0].planned_text
+                heard = words(agent.realtime_llm_session.chat_ctx)
+                assert heard and len(heard) < len(whole)
+                assert whole.startswith(heard.rstrip(".,!? "))
+                assert words(agent.chat_ctx) == words(program.session.history) == whole  # livekit's own, as docs/plugs.md says
+                heir = Agent(instructions="Book.", llm=model(url), chat_ctx=agent.realtime_llm_session.chat_ctx)
+                program.session.update_agent(heir)
+                await program.until(lambda: len(servers) == 2 and len(servers[1].items) >= 2)
+                (given,) = spoken_items(servers[1])
+                assert given.content[0]["text"] == heard
+            assert [server.refusals for server in servers] == [[], []]
+
+    clean(main())
+
+
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
+
+
+def test_images_that_the_user_shows_reach_the_server() -> None:  # C20
+    async def main() -> None:
+        async with served(script(spoken(500))) as (url, servers):
+            async with running(model(url)) as program:
+                realtime = program.session.current_agent.realtime_llm_session
+                chat = realtime.chat_ctx.copy()
+                linked = llm.ImageContent(image="https://example.com/a.jpg", inference_detail="low")
+                chat.add_message(role="user", content=["Look.", llm.ImageContent(image=PICTURE), linked])
+                await realtime.update_chat_ctx(chat)
+                await realtime.update_chat_ctx(realtime.chat_ctx.copy())
+                assert [part.type for part in realtime.chat_ctx.items[-1].content[1:]] == ["image_content"] * 2
+                chat.add_message(role="user", content=[llm.ImageContent(image="data:image/bmp;base64,AAAA")])
+                with pytest.raises(llm.RealtimeError, match="image/bmp"):
+                    await realtime.update_chat_ctx(chat)
+                (item,) = servers[0].items.values()
+                assert [part["type"] for part in item.content] == ["input_text", "input_image", "input_image"]
+            assert servers[0].refusals == []
+
+    clean(main())
+
+
+def test_images_are_written_as_the_protocol_has_them() -> None:
+    shown = [llm.ImageContent(image=PICTURE), llm.ImageContent(image="https://example.com/a.jpg", inference_detail="low")]
+    item = ga_item(llm.ChatMessage(id="item_1", role="user", content=shown))
+    assert item is not None and item["content"] == [
+        {"type": "input_image", "image_url": PICTURE, "detail": "auto"},
+        {"type": "input_image", "image_url": "https://example.com/a.jpg", "detail": "low"},
+    ]
+    assert ga_item(llm.ChatMessage(role="assistant", content=[shown[0]])) is None
 
 
 def test_refusals_are_error_events() -> None:  # S04, F007

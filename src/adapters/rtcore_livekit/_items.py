@@ -1,5 +1,6 @@
 """livekit's chat items and tools as the protocol's, and back."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,11 @@ def chat_item(item: HistoryItem) -> llm.ChatItem:
 
 
 def ga_item(item: llm.ChatItem) -> dict[str, Any] | None:
-    """An item in the protocol's shape; None for one that a server cannot be told, such as a message without text."""
+    """An item in the protocol's shape; None for one that a server cannot be told, such as a message without words or images.
+
+    Images are the user's to show; in messages of others they are left out. Raises ``llm.RealtimeError`` for one that livekit
+    cannot encode: of an unknown type, or a frame of video without ``livekit-agents[images]``.
+    """
     match item:
         case llm.FunctionCall():
             call = {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
@@ -35,10 +40,24 @@ def ga_item(item: llm.ChatItem) -> dict[str, Any] | None:
         case llm.ChatMessage():
             role = "system" if item.role == "developer" else item.role
             kind = "output_text" if role == "assistant" else "input_text"
-            content = [{"type": kind, "text": str(part)} for part in item.content if isinstance(part, str)]
+            content: list[dict[str, str]] = []
+            for part in item.content:
+                if isinstance(part, str):
+                    content.append({"type": kind, "text": str(part)})
+                elif isinstance(part, llm.ImageContent) and role == "user":
+                    content.append(_image(part))
             return {"type": "message", "id": item.id, "role": role, "content": content} if content else None
         case _:
             return None
+
+
+def _image(image: llm.ImageContent) -> dict[str, str]:
+    try:
+        made = llm.utils.serialize_image(image)
+    except (ValueError, ImportError) as wrong:
+        raise llm.RealtimeError(f"{image.id}: {wrong}") from wrong
+    url = made.external_url or f"data:{made.mime_type};base64,{b64encode(made.data_bytes or b'').decode()}"
+    return {"type": "input_image", "image_url": url, "detail": made.inference_detail}
 
 
 def ga_tools(tools: Sequence[llm.Tool]) -> list[dict[str, Any]]:

@@ -303,7 +303,7 @@ class RtcoreRealtimeSession(llm.RealtimeSession[str]):
             conversation.append_audio(bytes(each.data))
 
     def push_video(self, frame: rtc.VideoFrame) -> None:
-        """Not passed on: put images into the chat context."""
+        """Not passed on: put images into a user's message of the chat context, and give that to ``update_chat_ctx``."""
 
     def generate_reply(
         self,
