@@ -147,9 +147,14 @@ $(CLIENTS)/bench.stamp: benchmarks/requirements.txt $(CLIENTS)/stamp
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	@touch $@
 
-$(PLUGS)/stamp: interop/requirements-plugs.txt pyproject.toml | $(BIN)/python
+# With the SDK's own programs, which its source distribution has.
+$(PLUGS)/stamp: interop/requirements-plugs.txt examples/audit/requirements.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m venv $(PLUGS)
 	$(PLUGS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement interop/requirements-plugs.txt --editable '.[cli,openai-agents,livekit]'
+	rm -rf $(PLUGS)/source $(PLUGS)/programs
+	mkdir $(PLUGS)/programs
+	$(PLUGS)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary openai-agents --constraint examples/audit/requirements.txt --dest $(PLUGS)/source openai-agents
+	tar -xzf $(PLUGS)/source/openai_agents-*.tar.gz -C $(PLUGS)/programs --strip-components=1
 	@touch $@
 
 $(VENV)/device.stamp: $(VENV)/test.stamp tests/device/install.sh
