@@ -97,7 +97,7 @@ cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two wo
 conformance: $(VENV)/test.stamp  ## a thousand worlds of the simulated network through asyncio and trio, in virtual time
 	cd tests && PYTHONPATH=.. ../$(BIN)/python -m conformance
 
-wheels: $(VENV)/test.stamp  ## the wheel alone, in an empty environment of every Python that is supported
+wheels: $(VENV)/test.stamp  ## the wheel alone, then with its extras, in an empty environment of every Python that is supported
 	$(BIN)/python .ci/wheels.py
 
 events: $(VENV)/test.stamp  ## the vocabulary: events and fields handled of those known; writes docs/events.md

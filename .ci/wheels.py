@@ -1,10 +1,15 @@
 """Build the wheel, install it alone into an empty environment of every Python that is supported, and use it there.
 
-    python .ci/wheels.py        # make wheels
+    python .ci/wheels.py                    # make wheels
+    python .ci/wheels.py --without 3.13     # where there is no such Python
 
-What is built must be installable without this repository, its extras and its development tools.
+What is built must be installable without this repository, its extras and its development tools. Then it gets its extras, and is
+used with these: a conversation on trio with ``rtcore serve``, a test by the pytest plugin, a page of the timeline.
 """
 
+import argparse
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +31,31 @@ result = World(7, synthetic_voices(1)).run()
 assert result.interruptions > 0 and not result.violations, result.violations
 print(f"{sys.version.split()[0]}: {type(effect).__name__}, {result.interruptions} interruptions, no rule broken")
 """
+EXTRAS = "trio,cli,schema,otel"
+TRIO = """
+import sys
+import trio
+from rtcore import Config, MessageEnded
+from rtcore.config import Connection
+from rtcore_adapters.telemetry import Telemetry
+from rtcore_adapters.trio import connect
+
+
+async def main():
+    telemetry = Telemetry()
+    with trio.fail_after(60):
+        async with connect(Config(connection=Connection(url=sys.argv[1]))) as conversation:
+            conversation.send_text("Hello.")
+            async for notice in conversation:
+                telemetry.observe(notice)
+                if isinstance(notice, MessageEnded):
+                    assert notice.heard_ms == 500, notice
+                    return
+
+
+trio.run(main)
+print("a conversation on trio")
+"""
 
 
 def interpreter(version: str) -> str | None:
@@ -41,8 +71,46 @@ def interpreter(version: str) -> str | None:
     return None
 
 
+def alone(home: Path, folder: str) -> int:
+    """How much fails of what must work without extras."""
+    python = home / "bin" / "python"
+    failed = subprocess.run([python, "-I", "-c", USE], check=False, cwd=folder).returncode != 0
+    return failed + (subprocess.run([home / "bin" / "rtcore", "--version"], check=False, cwd=folder).returncode != 0)
+
+
+def with_extras(home: Path, folder: str) -> int:
+    """How much fails of what the extras and the plugin are for."""
+    tools = home / "bin"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    page, test = Path(folder, "timeline.html"), home / "test_of_the_page.py"
+    manual = (REPOSITORY / "docs" / "testing.md").read_text(encoding="utf-8")
+    test.write_text(manual.partition("```python bench\n")[2].partition("```")[0], encoding="utf-8")
+
+    def fails(*command: str | Path) -> bool:
+        return subprocess.run(command, check=False, cwd=home, env=environment).returncode != 0
+
+    with subprocess.Popen(
+        [tools / "rtcore", "serve", "--port", "0", "--say", "500"], stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = next((found[0] for line in server.stdout if (found := re.search(r"ws://\S+/v1/realtime", line))), "")
+            failed = int(fails(tools / "python", "-I", "-c", TRIO, url))
+        finally:
+            server.terminate()
+    failed += fails(tools / "python", "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", test)
+    page.unlink(missing_ok=True)
+    failed += fails(tools / "rtcore", "timeline", "7", "--html", page)
+    drawn = page.exists() and "<script" in page.read_text(encoding="utf-8")
+    print("a page of the timeline" if drawn else "no page of the timeline")
+    return failed + (not drawn)
+
+
 def main() -> int:
-    """How many of the Pythons failed; one that is not on this machine is named, and is no failure."""
+    """How much failed. A Python that is not on this machine has failed, unless it was excepted by name."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--without", action="append", default=[], choices=PYTHONS, help="a Python that need not be here")
+    without = options.parse_args().without
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -52,13 +120,15 @@ def main() -> int:
             python = interpreter(version)
             if python is None:
                 print(f"{version}: not on this machine, not checked")
+                failed += version not in without
                 continue
             home = Path(folder, version)
             subprocess.run([python, "-m", "venv", str(home)], check=True)
-            alone = str(home / "bin" / "python")
-            subprocess.run([alone, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", str(wheel)], check=True)
-            failed += subprocess.run([alone, "-I", "-c", USE], check=False, cwd=folder).returncode != 0
-            failed += subprocess.run([str(home / "bin" / "rtcore"), "--version"], check=False, cwd=folder).returncode != 0
+            install = [str(home / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+            subprocess.run([*install, str(wheel)], check=True)
+            failed += alone(home, folder)
+            subprocess.run([*install, f"{wheel}[{EXTRAS}]", "pytest"], check=True)
+            failed += with_extras(home, folder)
     return failed
 
 

@@ -46,7 +46,7 @@ def _names() -> Iterator[str]:
 def written(module: str) -> set[str]:
     """The names that a module gives away, by its source: what it lists, or re-exports as themselves and defines.
 
-    Nothing is imported: an extra, a sound library or a framework may not be here.
+    The module is not imported: an extra, a sound library or a framework may not be here.
     """
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None, f"there is no module {module}"
