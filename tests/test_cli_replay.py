@@ -39,7 +39,7 @@ def talk(keep: Keep | None = None, words: str = "Hello, <script>alert(1)</script
     server(wire.session_updated())
     session.send_text(words, now=now)
     session.append_audio(bytes(4800), now=now)
-    server(wire.created("r1") + wire.message("m1", 2000, words, r="r1") + wire.done("r1"))
+    server(wire.created("r1", request=1) + wire.message("m1", 2000, words, r="r1") + wire.done("r1", request=1))
     for step in range(1, 26):
         session.played(1, 480 * step, now=now + step / 50)
     now += 0.5

@@ -188,3 +188,10 @@ def test_a_detector_s_silence_is_no_speech_there_either() -> None:  # B19
     scene.at(1.0).played(1, 1000)
     held = scene.server(wire.speech_started("u1"))
     assert (acts(held), acts(scene.at(1.799).tick()), acts(scene.at(1.8).tick())) == ([Pause(1)], [], [Flush(1)])
+
+
+def test_defaults_that_are_told_behind_the_acknowledgement_change_nothing() -> None:  # C13: what counts is what was acknowledged
+    scene = listening()
+    late = scene.server(wire.session_created())
+    turns = scene.server(wire.speech_started("u1"), wire.turn("u1"))
+    assert "response.create" not in kinds(late + turns)

@@ -160,7 +160,9 @@ class Lifecycle:
         )
 
     def session_created(self, event: SessionCreated) -> None:
-        """The server's defaults; they count only until it acknowledges ours."""
+        """The server's defaults; they count only until it acknowledges ours, and not when they are told behind that."""
+        if self._core.ready:
+            return
         if not self._core.recognising or self._recognise(event.session):
             self._shown = recognised(event.session)
             self._read(event.session, defaults=True)
