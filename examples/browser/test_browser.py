@@ -41,7 +41,7 @@ INTERRUPTIONS = int(os.environ.get("INTERRUPTIONS", "1000"))
 PAGES = 8
 RATE = 24_000
 SILENCE_MS = 60
-"""From a flush's arrival in the page to silence, in the median: a busy machine may keep the page's threads apart for longer."""
+"""From a flush's arrival in the page to silence, in 95 of 100: a busy machine may keep the page's threads apart for longer."""
 TURNS = 4
 """So many times as many answers as interruptions are wanted: some are heard to their end, or not at all."""
 PATIENCE_S = 180
@@ -88,6 +88,10 @@ RECORD = """async () => {
         if (data.type === "flush") window.flushed = { at: voice.context.currentTime, clock: performance.now() };
         MessagePort.prototype.postMessage.call(port, data, given);
     };
+}"""
+RECORDED = """async () => {
+    const latency = voice.context.outputLatency || voice.context.baseLatency || 0;
+    return { flushed: window.flushed, latency, ...(await window.recorded()) };
 }"""
 INTERRUPT = """async ({ say, waitMs, clicks }) => {
     const seen = window.notices.length;
@@ -196,6 +200,12 @@ def answer(draw: random.Random) -> ResponsePlan:
     return spoken(draw.randint(900, 4_000), think_s=draw.uniform(0.01, 0.1), rate_percent=draw.choice((110, 150, 300, 1_000)))
 
 
+def silence_ms(told: Any, heard: Truth) -> float:
+    """From a flush's arrival in the page to the last moment of sound, by the page's audio clock."""
+    sounded: float = (told["from"] + heard.end) / RATE + told["latency"]
+    return (sounded - float(told["flushed"]["at"])) * 1000
+
+
 async def interrupted(page: Page, servers: list[Server], seed: int, count: int) -> list[Cut | None]:
     """Interrupt at random moments, ``count`` times within a message; after each, the server remembers what sounded.
 
@@ -224,8 +234,7 @@ async def interrupted(page: Page, servers: list[Server], seed: int, count: int) 
                 assert told["heard_ms"] == told["received_ms"], (seed, turns)
                 cuts.append(None)
             else:
-                silence_ms = ((told["from"] + heard.end) / RATE + told["latency"] - flushed["at"]) * 1000
-                cuts.append(Cut(flushed["clock"] - told["clicked"], silence_ms))
+                cuts.append(Cut(flushed["clock"] - told["clicked"], silence_ms(told, heard)))
         elif told["verdict"] == "skipped":
             assert item.deleted
     return cuts
@@ -254,13 +263,16 @@ def test_a_thousand_interruptions_through_the_gateway() -> None:
     print(f"{len(cuts)} interruptions within a message: what was heard and what was told agree to the millisecond")
     print(f"from a flush's arrival in the page to silence: {spread([cut.silence for cut in timed])}")
     print(f"from the click to the flush's arrival (network, gateway, a busy machine): {spread([cut.network for cut in timed])}")
-    assert statistics.median(cut.silence for cut in timed) <= SILENCE_MS
+    assert late([cut.silence for cut in timed]) <= SILENCE_MS
+
+
+def late(values: Sequence[float]) -> float:
+    """What 95 of 100 do not exceed."""
+    return sorted(values)[len(values) * 95 // 100]
 
 
 def spread(values: Sequence[float]) -> str:
-    ordered = sorted(values)
-    late = ordered[len(ordered) * 95 // 100]
-    return f"median {statistics.median(ordered):.0f} ms, 95 % {late:.0f} ms, most {ordered[-1]:.0f} ms"
+    return f"median {statistics.median(values):.0f} ms, 95 % {late(values):.0f} ms, most {max(values):.0f} ms"
 
 
 def test_a_person_talks_over_the_page(tmp_path: Path) -> None:
@@ -286,13 +298,16 @@ def test_a_person_talks_over_the_page(tmp_path: Path) -> None:
             line = page.locator("li.model.cut").nth(number)
             await line.wait_for()
             item: Any = servers[0].items[cut.item_id]
-            recorded = base64.b64decode((await page.evaluate("window.recorded()"))["pcm"])
-            heard = truth(recorded, item.audio)
+            told = await page.evaluate(RECORDED)
+            heard = truth(base64.b64decode(told["pcm"]), item.audio)
             assert 0 < heard.least_ms <= item.parts[0].truncated_ms <= heard.most_ms
             words = await line.inner_text()
             assert item.parts[0].planned_text.startswith(words.strip()) and words.strip()
             assert sum(isinstance(notice, UserSpeechStarted) for notice in notices) >= 2
             assert servers[0].refusals == []
+            silence = silence_ms(told, heard)
+            print(f"from the flush's arrival in the page to silence, when a person talks: {silence:.0f} ms")
+            assert silence <= SILENCE_MS
 
     asyncio.run(main())
 
