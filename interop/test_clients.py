@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
+import manners
 import pytest
 from driving import AUDIT, Peer, running, theirs
 from loopback import served
@@ -54,25 +55,7 @@ class Manner(Struct, frozen=True):
 USUAL = Manner("usual", Rules(), long=(9000, 5000), cut=0, least_ms=1000)
 ODD = Manner(
     "odd",
-    Rules(
-        truncate_midway="keeps_later",
-        cascade="before_speech_started",
-        error_event_id="never",
-        codes="old",
-        unknown_item_text="not_found",
-        item_done=False,
-        done_predecessor=False,
-        rate_limits="at_start",
-        audio_done_first=False,
-        cascade_audio_done=False,
-        cancelled_output="empty",
-        whole_samples=False,
-        obfuscation=True,
-        part_content=True,
-        detection_echo="absent",
-        detection_merge=False,
-        cut_transcript="empty",
-    ),
+    manners.ODD,
     long=(700, 9000),
     cut=1,
     least_ms=1,
