@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from rtcore.sim import Voice, World, scenario_of, synthetic_voices
+from rtcore.sim._line_world import LineWorld
 from rtcore.sim.campaign import policy_world
 from rtcore.sim.policy import Policy, parse_policy
 from rtcore_adapters.voices import load_voices
@@ -175,6 +176,10 @@ DEFAULT = [
     20_100_450,
     # Two turns that the server answers by itself, behind one that it could not: nothing more is asked for (C15, B13).
     6278,
+    # A commit that is under way when a detector hears somebody is no state that outlives it.
+    1884,
+    # A renewal of which four second lines do not come up backs off for longer than a minute.
+    1934,
 ]
 SYNTHETIC = [
     # The same at another server.
@@ -189,6 +194,11 @@ SYNTHETIC = [
     ("", 880),
     # A commit that comes twice asks for one answer, however late (C18, B18).
     ("", 1089),
+]
+
+LINES = [
+    32005,  # a call that came before the line was lost, and was answered on the next one when that was dead already
+    40162,  # the last server there is fails every answer, and nobody is there for another
 ]
 
 
@@ -211,3 +221,8 @@ def test_nor_does_it_in_the_default_mix(seed: int) -> None:
 @pytest.mark.parametrize(("policy", "seed"), SYNTHETIC)
 def test_nor_does_it_with_synthetic_voices(policy: str, seed: int) -> None:
     assert run(policy, seed, synthetic_voices(1)) == ([], 0)
+
+
+@pytest.mark.parametrize("seed", LINES)
+def test_nor_does_it_in_a_long_call(seed: int) -> None:  # B24, F095
+    assert list(LineWorld(seed, load_voices()).run().violations) == []

@@ -55,8 +55,8 @@ class _Speech(Struct):
     fate: Literal["open", "cut", "ignore", "dismiss"] = "open"
     told: bool = False
     asked: bool = False
-    before: frozenset[str] = frozenset()
-    """Commits of the program's that were under way when it began: they end the turn before."""
+    after: int = 0
+    """So many events had been issued when it began: a commit of the program's among them ends the turn before."""
     owed: bool = False
     """Its turn is to be answered once it is known what it was."""
     held_at: float | None = None
@@ -107,7 +107,7 @@ class BargeIn:
             speech.cause = cause if cause == "server" else speech.cause
         else:
             speech = self._speech = _Speech(cause, core.now, core.now, self._playout_ms(), self._in_a_row)
-            speech.before = core.requests.ids("commit")
+            speech.after = core.requests.issued
         if cause == "server":
             speech.silence_ms = core.acknowledged.silence_ms
         if item_id is not None:
@@ -132,7 +132,7 @@ class BargeIn:
 
         ``by_program``: the event with which the program committed it, and so has said that it is one.
         """
-        if self._speech is not None and by_program in self._speech.before:
+        if self._speech is not None and by_program and self._core.requests.event_number(by_program) <= self._speech.after:
             return False
         self._forget_lost()
         speech = self._about(item_id)

@@ -74,6 +74,15 @@ class Requests:
         self._pending: dict[str, Pending] = {}
         self._edits = 0
 
+    @property
+    def issued(self) -> int:
+        """So many event ids were given."""
+        return self._events
+
+    def event_number(self, event_id: str) -> int:
+        """Which of them this is, from 1 on."""
+        return int(event_id.removeprefix(self.event_prefix))
+
     def event_id(self) -> str:
         """A fresh event id, from the seeded counter."""
         self._events += 1
@@ -175,10 +184,6 @@ class Requests:
     def keys(self, kind: Kind) -> list[str]:
         """What the pending events of a kind are about, oldest first."""
         return [pending.key for pending in self._pending.values() if pending.kind == kind]
-
-    def ids(self, kind: Kind) -> frozenset[str]:
-        """The event ids of the pending events of a kind."""
-        return frozenset(pending.event_id for pending in self._pending.values() if pending.kind == kind)
 
     def updates(self) -> list[dict[str, Any]]:
         """What the updates of the session that the server has not answered ask for, oldest first."""

@@ -15,8 +15,10 @@ POISONED_AFTER = 3
 """``reconnect.poisoned_after``"""
 _LOOK = 300 * MILLISECOND
 """How exactly the moment is met."""
-_MISSES = 60 * SECOND
-"""How much later than ``grace_s`` a renewal may come, because nobody was there to dial."""
+_RENEWAL_FIRST_S, _RENEWAL_CAP_S = 5.0, 300.0
+"""The longest waits between second lines that did not come up; the budget of attempts is the same."""
+_MISSES = 30 * SECOND
+"""How much later than ``grace_s``, or than the next second line is due, a renewal may come."""
 
 
 class Dialling:
@@ -31,6 +33,8 @@ class Dialling:
         self._began_at: int | None = None
         self._ready_at = 0
         self._failures = 0
+        self._seconds = 0
+        self._next_at = 0
         self.poisoned = False
         """So many errors came in a row that the session is to be renewed."""
 
@@ -68,7 +72,10 @@ class Dialling:
     def dials(self, *, second: bool) -> None:
         """It dials; ``second``: while the present line is there."""
         at, self._dial_at = self._dial_at, None
-        if not second:
+        if second:
+            self._next_at = self._book.now + int(min(_RENEWAL_CAP_S, _RENEWAL_FIRST_S * 2.0**self._seconds) * SECOND)
+            self._seconds += 1
+        else:
             self._dialled_at = self._book.now
         if second or at is None:
             return
@@ -103,14 +110,15 @@ class Dialling:
         if planned and self.poisoned:
             book.saw("F092: a poisoned session was renewed")
         self._began_at = book.now
-        self._failures = 0
+        self._failures = self._seconds = self._next_at = 0
         self.poisoned = False
 
     def look(self) -> None:
         """Is a renewal overdue?"""
         options, began = self._options, self._began_at
-        if began is None or options.limit_s is None or options.gone_at_s is not None:
+        if began is None or options.limit_s is None or options.gone_at_s is not None or self._seconds >= options.attempts:
             return
-        if self._book.now > began + int((options.limit_s + options.grace_s) * SECOND) + _MISSES:
+        due = began + int((options.limit_s + options.grace_s) * SECOND)
+        if self._book.now > max(due, self._next_at) + _MISSES:
             self._book.fail(15, f"a session that began at {began / SECOND:.3f} s is not renewed")
             self._began_at = None

@@ -142,7 +142,9 @@ class Told:
         for key in known:
             out = key.who == "assistant" and key.what in self._hearing.taken_out
             gone = key.what in served.pictures_before and key.what not in served.pictures
-            if key not in told and not (out or gone):
+            # A call is told with its output: one that was answered when the line was dead could not be.
+            late = key.who == "call" and self._answered[key.what] + LATE >= self._until(served)
+            if key not in told and not (out or gone or late):
                 book.fail(
                     10 if key.who in ("call", "output") else 11,
                     f"connection {number} was not told of the {key.who}: {key.what[:80]!r}",
