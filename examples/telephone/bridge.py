@@ -15,6 +15,7 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Protocol
 from xml.sax.saxutils import quoteattr
@@ -23,9 +24,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.http11 import Request, Response
 
-from rtcore import PCMU, Config, Interrupted, MessageEnded, Notice, SessionClosed, SpeakingStopped, ToolEnded
+from rtcore import PCMU, Config, Interrupted, MessageEnded, Notice, SessionClosed, TurnReport
 from rtcore.config import AudioInput, AudioOptions, AudioOutput, Connection, Pcmu, SessionOptions
-from rtcore_adapters.asyncio import Conversation, connect
+from rtcore_adapters.asyncio import ConnectionFailed, Conversation, connect
 from rtcore_adapters.audio import MarksSpeaker, PushMicrophone
 from rtcore_adapters.tools import Output
 
@@ -88,29 +89,40 @@ class Call:
 
     async def run(self) -> None:
         """Until one of the two sides has ended the call. Both are closed then."""
-        async for message in self._line:
-            if (start := json.loads(message))["event"] == "start":
-                self._stream = start["streamSid"]
-                break
-        else:
-            return
         try:
-            async with connect(
-                self._config, speaker=self.speaker, microphone=self.microphone, tools=[self.hang_up]
-            ) as conversation:
-                conversation.respond(GREETING)
-                line = {asyncio.create_task(side) for side in (self._read(conversation), self._write())}
-                following = asyncio.create_task(self._follow(conversation))
-                await asyncio.wait({*line, following}, return_when=asyncio.FIRST_COMPLETED)
-                self.speaker.lost()  # nobody hears what is left
-                conversation.close()
-                for side in line:
-                    side.cancel()
-                for failed in await asyncio.gather(*line, following, return_exceptions=True):
-                    if isinstance(failed, Exception):
-                        log.warning("%s: %s", self._stream, failed)
+            if await self._begun():
+                await self._talk()
+        except ConnectionFailed as failed:
+            log.warning("%s: %s", self._stream, failed)
         finally:
             await self._line.close()
+
+    async def _begun(self) -> bool:
+        """Whether the stream has begun; False where the line ends before."""
+        async for message in self._line:
+            match event_of(message):
+                case {"event": "start", "streamSid": str(stream)}:
+                    self._stream = stream
+                    return True
+                case {"event": "stop"}:
+                    break
+                case _:
+                    pass
+        return False
+
+    async def _talk(self) -> None:
+        async with connect(self._config, speaker=self.speaker, microphone=self.microphone, tools=[self.hang_up]) as conversation:
+            conversation.respond(GREETING)
+            line = {asyncio.create_task(side) for side in (self._read(conversation), self._write())}
+            following = asyncio.create_task(self._follow(conversation))
+            await asyncio.wait({*line, following}, return_when=asyncio.FIRST_COMPLETED)
+            self.speaker.lost()  # nobody hears what is left
+            conversation.close()
+            for side in line:
+                side.cancel()
+            for failed in await asyncio.gather(*line, following, return_exceptions=True):
+                if isinstance(failed, Exception):
+                    log.warning("%s: %s", self._stream, failed)
 
     async def hang_up(self) -> Output:
         """End the call. Say goodbye before you do."""
@@ -122,12 +134,13 @@ class Call:
         keypad = Keypad(lambda keys: conversation.send_text(f"(The caller typed {' '.join(keys)} on the keypad.)"))
         try:
             async for message in self._line:
-                match json.loads(message):
-                    case {"event": "media", "media": {"payload": payload}}:
-                        self.microphone.push(base64.b64decode(payload))
-                    case {"event": "mark", "mark": {"name": name}}:
+                match event_of(message):
+                    case {"event": "media", "media": {"payload": str(payload)}}:
+                        with suppress(ValueError):  # no sound
+                            self.microphone.push(base64.b64decode(payload))
+                    case {"event": "mark", "mark": {"name": str(name)}}:
                         self.speaker.marked(name)
-                    case {"event": "dtmf", "dtmf": {"digit": key}}:
+                    case {"event": "dtmf", "dtmf": {"digit": str(key)}}:
                         keypad.press(key)
                     case {"event": "stop"}:
                         return
@@ -151,14 +164,21 @@ class Call:
                     log.info("%s: %.1f s of an answer were heard (%s)", self._stream, heard / 1000, verdict.value)
                 case SessionClosed(problem=problem) if problem is not None:
                     log.warning("%s: %s", self._stream, problem.message)
-                case SpeakingStopped() | ToolEnded():
-                    if self._ending and not conversation.speaking:
-                        conversation.close()
+                case TurnReport() if self._ending:  # whatever the model said before the tool, beside it or after it was heard
+                    conversation.close()
                 case _:
                     pass
 
     def _say(self, event: str, **what: Any) -> None:
         self._waiting.put_nowait(json.dumps({"event": event, "streamSid": self._stream, **what}))
+
+
+def event_of(message: str | bytes) -> Any:
+    """What the line says. None where it is no JSON: one odd message ends no call."""
+    try:
+        return json.loads(message)
+    except ValueError:
+        return None
 
 
 def telephone_config(connection: Connection, instructions: str = INSTRUCTIONS) -> Config:

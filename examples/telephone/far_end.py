@@ -52,7 +52,11 @@ class Telephone:
             yield message
 
     def tell(self, event: str, **what: Any) -> None:
-        self._in.put_nowait(json.dumps({"event": event, "streamSid": "MZ1", **what}))
+        self.say(json.dumps({"event": event, "streamSid": "MZ1", **what}))
+
+    def say(self, message: str) -> None:
+        """Whatever it is."""
+        self._in.put_nowait(message)
 
     async def hang_up(self) -> None:
         self.tell("stop", stop={"callSid": "CA1"})

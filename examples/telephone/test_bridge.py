@@ -14,6 +14,7 @@ from examples.telephone.bridge import Call, serve, signature, telephone_config
 from examples.telephone.far_end import Telephone
 from helpers.telephone import heard_of
 from loopback import KEY, VOICES, clean_run, served
+from msgspec.structs import replace
 from pydantic import SecretStr
 from websockets.asyncio.client import connect as websocket
 from websockets.exceptions import InvalidStatus
@@ -107,9 +108,12 @@ def test_what_is_typed_on_the_keypad_comes_as_text() -> None:  # B19: typed text
     clean_run(main())
 
 
-def test_the_model_hangs_up_when_its_goodbye_was_heard() -> None:
+@pytest.mark.parametrize("plan", [GOODBYE, replace(GOODBYE, output=GOODBYE.output[::-1])], ids=["said first", "called first"])
+def test_the_model_hangs_up_when_its_goodbye_was_heard(plan: ResponsePlan) -> None:
+    """Also where the model calls the tool before it speaks."""
+
     async def main() -> None:
-        async with called(GOODBYE) as (caller, _):
+        async with called(plan) as (caller, _):
             ended = await caller.until(MessageEnded)
             assert ended.verdict is Verdict.FULL and ended.heard_ms == 1500
 
@@ -140,6 +144,47 @@ def test_a_caller_who_hangs_up_ends_the_conversation() -> None:
             await caller.until(SessionClosed)
         heard = heard_of(caller.telephone.heard.audible(), next(iter(servers[0].items.values())).audio) / 8
         assert heard - caller.call.speaker.capabilities.answer_ms <= ended.heard_ms <= heard
+
+    clean_run(main())
+
+
+def test_a_call_that_nobody_can_answer_ends_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with served(ServerOptions(), api_key=KEY) as (url, servers):
+            telephone = Telephone()
+            await Call(telephone, telephone_config(Connection(url=url, api_key=SecretStr("sk-another")))).run()
+            assert telephone.closed and servers == []
+
+    clean_run(main())
+    [why] = [record.getMessage() for record in caplog.records if record.name == "bridge"]
+    assert why.startswith("MZ1: ") and "401" in why and "sk-another" not in why
+
+
+def test_what_the_line_says_beside_the_protocol_ends_no_call() -> None:
+    """Before the call begins, and while it goes on."""
+    odd = ["no json", "[]", "{}", '"', '{"event":5}', '{"event":"media","media":{"payload":5}}']
+    odd += ['{"event":"media","media":{"payload":"A"}}', '{"event":"dtmf","dtmf":{"digit":5}}', '{"event":"mark","mark":{}}']
+
+    async def main() -> None:
+        async with called(spoken(3000)) as (caller, _):
+            for each in odd:
+                caller.telephone.say(each)
+            await caller.until(SpeakingStarted)
+            for each in odd:
+                caller.telephone.say(each)
+            assert (await caller.until(MessageEnded)).verdict is Verdict.FULL
+            await caller.telephone.hang_up()
+
+    clean_run(main())
+
+
+def test_a_line_that_ends_before_its_call_begins_is_closed() -> None:
+    async def main() -> None:
+        telephone = Telephone()
+        telephone.tell("stop")
+        await Call(telephone, telephone_config(Connection(url="ws://127.0.0.1:9"))).run()
+        assert telephone.closed
+        await asyncio.sleep(0.1)  # the line has been read to its end
 
     clean_run(main())
 
