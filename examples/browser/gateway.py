@@ -105,7 +105,7 @@ class Visit:
                     self.microphone.push(sound[:MOST_SOUND])
                 else:
                     self._command(conversation, message["text"])
-            except (ValueError, PlayerMessageError, LocalProtocolError) as error:
+            except (ValueError, RecursionError, PlayerMessageError, LocalProtocolError) as error:
                 log.info("from the page: %s", error)
 
     def _command(self, conversation: Conversation, text: str) -> None:
@@ -141,7 +141,10 @@ def same_origin(origin: str | None, host: str | None) -> bool:
     """Whether it is a page of this gateway that wants to talk: a browser lets a page of any site open a websocket, with the
     visitor's log-in, and says whose page it is. Who is no browser says nothing, or what it likes: that is for the log-in.
     """
-    return origin is None or urlsplit(origin).netloc == host
+    try:
+        return origin is None or urlsplit(origin).netloc == host
+    except ValueError:  # no address at all
+        return False
 
 
 def gateway(config: Config, *, told: Callable[[Notice], object] = lambda notice: None) -> FastAPI:

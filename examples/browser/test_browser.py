@@ -360,11 +360,72 @@ def test_the_page_says_why_nobody_answers() -> None:
     asyncio.run(main())
 
 
+def test_a_second_conversation_of_a_page_begins_anew() -> None:
+    """What the buttons say is so: nothing can be pressed before there is a conversation, and none begins muted. A microphone that
+    is refused leaves nothing open."""
+
+    async def main() -> None:
+        async with a_gateway([], lambda notice: None) as (url, servers), a_browser() as browser:
+            page = await browser.new_page()
+            failures: list[str] = []
+            page.on("pageerror", lambda error: failures.append(str(error)))
+            mute = page.locator("#mute")
+            await page.goto(url)
+            await page.evaluate(
+                """() => {
+                    window.contexts = [];
+                    window.AudioContext = class extends AudioContext {
+                        constructor(options) { super(options); window.contexts.push(this); }
+                    };
+                    navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error("no microphone"));
+                }"""
+            )
+            await page.click("#talk")
+            await page.wait_for_function("document.getElementById('state').textContent === 'no microphone'")
+            assert await page.evaluate("window.contexts.map(({ state }) => state)") == ["closed"]
+            await page.evaluate("() => { delete navigator.mediaDevices.getUserMedia; }")
+            for number in (1, 2):
+                await page.click("#talk")
+                for button in ("interrupt", "mute", "send"):  # whoever is quick presses them now
+                    await page.evaluate(f"document.getElementById('{button}').click()")
+                await page.wait_for_function("document.getElementById('state').textContent.startsWith('connected')")
+                assert await mute.get_attribute("aria-pressed") == "false"
+                await mute.click()
+                assert await mute.get_attribute("aria-pressed") == "true"
+                await page.evaluate("voice.socket.close()")
+                await page.locator("#talk:enabled").wait_for()
+                assert len(servers) == number
+                assert await page.locator("#interrupt").is_disabled()
+            assert failures == []
+
+    asyncio.run(main())
+
+
+def test_what_a_page_may_send_ends_no_conversation() -> None:
+    odd: list[str | bytes] = ["no json", "[]", '"', "[" * 200_000, '{"type":"text","text":5}', '{"type":"text","text":"\\ud800"}']
+    odd += ['{"type":"mute","muted":"x"}', '{"type":"played"}', '{"type":"played","generation":-1,"samples":1e400}', b"\1\2\3"]
+
+    async def main() -> None:
+        async with (
+            a_gateway([spoken(500)], lambda notice: None) as (url, _),
+            websocket(url.replace("http", "ws", 1) + "voice") as line,
+        ):
+            while json.loads(await line.recv()).get("kind") != "SessionReady":
+                pass
+            for each in odd:
+                await line.send(each)
+            await line.send('{"type":"text","text":"Hello."}')
+            while isinstance(await asyncio.wait_for(line.recv(), PATIENCE_S), str):
+                pass  # until it is answered
+
+    asyncio.run(main())
+
+
 def test_a_page_of_another_site_may_not_talk() -> None:
     async def main() -> None:
         async with a_gateway([], lambda notice: None) as (url, servers):
             voice = url.replace("http", "ws", 1) + "voice"
-            for origin in ("https://evil.example", "null", url.rstrip("/") + ".evil.example", "http://localhost"):
+            for origin in ("https://evil.example", "null", url.rstrip("/") + ".evil.example", "http://localhost", "http://["):
                 with pytest.raises(InvalidStatus) as refused:
                     async with websocket(voice, additional_headers={"Origin": origin}):
                         pass

@@ -42,22 +42,26 @@ function notice(told) {
 
 function enable(on) {
   for (const id of ["interrupt", "mute", "text", "send"]) at(id).disabled = !on;
-  at("talk").disabled = on;
 }
 
 function closed() {
   at("state").textContent = over || "the connection to the gateway is lost";
+  timeline.end("user");
+  timeline.end("model");
   enable(false);
+  at("talk").disabled = false;
 }
 
 at("talk").onclick = async () => {
-  enable(true);
+  at("talk").disabled = true;
+  at("mute").setAttribute("aria-pressed", false); // a new conversation hears: the button must not say otherwise
   over = "";
   at("state").textContent = "connecting";
   try {
     const url = new URL("voice", location.href.replace(/^http/, "ws"));
     voice = await connectVoice(url, { notice, closed });
     window.voice = voice;
+    enable(voice.socket.readyState === WebSocket.OPEN); // there is nothing to press before, nor where it is over already
   } catch (error) {
     over = error.message;
     closed();

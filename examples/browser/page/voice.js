@@ -8,6 +8,15 @@
 export async function connectVoice(url, { notice = () => {}, closed = () => {}, rate = 24000, microphone = true } = {}) {
   // At the stream's own rate: the browser resamples on the way to the devices, and counts stay counts of the stream.
   const context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
+  try {
+    return await connected(context, url, { notice, closed, microphone });
+  } catch (error) {
+    if (context.state !== "closed") await context.close(); // a microphone that is refused, a gateway that is not there
+    throw error;
+  }
+}
+
+async function connected(context, url, { notice, closed, microphone }) {
   await context.resume();
   await Promise.all(["player.js", "microphone.js"].map((file) => context.audioWorklet.addModule(new URL(file, import.meta.url))));
   const player = new AudioWorkletNode(context, "rtcore-player", { numberOfInputs: 0, outputChannelCount: [1] });
