@@ -36,6 +36,8 @@ from helpers.wire import (
     message,
     opened,
     pcm,
+    session_created,
+    session_updated,
     speech_started,
     speech_stopped,
     truncated,
@@ -589,6 +591,41 @@ def test_a_typed_question_or_a_button_turn_that_was_cut_for_nothing_is_answered(
     assert (kinds(early), kinds(again), kinds(scene.at(9.0).tick())) == ([], ["response.create"], [])
     assert told(again, FalseInterruption) == [FalseInterruption("local", None, 0, False)]
     assert "instructions" not in sent(again)[0]["response"]
+
+
+def back(scene: Scene) -> list[Any]:
+    """The next connection comes up, and is acknowledged."""
+    assert scene.session.deadline is not None
+    effects = scene.at(scene.session.deadline.at).tick() + scene.connected(2)
+    return effects + scene.server(session_created(), session_updated(turn_detection=CLIENT_VAD), connection=2)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_an_answer_that_was_cut_for_nothing_is_asked_for_in_the_next_session(stopped: bool) -> None:  # F120, B24
+    scene, _ = answer_lost()
+    scene.at(1.2).server(speech_stopped("u2") if stopped else [])
+    scene.at(1.3).disconnected(Disconnection(error="the line is gone"))
+    assert "response.create" not in kinds(back(scene))  # what was said into the dead line may be a turn yet
+    later = [effect for step in range(40) for effect in scene.at(scene.now + 0.1).tick()]
+    assert (kinds(later), len(told(later, FalseInterruption))) == (["response.create"], 1)
+
+
+def test_a_turn_that_follows_in_the_next_session_is_the_only_one_to_be_answered() -> None:  # F120, C15
+    scene, _ = answer_lost()
+    scene.at(1.3).disconnected(Disconnection(error="the line is gone"))
+    back(scene)
+    heard = scene.at(scene.now + 0.5).server(speech_started("u9"), connection=2)
+    heard += scene.at(scene.now + 4.0).server(speech_stopped("u9"), committed("u9"), user_item("u9"), connection=2)
+    later = [effect for step in range(40) for effect in scene.at(scene.now + 0.1).tick()]
+    assert (kinds(heard), kinds(later), told(scene.log, FalseInterruption)) == (["response.create"], [], [])
+
+
+def test_what_the_program_silenced_while_the_line_was_away_is_not_asked_for() -> None:  # F120, C12
+    scene, _ = answer_lost()
+    scene.at(1.3).disconnected(Disconnection(error="the line is gone"))
+    scene.interrupt()
+    effects = back(scene) + [effect for step in range(40) for effect in scene.at(scene.now + 0.1).tick()]
+    assert "response.create" not in kinds(effects)
 
 
 def test_what_the_program_asked_for_with_respond_and_a_cough_cut_is_the_programs_affair() -> None:  # F120, C12

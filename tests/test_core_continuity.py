@@ -985,6 +985,30 @@ def test_a_poisoned_session_is_renewed_and_answers() -> None:  # F092, issue 6, 
     assert lines(effects)[-2:] == ["2 response.create", "reconnected"]
 
 
+@pytest.mark.parametrize("options", [{"conversation": "none", "output_modalities": ["text"]}, {"instructions": "Greet."}])
+def test_a_session_poisoned_by_what_the_program_asked_for_itself_is_not_asked_for_more(options: dict[str, Any]) -> None:  # F092
+    scene = ready(steady(poisoned_after=3))
+    failure = {"type": "server_error", "code": None, "message": "The server had an error."}
+    for number in (1, 2, 3):
+        scene.respond(options)
+        beside_it = "conversation" in options
+        scene.server(created(f"r{number}", request=scene.request, in_band=not beside_it))
+        scene.server(done(f"r{number}", "failed", request=scene.request, in_band=not beside_it, failure=failure))
+    effects = beside(scene) + scene.at(9.0).tick()
+    assert ("reconnected" in lines(effects), "2 response.create" in lines(effects)) == (True, False)
+
+
+def test_what_was_answered_before_a_poisoned_session_was_changed_is_not_asked_for_again() -> None:  # F092
+    scene = ready(steady(poisoned_after=3))
+    failure = {"type": "server_error", "code": None, "message": "The server had an error."}
+    for number in (1, 2, 3):
+        scene.server(a_turn(f"u{number}", "Hello?"), created(f"r{number}"), done(f"r{number}", "failed", failure=failure))
+    scene.server(a_turn("u4", "Hello?"), created("r4"), message("m4", 100, "Yes?", r="r4"), done("r4"))
+    scene.at(0.5).played(1, 100)
+    effects = beside(scene) + scene.at(9.0).tick()
+    assert ("reconnected" in lines(effects), "2 response.create" in lines(effects)) == (True, False)
+
+
 def test_a_program_renews_when_it_likes() -> None:  # F092
     scene = ready(steady())
     assert lines(scene._took(scene.session.renew(now=scene.now))) == ["dial 2"]

@@ -254,6 +254,17 @@ def test_the_server_is_told_what_was_heard_where_that_is_asked_for() -> None:
     assert remembered(scene) == ["One moment, please."]
 
 
+def test_what_was_heard_while_the_line_was_away_is_told_to_the_next_session() -> None:  # issue 6, parts 3 and 7
+    scene = ready(steady())
+    says(scene, remember=True)
+    scene.at(0.2).played(1, 200)
+    lose(scene)
+    scene.at(0.25).played(1, 1000)
+    assert (remembered(scene), outcomes(scene.log)) == ([], [(1, "done")])
+    back(scene)
+    assert remembered(scene) == ["One moment, please."]
+
+
 def test_of_what_was_cut_the_server_is_told_the_heard_words() -> None:  # DESIGN 3
     scene = ready()
     says(scene, text="One two three four.", remember=True)
@@ -345,6 +356,18 @@ def test_a_voice_that_stalls_lets_others_pass() -> None:  # F078
     assert deadline is not None
     scene.at(2.2).tick()
     assert sounded(scene.log) == pcm("clip", 100) + pcm("m1", 200)
+
+
+def test_a_voice_whose_end_is_forgotten_ends_also_where_the_line_was_lost_meanwhile() -> None:  # invariants 2 and 12
+    scene = ready(steady())
+    request = begins(scene)
+    appends(scene, request, CLIP, "Hm.")
+    scene.at(1.0).played(1, 1000)
+    lose(scene)
+    back(scene)
+    for second in range(2, 200):
+        scene.at(second).tick()
+    assert outcomes(scene.log) == [(request, "done")]
 
 
 def test_a_voice_whose_end_is_forgotten_ends() -> None:  # invariant 12: nothing waits for ever

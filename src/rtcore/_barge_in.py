@@ -317,16 +317,22 @@ class BargeIn:
 
     def line_lost(self) -> None:
         """The server that heard the person is gone: no more of this speech will be told, and what is known decides, at once or
-        when the person was not heard again for ``false_interruption_ms``. An answer that was cut is continuity's affair now.
+        when the person was not heard again for ``false_interruption_ms``. What cut an answer of which nothing had been heard may
+        still become a turn: the next session's (``go_on``).
         """
         core, speech = self._core, self._speech
-        self._forget_lost()
-        if speech is not None and speech.fate == "open":
+        core.timers.cancel(_LOST)
+        if speech is not None:
             speech.stopped_at = core.now if speech.stopped_at is None else speech.stopped_at
+        if speech is not None and speech.fate == "open":
             for item_id in speech.words:
                 speech.spelt.setdefault(item_id, False)
             # Behind everything else that the loss of the line brings about.
             core.timers.set(_TIMER, core.now)
+
+    def go_on(self) -> None:
+        """Another server hears the person now."""
+        self._expect_turn()
 
     # -- a model that hears itself -----------------------------------------------------------------------------------------------
 
@@ -350,7 +356,7 @@ class BargeIn:
     def _expect_turn(self) -> None:
         """Where an answer was cut of which nothing had been heard, a turn has to follow, or that answer is missing (F120)."""
         core, speech = self._core, self._speech
-        if not (self._lost or self._lost_answer) or speech is None:
+        if not (self._lost or self._lost_answer) or speech is None or not core.ready:
             return
         wait = _LONGEST_S if speech.stopped_at is None else self._options.false_interruption_ms / 1000
         core.timers.set(_LOST, core.now + wait)

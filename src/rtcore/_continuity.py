@@ -148,6 +148,7 @@ class Continuity:
         """Who interrupts says what comes next: what the lost session owed is not asked for (C12)."""
         self._owed = False
         self._broken.clear()
+        self._core.renewal.interrupted_by_program()
 
     def cut(self, response_id: str, *, by_voice: bool) -> None:
         """What came of a response is interrupted: one that the line had cut off is not asked for again. A voice is answered
@@ -155,10 +156,6 @@ class Continuity:
         self._core.creation.drop_again(response_id)
         if not by_voice:
             self._broken.pop(response_id, None)
-
-    def owe_answer(self) -> None:
-        """The next session is to answer what this one could not."""
-        self._owed = True
 
     def _delay(self, told: Problem) -> float | None:
         core = self._core
@@ -219,6 +216,7 @@ class Continuity:
                 self._say_again(pieces, None, str(request))
         pending = [each for each in core.requests.line_lost() if not self._said_again(each, again=again)]
         unwanted = core.interruption.line_lost()
+        self._owed |= core.renewal.owes
         self._owed |= core.turns.line_lost()
         core.barge_in.line_lost()
         core.creation.line_lost(told, again=again)
@@ -316,6 +314,7 @@ class Continuity:
         self._begin()
         core.news.insert(at, Reconnected(core.connection, core.acknowledged.session_id, self._told, self._planned))
         core.turns.go_on()
+        core.barge_in.go_on()
         updates, self._updates = self._updates, []
         for each in updates:
             if each.changes is not None and each.request is not None:
@@ -545,7 +544,8 @@ class Continuity:
     def response_done(self, response: Response, status: str, problem: Problem | None) -> None:
         """A response ended. One that was completed shows that the session is sound: the attempts are counted anew (B25)."""
         if problem is not None and status == "failed":
-            self._core.renewal.failed(problem)
+            owes = not (response.out_of_band or response.dead) and (response.asked is None or response.asked.plain)
+            self._core.renewal.failed(problem, owes=owes)
         if status == "completed":
             self._attempt = 0
             self._core.renewal.worked()

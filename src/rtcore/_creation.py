@@ -802,6 +802,11 @@ class Creation:
         """Whether a response was asked for that has not begun, and that an interruption would cut."""
         return self._reserved is not None and not self._reserved.dead
 
+    def owes(self, key: str) -> bool:
+        """Whether the create of this mark asked for an answer of the conversation to which any other is one, too."""
+        order = self._reserved
+        return order is not None and str(order.number) == key and not order.dead and order.asked.plain
+
     @property
     def reserved_uninterruptible(self) -> bool:
         """Whether it was asked for as uninterruptible."""

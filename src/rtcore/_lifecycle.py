@@ -316,7 +316,7 @@ class Lifecycle:
     def settle(self, pending: Pending, kind: ErrorKind, told: Problem, *, named: bool) -> None:
         """A command of ours failed: what waited for it goes on."""
         core = self._core
-        core.renewal.failed(told)
+        core.renewal.failed(told, owes=pending.kind == "response" and core.creation.owes(pending.key))
         if pending.kind == "response":
             core.creation.response_failed(pending, kind, told, named=named)
         elif pending.kind == "item":

@@ -36,6 +36,8 @@ class Renewal:
         self._latest = 0.0
         self._since = 0.0
         self._errors = 0
+        self._owes = False
+        """Among what failed was an answer that somebody waits for, and that nobody asked for in a way of its own."""
         self._failures = 0
         """Second lines of this renewal that failed."""
 
@@ -47,7 +49,8 @@ class Renewal:
     def begin(self) -> None:
         """A session begins: its time runs."""
         core = self._core
-        self.coming, self._session, self._wanted, self._errors = 0, None, False, 0
+        self.coming, self._session, self._wanted = 0, None, False
+        self.worked()
         limit_s = self._limit_s()
         if limit_s is not None and self.able:
             core.timers.set(_TIMER, core.now + limit_s)
@@ -69,19 +72,30 @@ class Renewal:
         self._latest = core.now + core.config.reconnect.grace_s
         self.look()
 
-    def failed(self, problem: Problem) -> None:
-        """The server failed, whatever it was asked: a session in which it does nothing else is poisoned (F092)."""
+    def failed(self, problem: Problem, *, owes: bool = False) -> None:
+        """The server failed, whatever it was asked: a session in which it does nothing else is poisoned (F092). ``owes``: what it
+        was asked for was an answer of the conversation; the next session is asked for that, and for nothing that was not wanted.
+        """
         options = self._core.config.reconnect
         if not options.poisoned_after or (problem.code not in _SERVER_FAULTS and problem.type not in _SERVER_FAULTS):
             return
         self._errors += 1
+        self._owes |= owes
         if self._errors >= options.poisoned_after and self.able:
-            self._core.continuity.owe_answer()
             self.want()
 
+    @property
+    def owes(self) -> bool:
+        """Whether the session failed so often that it is changed, and an answer failed with it: the next one is asked for it."""
+        return self._owes and self._errors >= self._core.config.reconnect.poisoned_after
+
+    def interrupted_by_program(self) -> None:
+        """Who interrupts says what comes next."""
+        self._owes = False
+
     def worked(self) -> None:
-        """A response was completed."""
-        self._errors = 0
+        """A response was completed, or another session is there."""
+        self._errors, self._owes = 0, False
 
     # -- looking for the moment --------------------------------------------------------------------------------------------------
 

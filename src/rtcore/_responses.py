@@ -459,6 +459,9 @@ class Responses:
         self._silent.clear()
         self._outran = 0
         core.timers.cancel("end of a response")
+        if any(response.own and not response.done for response in self.live.values()):
+            # What the program says itself goes on, and its end may be forgotten all the same.
+            core.timers.set("end of a response", core.now + core.config.timeouts.create_ms / 1000)
         core.timers.cancel("end of a response that was cut")
         for response in list(self.live.values()):
             if response.own:

@@ -139,7 +139,8 @@ class Voice:
         if whole or core.state != "closed":
             core.requests.end(request, "done" if whole else "cancelled", item_id=item.id)
         heard = item.full_text if item.heard_text is None else item.heard_text
-        if saying.remember and heard and core.ready and core.capabilities.create_assistant:
+        # Heard while the line is away, it is told to the next session, behind what that is told anyway.
+        if saying.remember and heard and core.state != "closed" and core.capabilities.create_assistant:
             item_id = core.requests.item_id()
             content = [{"type": "output_text", "text": heard}]
             told = {"id": item_id, "type": "message", "role": "assistant", "content": content}
