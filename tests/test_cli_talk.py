@@ -369,7 +369,7 @@ def test_without_trio_it_names_the_extra(monkeypatch: pytest.MonkeyPatch, capsys
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "trio", None)
     assert rtcore(["talk", "--runtime", "trio", "--no-microphone", "--no-speaker"]) == 2
-    assert 'install the extra, pip install "rtcore[trio]"' in capsys.readouterr().err
+    assert "--runtime trio needs the package trio: pip install 'rtcore[trio]'" in capsys.readouterr().err
 
 
 def test_a_key_is_never_shown_even_where_the_server_repeats_it(

@@ -156,7 +156,7 @@ def test_a_worker_of_another_version_refuses() -> None:
 @pytest.mark.skipif(THERE, reason="distributed is installed")
 def test_without_distributed_it_says_what_to_install(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fuzz", "--interruptions", "20", "--scheduler", "tcp://127.0.0.1:9"]) == 2
-    assert 'pip install "rtcore[cluster]"' in capsys.readouterr().err
+    assert "pip install 'rtcore[cluster]'" in capsys.readouterr().err
 
 
 def test_jobs_and_a_scheduler_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1026,7 +1026,7 @@ def no_device_module(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_without_the_package_the_error_says_what_to_install(no_device_module: pytest.MonkeyPatch) -> None:
     no_device_module.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(ImportError, match=r"sound devices need the package sounddevice: pip install 'rtcore\[audio\]'"):
+    with pytest.raises(ImportError, match=r"a sound device needs the package sounddevice: pip install 'rtcore\[audio\]'"):
         import_module("rtcore_adapters.audio.device")
 
 

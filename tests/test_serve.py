@@ -476,4 +476,4 @@ def test_without_anyio_it_names_the_extra(monkeypatch: pytest.MonkeyPatch, capsy
     with pytest.raises(SystemExit) as caught:
         rtcore(["serve"])
     assert caught.value.code == 1
-    assert 'install the extra, pip install "rtcore[cli]"' in capsys.readouterr().err
+    assert "rtcore serve needs the package anyio: pip install 'rtcore[cli]'" in capsys.readouterr().err

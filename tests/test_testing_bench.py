@@ -380,6 +380,13 @@ def test_the_server_says_what_it_is_told_to() -> None:  # C29
         (lambda server: server.answers(" "), "answers: an answer needs at least one word"),
         (lambda server: server.answers("Yes.", pace=0), "pace: 0 is not above 0"),
         (lambda server: server.answers("Yes.", thinks=-1), "thinks: -1 is below 0"),
+        (lambda server: server.answers("Yes.", ends="oops"), "ends: 'oops' is none of completed, failed, incomplete"),
+        (lambda server: server.answers(5), r"answers: 5 is no text, call\(...\) or Written"),
+        (lambda server: (server.answers("Yes."), server.user_interrupts(at_word=0.5)), "at_word: word 0.5 of an answer"),
+        (lambda server: server.drops_line(code=1006), "code: 1006 cannot be sent"),
+        (lambda server: server.sends("hello"), "event: a mapping with a type"),
+        (lambda server: server.run(lambda: None, runtime="curio"), "runtime: 'curio' is none of asyncio, trio"),
+        (lambda server: server.run(server.until_over()), "main: give the function, not what it returns"),
         (lambda server: server.answers("Yes.", stalls=[(2, 1.0)]), r"stalls: word 2 of an answer with 1 spoken words \('Yes.'\)"),
         (lambda server: server.user_interrupts(at_word=1), "at_word: script the answer first"),
         (lambda server: (server.answers("Yes."), server.user_interrupts(at_word=0)), "at_word: word 0 of an answer"),
@@ -392,7 +399,7 @@ def test_the_server_says_what_it_is_told_to() -> None:  # C29
     ],
 )
 def test_a_script_that_makes_no_sense_is_refused_at_once(write: Callable[[RealtimeServer], object], says: str) -> None:
-    with RealtimeServer() as server, pytest.raises(ValueError, match=says):
+    with RealtimeServer() as server, pytest.raises((ValueError, TypeError), match=says):
         write(server)
 
 

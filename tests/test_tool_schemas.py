@@ -165,8 +165,8 @@ def test_a_mapping_may_take_what_the_model_gives_as_it_is() -> None:
 def test_without_the_package_that_checks_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema", None)
     monkeypatch.setitem(sys.modules, "jsonschema.exceptions", None)
-    with pytest.raises(ImportError, match=r"tool weather: .* install rtcore\[schema\], or .* checked=False"):
+    with pytest.raises(ImportError, match=r"tool weather: .* pip install 'rtcore\[schema\]', or .* checked=False"):
         tool(weather, parameters=SCHEMA)
-    with pytest.raises(ImportError, match=r"tool look: .* install rtcore\[schema\], or .* tool\(.*checked=False\)"):
+    with pytest.raises(ImportError, match=r"tool look: .* pip install 'rtcore\[schema\]', or .* tool\(.*checked=False\)"):
         own({"look": weather}, configured({"type": "function", "name": "look", "parameters": SCHEMA}))
     assert tool(weather, parameters=SCHEMA, checked=False).call('{"city": 5}') == weather(5)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """An ordering assistant whose kitchen is slow and sometimes fails: tools that take long, are retried, cut and called off.
 
-    python examples/ordering/ordering.py            # on the sound card; needs rtcore[audio]
+    python examples/ordering/ordering.py            # on the sound card; needs the extra audio
 
 What it shows is in README.md. Everything that is rtcore's is in ``converse``; ``Kitchen`` stands for a service elsewhere.
 """

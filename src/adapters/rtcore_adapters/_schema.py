@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from rtcore_adapters._extras import install
+
 __all__ = ["Misfit", "checked_by"]
 
 _ERRORS = 16
@@ -57,8 +59,8 @@ def _validator(schema: Mapping[str, Any], called: str, remedy: str) -> Any:
         from referencing import Registry  # noqa: PLC0415  # an extra
         from referencing.exceptions import Unresolvable  # noqa: PLC0415  # an extra
     except ImportError:
-        told = f"tool {called}: its JSON schema is checked by the package jsonschema, which is missing: install rtcore[schema]"
-        raise ImportError(f"{told}, or {remedy}") from None
+        told = f"tool {called}: its JSON schema is checked by the package jsonschema, which is missing"
+        raise ImportError(f"{told}: {install('schema')}, or {remedy}") from None
     if (kinds := schema.get("type", "object")) != "object" and "object" not in (kinds if isinstance(kinds, list) else ()):
         raise ValueError(f"tool {called}: parameters.type is {_short(kinds)}: arguments are a JSON object, say 'object'")
     kind = validator_for(schema, default=Draft202012Validator)

@@ -18,9 +18,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
-from opentelemetry.context import Context
-from opentelemetry.metrics import MeterProvider, get_meter
-from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
+
+from rtcore_adapters._extras import missing
+
+try:
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import MeterProvider, get_meter
+    from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
+except ModuleNotFoundError as error:
+    raise missing("rtcore_adapters.telemetry", error.name, "otel") from None
 
 from rtcore import (
     MessageEnded,

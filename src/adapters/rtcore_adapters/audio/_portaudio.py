@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import Any
 
+from rtcore_adapters._extras import missing
+
 try:
     import sounddevice
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"sound devices need the package {error.name}: pip install 'rtcore[audio]'", name=error.name
-    ) from None
+    raise missing("a sound device", error.name, "audio") from None
 except OSError as error:
     raise ImportError(
-        f"sound devices need the library PortAudio ({error}): on Debian and Ubuntu, apt-get install libportaudio2; "
+        f"a sound device needs the library PortAudio ({error}): on Debian and Ubuntu, apt-get install libportaudio2; "
         "elsewhere the package sounddevice brings it"
     ) from None
 

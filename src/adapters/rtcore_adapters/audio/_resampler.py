@@ -8,7 +8,7 @@ source. Where the rates are equal nothing is changed, held back, or needed.
 from collections import deque
 from importlib import import_module
 
-_MISSING = "to change {source} Hz into {target} Hz, soxr and numpy are needed: pip install 'rtcore[audio]'"
+from rtcore_adapters._extras import missing
 
 
 class _Section:
@@ -100,7 +100,7 @@ class _Filter:
             self._numpy = import_module("numpy")
             soxr = import_module("soxr")
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(_MISSING.format(source=source_rate, target=target_rate), name=error.name) from None
+            raise missing(f"to change {source_rate} Hz into {target_rate} Hz", error.name, "audio") from None
         self._stream = soxr.ResampleStream(source_rate, target_rate, 1, dtype="int16", quality="HQ")
 
     def push(self, pcm: bytes | memoryview, *, last: bool = False) -> bytes:

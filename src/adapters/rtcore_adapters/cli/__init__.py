@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
+from rtcore_adapters._extras import install
+
 COMMANDS = {
     "audit": "a proxy that judges any client: what it told the server, and what could be heard",
     "demo": "talk for real, interrupt, count: a table, report.html and heard.wav",
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             except ModuleNotFoundError as missing:
                 if missing.name != "anyio":
                     raise
-                parser.exit(1, f'rtcore {name} needs anyio: install the extra, pip install "rtcore[cli]"\n')
+                parser.exit(1, f"rtcore {name} needs the package anyio: {install('cli')}\n")
             module.arguments(command)
             command.set_defaults(run=module.run)
     options = parser.parse_args(words)

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
+from rtcore_adapters._extras import install
 from rtcore_adapters.cli._pool import Runner, batches
 from rtcore_adapters.cli._store import fingerprint
 from rtcore_adapters.cli._worlds import Work, Worlds, run_batch, unpacked
@@ -46,7 +47,7 @@ class Cluster:
         try:
             self._dask: Any = import_module("distributed")
         except ModuleNotFoundError:
-            raise ClusterError('--scheduler needs distributed: install the extra, pip install "rtcore[cluster]"') from None
+            raise ClusterError(f"--scheduler needs the package distributed: {install('cluster')}") from None
         try:
             self._client = self._dask.Client(address, timeout=_CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:

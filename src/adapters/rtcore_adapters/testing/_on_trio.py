@@ -3,7 +3,12 @@
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-import trio
+from rtcore_adapters._extras import missing
+
+try:
+    import trio
+except ModuleNotFoundError as error:
+    raise missing("runtime='trio'", error.name, "trio") from None
 
 from rtcore_adapters.testing._virtual import Jumper
 from rtcore_adapters.testing._virtual_trio import run_trio

@@ -15,6 +15,7 @@ from rtcore.sim.voices import Voice, Word
 from rtcore_adapters.testing._voice import seconds, speak
 
 Ends = Literal["completed", "failed", "incomplete"]
+_DETAILS: dict[Ends, str | None] = {"completed": None, "failed": "server_error", "incomplete": "max_output_tokens"}
 
 UNSCRIPTED = "This answer is not in the script."
 """What the model says when it is asked for more answers than were scripted."""
@@ -135,6 +136,8 @@ class Script:
         _above("pace", pace)
         _above("speed", speed)
         _not_below("thinks", thinks)
+        if ends not in _DETAILS:
+            raise ValueError(f"ends: {ends!r} is none of {', '.join(_DETAILS)}")
         if not said:
             raise ValueError("answers: say something, or call a function: answers('Paris.', call('look_up', city='Paris'))")
         number = len(self.answers)
@@ -150,7 +153,7 @@ class Script:
             rate_percent=max(1, round(100 * speed)),
             stragglers=0,
             ends=ends,
-            detail=detail or {"completed": None, "failed": "server_error", "incomplete": "max_output_tokens"}[ends],
+            detail=detail or _DETAILS[ends],
         )
         answer = Answer(number, tuple(said), tuple(voices), plan)
         standing = []
@@ -191,6 +194,8 @@ def _output(name: str, said: str | Call | Written, pace: float) -> tuple[Voice |
         return None, CallPlan(said.name, json.dumps(said.arguments, separators=(",", ":")))
     if isinstance(said, Written):
         return None, MessagePlan((PartPlan(kind="text", text=said.text),))
+    if not isinstance(said, str):
+        raise TypeError(f"answers: {said!r} is no text, call(...) or Written(...)")
     if not said.split():
         raise ValueError("answers: an answer needs at least one word; for silence there is Written(...) or an error")
     voice = speak(name, " ".join(said.split()), pace)
@@ -199,7 +204,7 @@ def _output(name: str, said: str | Call | Written, pace: float) -> tuple[Voice |
 
 def check_word(name: str, answer: Answer, word: int) -> None:
     """``ValueError`` where the answer has no such word."""
-    if not 1 <= word <= len(answer.words):
+    if type(word) is not int or not 1 <= word <= len(answer.words):
         spoken = " ".join(each.text for each in answer.words)
         raise ValueError(
             f"{name}: word {word} of an answer with {len(answer.words)} spoken words ({spoken!r}); they count from 1"

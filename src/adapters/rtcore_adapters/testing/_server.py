@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from importlib import import_module
-from typing import Any, Literal, Self, TypeVar
+from inspect import iscoroutine
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import msgspec
 
@@ -32,6 +33,8 @@ Runtime = Literal["asyncio", "trio"]
 Over = Callable[[Callable[[float], Awaitable[object]]], Coroutine[Any, Any, None]]
 
 _LOOK_S = 0.05
+_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
+"""With which a websocket may be closed (RFC 6455, 7.4; the others of it are never sent)."""
 
 
 class ScriptError(AssertionError):
@@ -109,12 +112,16 @@ class RealtimeServer:
     def drops_line(self, *, at_word: int | None = None, at: float | None = None, code: int | None = None) -> None:
         """The line breaks without a word, or the server closes it with ``code``: after the answer before it was heard, at its
         word ``at_word``, or ``at`` seconds after the session was set up. Later answers are given on whatever line comes next."""
+        if code is not None and code not in _CODES:
+            raise ValueError(
+                f"code: {code} cannot be sent (1000 to 1003, 1007 to 1014, 3000 to 4999); a line that breaks has none"
+            )
         with self._changing():
             self._cue(Cue("drop", at=at, code=code), at_word)
 
     def sends(self, event: Mapping[str, Any], *, at_word: int | None = None, at: float | None = None) -> None:
         """The server sends this event, whatever it means; when as in ``drops_line``."""
-        payload = event_of(dict(event))
+        payload = event_of(event)
         with self._changing():
             self._cue(Cue("send", at=at, event=payload), at_word)
 
@@ -197,6 +204,13 @@ class RealtimeServer:
         ``within``: virtual seconds after which it is cancelled (``TimeoutError``). ``until_over``: it is cancelled as soon as the
         script has happened and the last answer was heard, and None is returned; for agents that never end by themselves.
         """
+        if runtime not in get_args(Runtime):
+            raise ValueError(f"runtime: {runtime!r} is none of {', '.join(get_args(Runtime))}")
+        given: object = main
+        if not callable(given):
+            if iscoroutine(given):
+                given.close()
+            raise TypeError("main: give the function, not what it returns: run(lambda: agent(server.connection))")
         if self._real is not None:
             if self._stage.talks:
                 raise RuntimeError("a client has connected on the real clock: use a server of its own for run()")

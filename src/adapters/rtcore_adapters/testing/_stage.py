@@ -5,7 +5,7 @@ It never waits and knows no clock: a virtual loop or a thread tells it the time,
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from heapq import heappop, heappush
 from itertools import count
 
@@ -354,6 +354,6 @@ class Stage:
 
 def event_of(event: object) -> bytes:
     """A server event as bytes; ``ValueError`` where it has no type."""
-    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+    if not isinstance(event, Mapping) or not isinstance(event.get("type"), str):
         raise ValueError("event: a mapping with a type, such as {'type': 'rate_limits.updated', 'rate_limits': []}")
-    return msgspec.json.encode(event)
+    return msgspec.json.encode(dict(event))

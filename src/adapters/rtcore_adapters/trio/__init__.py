@@ -18,7 +18,12 @@ from functools import partial
 from ssl import SSLContext
 from typing import Any
 
-import trio
+from rtcore_adapters._extras import missing
+
+try:
+    import trio
+except ModuleNotFoundError as error:
+    raise missing("rtcore_adapters.trio", error.name, "trio") from None
 
 from rtcore import Config, Effect, Issued, Notice, Session
 from rtcore.policies import Policies

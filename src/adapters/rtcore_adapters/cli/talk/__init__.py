@@ -18,6 +18,7 @@ from rtcore import Config, LocalProtocolError
 from rtcore.config import AudioInput, AudioOutput, Connection, SessionOptions, Transcription
 from rtcore.dialects import DIALECTS
 from rtcore.sim.server import Server, ServerOptions, spoken
+from rtcore_adapters._extras import install
 from rtcore_adapters._failures import ConnectionFailed
 from rtcore_adapters.audio import AudioFileError, WavMicrophone
 from rtcore_adapters.cli._arguments import lengths, seconds, seed
@@ -177,7 +178,7 @@ def _driver(runtime: str) -> Callable[..., None]:
     except ModuleNotFoundError as missing:
         if missing.name != runtime:
             raise
-        raise NoServer(f'--runtime {runtime} needs {runtime}: install the extra, pip install "rtcore[{runtime}]"') from None
+        raise NoServer(f"--runtime {runtime} needs the package {runtime}: {install(runtime)}") from None
     return run
 
 
