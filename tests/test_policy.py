@@ -71,6 +71,19 @@ def test_no_world_has_an_echo_that_its_session_does_nothing_against() -> None:  
     assert heard == [60, 60, 0, 60, 0, 60, 0, 0]
 
 
+@pytest.mark.parametrize("text", ["interruption=half_duplex,echo_ms=60", "guard_ms=800,guard=ignore"])
+def test_a_room_that_echoes_can_be_held_fixed_where_it_fits(text: str) -> None:  # F039, F118
+    policy = parse_policy(text)
+    worlds = [policy.applied(scenario_of(seed)) for seed in range(60)]
+    held = [world for world in worlds if world.echo_ms == 60 and (world.guard_ms == 800 or text.startswith("int"))]
+
+    assert len(held) >= 10
+    assert {world.config().interruption for world in held} == {"half_duplex" if text.startswith("int") else "cut"}
+    assert all(world.microphone for world in held)
+    assert all(world.server.call is None and world.detects and world.loss is None for world in held)
+    assert all(policy_world(seed, VOICES, policy).run().violations == () for seed in range(6))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -180,6 +180,8 @@ DEFAULT = [
     1884,
     # A renewal of which four second lines do not come up backs off for longer than a minute.
     1934,
+    # An answer has seen the results that the server had confirmed, whatever other result is still on its way (C26, F064).
+    6675,
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -520,12 +520,12 @@ class Creation:
         if not response.dead:
             self._forget_refused()
             self._turn_due = False
-            seen = self._core.tools.outputs_seen
-            self._tools_due = frozenset() if seen else self._tools_due
+            unseen = self._core.tools.outputs_unseen
+            self._tools_due &= unseen
             if self._reserved is not None and self._reserved.asked.plain:
                 # .. and so is the one that was asked for and has no answer yet: refused or lost, it is not asked for again.
                 self._reserved.for_turn = False
-                self._reserved.for_tools = frozenset() if seen else self._reserved.for_tools
+                self._reserved.for_tools &= unseen
         if doubtful:
             self._core.turns.server_could_not_answer()
         else:

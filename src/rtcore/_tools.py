@@ -349,10 +349,10 @@ class Tools:
         self._unseen.clear()
 
     @property
-    def outputs_seen(self) -> bool:
-        """Whether the server has confirmed every output sent, or a later one, so that a response created now was created with
-        all of them that it has."""
-        return len(self._outputs) == len(self._passed)
+    def outputs_unseen(self) -> frozenset[str]:
+        """The outputs sent that the server has not confirmed, nor a later one: a response that shows itself now may have been
+        created without them, and saw all others."""
+        return frozenset(self._outputs.keys() - self._passed)
 
     def withholds(self, outputs: Collection[str]) -> bool:
         """Whether an answer to these waits: the server refused an output, and has confirmed none since, nor any of these."""

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from rtcore.config import Config, Microphone, Playout, Timeouts
+from rtcore.sim._hearing_world import guarded, half_duplex
 from rtcore.sim._in_dialect import in_dialect
 from rtcore.sim.network import NetworkOptions
 from rtcore.sim.scenario import Scenario
@@ -105,11 +106,19 @@ class Policy(Struct, frozen=True):
         for group, changes in parts.items():
             field = _PARTS[group][0]
             own[field] = structs.replace(own.get(field, getattr(scenario, field)), **changes)
+        quiet, guard_ms = own.get("interruption") == "half_duplex", own.pop("guard_ms", None)
+        if quiet:
+            del own["interruption"]
         changed = structs.replace(scenario, **own, core=core)
+        if quiet or guard_ms:
+            changed = half_duplex(changed) if quiet else guarded(changed, guard_ms)
+        elif guard_ms == 0:
+            changed = structs.replace(changed, guard_ms=0)
         if changed.echo_ms and not _withstands_echo(changed):
             changed = structs.replace(changed, echo_ms=0)  # a model that hears itself would talk to itself without end
         # Named or not: a world of the wrong dialect would show what the configuration refuses, and nothing else.
-        return in_dialect(changed, changed.server.dialect) if "dialect" in parts.get("server", {}) else changed
+        redrawn = quiet or guard_ms or "dialect" in parts.get("server", {})
+        return in_dialect(changed, changed.server.dialect) if redrawn else changed
 
 
 def _withstands_echo(scenario: Scenario) -> bool:
