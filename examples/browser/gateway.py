@@ -28,6 +28,7 @@ from rtcore import (
     MessageEnded,
     MessageStarted,
     Notice,
+    Session,
     SessionClosed,
     SessionReady,
     UserSpeechStarted,
@@ -148,7 +149,11 @@ def same_origin(origin: str | None, host: str | None) -> bool:
 
 
 def gateway(config: Config, *, told: Callable[[Notice], object] = lambda notice: None) -> FastAPI:
-    """The service: the page at ``/``, its voice at ``/voice``. Put your own log-in in front of both."""
+    """The service: the page at ``/``, its voice at ``/voice``. Put your own log-in in front of both.
+
+    Raises ``LocalProtocolError`` for a configuration that cannot be dialled, without a key, say: now, not when a page is opened.
+    """
+    Session(config).open(now=0.0)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     async def voice(page: WebSocket) -> None:

@@ -30,7 +30,7 @@ from pydantic import SecretStr
 from websockets.asyncio.client import connect as websocket
 from websockets.exceptions import InvalidStatus
 
-from rtcore import Config, MessageEnded, Notice, SessionClosed, UserSpeechStarted, Verdict
+from rtcore import Config, LocalProtocolError, MessageEnded, Notice, SessionClosed, UserSpeechStarted, Verdict
 from rtcore.config import AudioInput, AudioOptions, Connection, SessionOptions
 from rtcore.sim.server import ResponsePlan, Server, ServerOptions, spoken
 from rtcore_adapters.voices import load_voices
@@ -419,6 +419,11 @@ def test_what_a_page_may_send_ends_no_conversation() -> None:
                 pass  # until it is answered
 
     asyncio.run(main())
+
+
+def test_a_gateway_without_a_key_does_not_begin() -> None:
+    with pytest.raises(LocalProtocolError, match="api_key: missing"):
+        gateway(browser_config(Connection()))
 
 
 def test_a_page_of_another_site_may_not_talk() -> None:

@@ -24,7 +24,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.http11 import Request, Response
 
-from rtcore import PCMU, Config, Interrupted, MessageEnded, Notice, SessionClosed, TurnReport
+from rtcore import PCMU, Config, Interrupted, LocalProtocolError, MessageEnded, Notice, Session, SessionClosed, TurnReport
 from rtcore.config import AudioInput, AudioOptions, AudioOutput, Connection, Pcmu, SessionOptions
 from rtcore_adapters.asyncio import ConnectionFailed, Conversation, connect
 from rtcore_adapters.audio import MarksSpeaker, PushMicrophone
@@ -229,13 +229,19 @@ def main() -> None:
     options.add_argument("--port", type=int, default=8080)
     options.add_argument("--url", default=os.environ.get("OPENAI_BASE_URL"), help="of the realtime server")
     given = options.parse_args()
+    if not given.public.startswith(("wss://", "ws://")):
+        options.error("--public: the address of a websocket, as in wss://voice.example.com")
+    config = telephone_config(Connection(url=given.url, api_key=os.environ.get("OPENAI_API_KEY")))
+    try:
+        Session(config).open(now=0.0)
+    except LocalProtocolError as error:  # a key that is missing is said now, not to the first caller
+        options.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     token = os.environ.get("TWILIO_AUTH_TOKEN")
     if token is None:
         log.warning("TWILIO_AUTH_TOKEN is not set: whoever finds this address talks at your expense")
-    connection = Connection(url=given.url, api_key=os.environ.get("OPENAI_API_KEY"))
     serving = serve(
-        telephone_config(connection),
+        config,
         given.public.rstrip("/"),
         host=given.host,
         port=given.port,

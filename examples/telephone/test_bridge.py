@@ -5,12 +5,13 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from examples.telephone.bridge import Call, serve, signature, telephone_config
+from examples.telephone.bridge import Call, main, serve, signature, telephone_config
 from examples.telephone.far_end import Telephone
 from helpers.telephone import heard_of
 from loopback import KEY, VOICES, clean_run, served
@@ -158,6 +159,26 @@ def test_a_call_that_nobody_can_answer_ends_and_says_why(caplog: pytest.LogCaptu
     clean_run(main())
     [why] = [record.getMessage() for record in caplog.records if record.name == "bridge"]
     assert why.startswith("MZ1: ") and "401" in why and "sk-another" not in why
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "the following arguments are required: --public"),
+        (["--public", "https://voice.example.com"], "--public: the address of a websocket, as in wss://voice.example.com"),
+        (["--public", "wss://voice.example.com"], "api_key: missing, and api.openai.com will not answer without"),
+    ],
+)
+def test_what_is_missing_is_said_before_anybody_calls(
+    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setattr(sys, "argv", ["bridge.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
 
 
 def test_what_the_line_says_beside_the_protocol_ends_no_call() -> None:
