@@ -7,11 +7,14 @@ calling`` ones by ``test_tool_runs``, ``python button`` ones by ``test_voice_run
 ``test_testing_docs``, ``python plug`` ones by ``interop/test_plug_docs.py``, tables compared by ``test_docs_tables``.
 """
 
+import ast
 import asyncio
 import doctest
 import re
+import shlex
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +32,8 @@ from rtcore.config import Connection
 from rtcore.sim.server import ServerOptions, spoken
 from rtcore_adapters.asyncio import connect
 from rtcore_adapters.audio import Speaker
+from rtcore_adapters.cli import COMMANDS
+from rtcore_adapters.cli import main as rtcore
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -231,6 +236,72 @@ def test_every_block_is_of_a_known_kind() -> None:
         text = page.read_text(encoding="utf-8")
         assert {found["kind"] for found in _FENCE.finditer(text)} <= KINDS, page.name
         assert text.count("\n```") == 2 * len(_FENCE.findall(text)), f"{page.name} has a block that is not closed, or indented"
+
+
+def test_no_code_hides_in_a_block_that_is_not_run() -> None:
+    """What reads as a program is one, and is run: no statement of Python's stands in a block of text."""
+    for page in PAGES:
+        for found in _FENCE.finditer(page.read_text(encoding="utf-8")):
+            if found["kind"] in ("", "text"):
+                line = page.read_text(encoding="utf-8").count("\n", 0, found.start()) + 1
+                assert not _is_code(found["body"]), f"{page.name}:{line} is a program: make it one that is run"
+
+
+def _is_code(text: str) -> bool:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return False
+    return any(isinstance(node, ast.Call | ast.Assign | ast.Import | ast.ImportFrom | ast.Match) for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("match notice:\n    case Ended(): ...\n", True),
+        ("replay(read())\n", True),
+        ("import rtcore\n", True),
+        ("worlds    43,764, with 1,000,023 interruptions\n", False),
+        ("ready ── lost ──► reconnecting\n", False),
+    ],
+)
+def test_code_is_known_by_its_looks(text: str, code: bool) -> None:
+    assert _is_code(text) is code
+
+
+def test_every_command_that_is_printed_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of rtcore's parse, targets of make exist, and programs of the repository are there. None is run."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for name in COMMANDS:
+        monkeypatch.setattr(import_module(f"rtcore_adapters.cli.{name}"), "run", lambda options: 0)
+    ours = 0
+    for page, command in _commands():
+        match command:
+            case ["rtcore", *words]:
+                ours += 1
+                assert rtcore(words) == 0, (page, command)
+            case ["make", *words]:
+                assert {word for word in words if "=" not in word} <= targets, (page, command)
+            case [python, path, *_] if python.endswith("python") and "/" in path:
+                assert (ROOT / path).is_file(), (page, command)
+            case [python, "-m", "pytest", "-q", *paths] if python.endswith("python"):
+                assert [path for path in paths if path.startswith("tests/") and not (ROOT / path).exists()] == [], (page, command)
+            case _:
+                pass
+    assert ours > 40
+
+
+def _commands() -> Iterator[tuple[str, list[str]]]:
+    """What is printed behind a prompt, without variables, pipes and comments."""
+    for page in [*PAGES, *sorted((ROOT / "examples").rglob("*.md"))]:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for found in _FENCE.finditer(text):
+            if found["kind"].startswith("console"):
+                for line in re.findall(r"^\$ (.*)$", found["body"], re.MULTILINE):
+                    words = shlex.split(re.sub(r"\s[|<>&].*$", "", line), comments=True)
+                    while words and (re.match(r"[A-Z_]+=", words[0]) or words[0] in ("timeout", "-s", "INT", "3")):
+                        words.pop(0)
+                    yield page.name, words
 
 
 def test_the_pump_is_short() -> None:
