@@ -11,8 +11,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_blocking
 
-from rtcore import Config, Interrupted, MessageStarted
+from rtcore import Config, Interrupted, MessageEnded, MessageStarted
 from rtcore_adapters import threads
+from rtcore_adapters.asyncio import connect
 from rtcore_adapters.testing import RealtimeServer
 
 DETECTION = {"type": "server_vad", "interrupt_response": True}
@@ -140,6 +141,25 @@ def test_a_server_of_the_real_clock_does_not_run_in_virtual_time() -> None:
         with pytest.raises(TimeoutError, match="the user says 'Hello'"):
             server.user_says("Hello", at=60)
             server.wait_until_over(within=0.1)
+
+
+def test_a_test_that_is_a_coroutine_connects_on_the_real_clock() -> None:
+    async def agent(server: RealtimeServer) -> None:
+        async with connect(Config(connection=server.connection), speaker=server.speaker()) as conversation:
+            async for notice in conversation:
+                if isinstance(notice, MessageEnded):
+                    break
+
+    async def test() -> None:
+        with RealtimeServer() as server:
+            server.user_says("Hi?", at=0.0)
+            server.answers("Yes.", thinks=0.0)
+            with pytest.raises(RuntimeError, match=r"run\(\) has a loop of its own: call it in a plain test, or connect to url"):
+                server.run(lambda: agent(server))
+            await agent(server)
+            assert server.heard == ["Yes."]
+
+    asyncio.run(test())
 
 
 def test_another_dialect_by_its_path() -> None:  # C28

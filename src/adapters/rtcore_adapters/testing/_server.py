@@ -206,6 +206,8 @@ class RealtimeServer:
         """
         if runtime not in get_args(Runtime):
             raise ValueError(f"runtime: {runtime!r} is none of {', '.join(get_args(Runtime))}")
+        if _on_asyncio():
+            raise RuntimeError("run() has a loop of its own: call it in a plain test, or connect to url, on the real clock")
         given: object = main
         if not callable(given):
             if iscoroutine(given):
