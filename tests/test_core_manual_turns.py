@@ -20,7 +20,7 @@ from helpers.wire import (
     user_item,
 )
 
-from rtcore import Connect, Disconnection, Effect, HistoryItem, ItemAdded, MicrophoneDropped, Reconnected
+from rtcore import Connect, Disconnection, Effect, HistoryItem, ItemAdded, MessageStarted, MicrophoneDropped, Reconnected
 
 LOST = Disconnection(close_code=1006)
 SPOKEN = pcm("mic", 400)
@@ -278,6 +278,31 @@ def test_s08_the_sound_of_a_commit_that_came_to_nothing_is_no_other_turns(how: s
     lose(scene)
     [sound] = sounds(back(scene))
     assert len(sound) == len(OTHER) * 4 // 3
+
+
+@pytest.mark.parametrize("when", ["before it begins", "while it runs", "while another runs"])
+def test_f123_an_answer_to_a_turn_that_the_server_refused_is_not_given(when: str) -> None:  # B18: it has nothing to answer
+    scene, number = button(), 1
+    if when == "while another runs":
+        request, effects = scene.session.respond(now=scene.now)
+        scene._took(effects)
+        scene.server(created("r0", request=request))
+        number = request + 1
+    press(scene, SPOKEN)
+    effects = release(scene)
+    commit = event_id(effects, "input_audio_buffer.commit")
+    refused = error("input_audio_buffer_commit_empty", "buffer too small", event_id=commit)
+    later = scene.server(created("r1", request=number), refused) if when == "while it runs" else scene.server(refused)
+    if when == "before it begins":
+        later += scene.server(created("r1", request=number), message("m1", 400))
+    elif when == "while another runs":
+        later += scene.server(done("r0", status="cancelled"))
+
+    assert (number, "failed") in outcomes(later)
+    assert [event["response_id"] for event in sent(later) if event["type"] == "response.cancel"] == (
+        [] if when == "while another runs" else ["r1"]
+    )
+    assert "response.create" not in kinds(later) and not told(later, MessageStarted)
 
 
 def test_s08_f123_a_commit_acknowledged_late_takes_nothing_of_the_turn_under_way() -> None:

@@ -728,14 +728,26 @@ def test_where_another_begins_than_the_one_that_held_the_slot_ours_was_refused()
 
 
 def test_where_the_one_that_held_the_slot_begins_and_another_was_owed_that_was_refused() -> None:  # B13, F044, F046, invariant 1
-    # The line stood still: what the server tried at the end of the second turn is told before what held the slot then.
-    scene = ready()
+    # No speech silences the first answer, and the line stood still: what the server tried at the end of the second turn is told
+    # before what held the slot then.
+    scene = ready(turn_detection={**SERVER_VAD, "interrupt_response": False})
     scene.server(speech_started("u1"), turn("u1"), speech_started("u2"), turn("u2", previous="u1"))
     scene.respond()
     scene.server(active_response(), created("resp_x"))
     ended = scene.server(done("resp_x"))
     shown = scene.server(created("r2", request=scene.request), message("m2", 100, r="r2"), done("r2", request=scene.request))
     assert (kinds(ended), kinds(shown), outcomes(shown)) == ([], [], [(1, "done")])
+
+
+def test_where_speech_silences_answers_none_that_came_since_refused_what_was_owed_before() -> None:  # B13, F044, F046
+    # The person spoke on before the answer to u1 had begun, which was dropped: what held the slot came at the end of u2.
+    scene = ready()
+    scene.server(speech_started("u1"), turn("u1"))
+    scene.at(0.1).server(speech_started("u2"))
+    scene.at(0.5).server(turn("u2", previous="u1"))
+    scene.respond()
+    scene.server(active_response(), created("resp_x"))
+    assert acts(scene.server(done("resp_x"))) == [create(scene.request)]
 
 
 def test_an_interruption_by_the_program_ends_what_is_owed_to_a_turn_the_server_could_not_answer() -> None:  # C12, F044

@@ -13,7 +13,7 @@ model must not answer from words that nobody heard (DESIGN 3). Out-of-band respo
 """
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -617,18 +617,25 @@ class Creation:
             self._queue.remove(order)
             self._core.requests.end(order.request, outcome, problem=problem)
         if outcome == "failed":
-            self._disown(pending.key, problem)
+            self._disown(lambda each: each.after == pending.key, problem)
         self._core.requests.end(pending.request, outcome, problem=problem)
         self._core.edits.answered(pending, problem, outcome)
         self.pump()
 
-    def _disown(self, item_id: str, problem: Problem) -> None:
-        """The item that a response was to answer is not in the conversation: what is under way answers something else."""
-        if self._reserved is not None and self._reserved.after == item_id:
+    def turn_refused(self, request: int, problem: Problem) -> None:
+        """The server refused the turn that this request was to answer: there is nothing to be answered."""
+        order = self._unqueue(request)
+        if order is not None:
+            self._core.requests.end(order.request, "failed", problem=problem)
+        self._disown(lambda each: each.request == request, problem)
+
+    def _disown(self, about: Callable[[Order | Response], bool], problem: Problem) -> None:
+        """What a response was to answer is not in the conversation: what is under way answers something else."""
+        if self._reserved is not None and about(self._reserved):
             self._reserved.dead = True
             self._core.requests.end(self._reserved.request, "failed", problem=problem)
         for response in list(self._core.responses.live.values()):
-            if response.after == item_id:
+            if about(response):
                 self._core.requests.end(response.request, "failed", problem=problem, response_id=response.id)
                 self._core.interruption.barge_in("program", response.id)
 
@@ -725,7 +732,7 @@ class Creation:
         if order is None or order.suspected is None or named_response(order.suspected.message) != holder:
             return False
         since = core.turns.automatic_turns - order.turns
-        if core.turns.automatic <= since:
+        if core.turns.refusable <= since:
             return False
         order.suspected = None
         return True

@@ -341,6 +341,8 @@ class Lifecycle:
             return
         else:
             core.continuity.not_committed(pending)
+            if pending.kind == "commit" and pending.key:
+                core.creation.turn_refused(int(pending.key), told)
             core.requests.end(pending.request, "failed", problem=told)
         if pending.request is None and not pending.batch and kind not in _BENIGN and kind is not ErrorKind.ACTIVE_RESPONSE:
             core.news.append(ServerError(told))

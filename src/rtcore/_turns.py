@@ -9,7 +9,7 @@ word, or with the turn that it became.
 """
 
 from collections import deque
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from rtcore._core import Core
@@ -66,6 +66,7 @@ class Turns:
         self.automatic_turns = 0
         """Turns that were left to the server."""
         self._owed: deque[float] = deque(maxlen=_REMEMBERED)
+        self._spoke_on_at = -inf
         self.early_words: dict[str, Item] = {}
         self._committed: dict[str, None] = {}
         self._unfinished = False
@@ -108,9 +109,18 @@ class Turns:
             self._owed.popleft()
         return len(self._owed)
 
+    @property
+    def refusable(self) -> int:
+        """Those of them that a response may have stood in the way of: one that was due before a person whose speech silences
+        every response spoke on was refused by none that came since.
+        """
+        return sum(at > self._spoke_on_at for at in self._owed) if self.automatic else 0
+
     def started(self, event: SpeechStarted) -> None:
         """The server heard a person begin: an interruption, unless nothing can be heard."""
         core = self._core
+        if core.acknowledged.server_interrupts:
+            self._spoke_on_at = core.now
         if not self._unfinished:
             core.microphone.begins(_ms(event.audio_start_ms))
         self._unfinished = core.microphone.in_turn = True
