@@ -26,6 +26,7 @@ from helpers.wire import (
     Event,
     Script,
     active_response,
+    announce,
     audio,
     call,
     call_opened,
@@ -983,6 +984,68 @@ def test_a_poisoned_session_is_renewed_and_answers() -> None:  # F092, issue 6, 
     assert lines(effects) == ["dial 2"]
     effects = beside(scene)
     assert lines(effects)[-2:] == ["2 response.create", "reconnected"]
+
+
+def test_what_still_sounds_behind_a_call_stands_behind_the_output_that_was_told_with_the_call() -> None:  # C25, C27
+    scene = ready(steady())
+    scene.server(created("r1"), call("c1"), opened("m1", index=1, previous="f_c1"), audio("m1", 1000, index=1))
+    scene.server(transcript("m1", "One two three", index=1), done("r1"))
+    scene.at(0.2).played(1, 200)
+    lose(scene)
+    scene.tool_result("c1", "sunny")
+    first = [event for event in sent(back(scene)) if event["type"] == "conversation.item.create"]
+    names = [event["item"]["id"] for event in first]
+    assert [event["item"]["type"] for event in first] == ["function_call", "function_call_output"]
+    scene.server(announce(names[0], first[0]["item"]), announce(names[1], first[1]["item"], previous=names[0]), connection=2)
+    [then] = [event for event in sent(scene.at(1.5).played(1, 1000)) if event["type"] == "conversation.item.create"]
+    assert then["previous_item_id"] == names[1]
+    scene.server(announce(then["item"]["id"], then["item"], previous=names[1]), connection=2)
+    assert [item.id for item in scene.session.history] == ["f_c1", names[1], "m1"]
+
+
+def summarised() -> tuple[Scene, str]:
+    """A turn and its answer are known to the present session by a summary alone; and its name there."""
+    scene = ready(steady(history="summary"))
+    scene.server(a_turn("u1", "My card is 4711."), created("r1"), message("m1", 100, "Noted.", previous="u1"), done("r1"))
+    scene.at(0.2).played(1, 100)
+    [told_] = created_events(dropped(scene))
+    assert told_["content"][0]["text"].endswith("User: My card is 4711.\nAssistant: Noted.")
+    scene.server(announce(told_["id"], told_), connection=2)
+    return scene, told_["id"]
+
+
+def created_events(effects: list[Effect]) -> list[Event]:
+    return [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"]
+
+
+@pytest.mark.parametrize("by", ["delete", "sync"])
+def test_what_is_deleted_leaves_the_summary_too(by: str) -> None:  # B22, C27
+    scene, name = summarised()
+    effects = scene.delete_item("u1") if by == "delete" else scene._issued(scene.session.sync_history(["m1"], now=scene.now))
+    deleted_, created_ = sent(effects)
+    assert deleted_ == {"type": "conversation.item.delete", "item_id": name}
+    assert created_["previous_item_id"] == "root" and created_["item"]["role"] == "system"
+    text = created_["item"]["content"][0]["text"]
+    assert ("4711" in text, text.endswith("Assistant: Noted.")) == (False, True)
+    assert kinds(scene.say("And now?")) == []  # no answer from what was deleted
+    deleted_event = [{"type": "conversation.item.deleted", "event_id": "event_d", "item_id": name}]
+    effects = scene.server(deleted_event, announce(created_["item"]["id"], created_["item"]), connection=2)
+    assert kinds(effects) == ["conversation.item.create", "response.create"]
+    assert [item.id for item in scene.session.history if not item.aside][:1] == ["m1"]
+
+
+def test_a_synchronisation_without_the_note_of_what_was_said_leaves_it_there() -> (
+    None
+):  # B22: nothing is changed, nothing is sent
+    scene, _ = summarised()
+    items = [item for item in scene.session.history if not item.aside]
+    assert sent(scene._issued(scene.session.sync_history(items, now=scene.now))) == []
+
+
+def test_a_history_that_is_emptied_takes_the_summary_along() -> None:  # B22
+    scene, name = summarised()
+    effects = scene._issued(scene.session.sync_history([], now=scene.now))
+    assert sent(effects) == [{"type": "conversation.item.delete", "item_id": name}]
 
 
 @pytest.mark.parametrize("options", [{"conversation": "none", "output_modalities": ["text"]}, {"instructions": "Greet."}])

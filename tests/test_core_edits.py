@@ -422,3 +422,13 @@ def test_an_edit_that_was_on_its_way_when_the_line_dropped_is_done_and_one_that_
         if event["type"] == "conversation.item.create":
             effects += scene.server(announce(event["item"]["id"], event["item"]), connection=2)
     assert (replayed, outcomes(effects)) == (["a", "x"], [(waits, "done")])
+
+
+def test_what_the_program_has_deleted_meanwhile_is_not_deleted_once_more() -> None:  # B03, C11
+    scene = ready()
+    scene.server(created("r1"), opened("m1"), audio("m1", 500))
+    scene.at(0.1).answering(scene.interrupt(), 0)
+    scene.delete_item("m1")
+    scene.server(done("r1", "cancelled", "client_cancelled"))
+    scene.at(3.0).tick()
+    assert kinds(scene.log).count("conversation.item.delete") == 1

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from helpers.scene import Scene, configured, kinds, outcomes, ready, sent, told
 from helpers.wire import (
+    announce,
     call,
     committed,
     created,
@@ -61,6 +62,18 @@ def test_the_clear_that_a_press_causes_gives_nobody_else_the_floor() -> None:  #
     sends = lets_go(scene.at(1.2))
     assert sends.count("response.create") == 1, "one answer to the turn, which answers the function's result too"
     assert sends[-2:] == ["input_audio_buffer.commit", "response.create"]
+
+
+def test_a_button_that_is_down_when_the_server_begins_to_find_the_turns_is_down_no_more() -> None:  # C16, S09
+    scene = called(ready(**MANUAL))
+    presses(scene.at(0.1))
+    scene.append(SECOND)
+    scene.tool_result("c1", "sunny")
+    output = next(event["item"] for event in sent(scene.log) if event["type"] == "conversation.item.create")
+    scene.server(announce(output["id"], output, previous="f_c1"))
+    scene.update({"audio": {"input": {"turn_detection": {"type": "server_vad"}}}})
+    assert answers(scene) == 0
+    assert kinds(scene.at(0.5).server(session_updated())) == ["response.create"]
 
 
 def test_the_commit_of_the_turn_before_comes_while_the_button_is_down_again() -> None:  # C16, F125

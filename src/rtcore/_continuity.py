@@ -35,7 +35,7 @@ from rtcore._notices import (
 from rtcore._recent import keep_latest
 from rtcore._replay import SUMMARY, rendered, summed_up
 from rtcore._requests import Pending
-from rtcore._wire import Append, Commit, CreateItem
+from rtcore._wire import Append, Commit, CreateItem, Delete
 from rtcore.policies import ReconnectView, reconnect
 
 _ASIDES = 64
@@ -437,7 +437,32 @@ class Continuity:
         )
         core.creation.expect_edit(item.id)
 
-    def _sum_up(self) -> None:
+    def sums_up(self, item_id: str) -> bool:
+        """Whether this is the message that tells the present session what was said before it."""
+        return bool(self._summary) and item_id == self._summary
+
+    def retell(self) -> None:
+        """Something that only the summary tells was taken out of the conversation: another summary takes its place."""
+        core, old = self._core, self._summary
+        standing = core.history.get(old)
+        if not (old and core.ready) or core.history.is_deleted(old) or (standing is not None and standing.delete_sent):
+            return
+        if standing is not None:
+            standing.delete_sent = True
+        event_id = core.requests.event_id()
+        pending = Pending(event_id, "delete", key=old, edit=True)
+        core.send(Delete(event_id, old), pending=pending, wait_ms=core.config.timeouts.edit_ms)
+        shown, self._summary = self.shown_as_text, ""
+        lost = [item for item in core.history if not item.aside and item.line != core.history.line]
+        self._outputs = {item.call_id: item.output or "" for item in lost if item.type == "function_call_output" and item.call_id}
+        self._todo.extend(lost)
+        self._sum_up("root")
+        self._todo.clear()
+        self._outputs.clear()
+        self._left_out = []
+        self.shown_as_text = shown
+
+    def _sum_up(self, previous: str | None = None) -> None:
         core = self._core
         todo = [item for item in self._todo if not self._owes(item)]  # such a call is told itself
         told, left_out = summed_up(todo, self._outputs, self.images.text)
@@ -459,7 +484,7 @@ class Continuity:
         self.aside(item_id)
         self._summary = item_id
         wait = core.config.timeouts.edit_ms
-        core.send(CreateItem(event_id, wire, None), pending=Pending(event_id, "item", key=item_id), wait_ms=wait)
+        core.send(CreateItem(event_id, wire, previous), pending=Pending(event_id, "item", key=item_id), wait_ms=wait)
         core.creation.expect_edit(item_id)
         self._told = 1
         self.shown_as_text = True

@@ -105,6 +105,8 @@ class Planner:
         for item in standing:
             if item.id in kept or not (item.id in base or item.id in named):
                 continue  # newer than the program's list: it is not the program's to delete (F067)
+            if core.continuity.sums_up(item.id):
+                continue  # it tells what else stands in the history, and is told anew where some of that goes
             if item.id in pinned:
                 plan.stayed.append(item.id)
             else:

@@ -125,6 +125,8 @@ class Edits:
             return
         for item_id in plan.forgotten:
             core.responses.forget(item_id)
+        if plan.forgotten:
+            core.continuity.retell()
         for item_id in plan.deletes:
             event_id = core.requests.event_id()
             item = core.history.get(item_id)

@@ -148,7 +148,11 @@ class History:
             return
         order = self._order
         at, before = order.index(item.id), order.index(previous_item_id)
-        if any(self._items[each].line == self.line and each not in self._unconfirmed for each in order[before + 1 : at]):
+        if at < before:
+            # An output that came between a call and what was said behind it while that still sounded, and could not be told.
+            del order[at]
+            order.insert(before, item.id)
+        elif any(self._items[each].line == self.line and each not in self._unconfirmed for each in order[before + 1 : at]):
             del order[at]
             order.insert(self._past_lost(before + 1), item.id)
 

@@ -507,8 +507,8 @@ class Interruption:
         core = self._core
         for item in list(self._unwanted.values()):
             response = item.response
-            if response is None or item.deleted or _is_text(item):
-                del self._unwanted[item.id]
+            if response is None or item.deleted or item.delete_sent or _is_text(item):
+                del self._unwanted[item.id]  # gone, or the program has had it deleted meanwhile
                 continue
             due = (core.now if response.cut_at is None else response.cut_at) + _DELETE_AFTER_S
             if response.done and not item.announced:

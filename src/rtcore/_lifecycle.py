@@ -175,10 +175,13 @@ class Lifecycle:
             core.asked = followed(core.asked, pending.changes)
         if not self._read(event.session):
             return
+        if core.acknowledged.detects_turns:
+            core.turns.found_by_server()
         if core.ready:
             core.requests.end(pending.request if pending is not None else None, "done")
             core.news.append(SessionChanged(core.connection))
             self._tell_differences(pending)
+            core.creation.pump()
             return
         core.timers.cancel("acknowledgement of the session")
         self._begin(pending)

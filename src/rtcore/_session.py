@@ -961,8 +961,9 @@ class Session:
                 core.requests.end(request, "failed", problem=unknown_item(given))
             return Issued(request, self._leave(out))
         if item.line != core.history.line:
-            # Lost with the session that held it: the present one was never told.
+            # Lost with the session that held it: the present one was never told, or in a summary.
             core.responses.forget(item_id)
+            core.continuity.retell()
             core.requests.end(request, "done", item_id=item_id)
             return Issued(request, self._leave(out))
         event_id = core.requests.event_id()

@@ -249,6 +249,12 @@ class Turns:
         self._core.news.append(UserSpeechStopped(None, "local", at=self._core.now))
         self._here(pressed=False, detected=False)
 
+    def found_by_server(self) -> None:
+        """From here on the server finds the turns: a button that is down can be let go of no more."""
+        if self._pressed:
+            self._core.microphone.release()
+            self._here(pressed=False)
+
     def ended_here(self) -> None:
         """The program says that the turn is over: a detector that told of its beginning alone holds up nothing."""
         self._here(detected=False)
