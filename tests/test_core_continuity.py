@@ -1003,6 +1003,15 @@ def test_what_still_sounds_behind_a_call_stands_behind_the_output_that_was_told_
     assert [item.id for item in scene.session.history] == ["f_c1", names[1], "m1"]
 
 
+def test_an_item_that_is_asked_for_while_the_line_is_away_is_asked_for_by_its_new_name() -> None:  # C27
+    scene = spoken(message("m1", 100, "Hello."), heard_ms=100, at=0.2, config=steady())
+    lose(scene)
+    assert sent(scene.retrieve_item("m1")) == []
+    effects = back(scene)
+    [item] = created_events(effects)
+    assert sent(effects)[-1] == {"type": "conversation.item.retrieve", "item_id": item["id"]}
+
+
 def summarised() -> tuple[Scene, str]:
     """A turn and its answer are known to the present session by a summary alone; and its name there."""
     scene = ready(steady(history="summary"))

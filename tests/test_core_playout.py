@@ -464,7 +464,7 @@ def test_a_clock_that_flushes_at_once_is_given_everything() -> None:  # DESIGN 3
     assert sounded(scene.server(created("r1"), opened("m1"), audio("m1", 30_000))) == pcm("m1", 30_000)
 
 
-def test_a_full_buffer_cancels_the_response_and_drops_nothing() -> None:  # DESIGN 2: every buffer has a bound; F150
+def test_a_full_buffer_cancels_the_response_and_drops_nothing() -> None:  # DESIGN 2: every buffer has a bound; F075, F150
     scene = ready(configured(playout=Playout(lead_ms=100, max_buffered_s=2)))
     scene.server(created("r1"), opened("m1"))
     effects = [effect for step in range(4) for effect in scene.server(audio("m1", 1000, start_ms=step * 1000))]

@@ -20,7 +20,7 @@ from rtcore._notices import MicrophoneDropped
 from rtcore._playout import Playout
 from rtcore._requests import Pending, Requests
 from rtcore._timers import Timers
-from rtcore._wire import Append, ClientEvent, encode, plain
+from rtcore._wire import Append, ClientEvent, Retrieve, encode, plain
 from rtcore.dialects import OPENAI, Capabilities, Dialect, audio_format, capabilities, dialect_of
 from rtcore.policies import Policies
 
@@ -272,7 +272,11 @@ class Core:
         for place, kept in enumerate(backlog):
             if kept[2] is not None and kept[2].kind == "commit":
                 self.creation.pump(before=place)  # a turn stands behind what was asked for before it
-            self._put(*kept)
+            payload, lane, pending, wait = kept
+            if pending is not None and pending.kind == "retrieve":
+                # By the name that the item has on this connection.
+                payload = encode(Retrieve(pending.event_id, self.history.wire(pending.key)))
+            self._put(payload, lane, pending, wait)
 
     def send_microphone(self, *, rest: bool) -> None:
         """Send whole batches of microphone audio; the rest too when its time has come. Held until the session is ready."""
