@@ -7,17 +7,17 @@ words were heard: its answer is replaced by them. See README.md.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import re
 import sys
 import wave
+from collections import deque
 from collections.abc import Callable, Coroutine
 from io import BytesIO
 from typing import Any, Protocol
 
-from rtcore import AudioFormat, Config, MessageEnded, Notice, RequestEnded, ResponseEnded, TextDelta
+from rtcore import AudioFormat, Config, LocalProtocolError, MessageEnded, Notice, RequestEnded, ResponseEnded, TextDelta, Verdict
 from rtcore.config import AudioInput, AudioOptions, Connection, SessionOptions
 from rtcore_adapters.asyncio import Conversation, RequestFailed, connect
 
@@ -81,13 +81,13 @@ class Detector:
 
 
 class Answer:
-    """One answer of the model on its way to be heard: words come in, sentences go out with their sound."""
+    """One message of the model's on its way to be heard: words come in, sentences go out with their sound."""
 
     def __init__(self, conversation: Conversation, synthesiser: Synthesiser, item_id: str) -> None:
         self.item_id = item_id
         """The model's message."""
         self.voice = conversation.voice(format=synthesiser.format)
-        self.cut = False
+        self.cut = self.failed = False
         self._synthesiser = synthesiser
         self._rest = ""
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
@@ -105,8 +105,12 @@ class Answer:
 
     async def speak(self) -> None:
         with self.voice as voice:
-            while (sentence := await self._sentences.get()) is not None and not self.cut:
-                voice.append(await self._synthesiser.sound(sentence.strip()), sentence)
+            try:
+                while (sentence := await self._sentences.get()) is not None and not self.cut:
+                    voice.append(await self._synthesiser.sound(sentence.strip()), sentence)
+            except Exception:
+                self.failed = True  # what it could not say was not heard
+                raise
 
 
 class HalfCascade:
@@ -118,9 +122,11 @@ class HalfCascade:
     def __init__(self, conversation: Conversation, synthesiser: Synthesiser, recogniser: Recogniser | None = None) -> None:
         self._conversation, self._synthesiser, self._recogniser = conversation, synthesiser, recogniser
         self._detector = Detector(lambda: conversation.speech("started"), self._speech_ended)
-        self._answers: dict[str, Answer] = {}  # by response, until it was generated
+        self._answers: dict[str, Answer] = {}  # by response, until it was generated: its latest message
         self._said: dict[int, Answer] = {}  # by request of their voices, until that has settled
         self._heard = ""  # of the message that ended last
+        self._correcting: set[str] = set()  # messages of which the model is being told what was heard
+        self._waiting: deque[str] = deque()  # what the user said meanwhile
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- the ear -------------------------------------------------------------------------------------------------------------
@@ -130,8 +136,15 @@ class HalfCascade:
         self._detector.hear(frame)
 
     def said(self, words: str) -> None:
-        """What the user said."""
-        self._conversation.user_turn(words)
+        """What the user said. It interrupts, and is answered when the model knows what was heard."""
+        self._waiting.append(words)
+        if self._said:
+            self._conversation.interrupt()
+        self._ask()
+
+    def _ask(self) -> None:
+        while self._waiting and not self._said and not self._correcting and self._conversation.state != "closed":
+            self._conversation.user_turn(self._waiting.popleft())
 
     def _speech_ended(self, pcm: bytes) -> None:
         self._conversation.speech("stopped")
@@ -146,38 +159,55 @@ class HalfCascade:
     def told(self, notice: Notice) -> None:
         match notice:
             case TextDelta(response_id=response_id, item_id=item_id, delta=delta):
-                if response_id not in self._answers:
+                answer = self._answers.get(response_id)
+                if answer is None or answer.item_id != item_id:
+                    if answer is not None:
+                        answer.end()  # each message has its own voice, and is heard or not
                     self._answers[response_id] = answer = Answer(self._conversation, self._synthesiser, item_id)
                     self._said[answer.voice.request.number] = answer
                     self._start(answer.speak())
-                self._answers[response_id].more(delta)
+                answer.more(delta)
             case ResponseEnded(response_id=response_id):
                 if response_id in self._answers:
                     self._answers.pop(response_id).end()
-            case MessageEnded(text=text):
+            case MessageEnded(verdict=verdict, text=text) if verdict is not Verdict.TEXT:
                 self._heard = text
             case RequestEnded(request=number, outcome=outcome) if number in self._said:
                 answer = self._said.pop(number)
                 answer.cut = outcome == "cancelled"
-                if answer.cut:  # the verdict of a voice comes right before the end of its request
-                    self._start(self._correct(answer.item_id, self._heard))
+                # The verdict of a voice comes right before the end of its request; one that never sounded has none.
+                heard, self._heard = self._heard, ""
+                if answer.cut or answer.failed:
+                    self._correcting.add(answer.item_id)
+                    self._start(self._correct(answer.item_id, heard))
+                self._ask()
             case _:
                 pass
 
     async def _correct(self, item_id: str, heard: str) -> None:
         """It was cut: the model is told what of its words was heard."""
         log.info("heard until: %s", heard)
-        with contextlib.suppress(RequestFailed):  # an item that is gone already is what was wanted
+        try:
             if heard.strip():
                 part = {"type": "output_text", "text": heard}
                 await self._conversation.replace_item(item_id, {"type": "message", "role": "assistant", "content": [part]})
             else:
                 await self._conversation.delete_item(item_id)
+        except (RequestFailed, LocalProtocolError):
+            pass  # an item that is gone already is what was wanted, and a session that is over knows nothing any more
+        finally:
+            self._correcting.discard(item_id)
+            self._ask()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: %s", type(error).__name__, error)  # a voice or a recogniser that fails ends no conversation
 
 
 def half_cascade_config(

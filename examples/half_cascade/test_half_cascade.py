@@ -10,11 +10,12 @@ from examples.half_cascade.half_cascade import Detector, Espeak, HalfCascade, ha
 from loopback import KEY, VOICES, clean_run, served
 from pydantic import SecretStr
 
-from rtcore import PCM16_24K, MessageEnded, Notice, Verdict
+from rtcore import PCM16_24K, MessageEnded, Notice, SpeakingStarted, Verdict
 from rtcore.config import Connection
 from rtcore.sim.server import MessagePlan, PartPlan, ResponsePlan, Server, ServerOptions
 from rtcore_adapters.asyncio import connect
 from rtcore_adapters.audio import VirtualSpeaker
+from rtcore_adapters.testing import RealtimeServer, Written
 
 FRAME = 960
 ANSWER = "Paris is the capital of France. It lies on the Seine. Nine hundred metres of it are an island."
@@ -70,14 +71,21 @@ class Person:
         return self.ended[count - 1]
 
 
-def hold(play: Callable[[Person, Server], Awaitable[None]], recogniser: Known, *answers: str) -> None:
-    script = tuple(ResponsePlan((MessagePlan((PartPlan(kind="text", text=answer),)),)) for answer in answers)
+def hold(
+    play: Callable[[Person, Server], Awaitable[None]],
+    recogniser: Known,
+    *answers: str | tuple[str, ...],
+    voice: Beeps | None = None,
+) -> None:
+    """Each answer is a message, or several."""
+    messages = [(answer,) if isinstance(answer, str) else answer for answer in answers]
+    script = tuple(ResponsePlan(tuple(MessagePlan((PartPlan(kind="text", text=text),)) for text in each)) for each in messages)
 
     async def main() -> None:
         async with served(ServerOptions(script=script)) as (url, servers):
             config = half_cascade_config(Connection(url=url, api_key=SecretStr(KEY)))
             async with connect(config, speaker=VirtualSpeaker()) as conversation:
-                person = Person(HalfCascade(conversation, Beeps(), recogniser))
+                person = Person(HalfCascade(conversation, voice or Beeps(), recogniser))
 
                 async def follow() -> None:
                     async for notice in conversation:
@@ -141,6 +149,92 @@ def test_who_talks_over_the_voice_is_answered_by_a_model_that_knows_what_was_hea
         ]
 
     hold(play, recogniser, ANSWER, "Madrid.")
+
+
+SECOND = "And this is the second message. It goes on."
+
+
+@pytest.mark.parametrize(
+    ("wait", "ends"),
+    [(1.1, [Verdict.PARTIAL, Verdict.SKIPPED, Verdict.FULL]), (6.8, [Verdict.FULL, Verdict.PARTIAL, Verdict.FULL])],
+    ids=["in the first", "in the second"],
+)
+def test_an_answer_of_two_messages_is_remembered_as_each_was_heard(wait: float, ends: list[Verdict]) -> None:  # B01, B05, C24
+    recogniser = Known("What is the capital of France?", "And of Spain?")
+
+    async def play(person: Person, server: Server) -> None:
+        await person.speak(900)
+        while not person.cascade._conversation.speaking:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(wait)
+        await person.speak(600)
+        await person.until_ended(3)
+        assert [each.verdict for each in person.ended] == ends
+        heard = [f"assistant: {each.text}" for each in person.ended if each.text]
+        assert remembered(server) == ["user: What is the capital of France?", *heard[:-1], "user: And of Spain?", heard[-1]]
+
+    hold(play, recogniser, (ANSWER, SECOND), "Madrid.")
+
+
+def test_what_is_typed_is_answered_when_the_model_knows_what_was_heard() -> None:  # B19, B30
+    with RealtimeServer() as server:
+        server.answers(Written(ANSWER))
+        server.answers(Written("Madrid."))
+
+        async def main() -> None:
+            config = half_cascade_config(server.connection)
+            async with connect(config, speaker=VirtualSpeaker(), dial=server.dial) as conversation:
+                cascade = HalfCascade(conversation, Beeps())
+                cascade.said("What is the capital of France?")
+                async for notice in conversation:
+                    cascade.told(notice)
+                    match notice:
+                        case SpeakingStarted() if len(server.sent("response.create")) == 1:
+                            asyncio.get_running_loop().call_later(1, cascade.said, "And of Spain?")
+                        case MessageEnded(verdict=Verdict.FULL):
+                            break
+                        case _:
+                            pass
+
+        server.run(main)
+        answer = ["conversation.item.create", "response.create"]
+        corrected = ["conversation.item.delete", "conversation.item.create"]
+        assert [event["type"] for event in server.sent()] == ["session.update", *answer, *corrected, *answer]
+        assert server.refusals == []
+        server.check()
+
+
+class Hoarse(Beeps):
+    """Fails at its second sentence."""
+
+    said = 0
+
+    async def sound(self, words: str) -> bytes:
+        self.said += 1
+        if self.said == 2:
+            raise FileNotFoundError("no espeak-ng")
+        return await super().sound(words)
+
+
+def test_a_voice_that_fails_ends_no_conversation(caplog: pytest.LogCaptureFixture) -> None:
+    """What it could not say is not left with the model."""
+
+    async def play(person: Person, server: Server) -> None:
+        person.cascade.said("What is the capital of France?")
+        await person.until_ended(1)
+        await asyncio.sleep(0.5)
+        person.cascade.said("And of Spain?")
+        await person.until_ended(2)
+        first, *_ = ANSWER.partition(" It lies")
+        assert [line.strip() for line in remembered(server)] == [
+            "user: What is the capital of France?",
+            f"assistant: {first}",
+            "user: And of Spain?",
+            "assistant: Madrid.",
+        ]
+
+    hold(play, Known(), ANSWER, "Madrid.", voice=Hoarse())
+    assert "FileNotFoundError: no espeak-ng" in caplog.text
 
 
 def test_noise_is_no_speech() -> None:
