@@ -17,7 +17,18 @@ from collections.abc import Callable, Coroutine
 from io import BytesIO
 from typing import Any, Protocol
 
-from rtcore import AudioFormat, Config, LocalProtocolError, MessageEnded, Notice, RequestEnded, ResponseEnded, TextDelta, Verdict
+from rtcore import (
+    AudioFormat,
+    Config,
+    LocalProtocolError,
+    MessageEnded,
+    Notice,
+    RequestEnded,
+    ResponseEnded,
+    SessionClosed,
+    TextDelta,
+    Verdict,
+)
 from rtcore.config import AudioInput, AudioOptions, Connection, SessionOptions
 from rtcore_adapters.asyncio import Conversation, RequestFailed, connect
 
@@ -88,6 +99,8 @@ class Answer:
         """The model's message."""
         self.voice = conversation.voice(format=synthesiser.format)
         self.cut = self.failed = False
+        self.written = asyncio.Event()
+        """The model writes no more of it."""
         self._synthesiser = synthesiser
         self._rest = ""
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
@@ -122,7 +135,7 @@ class HalfCascade:
     def __init__(self, conversation: Conversation, synthesiser: Synthesiser, recogniser: Recogniser | None = None) -> None:
         self._conversation, self._synthesiser, self._recogniser = conversation, synthesiser, recogniser
         self._detector = Detector(lambda: conversation.speech("started"), self._speech_ended)
-        self._answers: dict[str, Answer] = {}  # by response, until it was generated: its latest message
+        self._answers: dict[str, list[Answer]] = {}  # by response, until it was generated: its messages
         self._said: dict[int, Answer] = {}  # by request of their voices, until that has settled
         self._heard = ""  # of the message that ended last
         self._correcting: set[str] = set()  # messages of which the model is being told what was heard
@@ -159,17 +172,19 @@ class HalfCascade:
     def told(self, notice: Notice) -> None:
         match notice:
             case TextDelta(response_id=response_id, item_id=item_id, delta=delta):
-                answer = self._answers.get(response_id)
-                if answer is None or answer.item_id != item_id:
-                    if answer is not None:
-                        answer.end()  # each message has its own voice, and is heard or not
-                    self._answers[response_id] = answer = Answer(self._conversation, self._synthesiser, item_id)
-                    self._said[answer.voice.request.number] = answer
-                    self._start(answer.speak())
-                answer.more(delta)
+                answers = self._answers.setdefault(response_id, [])
+                if not answers or answers[-1].item_id != item_id:
+                    if answers:
+                        answers[-1].end()  # each message has its own voice, and is heard or not
+                    answers.append(Answer(self._conversation, self._synthesiser, item_id))
+                    self._said[answers[-1].voice.request.number] = answers[-1]
+                    self._start(answers[-1].speak())
+                answers[-1].more(delta)
             case ResponseEnded(response_id=response_id):
-                if response_id in self._answers:
-                    self._answers.pop(response_id).end()
+                self._written(response_id)
+            case SessionClosed():
+                for response_id in list(self._answers):
+                    self._written(response_id)
             case MessageEnded(verdict=verdict, text=text) if verdict is not Verdict.TEXT:
                 self._heard = text
             case RequestEnded(request=number, outcome=outcome) if number in self._said:
@@ -179,14 +194,23 @@ class HalfCascade:
                 heard, self._heard = self._heard, ""
                 if answer.cut or answer.failed:
                     self._correcting.add(answer.item_id)
-                    self._start(self._correct(answer.item_id, heard))
+                    self._start(self._correct(answer, heard))
                 self._ask()
             case _:
                 pass
 
-    async def _correct(self, item_id: str, heard: str) -> None:
-        """It was cut: the model is told what of its words was heard."""
+    def _written(self, response_id: str) -> None:
+        answers = self._answers.pop(response_id, [])
+        for answer in answers:
+            answer.written.set()
+        for answer in answers[-1:]:
+            answer.end()
+
+    async def _correct(self, answer: Answer, heard: str) -> None:
+        """It was cut: the model is told what of its words was heard, as soon as it has stopped writing them."""
         log.info("heard until: %s", heard)
+        item_id = answer.item_id
+        await answer.written.wait()
         try:
             if heard.strip():
                 part = {"type": "output_text", "text": heard}

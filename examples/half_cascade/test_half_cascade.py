@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from examples.half_cascade.half_cascade import Detector, Espeak, HalfCascade, half_cascade_config
-from loopback import KEY, VOICES, clean_run, served
+from examples.half_cascade.slow_writer import SENTENCES, SlowWriter
+from loopback import KEY, VOICES, clean_run, scripted, served
 from pydantic import SecretStr
 
 from rtcore import PCM16_24K, MessageEnded, Notice, SpeakingStarted, Verdict
@@ -202,6 +203,47 @@ def test_what_is_typed_is_answered_when_the_model_knows_what_was_heard() -> None
         assert [event["type"] for event in server.sent()] == ["session.update", *answer, *corrected, *answer]
         assert server.refusals == []
         server.check()
+
+
+@pytest.mark.parametrize("spoken", [False, True], ids=["typed", "spoken"])
+def test_who_interrupts_a_model_that_still_writes_is_answered_when_it_has_stopped(spoken: bool) -> None:  # B01, B07, C24
+    async def main() -> None:
+        server = SlowWriter()
+        async with scripted(server.talk) as url:
+            config = half_cascade_config(Connection(url=url, api_key=SecretStr(KEY)))
+            async with connect(config, speaker=VirtualSpeaker()) as conversation:
+                cascade = HalfCascade(conversation, Beeps(), Known("And of Spain?"))
+                person = Person(cascade)
+
+                async def follow() -> None:
+                    async for notice in conversation:
+                        person.notices.append(notice)
+                        cascade.told(notice)
+
+                following = asyncio.create_task(follow())
+                cascade.said("What is the capital of France?")
+                while not conversation.speaking:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(1.2)
+                if spoken:
+                    await person.speak(600)
+                else:
+                    cascade.said("And of Spain?")
+                heard = (await person.until_ended(1)).text.strip()
+                await person.until_ended(2)
+                conversation.close()
+                await following
+        question, answer, second, last = server.held.values()
+        assert (question, second, last) == ("What is the capital of France?", "And of Spain?", "Madrid.")
+        assert answer == heard and "".join(SENTENCES).startswith(heard)
+        asked, corrected = (
+            ["conversation.item.create", "response.create"],
+            ["conversation.item.delete", "conversation.item.create"],
+        )
+        assert server.told == [*asked, "response.cancel", *corrected, *asked]
+        assert server.refused == []
+
+    clean_run(main())
 
 
 class Hoarse(Beeps):
