@@ -163,10 +163,12 @@ class Loop:
         self._inputs.append(lambda now: command(*args, now=now))
         if not self._acting:
             self._acting = True
-            while self._inputs:
-                for effect in self._inputs.popleft()(time.monotonic()):
-                    self._act(effect)
-            self._acting = False
+            try:
+                while self._inputs:
+                    for effect in self._inputs.popleft()(time.monotonic()):
+                        self._act(effect)
+            finally:
+                self._acting = False
 
     def say(self, text: str) -> None:
         """Text of the user's. It interrupts what sounds."""
@@ -274,7 +276,7 @@ def main() -> None:
     loop = Loop(Config(connection=connection), VirtualSpeaker(), tell)
 
     def typed() -> None:
-        if words := os.read(sys.stdin.fileno(), 1 << 12).decode().strip():
+        if words := os.read(sys.stdin.fileno(), 1 << 12).decode(errors="replace").strip():
             loop.say(words)
         else:
             loop.do(loop.session.close)

@@ -5,11 +5,23 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from examples.own_loop.own_loop import Loop
 from loopback import KEY, VOICES, served
 from pydantic import SecretStr
 
-from rtcore import Config, Interrupted, MessageEnded, Notice, Reconnected, SessionClosed, SessionReady, SpeakingStarted, Verdict
+from rtcore import (
+    Config,
+    Interrupted,
+    LocalProtocolError,
+    MessageEnded,
+    Notice,
+    Reconnected,
+    SessionClosed,
+    SessionReady,
+    SpeakingStarted,
+    Verdict,
+)
 from rtcore.config import Connection, Reconnect
 from rtcore.sim.server import ResponsePlan, Server, ServerOptions, spoken
 from rtcore_adapters.audio import VirtualSpeaker
@@ -78,6 +90,18 @@ def test_a_session_that_its_server_ends_is_dialled_again() -> None:  # B23, C27
 
     notices, servers = converse(talk, spoken(300), session_s=1)
     assert len(servers) >= 2 and any(isinstance(notice, MessageEnded) for notice in notices)
+
+
+def test_what_is_refused_stops_no_loop() -> None:
+    def talk(loop: Loop, notices: list[Notice]) -> None:
+        with pytest.raises(LocalProtocolError, match="text: is empty"):
+            loop.say("")
+        loop.say("Are you there?")
+        until(loop, notices, MessageEnded)
+
+    notices, [server] = converse(talk, spoken(300))
+    assert server.refusals == []
+    assert isinstance(notices[-1], SessionClosed) and notices[-1].reason == "closed"
 
 
 def test_a_wrong_key_ends_it_with_words() -> None:
