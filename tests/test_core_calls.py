@@ -17,6 +17,7 @@ from helpers.wire import (
     text_message,
     transcript,
     truncated,
+    turn,
 )
 
 from rtcore import (
@@ -37,8 +38,8 @@ from rtcore import (
 from rtcore.config import Connection
 
 
-def on_a_call() -> Scene:
-    scene = Scene(configured(connection=Connection(api_key="sk-1", call_id="rtc_1")))
+def on_a_call(**options: Any) -> Scene:
+    scene = Scene(configured(connection=Connection(api_key="sk-1", call_id="rtc_1"), **options))
     scene.open()
     scene.connected()
     scene.server(session_created(), session_updated())
@@ -266,7 +267,7 @@ def test_what_waited_behind_what_a_clear_was_meant_for_is_not_let_go_on() -> Non
 
 def test_what_a_clear_dropped_whole_was_not_heard() -> None:
     scene = behind_a_clear(done("r3"))
-    assert edits(scene) == ["output_audio_buffer.clear"]
+    assert edits(scene) == ["output_audio_buffer.clear", "response.create"]  # what it answered is asked for once more
     assert [(item, verdict) for item, verdict, *_ in ends(scene)] == [("m1", Verdict.FULL), ("m3", Verdict.SKIPPED)]
 
 
@@ -288,6 +289,32 @@ def test_one_response_of_two_is_cut_without_clearing_the_other() -> None:  # a c
     scene.server(cancelled("r2", by="client_cancelled"), buffer("stopped"))
     scene.at(4.0).tick()
     assert [(item, verdict) for item, verdict, *_ in ends(scene)] == [("m1", Verdict.FULL), ("m2", Verdict.SKIPPED)]
+
+
+def test_what_is_cut_waits_behind_everything_that_was_created_before_it() -> None:  # invariant 6: it may sound all the same
+    scene = on_a_call()
+    for r in ("r1", "r2", "r3"):
+        scene.server(created(r), spoken(f"m{r}", "aaaa bbbb", r=r), done(r))
+    scene.server(buffer("started", "r1"))
+    scene.at(0.5).interrupt("r3")
+    scene.at(5.0).server(buffer("stopped", "r1"), buffer("started", "r2"))
+    assert [end[:2] for end in ends(scene.at(7.0))] == [("mr1", Verdict.FULL)]
+    scene.tick()
+    scene.at(9.0).server(buffer("stopped", "r2"), buffer("started", "r3"))
+    assert edits(scene) == ["output_audio_buffer.clear"]
+    scene.at(9.2).server(buffer("cleared", "r3"), truncated("mr3", 150))
+    assert [end[:3] for end in ends(scene)][1:] == [("mr2", Verdict.FULL, 0), ("mr3", Verdict.PARTIAL, 150)]
+
+
+def test_a_stale_answer_may_sound_before_it_is_cancelled() -> None:  # DESIGN 3, invariant 6
+    scene = on_a_call(stale_context="recreate")
+    scene.server(created("r0"), spoken("m0", "aaaa", r="r0"), buffer("started", "r0"), done("r0"), buffer("stopped", "r0"))
+    scene._issued(scene.session.sync_history([], now=scene.now))
+    scene.server(speech_started("u1"), turn("u1"), created("r1"), spoken("m1", "aaaa bbbb"), buffer("started"))
+    assert edits(scene) == ["conversation.item.delete", "response.cancel", "output_audio_buffer.clear"]
+    assert [end[:2] for end in ends(scene)] == [("m0", Verdict.FULL)]
+    scene.at(0.3).server(cancelled("r1", by="client_cancelled"), buffer("cleared"), truncated("m1", 260))
+    assert [end[:3] for end in ends(scene)][1:] == [("m1", Verdict.PARTIAL, 260)]
 
 
 @pytest.mark.parametrize("sounds", ["r1", "nobody's"])

@@ -569,6 +569,13 @@ def test_the_first_answer_after_a_replay_that_comes_as_text_is_asked_for_again_o
     assert [notice.retried for notice in told(scene.server(again, connection=2), AnsweredInText)] == [False]
 
 
+def test_an_answer_in_text_whose_line_is_lost_at_its_end_is_told_as_one() -> None:  # F140, B24: nobody waits in silence
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."), created("r1"), text_message("m1", "In writing."))
+    effects = scene.disconnected(Disconnection(close_code=1006))
+    assert told(effects, AnsweredInText) == [AnsweredInText("r1", "m1", "In writing.", False)]
+
+
 # -- what sounds while the line is gone ---------------------------------------------------------------------------------------
 
 

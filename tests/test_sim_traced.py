@@ -184,6 +184,19 @@ DEFAULT = [
     6675,
     # Speech drops an answer before it began: what then holds the slot refused ours, and no answer from before (B13, F044).
     9948,
+    # On a call: what is cut waits behind everything that was created before it, and may sound ...
+    11_771,
+    # .. a stale answer sounds before its cancel arrives ..
+    51_826,
+    # .. what a cancel of ours ended had more to say than was sounded ..
+    27_487,
+    117_849,
+    # .. two clears are on their way, and one of them is answered ..
+    107_137,
+    # .. what waited behind a clear is gone, and answered once more.
+    110_283,
+    # What was given up holds the slot after all: the server's own answer to a turn was refused, and not ours (B13, F044).
+    102_167,
 ]
 SYNTHETIC = [
     # The same at another server.
@@ -202,6 +215,8 @@ SYNTHETIC = [
 
 LINES = [
     32005,  # a call that came before the line was lost, and was answered on the next one when that was dead already
+    29965,  # the line of an answer in text is lost before its end
+    17612,  # a poisoned session that finds nobody for its renewal backs off longer than a person waits
     40162,  # the last server there is fails every answer, and nobody is there for another
 ]
 

@@ -366,6 +366,12 @@ class BargeIn:
         self._lost_answer = False
         self._core.timers.cancel(_LOST)
 
+    def missing(self, response: Response) -> None:
+        """Nobody cut this response, and it is not heard all the same: what it answered is answered once more."""
+        core = self._core
+        if core.config.answer_turns and _unheard(response) and not core.creation.ask_again(response):
+            core.creation.ask_answer()
+
     def turn_overdue(self) -> None:
         """No turn came of what cut the answer: the turn before it is answered after all."""
         core, speech = self._core, self._speech

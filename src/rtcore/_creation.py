@@ -511,12 +511,11 @@ class Creation:
         if response.out_of_band:
             return
         self._slot_shown()
-        own_refused = False
         if not ours:
             self._core.turns.automatic_seen()
-            own_refused = announced and self._server_was_refused(response.id)
-            if announced and not own_refused:
-                self._refused_after_all(begun=True)
+        own_refused = announced and self._server_was_refused(response.id)
+        if not ours and announced and not own_refused:
+            self._refused_after_all(begun=True)
         if not response.dead:
             self._forget_refused()
             self._turn_due = False
@@ -526,11 +525,13 @@ class Creation:
                 # .. and so is the one that was asked for and has no answer yet: refused or lost, it is not asked for again.
                 self._reserved.for_turn = False
                 self._reserved.for_tools &= unseen
+        if ours and own_refused:
+            self._core.turns.server_could_not_answer()  # what was given up answers nothing
         if doubtful:
             self._core.turns.server_could_not_answer()
         else:
             self._core.turns.answered(by_server=not ours)
-        if own_refused:
+        if own_refused and not ours:
             self._core.turns.server_could_not_answer()
         if response.context_stale and response.dead:
             self.ask_answer()  # what it was to answer is answered after our edits
@@ -725,8 +726,9 @@ class Creation:
         return True
 
     def _server_was_refused(self, holder: str) -> bool:
-        """The response that held the slot shows itself, and is the server's. Where the server owed one more when something was
-        refused, that was refused first: it tries in the moment of the turn, and ours was still on its way.
+        """The response that held the slot shows itself, and is the server's, or one of ours that was given up. Where the server
+        owed one more when something was refused, that was refused first: it tries in the moment of the turn, and ours was still
+        on its way.
         """
         core, order = self._core, self._reserved
         if order is None or order.suspected is None or named_response(order.suspected.message) != holder:

@@ -197,9 +197,11 @@ class Interruption:
     def response_created(self, response: Response, *, ours: bool, dead: bool) -> None:
         """A response begins: dead already if its request was interrupted before (B15), stale if our edits are under way."""
         core = self._core
-        if dead and core.capabilities.playout == "server":
+        if not (dead or self._not_to_stand(response, ours)):
+            return
+        if core.capabilities.playout == "server":
             core.remote.interrupt("program", [response])
-        elif dead or self._not_to_stand(response, ours):
+        else:
             self._dead_on_arrival(response)
 
     def _not_to_stand(self, response: Response, ours: bool) -> bool:

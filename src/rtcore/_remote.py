@@ -94,7 +94,12 @@ class Remote:
         if response is None:
             return
         if response.id in self._cuts:
-            if response.id not in self._cleared and response.id not in self._damaged:
+            # What a cancel of ours ended had more to say, of which the server sounds nothing.
+            more = response.done and response.cancel_sent and not response.outran_cancel
+            if more or response.id in self._damaged:
+                self._cleared.setdefault(response.id, self._core.now)
+                keep_latest(self._cleared, _REMEMBERED)
+            elif response.id not in self._cleared:
                 self._stopped[response.id] = None
                 keep_latest(self._stopped, _REMEMBERED)
             self._settle(response)
@@ -122,6 +127,7 @@ class Remote:
 
     def _lose_waiting(self) -> None:
         """A clear of ours emptied the line: what waited behind what it was meant for has lost its beginning, or all of it."""
+        self._damaged.update((response_id, None) for response_id in self._cuts if response_id not in self._began)
         for response in list(self._core.responses.live.values()):
             waits = not (response.dead or response.out_of_band or response.id in self._began)
             if waits and any(item.audio_parts for item in response.items.values()):
@@ -129,6 +135,7 @@ class Remote:
                 self._cut(response, "server")
                 if not response.done:
                     self._core.interruption.cancel(response)
+                self._core.barge_in.missing(response)
 
     def truncated(self, event: ItemTruncated) -> None:
         """A truncate that nobody here asked for: the server cut its own item."""
@@ -236,9 +243,16 @@ class Remote:
         if not response.done or response.presumed:
             # Of one whose end is only presumed nothing was said at all: what it is taken for is reckoned.
             return cut_at + core.config.timeouts.create_ms / 1000
-        if self.sounding not in ("", response.id) and self._began[self.sounding] <= cut_at and core.now < self._sounds_until():
-            return core.now + _CLEARED_S  # it waits behind what sounds
+        if self._waits_behind(response, cut_at) and core.now < self._sounds_until():
+            return core.now + _CLEARED_S
         return cut_at + _CLEARED_S if core.requests.keys("clear playout") else None
+
+    def _waits_behind(self, response: Response, cut_at: float) -> bool:
+        """Whether something sounds that comes before it: it was created earlier, or sounded already when this was cut."""
+        if self.sounding in ("", response.id):
+            return False
+        first = next((each for each in self._core.responses.live if each in (self.sounding, response.id)), "")
+        return first == self.sounding or self._began[self.sounding] <= cut_at
 
     def _sounds_until(self) -> float:
         """When all of what sounds must have sounded; a server that never says that it stopped is not waited for any longer."""

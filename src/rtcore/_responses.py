@@ -447,7 +447,9 @@ class Responses:
             response.presumed = False
             if not response.done:
                 whole = bool(response.items) and all(_is_whole(item) for item in response.items.values())
-                if not (whole or response.dead or response.out_of_band):
+                if whole:
+                    core.silent_answers.line_lost(response)
+                elif not (response.dead or response.out_of_band):
                     broken.append(response)
                 core.news.append(ResponseEnded(response.id, "incomplete" if whole else "failed", "connection_lost", told))
                 outcome: Outcome = "done" if whole else "connection_lost"

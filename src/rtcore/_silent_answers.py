@@ -21,13 +21,9 @@ class SilentAnswers:
     def response_done(self, response: Response) -> None:
         """A response is done: is it text alone?"""
         core = self._core
-        if not response.completed or response.dead or response.out_of_band or response.text or not core.acknowledged.speaks:
+        if not response.completed:
             return
-        messages = [item for item in response.items.values() if item.type == "message"]
-        if any(item.audio_parts for item in messages):
-            self._retried = False
-            return
-        texts = [item for item in messages if item.full_text]
+        texts = self._texts(response)
         retry = self._may_retry(response, texts)
         for item in texts:
             core.news.append(AnsweredInText(response.id, item.id, item.full_text, retry))
@@ -37,6 +33,21 @@ class SilentAnswers:
             self._retried = True
             if not core.creation.ask_again(response):
                 core.creation.ask_answer()
+
+    def line_lost(self, response: Response) -> None:
+        """The line of an answer is lost of which every item had come: if it is text alone, the program may have it spoken."""
+        for item in self._texts(response):
+            self._core.news.append(AnsweredInText(response.id, item.id, item.full_text, False))
+
+    def _texts(self, response: Response) -> list[Item]:
+        """The messages of an answer that was to be sound, and has none."""
+        if response.dead or response.out_of_band or response.text or not self._core.acknowledged.speaks:
+            return []
+        messages = [item for item in response.items.values() if item.type == "message"]
+        if any(item.audio_parts for item in messages):
+            self._retried = False
+            return []
+        return [item for item in messages if item.full_text]
 
     def _may_retry(self, response: Response, texts: list[Item]) -> bool:
         """Once, until an answer has sounded: a model that only writes is not asked, and paid for, without end. With calls beside

@@ -334,6 +334,10 @@ class AskingAudit:
         self._may_turn = self._must_turn = True
         self._settle()
 
+    def missing(self) -> None:
+        """An answer is gone that nobody cut: what it was to answer may be asked for once more."""
+        self._may_turn = self._may_tools = True
+
     def takes_out(self, item_id: str) -> None:
         """What nobody could hear is deleted before it is asked for again (F140)."""
         self._taken_out[item_id] = self._ledger.now

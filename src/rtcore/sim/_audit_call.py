@@ -6,6 +6,7 @@ here; what is cut is cleared, once, unless the server clears by itself, and noth
 line takes. It stands where ``EditAudit`` and ``SoundingAudit`` stand otherwise.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 
@@ -40,6 +41,8 @@ class CallAudit:
         interruption."""
         self.lies = False
         self.speaking = False
+        self.missing: Callable[[], None] = lambda: None
+        """Told that an answer is gone that nobody cut."""
         self._ledger = ledger
         self._truth = truth
         self._call = call
@@ -52,8 +55,8 @@ class CallAudit:
         """Where it said that it had cut its items."""
         self._heard_out: set[str] = set()
         """Responses of which it said that they had sounded to their end."""
-        self._asked_at: int | None = None
-        """When a clear was sent that has no answer."""
+        self._asked: deque[int] = deque(maxlen=4)
+        """When clears were sent that have no answer."""
         self._begun: set[str] = set()
         self._cleared: set[str] = set()
         self._damaged: set[str] = set()
@@ -79,19 +82,23 @@ class CallAudit:
                 self._sounding = None if self._sounding == response_id else self._sounding
                 record = self._ledger.responses.get(response_id)
                 self._ledger.saw("call: stopped as we cut it" if record is not None and record.dead else "call: heard to its end")
-                if response_id not in self._cleared | self._damaged:
+                more = record is not None and record.cancels and record.status == "cancelled"  # than sounds, behind the cancel
+                if not more and response_id not in self._cleared | self._damaged:
                     self._heard_out.add(response_id)
             case "output_audio_buffer.cleared":
                 record = self._ledger.responses.get(response_id)
                 hit = {record.id} if record is not None and not record.dead and not self._over(record) else set()
-                waiting = self._waiting() if self._asked_at is not None else set()
+                waiting = self._waiting() if self._asked else set()
                 self._damaged |= waiting
                 hit |= waiting
                 if hit:
                     self._ledger.saw("call: our clear hit another")
                     self._cut("cleared", hit)
+                if waiting:
+                    self.missing()
                 self._sounding = None if self._sounding == response_id else self._sounding
-                self._asked_at = None
+                if self._asked:
+                    self._asked.popleft()
                 self._cleared.add(response_id)
             case "conversation.item.truncated":
                 item = self._ledger.items.get(message.item_id or "")
@@ -138,10 +145,10 @@ class CallAudit:
             return
         record = self._ledger.responses.get(risen or "")
         # One that began before our clear came, which has no answer yet, is cleared by that.
-        on_its_way = record is not None and self._asked_at is not None and self._asked_at >= record.dead_at
+        on_its_way = record is not None and bool(self._asked) and self._asked[-1] >= record.dead_at
         due = due and not (on_its_way and not sent)
         if sent:
-            self._asked_at = self._ledger.now
+            self._asked.append(self._ledger.now)
         if due and sent != 1:
             self._ledger.fail(7, f"what sounds was cut, and {sent} clears were sent")
         elif sent and not (due or (ours and self._sounding is None)):

@@ -89,6 +89,11 @@ class Dialling:
         else:
             self._book.saw("B25: the budget of attempts was spent")
 
+    @property
+    def dials_again(self) -> bool:
+        """Whether a second line did not come up, and the next is still to be dialled."""
+        return 0 < self._seconds < self._options.attempts and self._book.now <= self._next_at + _LOOK
+
     # -- renewal -----------------------------------------------------------------------------------------------------------------
 
     def second_ready(self) -> None:

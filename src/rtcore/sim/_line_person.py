@@ -237,7 +237,7 @@ class Person:
         # The last failure before a poisoned session is renewed is made good by the next.
         if refused and not self._promised:
             self.give_up()
-        elif self._waited_ms > _PATIENCE_MS:
+        elif self._waited_ms > _PATIENCE_MS and not (self._promised and self._dialling.dials_again):
             result = self._place.book.result
             if self._excused:
                 result.into_nothing += 1

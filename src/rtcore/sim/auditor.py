@@ -239,6 +239,8 @@ class Auditor:
             answers=answers,
             finds=not manual,
         )
+        if self.call is not None:
+            self.call.missing = self.asking.missing
         self._written = WrittenAudit(ledger, retries=retries_text, owed=self.asking.unheard)
         self._order = OrderAudit(ledger)
         self._prompt = PromptAudit(ledger)

@@ -323,7 +323,7 @@ class LongCall:
             self._hearing.taken_back(notice.text)
             self.book.saw("lines: an answer in text after a replay was asked for again")
             return
-        if served is not None and served.shown and not self._text_again:
+        if served is not None and served.alive and served.shown and not self._text_again:
             self.book.fail(15, f"{notice.item_id} is text alone, the first after a replay, and was not asked for again")
         self.person.give_up()
 
