@@ -121,7 +121,9 @@ class Hearing:
         item_id = notice.item_id
         parts = self._parts.get(item_id, [])
         heard_ms = 0  # part by part, as the server is told it
-        over = self._over_from[item_id] = Place(max(self._flushed, self._matcher.generation) + 1, 0)
+        # Of what was skipped nothing may sound, from the first generation on; of all else, what goes on in the present one.
+        last = -1 if notice.verdict is Verdict.SKIPPED else max(self._flushed, self._matcher.generation)
+        over = self._over_from[item_id] = Place(last + 1, 0)
         for index in [part.index for part in parts] or [0]:
             segment = self._matcher.find(item_id, index)
             if segment is not None:
