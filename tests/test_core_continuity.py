@@ -216,7 +216,7 @@ def test_f102_a_close_instead_of_an_acknowledgement_asks_whether_the_configurati
     assert "onfiguration rejected?" in closed.problem.remedy and "session.update" in closed.problem.message
 
 
-def test_f102_a_session_that_is_refused_on_return_is_dialled_again_within_the_budget() -> None:
+def test_f102_a_session_that_is_refused_on_return_is_dialled_again_within_the_budget() -> None:  # F102
     scene = ready(steady(attempts=3))
     lose(scene)
     for connection in (2, 3, 4):
@@ -232,7 +232,7 @@ def test_f102_a_session_that_is_refused_on_return_is_dialled_again_within_the_bu
     assert closed.reason == "not_acknowledged" and scene.session.deadline is None
 
 
-def test_f102_a_change_that_the_server_closed_on_fails_and_is_not_asked_for_again() -> None:
+def test_f102_a_change_that_the_server_closed_on_fails_and_is_not_asked_for_again() -> None:  # F102
     scene = ready(steady())
     scene.update({"instructions": "Be brief."})
     lose(scene, Disconnection(close_code=1000))
@@ -243,7 +243,7 @@ def test_f102_a_change_that_the_server_closed_on_fails_and_is_not_asked_for_agai
     assert again["session"].get("instructions") != "Be brief."
 
 
-def test_f102_a_line_that_only_breaks_says_nothing_of_the_configuration() -> None:
+def test_f102_a_line_that_only_breaks_says_nothing_of_the_configuration() -> None:  # F102
     scene = Scene(steady())
     scene.open()
     scene.connected()
@@ -963,7 +963,7 @@ def test_a_policy_of_the_programs_own_decides_of_the_second_line_too() -> None: 
     assert [(view.attempt, view.renewal, view.planned) for view in views] == [(1, True, False), (2, True, False)]
 
 
-def test_f096_a_second_line_that_is_refused_for_good_is_not_tried_for_ever() -> None:  # B26
+def test_f096_a_second_line_that_is_refused_for_good_is_not_tried_for_ever() -> None:  # B26, F096
     scene = ready(lasting(grace_s=30.0))
     until(scene, 60.0)
     effects = scene.disconnected(Disconnection(close_code=1009, reason="frame exceeds limit"), connection=2)

@@ -626,3 +626,19 @@ def test_a_long_answer_is_no_silence() -> None:  # F130
     for second in (1, 2):
         scene.at(second).played(1, second * 1000)
     assert told(scene.log, ConversationIdle) == []
+
+
+@pytest.mark.parametrize("pending", ["again", "fail"])
+def test_b24_an_answer_to_words_that_are_not_said_again_is_not_asked_for(pending: str) -> None:  # issue 6, 3 and 7
+    scene = ready(configured(reconnect={"pending": pending, "renew": False, "jitter": 0.0}), turn_detection=None)
+    issued = scene.session.user_turn("What is the time?", now=scene.now)
+    scene._issued(issued)
+    scene.disconnected(Disconnection(close_code=1006), connection=1)
+    due = scene.session.deadline
+    assert due is not None
+    effects = scene.at(due.at).tick() + scene.connected(2)
+    effects += scene.server(session_created(turn_detection=None), session_updated(turn_detection=None), connection=2)
+    if pending == "again":
+        assert kinds(effects)[1:] == ["conversation.item.create", "response.create"]
+    else:
+        assert "response.create" not in kinds(effects) and outcomes(scene.log) == [(issued.request, "connection_lost")]

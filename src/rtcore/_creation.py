@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from rtcore._consult import consult
 from rtcore._context import ContextView, CreationView, Wanted, checked, context, creation
@@ -68,6 +68,8 @@ class Order(Struct):
     for_turn: bool = False
     """Our answer to a turn of the user's that nobody else answers ..."""
     for_tools: frozenset[str] = frozenset()
+    turn_item: str = ""
+    """The item of the turn that it answers, where that is the program's."""
     """.. or to these outputs of function calls."""
     for_user: bool = False
     """The program asked for it by name as the answer to a turn that it made: typed, or by button."""
@@ -125,11 +127,14 @@ class Creation:
         self._reserved: Order | None = None
         self._side: dict[int, Order] = {}
         self._expired: dict[int, Order] = {}
+        self._passed_for: dict[int, Order] = {}
+        """Orders for whose response one passed that was never announced."""
         self._late: dict[str, Order] = {}
         """Items of edits that had no answer in time: the same edit is not sent once more while they are on their way."""
         self._items: dict[str, Order] = {}
         self._foreign = False
         self._turn_due = False
+        self._turn_item = ""
         self._tools_due: frozenset[str] = frozenset()
         self._again: deque[tuple[str, Asked]] = deque()
         """Answers that are due once more, as they were asked for, each with the response that did not become it."""
@@ -204,8 +209,10 @@ class Creation:
         """Send a function call's output now: it is no creation that an edit could make wrong."""
         self._send_item(Order(request, request, item, item_id, previous_item_id))
 
-    def ask_answer(self) -> None:
-        """An answer that nobody asked for by name is due, to a committed turn; several become one (C15)."""
+    def ask_answer(self, item_id: str = "") -> None:
+        """An answer that nobody asked for by name is due, to a committed turn; several become one (C15). ``item_id``: to a turn
+        that the program told in words."""
+        self._turn_item = "" if self._turn_due else item_id
         self._turn_due = True
 
     def server_answers(self) -> None:
@@ -289,6 +296,7 @@ class Creation:
         due = self._turn_due or (bool(self._tools_due) and not core.tools.withholds(self._tools_due))
         if due and self._may_ask:
             order = Order(0, core.requests.number(), {}, for_turn=self._turn_due, for_tools=self._tools_due)
+            order.turn_item, self._turn_item = self._turn_item, ""
             self._turn_due, self._tools_due = False, frozenset()
             self._send_response(order)
 
@@ -407,6 +415,7 @@ class Creation:
         self._late.clear()
         self._side.clear()
         self._expired.clear()
+        self._passed_for.clear()
         self._reserved = None
         self._forget_refused()
         self._slot_shown()
@@ -423,6 +432,10 @@ class Creation:
                 order.place = core.kept
             self._queue.extendleft(reversed([*sent, *sorted(asked, key=lambda order: order.number)]))
         else:
+            untold = {order.item_id for order in [*sent, *self._queue]} - {None}
+            for order in due:
+                order.for_turn &= order.turn_item not in untold
+            self._turn_due &= self._turn_item not in untold
             for order in sorted([*sent, *asked, *self._queue], key=lambda order: order.request):
                 core.requests.end(order.request, "connection_lost", problem=told)
             self._queue.clear()
@@ -445,14 +458,16 @@ class Creation:
         core = self._core
         number = _number(metadata)
         order: Order | None = None
+        passed = False
         if number is not None:
             self._echoes = True
-            order = self._take(number)
+            order = self._take(number) or self._given_up(number)
         elif metadata is None and not (announced and self._echoes):
             # Where the server creates too, a response without the mark is its own; else the order tells.
             unmarked = not core.capabilities.metadata and not core.turns.automatic
             if self._reserved is not None and (unmarked or not core.acknowledged.server_creates):
                 order, self._reserved = self._reserved, None
+                passed = not announced
                 if not core.capabilities.metadata:
                     self._expired.clear()  # it may have been one of these: then the next is the one that is wanted
             elif self._expired and announced and not (core.capabilities.metadata or core.acknowledged.server_creates):
@@ -462,7 +477,10 @@ class Creation:
                 order = self._side.pop(next(iter(self._side)))
         if order is None:
             return Claim()
-        core.requests.take_first("response", str(order.number))
+        pending = core.requests.take_first("response", str(order.number))
+        if passed and pending is not None:
+            self._passed_for[order.number] = structs.replace(order, dead=True, given_up=True, due=pending.due)
+            keep_latest(self._passed_for, _KEPT)
         shown = order.request if order.request and core.requests.is_open(order.request) else None
         return Claim(
             request=order.request or None,
@@ -481,6 +499,12 @@ class Creation:
             text="text" in (order.body.get("output_modalities") or ()),
             for_user=order.for_user,
         )
+
+    def _given_up(self, number: int) -> Order | None:
+        """The order of this number, if another response passed for its own, and its time is over: what passed for it had been
+        given up before, and two answers are one too many (B14)."""
+        order = self._passed_for.pop(number, None)
+        return order if order is not None and order.due is not None and self._core.now >= order.due else None
 
     def _take_sent(self, number: int) -> Order | None:
         """The order of this number that was sent and has no answer yet; now it has one."""
@@ -697,6 +721,8 @@ class Creation:
         if not order.asked.plain:
             self._again.append(("", order.asked))
             return
+        if order.for_turn:
+            self._turn_item = "" if self._turn_due else order.turn_item
         self._turn_due |= order.for_turn
         self._tools_due |= order.for_tools
 

@@ -22,6 +22,7 @@ BOUNDED: dict[str, int] = {
     "barge_in._speech.spelt": 16,
     "barge_in._speech.words": 16,
     "creation._expired": 64,
+    "creation._passed_for": 64,
     "creation._late": 64,
     "edits._aliases": 1024,
     "creation._items": 8,

@@ -329,7 +329,9 @@ class Habits:
 
         def again() -> None:
             # What was carried out whole costs nothing a second time, however the conversation has gone on by itself.
-            if request in world.auditor.sync_audit.whole and edits == self._edits and not world.user.done:
+            audit = world.auditor.sync_audit
+            carried_out = request in audit.whole and request not in audit.unsettled
+            if carried_out and edits == self._edits and not world.user.done:
                 world.sync(wanted, known, 0)
 
         self._later(rng.between(6000, 9000), again, rng)
