@@ -199,6 +199,10 @@ DEFAULT = [
     29_600,
     # What a list came to is not known while its events have no answer (B22).
     19_180,
+    # An output of which no word came counts as on its way, though another was refused before it (F061, F071).
+    21_289,
+    # What stood before the place where the server cut need not have sounded, where a clear had taken its beginning.
+    333_532,
     # What was given up holds the slot after all: the server's own answer to a turn was refused, and not ours (B13, F044).
     102_167,
 ]
@@ -221,6 +225,9 @@ LINES = [
     32005,  # a call that came before the line was lost, and was answered on the next one when that was dead already
     29965,  # the line of an answer in text is lost before its end
     17612,  # a poisoned session that finds nobody for its renewal backs off longer than a person waits
+    50242,  # text that comes behind the cut of its message is nothing that was read
+    50288,  # a result was told before what still sounded, and that takes along what follows it
+    50382,
     43026,  # two answers begin word for word alike, and one of them was skipped
     40162,  # the last server there is fails every answer, and nobody is there for another
 ]

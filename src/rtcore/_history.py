@@ -150,8 +150,9 @@ class History:
         at, before = order.index(item.id), order.index(previous_item_id)
         if at < before:
             # An output that came between a call and what was said behind it while that still sounded, and could not be told.
-            del order[at]
-            order.insert(before, item.id)
+            # What follows it and is not told yet goes with it.
+            moved = [item.id, *(each for each in order[at + 1 : before] if self._items[each].line != self.line)]
+            order[at : before + 1] = [each for each in order[at : before + 1] if each not in moved] + moved
         elif any(self._items[each].line == self.line and each not in self._unconfirmed for each in order[before + 1 : at]):
             del order[at]
             order.insert(self._past_lost(before + 1), item.id)

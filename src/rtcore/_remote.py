@@ -276,6 +276,7 @@ class Remote:
         response.reckoned = not known
         if response.id in self._stopped:
             self._heard_out(response)
+        damaged = response.id in self._damaged
         self._damaged.pop(response.id, None)
         messages = [
             item for item in response.items.values() if item.type == "message" and item.verdict is None and item.text_due is None
@@ -286,6 +287,13 @@ class Remote:
         reckoned = None if began is None else int((heard_until - began) * 1000)
         for item in messages:
             item.reckoned = not known
+        if said and damaged:
+            # What was said before where it was cut need not have sounded: as much of it did as there was time for.
+            rest = max(0, (reckoned or 0) - sum(self._truncated.get(item.id, 0) for item in messages))
+            for item in messages:
+                if item.id in self._truncated:
+                    break
+                self._truncated[item.id], item.reckoned, rest = rest, True, 0
         partial, skipped = self._judge(messages, said=said, reckoned_ms=reckoned)
         core.responses.retire(response)
         core.reports.silenced([response], heard_until, estimated=not known)

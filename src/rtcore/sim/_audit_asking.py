@@ -378,7 +378,9 @@ class AskingAudit:
         if not (self._may_turn or self._may_tools):
             ledger.fail(1, "an answer was asked for that nobody is owed")
         unseen = self._outputs & self._unconfirmed
-        blindly = unseen == self._outputs and not any(map(self._has_another, unseen))
+        # One that is overdue counts as on its way (F061).
+        late = any(self._ledger.now + ROUNDING >= self._sent_at.get(item_id, self._ledger.now) + _GIVEN_UP for item_id in unseen)
+        blindly = unseen == self._outputs and not late and not any(map(self._has_another, unseen))
         if self._refuses_outputs and unseen and blindly and not self._may_turn:
             ledger.fail(1, "an answer was asked for although the server had refused an output, and confirmed none since (F071)")
         if self.undecided():
