@@ -180,8 +180,6 @@ class Speech:
             item.heard_text = "".join(part.heard_text() for _, part in sorted(item.parts.items()))
         elif verdict is Verdict.SKIPPED:
             item.heard_text = ""
-        elif verdict is Verdict.TEXT and response.dead:
-            item.heard_text = full  # what comes behind the cut, nobody is shown
         item.heard_ms = heard_ms
         if verdict is Verdict.FULL:
             core.barge_in.heard_out()

@@ -152,6 +152,17 @@ class Hearing:
         if notice.verdict is not Verdict.SKIPPED and notice.text.strip():
             self.heard.append(notice.text)
 
+    def written(self, served: Served, history: tuple[HistoryItem, ...]) -> None:
+        """Text that was cut while it was written: what came behind the cut is a part of it, as far as the server wrote it."""
+        for item in history:
+            told, at = self.ended.get(item.id, ("", 0))
+            if item.verdict is not Verdict.TEXT or item.id not in served.server.items or not item.text.startswith(told):
+                continue
+            text = "".join(part.sent_text for part in served.server.items[item.id].parts)
+            if told != item.text and text.startswith(item.text) and told in self.heard:
+                self.heard[self.heard.index(told)] = item.text
+                self.ended[item.id] = (item.text, at)
+
     def taken_back(self, text: str) -> None:
         """A message of text alone is taken out of the conversation, because the answer is asked for again."""
         if text in self.heard:

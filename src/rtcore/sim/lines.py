@@ -153,6 +153,8 @@ class LongCall:
         until = self.options.seconds * SECOND
         while not self._over and book.now < until:
             self._step()
+        if self._current is not None:
+            self._hearing.written(self._current, self.session.history)
         self._hearing.check_history(self.session.history)
         if not self._over:
             self._closing = True
@@ -394,6 +396,7 @@ class LongCall:
 
     def _leave(self, served: Served) -> None:
         served.alive = False
+        self._hearing.written(served, self.session.history)
         self._told.leave(served)
 
     def _said(self, served: Served, payloads: Sequence[bytes]) -> None:
