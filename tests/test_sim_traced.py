@@ -136,6 +136,8 @@ TRACED = [
     ("interruption=pause", 15_001_323),
     # The flush that was a pause is answered too late, with all that there was: what is cut then was estimated by its time (B29).
     ("interruption=pause", 14_004_626),
+    # A clock falls silent with sound handed over behind its last word: what waits behind a stalled message waits longer (F078).
+    ("context=exact", 9502),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

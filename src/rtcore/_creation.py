@@ -68,9 +68,9 @@ class Order(Struct):
     for_turn: bool = False
     """Our answer to a turn of the user's that nobody else answers ..."""
     for_tools: frozenset[str] = frozenset()
+    """.. or to these outputs of function calls."""
     turn_item: str = ""
     """The item of the turn that it answers, where that is the program's."""
-    """.. or to these outputs of function calls."""
     for_user: bool = False
     """The program asked for it by name as the answer to a turn that it made: typed, or by button."""
     retried: bool = False

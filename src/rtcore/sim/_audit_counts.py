@@ -42,9 +42,11 @@ class CountAudit:
         self._width = ledger.audio.sample_width
         self._held_back = withheld
         self._withheld_since: int | None = None
+        self._patient = False
         self._withheld = stall_ms * MILLISECOND + _WITHHELD
         if speaker.options.silent_per_mille or speaker.options.marks_ms:
             self._withheld += patience(speaker.options.clock)
+            self._patient = True
 
     def check(self, views: Sequence[SegmentView]) -> None:
         """Now; the sound until now has been attributed."""
@@ -93,11 +95,16 @@ class CountAudit:
         if not still or self._cuts.may_hold or self._speaker.lost or self._held_back() or not self._waiting(views):
             # While the program holds it, or without a device, a segment's wait does not count.
             self._withheld_since = None
-        elif self._withheld_since is None or ledger.matcher.last_until > self._withheld_since:
+            return
+        if self._withheld_since is None or ledger.matcher.last_until > self._withheld_since:
             self._withheld_since = ledger.now
-        elif ledger.now >= self._withheld_since + self._withheld:
+            return
+        # What the clock has not told of may have to sound still, for all that the core knows.
+        untold = ledger.stream.unconfirmed * 1_000_000_000 // ledger.audio.rate if self._patient else 0
+        if ledger.now >= self._withheld_since + self._withheld + untold:
+            waited = (ledger.now - self._withheld_since) // MILLISECOND
             self._withheld_since = ledger.now
-            ledger.fail(12, f"nothing sounds for {self._withheld // MILLISECOND} ms although audio waits to be heard")
+            ledger.fail(12, f"nothing sounds for {waited} ms although audio waits to be heard")
 
     def _waiting(self, views: Sequence[SegmentView]) -> bool:
         """Whether something that could sound has not sounded."""
