@@ -751,6 +751,16 @@ def test_an_unfinished_turn_is_said_again_from_its_beginning() -> None:  # issue
     assert told(effects, MicrophoneDropped) == []
 
 
+def test_an_unfinished_turn_is_not_said_again_after_a_minute() -> None:  # F087, F127: its beginning is gone, and nobody waits
+    scene = ready(steady(carry_ms=500, first_ms=70_000, cap_ms=70_000))
+    scene.append(pcm("mic", 100))
+    scene.server(speech_started("u1"))
+    lose(scene.at(1.0))
+    for second in range(1, 71):
+        scene.at(second).append(pcm("mic", 100, start_ms=100 * second))
+    assert len(spoke(back(scene))) <= 48 * 500
+
+
 def test_a_turn_that_the_program_ends_is_kept_whole() -> None:  # B24, C13
     scene = ready(steady(first_ms=5000, carry_ms=100), turn_detection=None)
     scene.append(pcm("mic", 400))

@@ -205,6 +205,7 @@ DEFAULT = [
     21_289,
     # What stood before the place where the server cut need not have sounded, where a clear had taken its beginning.
     333_532,
+    412_286,
     # What was given up holds the slot after all: the server's own answer to a turn was refused, and not ours (B13, F044).
     102_167,
 ]
@@ -230,6 +231,10 @@ LINES = [
     50242,  # text that comes behind the cut of its message is nothing that was read
     50288,  # a result was told before what still sounded, and that takes along what follows it
     50382,
+    60171,  # an answer that was cancelled before it was heard is not waited for when its line is lost
+    60730,  # a turn of the button is told to the next server, though its answer is not waited for any more
+    60804,  # who was to be heard again, and was not, may go unheard on the line after that
+    60836,  # .. and so may who began to speak more than a minute before
     43026,  # two answers begin word for word alike, and one of them was skipped
     40162,  # the last server there is fails every answer, and nobody is there for another
 ]

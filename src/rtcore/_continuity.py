@@ -305,6 +305,7 @@ class Continuity:
             return
         self._lost_at = None
         options = core.config.reconnect
+        core.turns.forget_overdue()
         if not (core.turns.unfinished or core.microphone.in_turn):
             dropped_ms = core.microphone.trim_older(core.now - options.carry_ms / 1000, options.carry_ms)
             if dropped_ms:

@@ -70,6 +70,7 @@ class Turns:
         self.early_words: dict[str, Item] = {}
         self._committed: dict[str, None] = {}
         self._unfinished = False
+        self._unfinished_at = 0.0
 
     # -- another connection ------------------------------------------------------------------------------------------------------
 
@@ -86,6 +87,11 @@ class Turns:
     def unfinished(self) -> bool:
         """Whether the user began a turn that is not committed."""
         return self._unfinished
+
+    def forget_overdue(self) -> None:
+        """Who began longer ago than speech may last is not said again to another server (F087, F127)."""
+        if self._unfinished and self._core.now >= self._unfinished_at + _SPEECH_S:
+            self._unfinished = self._core.microphone.in_turn = False
 
     def go_on(self) -> None:
         """Another server is about to hear the turn that was not finished: the user has the floor until it says so, or has had the
@@ -124,6 +130,7 @@ class Turns:
         if not self._unfinished:
             core.microphone.begins(_ms(event.audio_start_ms))
         self._unfinished = core.microphone.in_turn = True
+        self._unfinished_at = core.now
         self._floor(speaking=True, awaiting=False)
         core.news.append(UserSpeechStarted(event.item_id, audio_start_ms=_ms(event.audio_start_ms), at=core.now))
         core.barge_in.started("server", event.item_id)

@@ -81,6 +81,10 @@ class Button:
         """Where the earliest turn began that no server is known to have, and that the next is to hear."""
         return next((turn.began for turn in self._turns if not (turn.known or turn.over)), None)
 
+    def earliest(self) -> int | None:
+        """The same, whether its answer is waited for still or not: it may be told all the same."""
+        return next((turn.began for turn in self._turns if not turn.known), None)
+
     # -- what the servers are sent -----------------------------------------------------------------------------------------------
 
     def appended(self, served: Served, audio: bytes) -> None:

@@ -37,6 +37,7 @@ class MicrophoneLog:
         self._left_at = 0
         self._back_at = 0
         self._turn: int | None = None
+        self._earliest: int | None = None
         self._heard = 0
 
     @property
@@ -59,10 +60,11 @@ class MicrophoneLog:
             self._base += cut
         return bytes(marked)
 
-    def back(self, turn: int | None) -> None:
-        """The session goes on; ``turn``: where a turn began that the old server had noticed and that was not finished."""
+    def back(self, turn: int | None, earliest: int | None = None) -> None:
+        """The session goes on; ``turn``: where a turn began that the old server had noticed and that was not finished;
+        ``earliest``: where one began that may be told all the same."""
         self._left_at = self._at if self._at is not None else 0
-        self._at, self._back_at, self._turn = None, self.place, turn
+        self._at, self._back_at, self._turn, self._earliest = None, self.place, turn, earliest
 
     def committed(self, until: int | None = None) -> None:
         """A server has made a turn of what it was sent (``until`` that place): that is not said again."""
@@ -102,7 +104,7 @@ class MicrophoneLog:
         if at < self._heard - room:
             repeated = (self._heard - at) // _PER_MS
             self._book.fail(8, f"connection {served.number} is sent {repeated} ms that a server has made a turn of")
-        earliest = self._back_at - carry if self._turn is None else min(self._turn, self._back_at) - carry
+        earliest = min(place for place in (self._turn, self._earliest, self._back_at) if place is not None) - carry
         if at < earliest - room and self.shown:
             self._book.fail(8, f"a burst: connection {served.number} is sent {(self._back_at - at) // _PER_MS} ms of old audio")
 

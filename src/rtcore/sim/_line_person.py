@@ -22,6 +22,8 @@ from rtcore.sim._rng import Rng
 from rtcore.sim.speaker import MILLISECOND
 from rtcore.sim.voices import Voice
 
+_SPEECH, _HEARD_AGAIN = 60 * SECOND, 3 * SECOND
+"""How long speech may go on whose end is never told, and how long another server has to notice it."""
 _PATIENCE_MS = 30_000
 """So long, with a line, a turn may stay without an answer: calls of slow tools, and a loss or two between them."""
 _NOTICED = 500 * MILLISECOND
@@ -83,6 +85,7 @@ class Person:
         self._own_request: int | None = None
         self._count = 0
         self._waited_ms = 0
+        self._noticed_until = 0
         self._refused_at = -1
         self._excused = self._promised = False
         self._began_byte = 0
@@ -131,13 +134,19 @@ class Person:
     def heard(self, event: str) -> None:
         """A server says how the turn goes on: ``started``, or ``committed``."""
         self.noticed = self._button is not None or (event == "started" and self._began_byte > 0)
+        self._noticed_until = self._place.book.now + _SPEECH
 
     def back(self, dead_since: int, carry_ms: int) -> None:
         """The session goes on. A turn of which a part was spoken into the dead line, too long ago to be sent again, need not be
-        answered: nobody can have heard it whole."""
-        unheard = self.began_at > dead_since - _NOTICED and not self.noticed
+        answered: nobody can have heard it whole. Nor need one that was noticed so long ago that nobody speaks any more, for all
+        that the session knows, or that another server was to hear again and did not."""
+        now = self._place.book.now
+        if self._button is None and now > self._noticed_until:
+            self.noticed = False
+        unheard = (self.began_at > dead_since - _NOTICED or now > self._noticed_until) and not self.noticed
         if self.turn_ended is not None and unheard and self._microphone.ms(self._began_byte) > carry_ms:
             self._excused = True
+        self._noticed_until = now + _HEARD_AGAIN
 
     # -- turns -------------------------------------------------------------------------------------------------------------------
 

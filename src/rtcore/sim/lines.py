@@ -10,6 +10,7 @@ settles once, and no server refuses anything. The core is not believed in any of
     assert not result.problems
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from heapq import heappop, heappush
@@ -220,6 +221,8 @@ class LongCall:
                     self.speaker.play(effect.generation, effect.pcm, now=now)
                 case Send():
                     outbox.setdefault(effect.connection, []).append(effect.payload)
+                    if (cancelled := _CANCELLED.search(effect.payload)) is not None:
+                        self._hushed.add(cancelled[1].decode())  # before it was heard, perhaps: no interruption is told then
                 case Drain():
                     self.speaker.drain(effect.generation, now=now)
                 case Flush():
@@ -335,10 +338,10 @@ class LongCall:
         result.reconnected += 1
         result.replayed += notice.replayed
         book.saw(f"lines: told as {'items' if self.options.history == 'items' else 'a summary'}", notice.replayed > 0)
+        self.person.back(self._dead_since, _CARRY_MS)
         turn = self.person.turn_under_way()
         book.saw("lines: an utterance carried over", turn is not None)
-        self.person.back(self._dead_since, _CARRY_MS)
-        self._microphone.back(turn)
+        self._microphone.back(turn, self._button.earliest() if self._button is not None else None)
         chosen = notice.planned and self._left is not None
         speaks = self.person.speaks and self.person.noticed
         self._dialling.begins(planned=chosen, quiet=not (speaks or self.sounds or self._tools.running))
@@ -522,6 +525,8 @@ class LongCall:
         self.person.answered()
 
 
+_CANCELLED = re.compile(rb'"type":"response\.cancel".*"response_id":"([^"]+)"')
+"""The client's cancel of a response."""
 _NOBODYS_FAULT = ("response_cancel_not_active", "conversation_already_has_active_response", "session_expired")
 _HARMLESS = ("no active response", "already has an active response", "maximum duration")
 """Refusals that a race can cause, or that are no refusals; by their texts where the server sends no codes."""
