@@ -187,6 +187,14 @@ def test_a_batch_of_which_the_server_has_one_is_answered_with_its_last_after_a_r
     assert kinds(scene.tool_result("c2", "cold")) == ["conversation.item.create", "response.create"]
 
 
+def test_a_batch_whose_last_is_refused_is_answered_already_by_what_saw_the_others() -> None:  # F064, F071, B28, invariant 1
+    scene = talking(call("c1"), call("c2", index=1), done("r1"))
+    confirmed(scene, scene.tool_result("c1", "sunny"), "c1")
+    scene.server(created("r2"), message("m2", 100, r="r2"))
+    refused(scene, scene.tool_result("c2", "cold"))
+    assert kinds(scene.server(done("r2"))) == []
+
+
 def test_an_answer_that_waits_for_a_confirmation_is_taken_back_by_the_program() -> None:  # F071, B15: as one that does not wait
     scene = talking(call("c1"), call("c2", index=1), done("r1"))
     refused(scene, scene.tool_result("c1", "sunny"))

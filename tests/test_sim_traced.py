@@ -206,6 +206,14 @@ DEFAULT = [
     # What stood before the place where the server cut need not have sounded, where a clear had taken its beginning.
     333_532,
     412_286,
+    # .. and what is reckoned is called an estimate, whatever the server says of another message.
+    509_448,
+    # An answer that nothing waits for any more holds up no turn's report.
+    527_828,
+    # A server that speaks up whenever nobody does leaves little rest (F098).
+    511_923,
+    # The last result of a batch is refused when a response has seen all others (F064, F071).
+    538_750,
     # What was given up holds the slot after all: the server's own answer to a turn was refused, and not ours (B13, F044).
     102_167,
 ]
@@ -231,6 +239,7 @@ LINES = [
     50242,  # text that comes behind the cut of its message is nothing that was read
     50288,  # a result was told before what still sounded, and that takes along what follows it
     50382,
+    70123,  # a session that lives for a moment comes between what sounds and the one that is told of it
     60171,  # an answer that was cancelled before it was heard is not waited for when its line is lost
     60730,  # a turn of the button is told to the next server, though its answer is not waited for any more
     60804,  # who was to be heard again, and was not, may go unheard on the line after that

@@ -93,6 +93,11 @@ class Order(Struct):
     """Behind so many of the events that wait for the session to be acknowledged it was asked for."""
 
     @property
+    def in_vain(self) -> bool:
+        """Whether what it was for has been answered meanwhile, and nobody waits for it by name."""
+        return not (self.request or self.for_turn or self.for_tools)
+
+    @property
     def asked(self) -> Asked:
         """How it is asked for."""
         return Asked(self.body, self.after, self.hold_ms, self.interruptible)
@@ -136,6 +141,7 @@ class Creation:
         self._turn_due = False
         self._turn_item = ""
         self._tools_due: frozenset[str] = frozenset()
+        self._tools_seen: frozenset[str] = frozenset()
         self._again: deque[tuple[str, Asked]] = deque()
         """Answers that are due once more, as they were asked for, each with the response that did not become it."""
         self._refused: list[Order] = []
@@ -232,9 +238,11 @@ class Creation:
         """What came of this response was interrupted: it is due no more."""
         self._again = deque(each for each in self._again if each[0] != response_id)
 
-    def ask_tools_answer(self, outputs: Collection[str]) -> None:
-        """The same to a batch of outputs: one that was refused later, or is not there yet, is none to be answered (F071)."""
+    def ask_tools_answer(self, outputs: Collection[str], seen: Collection[str]) -> None:
+        """The same to a batch of outputs: one that was refused later, or is not there yet, is none to be answered (F071).
+        ``seen``: those that a response saw, which is answer enough where no other of the batch is there."""
         self._tools_due |= frozenset(outputs)
+        self._tools_seen = (self._tools_seen | frozenset(seen)) & self._tools_due
 
     def drop_output(self, item_id: str) -> None:
         """An output was refused: an answer to it would make no sense; one to others that the server has is due (F071)."""
@@ -242,6 +250,8 @@ class Creation:
         for order in [*sent, *self._refused]:
             order.for_tools -= {item_id}
         self._tools_due -= {item_id}
+        if self._tools_due <= self._tools_seen:
+            self._tools_due = self._tools_seen = frozenset()
 
     @property
     def placing(self) -> bool:
@@ -297,7 +307,7 @@ class Creation:
         if due and self._may_ask:
             order = Order(0, core.requests.number(), {}, for_turn=self._turn_due, for_tools=self._tools_due)
             order.turn_item, self._turn_item = self._turn_item, ""
-            self._turn_due, self._tools_due = False, frozenset()
+            self._turn_due, self._tools_due, self._tools_seen = False, frozenset(), frozenset()
             self._send_response(order)
 
     def _send_beside(self) -> None:
@@ -313,7 +323,8 @@ class Creation:
     def due(self) -> bool:
         """Whether a response of ours that somebody is to hear is asked for in the conversation, or will be."""
         owed = self._turn_due or bool(self._tools_due) or bool(self._refused or self._again)
-        sent = self._reserved is not None and not self._reserved.dead
+        order = self._reserved
+        sent = order is not None and not order.dead and not order.in_vain
         return owed or sent or any(o.item_id is None and not o.out_of_band for o in self._queue)
 
     @property
@@ -543,8 +554,9 @@ class Creation:
         if not response.dead:
             self._forget_refused()
             self._turn_due = False
-            unseen = self._core.tools.outputs_unseen
+            unseen = self._core.tools.seen()
             self._tools_due &= unseen
+            self._tools_seen &= unseen
             if self._reserved is not None and self._reserved.asked.plain:
                 # .. and so is the one that was asked for and has no answer yet: refused or lost, it is not asked for again.
                 self._reserved.for_turn = False
@@ -687,8 +699,8 @@ class Creation:
             core.requests.end(order.request, "cancelled")
             order.doubtful = kind is ErrorKind.ACTIVE_RESPONSE and not named
             self._keep(order)
-        elif not (order.request or order.for_turn or order.for_tools):
-            self._keep(order)  # what it was for has been answered meanwhile
+        elif order.in_vain:
+            self._keep(order)
         elif kind is ErrorKind.ACTIVE_RESPONSE and not order.retried:
             # Without our event_id it may have been the server's own creation that was refused, because ours had been accepted.
             order.doubtful = not named
@@ -870,7 +882,7 @@ class Creation:
             self._keep(order)
             core.requests.end(order.request, "cancelled")
         if all_queued:
-            self._turn_due, self._tools_due = False, frozenset()
+            self._turn_due, self._tools_due, self._tools_seen = False, frozenset(), frozenset()
             self._again.clear()
             core.turns.interrupted_by_program()
             core.continuity.interrupted_by_program()

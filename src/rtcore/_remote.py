@@ -297,7 +297,8 @@ class Remote:
         core.responses.retire(response)
         core.reports.silenced([response], heard_until, estimated=not known)
         if partial or skipped:
-            core.news.append(Interrupted(response.cut_cause or "server", partial, skipped, not known))
+            estimated = any(item.reckoned for item in messages)
+            core.news.append(Interrupted(response.cut_cause or "server", partial, skipped, estimated))
         core.creation.pump()
 
     def _judge(self, messages: list[Item], *, said: bool, reckoned_ms: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -312,6 +313,7 @@ class Remote:
             heard_ms = self._truncated.pop(item.id, None)
             if heard_ms is None and not said and not past:
                 heard_ms = reckoned_ms or 0
+                item.reckoned |= heard_ms > 0
             item.told = "server"
             if heard_ms is None and not past:
                 verdict = Verdict.FULL

@@ -33,6 +33,8 @@ class _Call(Struct):
     """When it was told."""
     state: Literal["open", "sent", "answered", "failed"] = "open"
     respond: bool = True
+    seen: bool = False
+    """A response of the conversation saw its output, and answered it."""
     slow_told: bool = False
     output: dict[str, Any] | None = None
     """Its output as an item, from when it is known until the server has it."""
@@ -354,6 +356,13 @@ class Tools:
         created without them, and saw all others."""
         return frozenset(self._outputs.keys() - self._passed)
 
+    def seen(self) -> frozenset[str]:
+        """A response of the conversation shows itself: it answers the outputs that it saw. Gives those that it may not have."""
+        unseen = self.outputs_unseen
+        for call in self._calls.values():
+            call.seen |= call.state == "answered" and call.output_id not in unseen
+        return unseen
+
     def withholds(self, outputs: Collection[str]) -> bool:
         """Whether an answer to these waits: the server refused an output, and has confirmed none since, nor any of these."""
         return self._refused and all(item_id in self._outputs for item_id in outputs)
@@ -422,7 +431,7 @@ class Tools:
         silenced |= self._core.config.function_calls.answer == "if_silent" and _spoke(response)
         owed = [call.output_id for call in calls if call.respond and call.state != "failed"]
         if owed and not response.out_of_band and not silenced:
-            self._core.creation.ask_tools_answer(owed)
+            self._core.creation.ask_tools_answer(owed, [call.output_id for call in calls if call.seen])
             self._core.creation.pump()
 
     def _forget(self, response: Response) -> None:

@@ -100,7 +100,7 @@ class Told:
         """A call that we created has its output, and no call has two."""
         outputs = [item.call_id for item in items if item.type == "function_call_output"]
         outputs_at = {item.call_id: at for at, item in enumerate(items) if item.type == "function_call_output"}
-        late = served.before is None or not self._in_time(served, served.before)
+        late = served.before is None or not self._in_time(served)
         for item in items:
             if item.type != "function_call":
                 continue
@@ -133,7 +133,7 @@ class Told:
         self._check_order(
             number, known, [key for item in items if item.origin == "client" and (key := self._key(item)) is not None]
         )
-        if not self._in_time(served, before):
+        if not self._in_time(served):
             return
         # What was taken out may have stood at the server before, to which that was on its way when its line was lost.
         known = [key for key in known[-_LATEST:] if key.who != "assistant" or key.what not in self._hearing.taken_out]
@@ -176,7 +176,7 @@ class Told:
                 return
         if len(notes) > 1:
             self._book.fail(11, f"connection {number} was told {len(notes)} summaries")
-        if served.before is None or not self._in_time(served, served.before):
+        if served.before is None or not self._in_time(served):
             return
         # Whatever became of the lines meanwhile: a result is in the summary, or told itself with its call (invariant 10).
         outputs = {item.call_id for item in items if item.type == "function_call_output"}
@@ -199,14 +199,13 @@ class Told:
     def _of(self, served: Served) -> list[ServerItem]:
         return [served.server.items[name] for name in served.server.conversation]
 
-    def _in_time(self, served: Served, before: Served) -> bool:
+    def _in_time(self, served: Served) -> bool:
         """Whether it lived long enough to be told all, that which still sounded when it began included."""
         latest = served.opened_at
-        for item in self._of(before):
-            if item.origin == "response" and item.type == "message" and item.id in self._hearing.ids:
-                if item.id not in self._hearing.ended:
-                    return False
-                latest = max(latest, self._hearing.ended[item.id][1])
+        for item_id in self._hearing.ids - served.server.items.keys():  # of whatever session: some live for a moment
+            if item_id not in self._hearing.ended:
+                return False
+            latest = max(latest, self._hearing.ended[item_id][1])
         return bool(served.opened_at) and self._until(served) > latest + LATE
 
     def _until(self, served: Served) -> int:

@@ -227,11 +227,12 @@ class World:
             self.auditor.ledger.fail(15, f"{_SETTLE // _SECOND} s after the user's last word something is still open")
 
     def _settles(self) -> bool:
-        """Whether it comes to rest. A function that runs for long, asked for while the time ran, has its time."""
+        """Whether it comes to rest. A function that runs for long, asked for while the time ran, has its time; and a server that
+        speaks up whenever nobody does leaves little rest between."""
         for _ in range(_SLOW_CALLS):
             if self._go_on(self.idle, self.now + _SETTLE):
                 return True
-            if not self.program.calls_open:
+            if not self.program.calls_open and self.scenario.words.idle_ms is None:
                 break
         return False
 
