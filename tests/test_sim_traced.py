@@ -206,6 +206,7 @@ DEFAULT = [
     # What stood before the place where the server cut need not have sounded, where a clear had taken its beginning.
     333_532,
     412_286,
+    639_303,
     # .. and what is reckoned is called an estimate, whatever the server says of another message.
     509_448,
     # An answer that nothing waits for any more holds up no turn's report.

@@ -127,6 +127,7 @@ class Remote:
 
     def _lose_waiting(self) -> None:
         """A clear of ours emptied the line: what waited behind what it was meant for has lost its beginning, or all of it."""
+        self._damaged.update((response_id, None) for response_id in self._cuts if response_id not in self._began)
         for response in list(self._core.responses.live.values()):
             waits = not (response.dead or response.out_of_band or response.id in self._began)
             if waits and any(item.audio_parts for item in response.items.values()):

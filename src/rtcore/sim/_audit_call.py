@@ -22,6 +22,8 @@ from rtcore.sim.speaker import MILLISECOND
 _SETTLED = 2_000 * MILLISECOND
 """After so long a response that was cut and never sounded has its verdict."""
 _CLEAR = b'"output_audio_buffer.clear"'
+_LATEST = 16
+"""So many responses may be on the line at once."""
 
 
 class CallAudit:
@@ -90,6 +92,10 @@ class CallAudit:
                 hit = {record.id} if record is not None and not record.dead and not self._over(record) else set()
                 waiting = self._waiting() if self._asked else set()
                 self._damaged |= waiting
+                if self._asked:
+                    # Of what was cut before it began, too, nobody can say what the clear dropped.
+                    latest = list(self._ledger.responses.values())[-_LATEST:]
+                    self._damaged |= {each.id for each in latest if each.dead and each.id not in self._begun}
                 hit |= waiting
                 if hit:
                     self._ledger.saw("call: our clear hit another")
