@@ -350,15 +350,10 @@ class Tools:
             call.output = None
         self._unseen.clear()
 
-    @property
-    def outputs_unseen(self) -> frozenset[str]:
-        """The outputs sent that the server has not confirmed, nor a later one: a response that shows itself now may have been
-        created without them, and saw all others."""
-        return frozenset(self._outputs.keys() - self._passed)
-
     def seen(self) -> frozenset[str]:
-        """A response of the conversation shows itself: it answers the outputs that it saw. Gives those that it may not have."""
-        unseen = self.outputs_unseen
+        """A response of the conversation shows itself: it answers the outputs that it saw. Gives those that it may not have seen,
+        because the server has not confirmed them, nor a later one."""
+        unseen = frozenset(self._outputs.keys() - self._passed)
         for call in self._calls.values():
             call.seen |= call.state == "answered" and call.output_id not in unseen
         return unseen

@@ -299,7 +299,7 @@ class AskingAudit:
                 self._must_again = self._must_again or (self._must_tools and not answerable)
                 self._must_tools = self._must_tools and answerable
                 # One that had been given up by then was told to have had no answer: nobody knows it again.
-                given_up = self._ledger.now + ROUNDING >= self._sent_at.pop(str(event["item"].get("id")), 0) + _GIVEN_UP
+                given_up = self._overdue(self._sent_at.pop(str(event["item"].get("id")), 0))
                 self._doubted = True
                 self._refuses_outputs = self._refuses_outputs or not given_up
         elif kind == "conversation.item.create":
@@ -379,7 +379,7 @@ class AskingAudit:
             ledger.fail(1, "an answer was asked for that nobody is owed")
         unseen = self._outputs & self._unconfirmed
         # One that is overdue counts as on its way (F061).
-        late = any(self._ledger.now + ROUNDING >= self._sent_at.get(item_id, self._ledger.now) + _GIVEN_UP for item_id in unseen)
+        late = any(self._overdue(self._sent_at.get(item_id, ledger.now)) for item_id in unseen)
         blindly = unseen == self._outputs and not late and not any(map(self._has_another, unseen))
         if self._refuses_outputs and unseen and blindly and not self._may_turn:
             ledger.fail(1, "an answer was asked for although the server had refused an output, and confirmed none since (F071)")
@@ -396,6 +396,10 @@ class AskingAudit:
         self._may_turn = self._may_tools = False
         self._must_turn = self._must_tools = self._must_again = False
         self._asked_for, self._outputs = self._outputs, set()
+
+    def _overdue(self, sent_at: int) -> bool:
+        """Whether the program has been told by now that what was sent then had no answer."""
+        return self._ledger.now + ROUNDING >= sent_at + _GIVEN_UP
 
     def expired(self, creation: Creation) -> None:
         """A creation had no answer in time: what nobody waits for by name may be asked for again (F061)."""

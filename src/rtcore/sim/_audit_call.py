@@ -36,19 +36,19 @@ class CallAudit:
         call: Call,
         *,
         cut: Callable[[str, Collection[str]], None],
+        missing: Callable[[], None],
         server_interrupts: bool,
         line_ms: int | None,
     ) -> None:
         """``line_ms``: how long a message takes at most, there and back; None where the line may stand still. ``cut`` notes an
-        interruption."""
+        interruption, ``missing`` that an answer is gone that nobody cut."""
         self.lies = False
         self.speaking = False
-        self.missing: Callable[[], None] = lambda: None
-        """Told that an answer is gone that nobody cut."""
         self._ledger = ledger
         self._truth = truth
         self._call = call
         self._cut = cut
+        self._missing = missing
         self._itself = server_interrupts
         self._line_ms = line_ms
         self._sounding: str | None = None
@@ -90,21 +90,20 @@ class CallAudit:
             case "output_audio_buffer.cleared":
                 record = self._ledger.responses.get(response_id)
                 hit = {record.id} if record is not None and not record.dead and not self._over(record) else set()
-                waiting = self._waiting() if self._asked else set()
-                self._damaged |= waiting
+                waiting: set[str] = set()
                 if self._asked:
+                    self._asked.popleft()
+                    waiting = self._waiting()
                     # Of what was cut before it began, too, nobody can say what the clear dropped.
                     latest = list(self._ledger.responses.values())[-_LATEST:]
-                    self._damaged |= {each.id for each in latest if each.dead and each.id not in self._begun}
+                    self._damaged |= waiting | {each.id for each in latest if each.dead and each.id not in self._begun}
                 hit |= waiting
                 if hit:
                     self._ledger.saw("call: our clear hit another")
                     self._cut("cleared", hit)
                 if waiting:
-                    self.missing()
+                    self._missing()
                 self._sounding = None if self._sounding == response_id else self._sounding
-                if self._asked:
-                    self._asked.popleft()
                 self._cleared.add(response_id)
             case "conversation.item.truncated":
                 item = self._ledger.items.get(message.item_id or "")

@@ -67,6 +67,10 @@ class LineOptions(Struct, frozen=True):
         """From then on nothing new goes wrong (nanoseconds), so that the last turn is answered."""
         return self.seconds * SECOND - _CALM
 
+    def gone(self, now: int) -> bool:
+        """Whether nobody is there to dial any more."""
+        return self.gone_at_s is not None and now > self.gone_at_s * SECOND
+
 
 class LineResult(Struct):
     """What came of it."""

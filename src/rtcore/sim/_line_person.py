@@ -159,9 +159,8 @@ class Person:
     def refused(self) -> None:
         """A server says that it failed."""
         self._refused_at = self._place.book.now
-        gone = self._place.options.gone_at_s
         # Where nobody will ever answer again, no next session makes it good.
-        self._promised = self._dialling.poisoned and not (gone is not None and self._place.book.now > gone * SECOND)
+        self._promised = self._dialling.poisoned and not self._place.options.gone(self._place.book.now)
 
     def cut_off(self) -> None:
         """The line took an answer with it, before its end: it is waited for anew, unless the person speaks."""

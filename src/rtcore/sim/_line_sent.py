@@ -31,6 +31,8 @@ class Sent:
     ) -> None:
         self._book, self._microphone, self._hearing = book, microphone, hearing
         self._pictures, self._button = pictures, button
+        self.cancelled: set[str] = set()
+        """Responses of which the session sent a cancel: before they were heard, perhaps, and then no interruption is told."""
 
     def check(self, served: Served, payload: bytes) -> None:
         """The session sends this to that server."""
@@ -42,6 +44,8 @@ class Sent:
             self._button.sent(served, seen)
         if seen.type == "input_audio_buffer.append":
             self._heard(served, payload)
+        elif seen.type == "response.cancel" and seen.response_id is not None:
+            self.cancelled.add(seen.response_id)
         elif seen.type != "session.update":
             item = seen.item or {}
             for part in item.get("content") or ():

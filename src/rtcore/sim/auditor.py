@@ -203,7 +203,15 @@ class Auditor:
         self.clock = ClockAudit(ledger, speaker, clock, self.reference, lies=lies)
         self._sound_ends: dict[int, int] = {}
         self.call = (
-            CallAudit(ledger, truth.items, call, cut=self._cut, server_interrupts=server_interrupts, line_ms=line_ms)
+            CallAudit(
+                ledger,
+                truth.items,
+                call,
+                cut=self._cut,
+                missing=self._missing,
+                server_interrupts=server_interrupts,
+                line_ms=line_ms,
+            )
             if call is not None
             else None
         )
@@ -239,8 +247,6 @@ class Auditor:
             answers=answers,
             finds=not manual,
         )
-        if self.call is not None:
-            self.call.missing = self.asking.missing
         self._written = WrittenAudit(ledger, retries=retries_text, owed=self.asking.unheard)
         self._order = OrderAudit(ledger)
         self._prompt = PromptAudit(ledger)
@@ -819,6 +825,9 @@ class Auditor:
 
     def _cut(self, cause: str, responses: Collection[str]) -> None:
         self.cuts.begin(cause, responses)
+
+    def _missing(self) -> None:
+        self.asking.missing()
 
     # -- effects -------------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ settles once, and no server refuses anything. The core is not believed in any of
     assert not result.problems
 """
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from heapq import heappop, heappush
@@ -221,8 +220,6 @@ class LongCall:
                     self.speaker.play(effect.generation, effect.pcm, now=now)
                 case Send():
                     outbox.setdefault(effect.connection, []).append(effect.payload)
-                    if (cancelled := _CANCELLED.search(effect.payload)) is not None:
-                        self._hushed.add(cancelled[1].decode())  # before it was heard, perhaps: no interruption is told then
                 case Drain():
                     self.speaker.drain(effect.generation, now=now)
                 case Flush():
@@ -309,7 +306,7 @@ class LongCall:
         if notice.reason != "connection_lost":
             self._dialling.failed()
             self.person.refused()
-        elif notice.response_id not in self._hushed:
+        elif notice.response_id not in self._hushed | self._sent.cancelled:
             self.person.cut_off()
 
     def _closed(self, notice: SessionClosed) -> None:
@@ -379,8 +376,7 @@ class LongCall:
         second = self.session.state == "ready"
         self._dialling.dials(second=second)
         at = book.now + 60 * MILLISECOND
-        gone = options.gone_at_s is not None and book.now > options.gone_at_s * SECOND
-        if number > 1 and (self._network.chance(options.down_per_mille) or gone):
+        if number > 1 and (self._network.chance(options.down_per_mille) or options.gone(book.now)):
             book.saw("lines: the second line did not come up" if second else "lines: nobody was there to dial")
             cause = Disconnection(error="connection refused")
             self.person.waits_on()
@@ -457,7 +453,8 @@ class LongCall:
         """Something was answered: what comes after it is not the first after a replay."""
         made = [served.server.items[name] for name in served.server.responses[response_id].item_ids]
         # One that was cut does not show that the model speaks again: what comes of it is not waited for.
-        if response_id not in self._hushed and any(part.kind == "audio" for item in made for part in item.parts):
+        hushed = response_id in self._hushed | self._sent.cancelled
+        if not hushed and any(part.kind == "audio" for item in made for part in item.parts):
             self._text_again = False
         served.shown = False
 
@@ -525,8 +522,6 @@ class LongCall:
         self.person.answered()
 
 
-_CANCELLED = re.compile(rb'"type":"response\.cancel".*"response_id":"([^"]+)"')
-"""The client's cancel of a response."""
 _NOBODYS_FAULT = ("response_cancel_not_active", "conversation_already_has_active_response", "session_expired")
 _HARMLESS = ("no active response", "already has an active response", "maximum duration")
 """Refusals that a race can cause, or that are no refusals; by their texts where the server sends no codes."""

@@ -106,14 +106,14 @@ class Policy(Struct, frozen=True):
         for group, changes in parts.items():
             field = _PARTS[group][0]
             own[field] = structs.replace(own.get(field, getattr(scenario, field)), **changes)
-        quiet, guard_ms = own.get("interruption") == "half_duplex", own.pop("guard_ms", None)
-        if quiet:
-            del own["interruption"]
+        quiet, guard_ms = own.get("interruption") == "half_duplex", own.get("guard_ms")
+        for key in ("interruption",) * quiet + ("guard_ms",) * bool(guard_ms):
+            del own[key]  # these change more than themselves, where they fit
         changed = structs.replace(scenario, **own, core=core)
-        if quiet or guard_ms:
-            changed = half_duplex(changed) if quiet else guarded(changed, guard_ms)
-        elif guard_ms == 0:
-            changed = structs.replace(changed, guard_ms=0)
+        if quiet:
+            changed = half_duplex(changed)
+        elif guard_ms:
+            changed = guarded(changed, guard_ms)
         if changed.echo_ms and not _withstands_echo(changed):
             changed = structs.replace(changed, echo_ms=0)  # a model that hears itself would talk to itself without end
         # Named or not: a world of the wrong dialect would show what the configuration refuses, and nothing else.
