@@ -217,6 +217,8 @@ DEFAULT = [
     538_750,
     # What was given up holds the slot after all: the server's own answer to a turn was refused, and not ours (B13, F044).
     102_167,
+    # A silence that the server commits is a turn that it found by itself, though nobody has spoken yet (C16).
+    606_757,
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -403,6 +403,14 @@ class Arrivals:
             self._ledger.here.silent()  # both heard them, and the server cuts the turns
         self._ledger.talking = False
 
+    def _silence_told(self, message: ServerSeen) -> None:
+        """Nobody has spoken for so long that the server goes on by itself, whatever became of a speech that it did not see end.
+
+        The silence that it commits is a turn like any other, and may be the first that it finds (facts 4.12).
+        """
+        self._ledger.detects = True
+        self._speech_stopped(message)
+
     def _edit_answered(self, message: ServerSeen) -> None:
         ledger = self._ledger
         kind = "delete" if message.type == "conversation.item.deleted" else "truncate"
@@ -469,8 +477,7 @@ def request_of(metadata: object) -> str | None:
 _HANDLERS: dict[str, Callable[[Arrivals, ServerSeen], None]] = {
     "input_audio_buffer.speech_started": Arrivals._speech_started,
     "input_audio_buffer.speech_stopped": Arrivals._speech_stopped,
-    # Nobody has spoken for so long that the server goes on by itself, whatever became of a speech that it did not see end.
-    "input_audio_buffer.timeout_triggered": Arrivals._speech_stopped,
+    "input_audio_buffer.timeout_triggered": Arrivals._silence_told,
     "response.created": Arrivals._created,
     "response.done": Arrivals._response_done,
     "response.output_item.added": Arrivals._output_item,
