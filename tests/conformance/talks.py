@@ -237,14 +237,18 @@ class OnThreads(Runtime):
             return straight(program(self._Talk(conversation)))
 
     def interrupted(self, server: ScriptedServer, config: Config, *, after: float, **options: Any) -> str:
-        """Connect, and press Ctrl-C so many seconds after it has dialled: where that was."""
+        """Connect, and press Ctrl-C once, so many seconds after it has first dialled: where that was."""
         where = "before"
+        dialled = False
 
         def press(number: int, frame: object) -> None:
             raise KeyboardInterrupt
 
         def dial(host: str, port: int) -> socket.socket:
-            signal.setitimer(signal.ITIMER_REAL, after)
+            nonlocal dialled
+            if not dialled:  # one who dials again could press it when all of this is over
+                dialled = True
+                signal.setitimer(signal.ITIMER_REAL, after)
             return server.dial(host, port)
 
         before = signal.signal(signal.SIGALRM, press)

@@ -4,7 +4,9 @@ Virtual time where there is any; threads with short time-outs on the real clock.
 asyncio's alone is in tests/test_asyncio_faults.py, TLS and proxies in tests/test_transport_adapters.py.
 """
 
+import errno
 import math
+import socket
 import threading
 import time
 from functools import partial
@@ -30,6 +32,7 @@ from rtcore import (
     TextDelta,
     ToolCalled,
 )
+from rtcore_adapters import threads as on_threads
 from rtcore_adapters.audio import MicrophoneSink, SilentMicrophone, VirtualSpeaker
 from rtcore_adapters.engine import LinkTimes
 
@@ -459,3 +462,37 @@ def test_ctrl_c_while_the_thread_of_a_conversation_begins_leaves_nothing(launche
     with pytest.raises(KeyboardInterrupt):
         OnThreads().run(program, ScriptedServer(), CONFIG)
     assert [thread.is_alive() for thread in begun] == [False] * launched
+
+
+def test_ctrl_c_cannot_fall_between_a_socket_and_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C arrives on the main thread alone: whatever has to be closed is made on the conversation's own."""
+    real = socket.socketpair
+    made: list[str] = []
+
+    def pair(*args: Any) -> tuple[socket.socket, socket.socket]:
+        made.append(threading.current_thread().name)
+        return real(*args)
+
+    def dial(host: str, port: int) -> socket.socket:
+        raise ConnectionRefusedError(f"nobody at {host}:{port}")
+
+    monkeypatch.setattr(socket, "socketpair", pair)
+    with pytest.raises(ConnectionError), on_threads.connect(CONFIG, dial=dial):
+        pass
+    assert set(made) == {"rtcore conversation"}
+
+
+def test_a_thread_that_finds_no_sockets_says_so_and_opens_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*args: Any) -> tuple[socket.socket, socket.socket]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def program(talk: Talk) -> None:
+        raise AssertionError("unreachable")
+
+    speaker = VirtualSpeaker()
+    opened: list[object] = []
+    monkeypatch.setattr(speaker, "open", lambda *args, **options: opened.append(args))
+    monkeypatch.setattr(socket, "socketpair", none)
+    with pytest.raises(OSError, match="Too many open files"):
+        OnThreads().run(program, ScriptedServer(), CONFIG, speaker=speaker)
+    assert opened == []

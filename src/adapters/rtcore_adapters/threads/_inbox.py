@@ -13,15 +13,26 @@ Work = Callable[[], None]
 class Inbox:
     """``put`` may be called on any thread; everything else belongs to the one that sleeps. Work is done with no lock held."""
 
-    def __init__(self, selector: selectors.BaseSelector) -> None:
+    def __init__(self) -> None:
         self.is_shut = False
         """Nothing is taken any more."""
         self._work: deque[Work] = deque()
         self._door = threading.Lock()
-        self._ear, self._bell = socket.socketpair()
-        self._ear.setblocking(False)
-        self._bell.setblocking(False)
-        selector.register(self._ear, selectors.EVENT_READ, self._rung)
+        self._ear: socket.socket | None = None
+        self._bell: socket.socket | None = None
+
+    def listen(self, selector: selectors.BaseSelector) -> None:
+        """From here on a ``select`` of the thread that calls this is woken.
+
+        Its sockets are made here, and not before: no Ctrl-C arrives on a thread of ours, between their making and their owner.
+        """
+        ear, bell = socket.socketpair()
+        ear.setblocking(False)
+        bell.setblocking(False)
+        self._ear = ear
+        selector.register(ear, selectors.EVENT_READ, self._rung)
+        with self._door:
+            self._bell = bell
 
     def __bool__(self) -> bool:
         """Whether there is something to do."""
@@ -34,7 +45,7 @@ class Inbox:
                 return False
             quiet = not self._work
             self._work.append(work)
-            if quiet:
+            if quiet and self._bell is not None:
                 with suppress(BlockingIOError):  # it has been rung often enough
                     self._bell.send(b"!")
         return True
@@ -54,10 +65,12 @@ class Inbox:
 
     def close(self) -> None:
         """Let go of its sockets."""
-        self._ear.close()
-        self._bell.close()
+        for end in (self._ear, self._bell):
+            if end is not None:
+                end.close()
 
     def _rung(self, events: int) -> None:
+        assert self._ear is not None  # it is what rang
         with suppress(BlockingIOError):
             while self._ear.recv(4096):
                 pass

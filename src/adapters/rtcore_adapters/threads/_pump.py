@@ -33,7 +33,7 @@ class Pump:
         self._wires: dict[int, Wire] = {}
         self._at: float | None = None
         self._selector = selectors.DefaultSelector()
-        self._inbox = Inbox(self._selector)
+        self._inbox = Inbox()
         self._after = threading.Lock()  # after the end whoever calls does it himself, one after the other
         self._stopping = False
         self._news = threading.Condition()
@@ -81,6 +81,7 @@ class Pump:
     def _run(self) -> None:
         try:
             self.engine.adopt()
+            self._inbox.listen(self._selector)
             while not (self._stopping and not self._wires):
                 self._turn()
         except BaseException as error:
@@ -126,7 +127,12 @@ class Pump:
     def start(self) -> None:
         """Begin. ``stop`` ends it, also where this was interrupted."""
         self._thread.start()
-        self.call(self.engine.start)
+        self.call(self._open)
+
+    def _open(self) -> None:
+        if self._failed is not None:
+            raise self._failed  # the thread could not even begin: no device is opened behind its end
+        self.engine.start()
 
     def call(self, work: Callable[[], T]) -> T:
         """Do this on the pump's thread: what it gives, or, raised, its error. After the end it is done at once.
