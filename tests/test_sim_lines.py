@@ -9,7 +9,7 @@ import pytest
 from rtcore import Config, Session
 from rtcore.recording import read, replay
 from rtcore.sim import World, lines, synthetic_voices
-from rtcore.sim._line_book import Book, comes_back, draw_lines
+from rtcore.sim._line_book import SECOND, Book, comes_back, draw_lines
 from rtcore.sim._line_hearing import Hearing
 from rtcore.sim._line_pictures import Pictures
 from rtcore.sim._line_served import serve
@@ -63,7 +63,7 @@ def test_what_was_taken_out_may_stand_at_a_server_whose_line_was_lost(taken_out:
     hearing = Hearing(book, Speaker(SpeakerOptions(), Rng(1)))
     hearing.ended["m1"] = ("I would rather write that.", 0)
     hearing.heard.append("I would rather write that.")
-    hearing.taken_back("I would rather write that.")
+    hearing.taken_back("m1", "I would rather write that.")
     if not taken_out:
         hearing.taken_out.clear()
     served: Any = [serve(number, Rng(number), synthetic_voices(1), LineOptions()) for number in (1, 2)]
@@ -71,6 +71,27 @@ def test_what_was_taken_out_may_stand_at_a_server_whose_line_was_lost(taken_out:
     message = SimpleNamespace(id="m1", type="message", role="assistant", origin="response", call_id=None, content=())
     served[1].server = SimpleNamespace(items={"m1": message}, conversation=["m1"])
     Told(book, hearing, Pictures(book, Rng(1), 0), summary=False).leave(served[1])
+    assert (book.result.problems == []) is taken_out
+
+
+@pytest.mark.parametrize("taken_out", [True, False])
+def test_and_no_summary_tells_of_it(taken_out: bool) -> None:  # F140, invariant 11: of another that says the same, it does
+    book = Book(1)
+    hearing = Hearing(book, Speaker(SpeakerOptions(), Rng(1)))
+    for name in ("m1", "m2"):
+        hearing.ended[name] = ("I would rather write that.", 0)
+        hearing.heard.append("I would rather write that.")
+    hearing.taken_back("m1", "I would rather write that.")
+    served: Any = [serve(number, Rng(number), synthetic_voices(1), LineOptions()) for number in (1, 2)]
+    served[1].before, served[1].opened_at = served[0], 1
+    name = "m1" if taken_out else "m2"
+    message = SimpleNamespace(id=name, type="message", role="assistant", origin="response", call_id=None, content=())
+    served[0].server = SimpleNamespace(items={name: message}, conversation=[name])
+    served[1].server = SimpleNamespace(items={}, conversation=[])
+    told = Told(book, hearing, Pictures(book, Rng(1), 0), summary=True)
+    told.leave(served[0])
+    book.now = 10 * SECOND
+    told.leave(served[1])
     assert (book.result.problems == []) is taken_out
 
 

@@ -249,6 +249,7 @@ LINES = [
     60836,  # .. and so may who began to speak more than a minute before
     43026,  # two answers begin word for word alike, and one of them was skipped
     40162,  # the last server there is fails every answer, and nobody is there for another
+    71350,  # an answer in text that was taken out as its line was lost is in no summary
 ]
 
 

@@ -38,8 +38,8 @@ class Hearing:
         """Items that sounded, of all lines."""
         self.heard: list[str] = []
         """What was told as heard, in the order in which it was over."""
-        self.taken_out: list[str] = []
-        """What was told so and then taken out of the conversation."""
+        self.taken_out: dict[str, str] = {}
+        """By item: what was told so and then taken out of the conversation."""
         self.ended: dict[str, tuple[str, int]] = {}
         """By item: what was heard of it, and when that was told."""
         self.last_at = 0
@@ -163,11 +163,11 @@ class Hearing:
                 self.heard[self.heard.index(told)] = item.text
                 self.ended[item.id] = (item.text, at)
 
-    def taken_back(self, text: str) -> None:
+    def taken_back(self, item_id: str, text: str) -> None:
         """A message of text alone is taken out of the conversation, because the answer is asked for again."""
         if text in self.heard:
             self.heard.remove(text)
-            self.taken_out.append(text.strip())
+            self.taken_out[item_id] = text.strip()
 
     def check_history(self, history: tuple[HistoryItem, ...]) -> None:
         """At the end of the call: what the history says the model said is what was heard, each once."""

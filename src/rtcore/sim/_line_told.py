@@ -39,7 +39,7 @@ class Told:
         self._words: dict[str, str] = {}
         self._answered: dict[str, int] = {}
         self._typed: dict[str, bool] = {}
-        self._said: list[Key] = []
+        self._said: list[tuple[str, Key]] = []
 
     # -- what is known on this side ----------------------------------------------------------------------------------------------
 
@@ -69,7 +69,7 @@ class Told:
                 self._check_items(served, served.before, items)
             served.before = None
         if self._summary:
-            self._said += [key for item in items if item.origin != "client" and (key := self._key(item)) is not None]
+            self._said += [(item.id, key) for item in items if item.origin != "client" and (key := self._key(item)) is not None]
 
     def _key(self, item: ServerItem) -> Key | None:
         if item.type == "function_call":
@@ -116,6 +116,7 @@ class Told:
         book, number = self._book, served.number
         replayed = [item for item in items if item.origin == "client" and item.type == "message" and item.role == "assistant"]
         heard = [text.strip() for text in self._hearing.heard]
+        taken_out = list(self._hearing.taken_out.values())
         for item in replayed:
             text = "".join(str(part.get("text")) for part in item.content).strip()
             if text not in heard:
@@ -124,7 +125,7 @@ class Told:
         told = [key for item in items if (key := self._key(item)) is not None]
         for key in {key for key in told if key.who in ("assistant", "call")}:
             # What was taken out may still stand at a server whose line was lost before that reached it.
-            most = heard.count(key.what) + self._hearing.taken_out.count(key.what) if key.who == "assistant" else 1
+            most = heard.count(key.what) + taken_out.count(key.what) if key.who == "assistant" else 1
             if told.count(key) > most:
                 book.fail(11, f"connection {number} was told {key.what!r} {told.count(key)} times")
                 return
@@ -136,11 +137,11 @@ class Told:
         if not self._in_time(served):
             return
         # What was taken out may have stood at the server before, to which that was on its way when its line was lost.
-        known = [key for key in known[-_LATEST:] if key.who != "assistant" or key.what not in self._hearing.taken_out]
+        known = [key for key in known[-_LATEST:] if key.who != "assistant" or key.what not in taken_out]
         put = [[key.what for key in keys if key.who == "user"] for keys in (known, told)]
         self._pictures.check(number, served.pictures, served.pictures_before, *put)
         for key in known:
-            out = key.who == "assistant" and key.what in self._hearing.taken_out
+            out = key.who == "assistant" and key.what in taken_out
             gone = key.what in served.pictures_before and key.what not in served.pictures
             # A call is told with its output: one that was answered when the line was dead could not be.
             late = key.who == "call" and self._answered[key.what] + LATE >= self._until(served)
@@ -186,7 +187,9 @@ class Told:
                 self._book.fail(10, f"connection {number} was told nothing of the result of call {call_id}")
                 return
         at = 0
-        for key in self._said[-_LATEST:] if len(text) < 15_000 else ():
+        # What was taken out may still stand where the line was lost before that reached the server: nobody is told of it.
+        known = [key for item_id, key in self._said if item_id not in self._hearing.taken_out]
+        for key in known[-_LATEST:] if len(text) < 15_000 else ():
             if key.who in ("user", "assistant"):
                 found = text.find(key.what, at)
                 if found < 0:

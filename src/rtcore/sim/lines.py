@@ -322,7 +322,7 @@ class LongCall:
         served = self._current
         if notice.retried:
             self._text_again = True
-            self._hearing.taken_back(notice.text)
+            self._hearing.taken_back(notice.item_id, notice.text)
             self.book.saw("lines: an answer in text after a replay was asked for again")
             return
         if served is not None and served.alive and served.shown and not self._text_again:
