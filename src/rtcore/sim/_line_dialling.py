@@ -51,7 +51,7 @@ class Dialling:
             self.poisoned = True
 
     def waits(self, notice: Reconnecting, *, ended: bool) -> None:
-        """The session is about to dial again; ``ended``: the server had ended its session, and nothing is wrong."""
+        """The session is about to dial again; ``ended``: the server had ended its session and said so, and nothing is wrong."""
         book = self._book
         self._attempt += 1
         if notice.attempt != self._attempt:

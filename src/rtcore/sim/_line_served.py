@@ -26,6 +26,7 @@ class Served(Struct, eq=False):
     poisoned: bool = False
     alive: bool = True
     closing: bool = False
+    """Its server ended the session, over a line that can tell it."""
     opened_at: int = 0
     """When its session began, or went on; 0: not yet."""
     dead_at: int | None = None

@@ -287,8 +287,7 @@ class LongCall:
             case UserTranscript():
                 self._told.words(notice.item_id, notice.text)
             case Reconnecting():
-                ended = self._current is not None and self._current.server.closing is not None
-                self._dialling.waits(notice, ended=ended)
+                self._dialling.waits(notice, ended=self._current is not None and self._current.closing)
             case SessionReady():
                 self._current = self._served[notice.connection]
                 self._current.opened_at = self.book.now
@@ -409,7 +408,8 @@ class LongCall:
         served.refusals = len(refusals)
         arrives = served.down.send(payloads, now=book.now) if payloads else book.now
         closing = served.server.closing
-        if closing is not None and not served.closing:
+        # A close is told over the line like anything else: one that has gone silent tells nothing of it.
+        if closing is not None and not (served.closing or served.down.dead):
             served.closing = True
             book.saw("lines: a server ended its session")
             cause = Disconnection(close_code=closing[0], reason=closing[1])
