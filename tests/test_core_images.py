@@ -114,3 +114,33 @@ def test_what_never_arrived_takes_no_place_from_what_was_there(pending: str) -> 
     show(scene, showing(picture("c", 90)), connection=2)
     shown = [part["image_url"][-1] for part in back(scene, 3) if "image_url" in part]
     assert sorted(shown) == ["a", "c"]
+
+
+@pytest.mark.parametrize("pending", ["again", "fail"])
+def test_a_line_that_is_dead_takes_no_picture_from_what_was_there(
+    pending: str,
+) -> None:  # C27: nor do many, in a dead line's time
+    scene = begun(image_bytes=250, pending=pending)
+    show(scene, showing(picture("a")))
+    for name in "bcdef":
+        scene.create_item(showing(picture(name)))
+    assert kept(scene) <= 500  # what is on its way is bounded as well
+    scene.at(6.0).tick()
+    assert back(scene) == showing(picture("a"))["content"]
+    assert kept(scene) == len(picture("a")["image_url"])
+
+
+def test_what_arrives_late_takes_its_place_all_the_same() -> None:  # C27
+    scene = begun(image_bytes=130)
+    first = show(scene, showing(picture("a")))
+    effects = scene.create_item(showing(picture("b")))
+    scene.at(6.0).tick()
+    [body] = [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"]
+    added = {
+        "type": "conversation.item.added",
+        "event_id": "e",
+        "previous_item_id": first,
+        "item": {**body, "status": "completed"},
+    }
+    scene.server([added])
+    assert [part["image_url"][-1] for part in back(scene) if "image_url" in part] == ["b"]

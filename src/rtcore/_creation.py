@@ -421,7 +421,7 @@ class Creation:
                 core.requests.end(order.request, "cancelled")
         asked = [order for order in asked if not (order.dead or order in due) and core.requests.is_open(order.request)]
         due += [self._vain] if self._vain is not None else []
-        core.continuity.images.line_lost({order.item_id for order in sent} if again else set())
+        core.continuity.images.line_lost()
         self._items.clear()
         self._late.clear()
         self._side.clear()
@@ -622,6 +622,7 @@ class Creation:
     def item_announced(self, item_id: str) -> None:
         """An item of ours is in the conversation."""
         core = self._core
+        core.continuity.images.arrived(item_id)
         self._late.pop(item_id, None)
         if self._items.pop(item_id, None) is None:
             return

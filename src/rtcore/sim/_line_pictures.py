@@ -23,7 +23,9 @@ class Pictures:
         self._rng = rng
         self._bound = bound
         self._count = 0
+        self._coming: dict[str, int] = {}
         self._kept: dict[str, int] = {}
+        self._left_out: set[str] = set()
         self._sent: set[str] = set()
         self._there: set[str] = set()
 
@@ -34,22 +36,32 @@ class Pictures:
         return _PNG + b64encode(self._count.to_bytes(4, "big") + noise).decode()
 
     def leaves(self, url: str) -> None:
-        """An item with it goes to a server: for the first time, or again because nobody said that it had arrived."""
-        if url in self._sent:
-            return  # shown again, or asked for again
+        """An item with it goes to a server: for the first time, or again because nobody said that it had arrived. What is on its
+        way is kept up to the same bound, and takes no place from what was there."""
+        if url in self._sent and url not in self._coming:
+            return  # shown again
         self._sent.add(url)
-        self._kept[url] = len(url)
-        while sum(self._kept.values()) > self._bound:
-            del self._kept[next(iter(self._kept))]
+        self._coming.pop(url, None)
+        self._coming[url] = len(url)
+        self._left_out.discard(url)
+        size = 0
+        for each in reversed(self._coming):
+            size += self._coming[each]
+            if size > self._bound:
+                self._left_out.add(each)
 
     def failed(self, url: str) -> None:
         """The program was told that it is not in the conversation."""
-        self._kept.pop(url, None)
+        self._coming.pop(url, None)
 
     def arrived(self, url: str) -> None:
-        """The program was told that it is."""
-        if url in self._sent:
-            self._there.add(url)
+        """The program was told that it is: older ones make room for it."""
+        if url not in self._coming:
+            return
+        self._there.add(url)
+        self._kept[url] = self._coming.pop(url)
+        while sum(self._kept.values()) > self._bound:
+            del self._kept[next(iter(self._kept))]
 
     @property
     def there(self) -> frozenset[str]:
@@ -59,7 +71,7 @@ class Pictures:
     @property
     def kept(self) -> frozenset[str]:
         """Those that a session that begins now is shown."""
-        return frozenset(self._kept)
+        return frozenset(self._kept.keys() - self._left_out)
 
     def check(self, number: int, kept: frozenset[str], before: frozenset[str], known: Sequence[str], told: Sequence[str]) -> None:
         """A session is over that began with ``kept``, ``before`` all that had arrived by then. ``known``: what the program or the
