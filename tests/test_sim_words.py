@@ -12,6 +12,7 @@ from rtcore import (
     McpCallEnded,
     RateLimitsUpdated,
     RawEvent,
+    RequestEnded,
     ResponseStarted,
     Send,
     Session,
@@ -52,6 +53,19 @@ def test_a_silence_is_told_and_answered() -> None:  # facts 4.12
         if told:
             return
     raise AssertionError("nobody was silent for long enough")
+
+
+def test_a_server_that_goes_on_by_itself_comes_to_its_end() -> None:  # facts 4.12
+    scenario = world_of(11, "server: idle time-out", "program: slow tools")
+    served = structs.replace(scenario.server, call_per_mille=1000, audio_ms=(300, 2000))
+    # Whenever nobody speaks it does, and asks for a function that takes longer than anybody is silent: there is no rest between.
+    words = structs.replace(scenario.words, idle_ms=5000)
+    world = World(
+        11, VOICES, scenario=structs.replace(scenario, tools=True, tool_late_per_mille=1000, server=served, words=words)
+    )
+    result = world.run()
+    assert result.violations == () and world.program.calls_open == 0
+    assert world.server.happened["server: idle time-out"] > 20
 
 
 def test_all_of_it_together_holds() -> None:
@@ -142,3 +156,9 @@ def test_a_session_that_mislays_it_is_caught(fault: str, session: Callable[..., 
         if invariant in found:
             return
     raise AssertionError(found)
+
+
+def test_what_stays_open_is_found_though_the_server_goes_on() -> None:  # invariant 15
+    scenario = structs.replace(world_of(11, "server: idle time-out"), tools=False)
+    result = World(11, VOICES, scenario=scenario, session_factory=leaves_out(RequestEnded)).run()
+    assert any("something is still open" in violation.text for violation in result.violations)

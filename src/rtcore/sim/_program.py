@@ -55,6 +55,8 @@ class Habits:
     def __init__(self, world: "World", rng: Rng) -> None:
         self.calls_open = 0
         """Function calls that it has not answered."""
+        self.worked_at = 0
+        """When one was last asked for or answered: its answer is on its way."""
         self.paused = False
         self.muted = False
         self._world = world
@@ -76,7 +78,7 @@ class Habits:
     def called(self, notice: ToolCalled) -> None:
         """The model calls a function."""
         world, scenario = self._world, self._world.scenario
-        self.calls_open += 1
+        self._works(1)
         self._calls += 1
         self._open.add(notice.call_id)
         if world.own is not None:
@@ -98,8 +100,12 @@ class Habits:
 
     def answered(self, call_id: str) -> None:
         """A call has its answer."""
-        self.calls_open -= 1
+        self._works(-1)
         self._open.discard(call_id)
+
+    def _works(self, more: int) -> None:
+        self.calls_open += more
+        self.worked_at = self._world.now
 
     def _give_up(self, call_id: str) -> None:
         """The program waits no longer for a function; what it gives later is refused here (F069)."""
@@ -226,14 +232,14 @@ class Habits:
         world = self._world
         if world.own is not None:
             return
-        self.calls_open += 1
+        self._works(1)
         self._calls += 1
         rng = Rng(self._seed + self._calls)
         allowed = rng.chance(600)
         request_id = notice.approval_request_id
 
         def answer() -> None:
-            self.calls_open -= 1
+            self._works(-1)
             reason = None if allowed else "not now"
             world.auditor.words.answers(request_id, allowed=allowed)
             world.auditor.fillers.approves(request_id)

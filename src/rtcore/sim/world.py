@@ -24,6 +24,7 @@ from rtcore._notices import (
     ApprovalRequested,
     AudioHeld,
     ConversationIdle,
+    IdleTimeout,
     Notice,
     RequestEnded,
     ServerError,
@@ -59,9 +60,9 @@ from rtcore.sim.voices import Voice, synthetic_voices
 _SECOND = 1_000_000_000
 _LONGEST = 3_000 * _SECOND
 _SETTLE = 60 * _SECOND
-"""How long everything may take to fall silent at the end."""
-_SLOW_CALLS = 4
-""".. and so often that, while functions that take long are asked for one behind the other."""
+"""How long everything may take to fall silent at the end, from the last thing that kept the conversation going ..."""
+_KEPT_GOING = 240 * _SECOND
+""".. and for how long the server may keep it going by itself."""
 _RECOVERY = 60 * _SECOND
 """T of invariant 15: how long after the faults have stopped a turn may take to be answered, and the answer to be heard out."""
 _KEEPALIVE = (20 * _SECOND, 40 * _SECOND)
@@ -185,6 +186,8 @@ class World:
         self._closed = False
         self._hanging_up = False
         self._speaking = False
+        self._spoke_up_at = 0
+        """When the server last spoke up because nobody did."""
         self._idle = 0
 
     # -- running -------------------------------------------------------------------------------------------------------------
@@ -224,17 +227,25 @@ class World:
         if self.room is not None:
             self.room.calm()  # a model that hears itself may talk for ever
         if not self._settles():
-            self.auditor.ledger.fail(15, f"{_SETTLE // _SECOND} s after the user's last word something is still open")
+            since = f"{_SETTLE // _SECOND} s after the user's last word, or what kept the conversation going since"
+            self.auditor.ledger.fail(15, f"{since}, something is still open")
 
     def _settles(self) -> bool:
-        """Whether it comes to rest. A function that runs for long, asked for while the time ran, has its time; and a server that
-        speaks up whenever nobody does leaves little rest between."""
-        for _ in range(_SLOW_CALLS):
-            if self._go_on(self.idle, self.now + _SETTLE):
-                return True
-            if not self.program.calls_open and self.scenario.words.idle_ms is None:
-                break
-        return False
+        """Whether it comes to rest.
+
+        Functions that are asked for one behind the other, and a server that speaks up whenever nobody does, keep a conversation
+        going without the user, and neither need ever stop: after some time the server asks for no function any more.
+        """
+        ends, until = self.now + _KEPT_GOING, self.now + _SETTLE
+        while not self._go_on(self.idle, min(until, ends)):
+            if until >= ends:
+                self.server.calm()  # what runs, and the answer to it, have their time
+                return self._go_on(self.idle, ends + 2 * _SETTLE)
+            kept = until if self.program.calls_open else max(self.program.worked_at, self._spoke_up_at)
+            if kept <= until - _SETTLE:
+                return False
+            until = kept + _SETTLE
+        return True
 
     def _recover(self) -> None:
         """Faults stop; the user makes one more turn, which is to be answered and heard to its end (invariant 15)."""
@@ -436,6 +447,8 @@ class World:
                 self.program.asked(notice)
             case AudioHeld():
                 self.program.held(notice)
+            case IdleTimeout():
+                self._spoke_up_at = self.now
             case ConversationIdle():
                 self.saw("program: told of silence")
             case RequestEnded(outcome="failed" | "timed_out") | ServerError():
