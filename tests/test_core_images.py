@@ -130,6 +130,13 @@ def test_a_line_that_is_dead_takes_no_picture_from_what_was_there(
     assert kept(scene) == len(picture("a")["image_url"])
 
 
+def test_one_that_an_edit_was_putting_there_as_the_line_was_lost_is_shown_again() -> None:  # B24, C27: such an edit is done
+    scene = begun()
+    item = show(scene, showing(picture("a")))
+    scene._issued(scene.session.replace_item(item, showing(picture("b")), now=scene.now))
+    assert back(scene) == showing(picture("b"))["content"]
+
+
 def test_what_arrives_late_takes_its_place_all_the_same() -> None:  # C27
     scene = begun(image_bytes=130)
     first = show(scene, showing(picture("a")))

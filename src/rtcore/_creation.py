@@ -421,7 +421,6 @@ class Creation:
                 core.requests.end(order.request, "cancelled")
         asked = [order for order in asked if not (order.dead or order in due) and core.requests.is_open(order.request)]
         due += [self._vain] if self._vain is not None else []
-        core.continuity.images.line_lost()
         self._items.clear()
         self._late.clear()
         self._side.clear()
@@ -433,6 +432,7 @@ class Creation:
         for order in edits:
             # What it took away is gone from what the next session is told: so what it put there is a part of that.
             core.responses.item_announced(_announcement(order))
+        core.continuity.images.line_lost()
         if again:
             for order in asked:
                 order.doubtful, order.suspected = False, None
