@@ -16,7 +16,9 @@ POISONED_AFTER = 3
 _LOOK = 300 * MILLISECOND
 """How exactly the moment is met."""
 _RENEWAL_FIRST_S, _RENEWAL_CAP_S = 5.0, 300.0
-"""The longest waits between second lines that did not come up; the budget of attempts is the same."""
+"""The longest waits between second lines that did not come up; the budget of attempts is the same, and begins with the second."""
+_ACKNOWLEDGED = 10 * SECOND
+"""``timeouts.acknowledge_ms``: so long the last of them may take to be ready."""
 _MISSES = 30 * SECOND
 """How much later than ``grace_s``, or than the next second line is due, a renewal may come."""
 
@@ -35,6 +37,8 @@ class Dialling:
         self._failures = 0
         self._seconds = 0
         self._next_at = 0
+        self.given_up = False
+        """No second line came up, and none is dialled any more: nothing is made good by a next session."""
         self.poisoned = False
         """So many errors came in a row that the session is to be renewed."""
 
@@ -73,14 +77,24 @@ class Dialling:
         """It dials; ``second``: while the present line is there."""
         at, self._dial_at = self._dial_at, None
         if second:
-            self._next_at = self._book.now + int(min(_RENEWAL_CAP_S, _RENEWAL_FIRST_S * 2.0**self._seconds) * SECOND)
-            self._seconds += 1
+            self._dials_second()
         else:
             self._dialled_at = self._book.now
         if second or at is None:
             return
         if abs(self._book.now - at) > 2 * MILLISECOND:
             self._book.fail(15, f"it dials {(self._book.now - at) // MILLISECOND} ms off the wait that it told")
+
+    def _dials_second(self) -> None:
+        if self.given_up:
+            self.given_up, self._seconds = False, 0  # another renewal, with a budget of its own
+        wait = int(min(_RENEWAL_CAP_S, _RENEWAL_FIRST_S * 2.0**self._seconds) * SECOND)
+        self._seconds += 1
+        self._next_at = self._book.now + (wait if self._seconds <= self._options.attempts else _ACKNOWLEDGED)
+
+    def second_refused(self) -> None:
+        """A second line did not come up."""
+        self.given_up = self._seconds > self._options.attempts
 
     def spent(self) -> None:
         """The session ended because nobody was there: only after the last attempt."""
@@ -90,9 +104,9 @@ class Dialling:
             self._book.saw("B25: the budget of attempts was spent")
 
     @property
-    def dials_again(self) -> bool:
-        """Whether a second line did not come up, and the next is still to be dialled."""
-        return 0 < self._seconds < self._options.attempts and self._book.now <= self._next_at + _LOOK
+    def renews(self) -> bool:
+        """Whether a second line is made ready, or the next one is still to be dialled."""
+        return self._seconds > 0 and not self.given_up and self._book.now <= self._next_at + _LOOK
 
     # -- renewal -----------------------------------------------------------------------------------------------------------------
 
@@ -116,12 +130,12 @@ class Dialling:
             book.saw("F092: a poisoned session was renewed")
         self._began_at = book.now
         self._failures = self._seconds = self._next_at = 0
-        self.poisoned = False
+        self.given_up = self.poisoned = False
 
     def look(self) -> None:
         """Is a renewal overdue?"""
         options, began = self._options, self._began_at
-        if began is None or options.limit_s is None or options.gone_at_s is not None or self._seconds >= options.attempts:
+        if began is None or options.limit_s is None or options.gone_at_s is not None or self._seconds > options.attempts:
             return
         due = began + int((options.limit_s + options.grace_s) * SECOND)
         if self._book.now > max(due, self._next_at) + _MISSES:

@@ -147,6 +147,9 @@ class Person:
         if self.turn_ended is not None and unheard and self._microphone.ms(self._began_byte) > carry_ms:
             self._excused = True
         self._noticed_until = now + _HEARD_AGAIN
+        if self._promised:
+            # What the session before it failed at is asked of this one: only now is the answer under way.
+            self._promised, self._refused_at, self._waited_ms = False, -1, 0
 
     # -- turns -------------------------------------------------------------------------------------------------------------------
 
@@ -242,10 +245,10 @@ class Person:
     def _wait(self, now: int) -> None:
         ended = self.turn_ended or 0
         refused = self._refused_at >= ended and now > self._refused_at + 2 * SECOND
-        # The last failure before a poisoned session is renewed is made good by the next.
-        if refused and not self._promised:
+        # The last failure before a poisoned session is renewed is made good by the next, if there is one.
+        if refused and not (self._promised and not self._dialling.given_up):
             self.give_up()
-        elif self._waited_ms > _PATIENCE_MS and not (self._promised and self._dialling.dials_again):
+        elif self._waited_ms > _PATIENCE_MS and not (self._promised and self._dialling.renews):
             result = self._place.book.result
             if self._excused:
                 result.into_nothing += 1

@@ -379,12 +379,17 @@ class LongCall:
             book.saw("lines: the second line did not come up" if second else "lines: nobody was there to dial")
             cause = Disconnection(error="connection refused")
             self.person.waits_on()
-            self.at(at, lambda: self.call(self.session.disconnected(number, cause, now=book.seconds)))
+            self.at(at, lambda: self._nobody(number, cause, second=second))
             return
         if second and options.aimed_per_mille and self._network.beside("aimed").chance(options.aimed_per_mille):
             book.saw("lines: the present line was lost while a second came")
             self.at(book.now + self._network.beside("moment").between(0, 400) * MILLISECOND, self.drop)
         self.at(at, lambda: self._open(number))
+
+    def _nobody(self, number: int, cause: Disconnection, *, second: bool) -> None:
+        if second and self.session.state == "ready":
+            self._dialling.second_refused()
+        self.call(self.session.disconnected(number, cause, now=self.book.seconds))
 
     def _open(self, number: int) -> None:
         served = self._served[number] = serve(number, self._network, self._voices, self.options)
