@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtcore import Config, Session
+from rtcore import Config, HistoryItem, Session, Verdict
 from rtcore.recording import read, replay
 from rtcore.sim import World, lines, synthetic_voices
 from rtcore.sim._line_book import SECOND, Book, comes_back, draw_lines
@@ -93,6 +93,21 @@ def test_and_no_summary_tells_of_it(taken_out: bool) -> None:  # F140, invariant
     book.now = 10 * SECOND
     told.leave(served[1])
     assert (book.result.problems == []) is taken_out
+
+
+@pytest.mark.parametrize("told", ["nothing", "deleted", "lost"])
+def test_and_in_the_history_till_its_deletion_is_told_or_its_line_is_lost(told: str) -> None:  # F140, invariant 11
+    book = Book(1)
+    hearing = Hearing(book, Speaker(SpeakerOptions(), Rng(1)))
+    hearing.heard.append("I would rather write that.")
+    hearing.taken_back("m1", "I would rather write that.")
+    served: Any = serve(1, Rng(1), synthetic_voices(1), LineOptions())
+    served.server, served.alive = SimpleNamespace(items={"m1": None}), told != "lost"
+    if told == "deleted":
+        hearing.deleted("m1")
+    text = "I would rather write that."
+    hearing.check_history((HistoryItem("m1", "message", "assistant", "completed", text, text, Verdict.TEXT),), served)
+    assert (book.result.problems == []) is (told == "nothing")
 
 
 SHOWN = LineOptions(seconds=240, drop_every_s=25, show_per_mille=40, image_bytes=2_000, aimed_per_mille=300)

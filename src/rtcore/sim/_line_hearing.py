@@ -40,6 +40,8 @@ class Hearing:
         """What was told as heard, in the order in which it was over."""
         self.taken_out: dict[str, str] = {}
         """By item: what was told so and then taken out of the conversation."""
+        self._leaving: set[str] = set()
+        """Of these: whose deletion no server has told yet."""
         self.ended: dict[str, tuple[str, int]] = {}
         """By item: what was heard of it, and when that was told."""
         self.last_at = 0
@@ -168,10 +170,20 @@ class Hearing:
         if text in self.heard:
             self.heard.remove(text)
             self.taken_out[item_id] = text.strip()
+            self._leaving.add(item_id)
 
-    def check_history(self, history: tuple[HistoryItem, ...]) -> None:
-        """At the end of the call: what the history says the model said is what was heard, each once."""
-        told = [item.text for item in history if item.role == "assistant" and item.verdict is not None and item.text.strip()]
+    def deleted(self, item_id: str) -> None:
+        """The client is told that the server has deleted it."""
+        self._leaving.discard(item_id)
+
+    def check_history(self, history: tuple[HistoryItem, ...], served: Served | None) -> None:
+        """At the end of the call: what the history says the model said is what was heard, each once.
+
+        ``served``: the latest session. The history is what that holds, as far as the client can know.
+        """
+        holds = served.server.items if served is not None and served.alive else {}
+        said = [item for item in history if item.role == "assistant" and item.verdict is not None and item.text.strip()]
+        told = [item.text for item in said if not (item.id in self._leaving and item.id in holds)]
         own = {text for item_id, (text, _) in self.ended.items() if item_id in self._own}
         left, told = list(self.heard), [text for text in told if text not in own]
         for text in told:

@@ -155,7 +155,7 @@ class LongCall:
             self._step()
         if self._current is not None:
             self._hearing.written(self._current, self.session.history)
-        self._hearing.check_history(self.session.history)
+        self._hearing.check_history(self.session.history, self._current)
         if not self._over:
             self._closing = True
             self.call(self.session.close(now=book.seconds))
@@ -444,6 +444,8 @@ class LongCall:
                 self._dialling.second_ready()
             if seen.type == "response.output_audio.delta" and seen.item_id is not None:
                 self._hearing.received(served, seen.item_id, seen.response_id or "", seen.content_index, seen.audio_bytes)
+            if seen.type == "conversation.item.deleted" and seen.item_id is not None:
+                self._hearing.deleted(seen.item_id)
             completed = seen.type == "response.done" and response is not None and response.status == "completed"
             if completed:
                 self._dialling.worked()
