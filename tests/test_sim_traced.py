@@ -255,7 +255,6 @@ LINES = [
     71175,  # a server ends its session on a line that has gone silent: nobody is told of it
     70816,  # pictures that were sent into a dead line take no place from those that were there
     70666,  # a poisoned session waits longer than a person for its second line, and what it owes is asked for on that
-    70666,  # the last line that a poisoned session finds for its renewal comes up, and what it owes is asked for then
     81466,  # a call ends while the deletion of an answer in text is on its way, and the history is the server's till that is told
 ]
 
