@@ -1,6 +1,7 @@
 """The conversation survives its connection: back-off, replay of what was heard, and nothing of the dead line on the new one."""
 
 import json
+from base64 import b64decode
 from itertools import pairwise
 from typing import Any
 
@@ -544,6 +545,44 @@ def test_a_summary_is_one_message() -> None:
     [item] = created_items(dropped(scene))
     assert item["role"] == "system"
     assert item["content"][0]["text"].endswith("User: Hello.\nAssistant: One two (interrupted)")
+
+
+def test_the_sound_of_a_turn_without_words_is_told_behind_a_summary() -> None:  # S08, C27: without a lost word
+    scene = ready(steady(history="summary"))
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Yes?", previous="u1"), done("r1"))
+    scene.at(0.2).played(1, 100)
+    scene.append(pcm("mic", 400))
+    scene.server(speech_started("u2"), turn("u2", previous="m1"))
+    effects = dropped(scene)
+    summary, sound = created_items(effects)
+    place = "User: [Said here without a transcript. Its sound follows this summary.]"
+    assert summary["content"][0]["text"].endswith(f"User: Hello.\nAssistant: Yes?\n{place}")
+    assert (sound["role"], [part["type"] for part in sound["content"]]) == ("user", ["input_audio"])
+    assert b64decode(sound["content"][0]["audio"]) == pcm("mic", 400)
+    assert kinds(effects)[-1] == "response.create" and told(effects, ReplayIncomplete) == []
+    assert told(effects, Reconnected)[0].replayed == 2
+
+
+def test_a_summary_is_not_asked_for_where_only_a_sound_is_to_be_told() -> None:  # S08
+    scene = ready(steady(history="summary"))
+    scene.append(pcm("mic", 400))
+    scene.server(speech_started("u1"), turn("u1"))
+    assert [item["content"][0]["type"] for item in created_items(dropped(scene))] == ["input_audio"]
+
+
+def test_what_a_summary_cannot_tell_is_named() -> None:  # C27: nothing is left out silently
+    scene = ready(steady(history="summary"))
+    scene.server(speech_started("u1"), committed("u1"), user_item("u1"))
+    body = {"id": "l1", "type": "mcp_list_tools", "server_label": "far", "tools": []}
+    scene.server([{"type": "conversation.item.added", "event_id": "e", "previous_item_id": "u1", "item": body}])
+    scene.server(a_turn("u2", "Weather?", "l1"), created("r1"), call("c1", previous="u2"), done("r1"))
+    [output] = created_events(scene.tool_result("c1", "Sunny."))
+    scene.server(announce(output["id"], output, previous="f_c1"))
+    effects = dropped(scene)
+    [item] = created_items(effects)
+    assert item["content"][0]["text"].endswith("User: Weather?\nTool look({}) answered: Sunny.")
+    [notice] = told(effects, ReplayIncomplete)
+    assert [item_id for item_id, _ in notice.left_out] == ["u1", "l1"]
 
 
 def test_nothing_is_told_where_that_is_wanted() -> None:

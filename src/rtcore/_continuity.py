@@ -11,6 +11,7 @@ and nothing is created before that.
 """
 
 from collections import deque
+from collections.abc import Container
 from math import isfinite
 
 from msgspec import structs
@@ -33,7 +34,7 @@ from rtcore._notices import (
     Verdict,
 )
 from rtcore._recent import keep_latest
-from rtcore._replay import SUMMARY, rendered, summed_up
+from rtcore._replay import SUMMARY, Summary, rendered, summed_up
 from rtcore._requests import Pending
 from rtcore._wire import Append, Commit, CreateItem, Delete
 from rtcore.policies import ReconnectView, reconnect
@@ -354,8 +355,8 @@ class Continuity:
         if core.config.reconnect.history == "summary":
             if any(_sounds(item) for item in self._todo):
                 return
-            self._sum_up()
-            self._todo = deque(item for item in self._todo if self._owes(item))
+            told = self._sum_up(sounds=self._audio)
+            self._todo = deque(item for item in self._todo if item.id not in told)
         while self._todo and not _sounds(self._todo[0]):
             item = self._todo.popleft()
             if not item.deleted:
@@ -463,17 +464,24 @@ class Continuity:
         self._left_out = []
         self.shown_as_text = shown
 
-    def _sum_up(self, previous: str | None = None) -> None:
-        core = self._core
+    def _sum_up(self, previous: str | None = None, sounds: Container[str] = ()) -> set[str]:
+        """Tell in one message what text can tell. Gives the ids of what need not be told apart: for the rest there are items, as
+        behind a summary for a call whose result is owed and for ``sounds``, or a reason."""
         todo = [item for item in self._todo if not self._owes(item)]  # such a call is told itself
-        told, left_out = summed_up(todo, self._outputs, self.images.text)
-        if not told:
-            return
-        if left_out:
+        summary = summed_up(todo, self._outputs, self.images.text, sounds)
+        if summary.text:
+            self._create_summary(summary, previous)
+        calls = {item.call_id for item in todo if item.id in summary.told and item.type == "function_call"}
+        outputs = {item.id for item in todo if item.type == "function_call_output" and item.call_id in calls}
+        return {*summary.told, *outputs}
+
+    def _create_summary(self, summary: Summary, previous: str | None) -> None:
+        core = self._core
+        if summary.cut:
             reason = f"its beginning, or all of it, and what came before are left out: a summary has {SUMMARY} characters at most"
-            self._left_out.append((left_out, reason))
+            self._left_out.append((summary.cut, reason))
         item_id, event_id = core.requests.item_id(), core.requests.event_id()
-        body = {"id": item_id, "type": "message", "role": "system", "content": [{"type": "input_text", "text": told}]}
+        body = {"id": item_id, "type": "message", "role": "system", "content": [{"type": "input_text", "text": summary.text}]}
         try:
             wire = core.dialect.render_item(body)
         except LocalProtocolError as fault:

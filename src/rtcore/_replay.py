@@ -3,14 +3,18 @@
 Only what was heard or said is told (B21). Nothing here sends anything; the owner of the new session does (``_continuity``).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
+
+from msgspec import Struct
 
 from rtcore._items import Item
 from rtcore._notices import Verdict
 
 GONE = "[An image was shown here. It is not shown again.]"
 """Stands for a picture that cannot be shown again."""
+SOUND = "[Said here without a transcript. Its sound follows this summary.]"
+"""Stands in a summary for a turn of the user's that only its sound can tell: its place would be lost otherwise."""
 SUMMARY = 16_000
 """Characters of a summary at most; of a longer one the end is kept, because what came last matters most."""
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "Note"}
@@ -57,30 +61,47 @@ def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | No
     return "the user's words are not known: no transcript of them came; set audio.input.transcription"
 
 
-def summed_up(items: Iterable[Item], outputs: dict[str, str], text_of: Callable[[str], str | None]) -> tuple[str, str]:
-    """The conversation as one text, a line for each thing that was said, called or answered; empty where nothing was. And the id
-    of the latest item that is not in it whole, because it would have been too long; empty where all are.
+class Summary(Struct, frozen=True):
+    """A conversation as one ``text``, empty where there is nothing to tell; ``told`` are the ids of the items that it speaks for.
+    ``cut``: the latest of them that is not in it whole, because it would have been too long."""
 
-    ``outputs`` are those of calls, by ``call_id``; ``text_of`` gives the text of a message with pictures, by its id.
+    text: str
+    told: frozenset[str]
+    cut: str
+
+
+def summed_up(
+    items: Iterable[Item], outputs: dict[str, str], text_of: Callable[[str], str | None], sounds: Container[str] = ()
+) -> Summary:
+    """The conversation as one text, a line for each thing that was said, called or answered.
+
+    ``outputs`` are those of calls, by ``call_id``; ``text_of`` gives the text of a message with pictures, by its id; ``sounds``
+    are the turns without words that are told behind it.
     """
     lines: list[tuple[str, str]] = []
+    told: set[str] = set()
     for item in items:
         text = (text_of(item.id) or " ".join([item.text_so_far, *[GONE] * item.images])).strip()
         if item.type == "message" and text:
             cut = " (interrupted)" if item.verdict is Verdict.PARTIAL else ""
             lines.append((item.id, f"{_SPEAKERS.get(item.role or 'assistant', 'Note')}: {text}{cut}"))
+            told.add(item.id)
+        elif item.type == "message" and item.id in sounds:
+            lines.append((item.id, f"{_SPEAKERS['user']}: {SOUND}"))
         elif item.type == "function_call" and item.call_id in outputs:
             lines.append((item.id, f"Tool {item.name}({item.arguments or ''}) answered: {outputs[item.call_id]}"))
-    if not lines:
-        return "", ""
-    told = "\n".join(line for _, line in lines)
-    missing = len(told) - SUMMARY
+            told.add(item.id)
+    if not told:
+        return Summary("", frozenset(), "")
+    text = "\n".join(line for _, line in lines)
+    missing = len(text) - SUMMARY
     left_out = ""
     if missing > 0:
-        told = "..." + told[-SUMMARY:]
+        text = "..." + text[-SUMMARY:]
         for item_id, line in lines:
             if missing <= 0:
                 break
             left_out = item_id
             missing -= len(line) + 1
-    return f"This conversation goes on from an earlier connection. What was said so far, as it was heard:\n{told}", left_out
+    text = f"This conversation goes on from an earlier connection. What was said so far, as it was heard:\n{text}"
+    return Summary(text, frozenset(told), left_out)
