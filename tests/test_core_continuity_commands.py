@@ -22,9 +22,10 @@ from helpers.wire import (
     text_message,
     transcript,
     turn,
+    user_transcript,
 )
 
-from rtcore import Disconnection, Effect, Flush, Issued, ReplayIncomplete, Send, Session
+from rtcore import Disconnection, Effect, Flush, Issued, ReplayIncomplete, RequestEnded, Send, Session
 
 LOST = Disconnection(close_code=1006)
 
@@ -340,6 +341,82 @@ def test_nor_is_it_asked_for_over_a_person_who_speaks() -> None:  # F140, C15: n
     scene.server(created("r1", request=scene.request), text_message("m1", "In writing."), speech_started("u1"))
     effects = scene.server(done("r1", request=scene.request), deleted("m1"))
     assert "response.create" not in kinds(effects)
+
+
+# -- options that were changed -----------------------------------------------------------------------------------------------
+
+BESIDE = {"conversation": "none", "instructions": "Name the topic."}
+
+
+def instructed(effects: list[Effect]) -> list[str]:
+    """What is sent, in order; of options, the instructions."""
+    events = sent(effects)
+    return [event.get("session", {}).get("instructions", event["type"].removeprefix("conversation.")) for event in events]
+
+
+@pytest.mark.parametrize("by", ["respond", "say"])
+@pytest.mark.parametrize("pause", ["unanswered", "meanwhile"])
+def test_what_was_asked_for_behind_a_change_is_asked_for_behind_it_again(by: str, pause: str) -> None:  # B24, S08
+    scene = ready(steady(), **MANUAL)
+    if pause == "meanwhile":
+        lose(scene)
+    scene.update({"instructions": "In French."})
+    scene.respond(NOTICE) if by == "respond" else scene.say("Good morning.")
+    effects = back(scene) if pause == "meanwhile" else lose(scene) + back(scene)
+    asked = ["response.create"] if by == "respond" else ["item.create", "response.create"]
+    assert instructed(effects) == ["session.update", "In French.", *asked]
+
+
+def test_changes_stay_between_what_was_asked_for_before_and_behind_them() -> None:  # B24
+    scene = ready(steady(), **MANUAL)
+    scene.respond(BESIDE)
+    scene.update({"instructions": "In French."})
+    scene.append(bytes(9600))
+    scene.commit()
+    scene.update({"instructions": "In Greek."})
+    scene.respond(BESIDE)
+    lose(scene)
+    turn_again = ["input_audio_buffer.append", "input_audio_buffer.commit"]
+    effects = [each for each in instructed(back(scene)) if each != turn_again[0]]
+    assert effects == ["session.update", "response.create", "In French.", turn_again[1], "In Greek.", "response.create"]
+
+
+def test_a_change_that_the_next_session_refuses_fails_with_its_error() -> None:  # B24, invariant 2
+    scene = ready(steady(), **MANUAL)
+    scene.update({"instructions": "In French."})
+    number = scene.request
+    scene.respond()
+    lose(scene)
+    back(scene)
+    effects = scene.server(error("invalid_value", "No French.", param="session.instructions"), connection=2)
+    [end] = told(effects, RequestEnded)
+    assert (end.request, end.outcome, end.problem and end.problem.message) == (number, "failed", "No French.")
+    assert scene.session.state == "ready"
+
+
+def renewed_meanwhile(scene: Scene) -> None:
+    """A second line is configured and ready, while the first is not quiet."""
+    scene.server(speech_started("u1"))
+    scene._took(scene.session.renew(now=scene.now))
+    scene.connected(2)
+    scene.server(session_created(), session_updated(), connection=2)
+
+
+def test_a_change_that_a_renewed_session_was_not_configured_with_goes_before_all_else() -> None:  # B24, B26
+    scene = ready(configured(reconnect={"jitter": 0.0}))
+    renewed_meanwhile(scene)
+    scene.update({"instructions": "In French."})
+    scene.server(session_updated(instructions="In French."), turn("u1"), user_transcript("u1", "Hello."))
+    assert instructed(lose(scene)) == ["In French.", "item.create", "response.create"]
+
+
+def test_the_latest_change_counts_in_a_renewed_session_too() -> None:  # B24, B26
+    scene = ready(configured(reconnect={"jitter": 0.0}))
+    renewed_meanwhile(scene)
+    scene.update({"instructions": "In French."})
+    scene.server(session_updated(instructions="In French."))
+    scene.update({"instructions": "In Greek."})
+    assert instructed(lose(scene)) == ["In French.", "In Greek."]
 
 
 # -- what waits in vain, and what is too long ------------------------------------------------------------------------------------

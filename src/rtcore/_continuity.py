@@ -75,7 +75,6 @@ class Continuity:
         self._owed = False
         self._broken: dict[str, None] = {}
         """Answers that the line cut off, of which nothing was said when they were asked for."""
-        self._updates: list[Pending] = []
         self._asides: dict[str, None] = {}
         self._audio: dict[str, list[bytes]] = {}
         self._commits: dict[str, list[bytes]] = {}
@@ -136,14 +135,15 @@ class Continuity:
         """The session is left for a new one, by our choice, at a server that has room for one alone."""
         self.lost(told, hang_up=True, planned=True)
 
-    def change_over(self, connection: int, session: dict[str, object], told: Problem) -> None:
-        """Another connection, whose session was acknowledged so, takes the place of the present one."""
+    def change_over(self, connection: int, session: dict[str, object], told: Problem, *, changed: bool) -> None:
+        """Another connection, whose session was acknowledged so, takes the place of the present one. ``changed``: since it was
+        configured, something else was asked for."""
         core = self._core
         self._planned = True
         core.state = "reconnecting"
         self._let_go(told)
         core.connection = core.history.line = connection
-        core.lifecycle.take_over(session)
+        core.lifecycle.take_over(session, changed=changed)
 
     def interrupted_by_program(self) -> None:
         """Who interrupts says what comes next: what the lost session owed is not asked for (C12)."""
@@ -215,7 +215,7 @@ class Continuity:
         for request, pieces in overdue.items():
             if again and core.creation.asks(request):
                 self._say_again(pieces, None, str(request))
-        pending = [each for each in core.requests.line_lost() if not self._said_again(each, again=again)]
+        pending = [each for each in core.requests.line_lost() if not self._said_again(each, told, again=again)]
         unwanted = core.interruption.line_lost()
         self._owed |= core.renewal.owes
         self._owed |= core.turns.line_lost()
@@ -231,7 +231,7 @@ class Continuity:
             core.responses.forget(item.id)
         core.tools.line_lost(told)
         for each in pending:
-            self._settle(each, told, again=again)
+            self._settle(each, told)
         core.edits.line_lost()
         core.timers.cancel("microphone batch")
         core.timers.cancel("renewal of the session")
@@ -246,12 +246,16 @@ class Continuity:
             core.history.announce(item, core.history.last)
             core.news.append(ItemAdded(item.id, item.type, item.role, None))
 
-    def _said_again(self, pending: Pending, *, again: bool) -> bool:
-        """A turn that the program ended, of which the server that heard it had said nothing yet: the next one is to hear it, in
-        its place among what is created again and before the answer to it. Gives whether it is."""
+    def _said_again(self, pending: Pending, told: Problem, *, again: bool) -> bool:
+        """A change of the options, or a turn that the program ended, of which the server had said nothing yet: the next one is
+        told, in its place among what is created again (B24). Gives whether it is."""
         core = self._core
-        if pending.kind == "item":
-            core.creation.stays_behind(pending.key)
+        core.creation.stays_behind(pending)
+        # What a server closed on would end the next session as well (F102).
+        if pending.kind == "update" and again and told.code != "configuration_refused":
+            if pending.request and pending.changes is not None:
+                core.lifecycle.update(pending.changes, pending.request)
+            return True
         pieces = self._commits.pop(pending.event_id, None)
         if not (again and pieces):
             return False
@@ -276,15 +280,13 @@ class Continuity:
         wait = core.config.timeouts.edit_ms
         core.send(Commit(event_id), pending=Pending(event_id, "commit", request=request, key=key), wait_ms=wait)
 
-    def _settle(self, pending: Pending, told: Problem, *, again: bool) -> None:
+    def _settle(self, pending: Pending, told: Problem) -> None:
         """What becomes of one command that was not answered; items and responses are the creation's and the tools' affair."""
         core = self._core
         if pending.request is None or pending.kind in ("item", "response"):
             return
         if pending.kind == "update" and told.code == "configuration_refused":
-            core.requests.end(pending.request, "failed", problem=told)  # the next session would end by it as well (F102)
-        elif pending.kind == "update" and again:
-            self._updates.append(pending)
+            core.requests.end(pending.request, "failed", problem=told)
         elif pending.kind in ("delete", "clear"):
             core.requests.end(pending.request, "done", item_id=pending.key or None)
         else:
@@ -317,10 +319,6 @@ class Continuity:
         core.news.insert(at, Reconnected(core.connection, core.acknowledged.session_id, self._told, self._planned))
         core.turns.go_on()
         core.barge_in.go_on()
-        updates, self._updates = self._updates, []
-        for each in updates:
-            if each.changes is not None and each.request is not None:
-                core.lifecycle.update(each.changes, each.request)
 
     def _begin(self) -> None:
         core = self._core

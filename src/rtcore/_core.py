@@ -270,8 +270,8 @@ class Core:
         """The session is acknowledged: what was kept goes out in order."""
         backlog, self._backlog = self._backlog, []
         for place, kept in enumerate(backlog):
-            if kept[2] is not None and kept[2].kind == "commit":
-                self.creation.pump(before=place)  # a turn stands behind what was asked for before it
+            if kept[2] is not None and kept[2].kind in ("commit", "update"):
+                self.creation.pump(before=place)  # a turn, and options, stand behind what was asked for before them
             payload, lane, pending, wait = kept
             if pending is not None and pending.kind == "retrieve":
                 # By the name that the item has on this connection.

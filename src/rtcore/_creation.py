@@ -390,12 +390,20 @@ class Creation:
 
     # -- another connection ------------------------------------------------------------------------------------------------------
 
-    def stays_behind(self, item_id: str) -> None:
-        """An item that was sent has no answer: asked for again, it stays behind the turns that were sent before it."""
-        order = self._items.pop(item_id, None)
-        if order is not None:
+    def stays_behind(self, pending: Pending) -> None:
+        """What was sent has no answer: asked for again, it stays behind the turns and the options that were sent before it."""
+        if pending.kind == "item" and pending.key in self._items:
+            self._items[pending.key] = order = self._items.pop(pending.key)
             order.place = self._core.kept
-            self._items[item_id] = order
+        elif pending.kind == "response":
+            for order in self._sent:
+                if pending.key == str(order.number):
+                    order.place = self._core.kept
+
+    @property
+    def _sent(self) -> list[Order]:
+        """Responses that were asked for and have not begun."""
+        return [*([self._reserved] if self._reserved is not None else []), *self._side.values()]
 
     def asks(self, request: int) -> bool:
         """Whether this request is for a response of which nothing was seen yet."""
@@ -414,7 +422,7 @@ class Creation:
         edits = [order for order in [*self._late.values(), *self._items.values()] if order.edit and order.body]
         for order in self._queue:
             order.doubtful = order.retried = False
-        asked = [*([self._reserved] if self._reserved is not None else []), *self._side.values()]
+        asked = self._sent
         due = [order for order in [*asked, *self._refused] if (order.for_turn or order.for_tools) and not order.dead]
         for order in asked:
             if order.dead:
@@ -438,10 +446,11 @@ class Creation:
                 order.doubtful, order.suspected = False, None
                 order.due = core.now + core.config.timeouts.queue_ms / 1000
                 core.timers.set_earlier("turn of a request", order.due)
-            # An item comes before the response to it, which has a number of its own; so does a turn that is said again.
-            for order in [*asked, *self._queue]:
+            for order in self._queue:
                 order.place = core.kept
-            self._queue.extendleft(reversed([*sent, *sorted(asked, key=lambda order: order.number)]))
+            # An item comes before the response to it, which has a number of its own; so does a turn that is said again.
+            asked.sort(key=lambda order: order.number)
+            self._queue = deque(sorted([*sent, *asked, *self._queue], key=lambda order: order.place))
         else:
             untold = {order.item_id for order in [*sent, *self._queue]} - {None}
             for order in due:

@@ -135,10 +135,6 @@ class Lifecycle:
         """The event that asks for the session as it was asked for so far."""
         return self._event(self._whole())[0]
 
-    def configure_again(self) -> None:
-        """The session was configured before it was asked for something else."""
-        self._update(self._core.asked, 0)
-
     def _event(self, session: dict[str, Any]) -> tuple[UpdateSession, dict[str, Any]]:
         core = self._core
         event_id = core.requests.event_id()
@@ -186,15 +182,18 @@ class Lifecycle:
         core.timers.cancel("acknowledgement of the session")
         self._begin(pending)
 
-    def take_over(self, session: dict[str, Any]) -> None:
-        """Another connection takes the place of the present one; its session was acknowledged so."""
+    def take_over(self, session: dict[str, Any], *, changed: bool) -> None:
+        """Another connection takes the place of the present one; its session was acknowledged so. ``changed``: it was configured
+        before something else was asked for."""
         if self._read(session):
-            self._begin(None)
+            self._begin(None, changed=changed)
 
-    def _begin(self, pending: Pending | None) -> None:
+    def _begin(self, pending: Pending | None, *, changed: bool = False) -> None:
         """The session is acknowledged: what waited for that goes out, what it has to be told of an earlier one first."""
         core = self._core
         core.state = "ready"
+        if changed:
+            self._update(core.asked, 0)  # before anything is answered by what was asked for earlier (B24)
         if not core.continuity.begun:
             core.idle.touched()  # a caller who never says a word is silent from here on
         core.continuity.acknowledged()

@@ -205,7 +205,5 @@ class Renewal:
             return False
         changed = core.asked != self._asked
         self.coming, self._session = 0, None
-        core.continuity.change_over(coming, session, told)
-        if changed and core.ready:
-            core.lifecycle.configure_again()
+        core.continuity.change_over(coming, session, told, changed=changed)
         return True
