@@ -47,6 +47,7 @@ from helpers.wire import (
     turn,
     user_item,
     user_transcript,
+    user_words,
 )
 
 from rtcore import (
@@ -561,6 +562,51 @@ def test_the_sound_of_a_turn_without_words_is_told_behind_a_summary() -> None:  
     assert b64decode(sound["content"][0]["audio"]) == pcm("mic", 400)
     assert kinds(effects)[-1] == "response.create" and told(effects, ReplayIncomplete) == []
     assert told(effects, Reconnected)[0].replayed == 2
+
+
+@pytest.mark.parametrize("history", ["items", "summary"])
+def test_a_turn_whose_words_have_only_begun_is_told_by_its_sound(history: str) -> None:  # S08, C27: without a lost word
+    scene = ready(steady(history=history))
+    scene.append(pcm("mic", 400))
+    scene.server(speech_started("u1"), turn("u1"), user_words("u1", "Book a table"))
+    effects = dropped(scene)
+    [item] = created_items(effects)
+    assert b64decode(item["content"][0]["audio"]) == pcm("mic", 400)
+    assert told(effects, ReplayIncomplete) == []
+
+
+@pytest.mark.parametrize("history", ["items", "summary"])
+def test_words_that_have_only_begun_are_told_and_named_where_no_sound_is_kept(history: str) -> None:  # C27
+    scene = ready(steady(history=history))
+    scene.server(speech_started("u1"), turn("u1"), user_words("u1", "Book a table"))
+    effects = dropped(scene)
+    [item] = created_items(effects)
+    assert item["content"][0]["text"].endswith("Book a table")
+    [(item_id, reason)] = told(effects, ReplayIncomplete)[0].left_out
+    assert (item_id, "beginning" in reason) == ("u1", True)
+
+
+def test_words_that_have_only_begun_at_a_renewal_leave_the_sound_its_place() -> None:  # F092, S08
+    scene = ready(lasting(limit_s=60.0))
+    scene.at(59.0).append(pcm("mic", 400))
+    scene.server(speech_started("u1"), turn("u1"), user_words("u1", "Book a table"))
+    scene.at(59.5).server(created("r1"), message("m1", 100, "Sure.", previous="u1"), done("r1"))
+    scene.played(1, 100)
+    until(scene, 60.0)
+    sound, answer = created_items(beside(scene))
+    assert (sound["content"][0]["type"], answer) == ("input_audio", says("Sure."))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_turn_whose_transcript_is_empty_is_told_by_its_sound(kept: bool) -> None:  # S08, F115
+    scene = ready(steady())
+    if kept:
+        scene.append(pcm("mic", 400))
+    scene.server(speech_started("u1"), turn("u1"), user_transcript("u1", ""))
+    effects = dropped(scene)
+    assert [item["content"][0]["type"] for item in created_items(effects)] == ["input_audio"] * kept
+    reasons = [reason for notice in told(effects, ReplayIncomplete) for _, reason in notice.left_out]
+    assert reasons == ["the user's words are not known: the transcript of them is empty"] * (not kept)
 
 
 def test_a_summary_is_not_asked_for_where_only_a_sound_is_to_be_told() -> None:  # S08

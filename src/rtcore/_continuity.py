@@ -34,7 +34,7 @@ from rtcore._notices import (
     Verdict,
 )
 from rtcore._recent import keep_latest
-from rtcore._replay import SUMMARY, Summary, rendered, summed_up
+from rtcore._replay import SUMMARY, Summary, rendered, summed_up, unsaid
 from rtcore._requests import Pending
 from rtcore._wire import Append, Commit, CreateItem, Delete
 from rtcore.policies import ReconnectView, reconnect
@@ -387,7 +387,8 @@ class Continuity:
             if reason:
                 self._left_out.append((item.id, reason))
             return
-        body = rendered(item, self._audio.get(item.id), self.images.body(item.id))
+        sound = self._audio.get(item.id)
+        body = rendered(item, sound, self.images.body(item.id))
         if not isinstance(body, dict):
             if body is not None:
                 self._left_out.append((item.id, body))
@@ -400,6 +401,8 @@ class Continuity:
             return
         self._create(item, wire_id, body)
         self._told += 1
+        if not sound and (missing := unsaid(item)):
+            self._left_out.append((item.id, missing))
         self.shown_as_text |= item.role == "assistant"
         if core.tools.output_of(item.call_id) is not None:
             self._behind[wire_id] = core.tools.send_output(item.call_id or "", item.id)
@@ -469,6 +472,8 @@ class Continuity:
         summary = summed_up(todo, self._outputs, self.images.text, sounds)
         if summary.text:
             self._create_summary(summary, previous)
+        named = ((item.id, unsaid(item)) for item in todo if item.id in summary.told)
+        self._left_out.extend((item_id, missing) for item_id, missing in named if missing)
         calls = {item.call_id for item in todo if item.id in summary.told and item.type == "function_call"}
         outputs = {item.id for item in todo if item.type == "function_call_output" and item.call_id in calls}
         return {*summary.told, *outputs}

@@ -52,13 +52,28 @@ def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | No
         if item.verdict is Verdict.PARTIAL:
             message["status"] = "incomplete"
         return message
+    if audio and not (spelt(item) or item.images):
+        return {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": b"".join(audio)}]}
     words = [text] if text.strip() else []
     if words or item.images:
         content = [{"type": "input_text", "text": each} for each in [*words, *[GONE] * item.images]]
         return {"type": "message", "role": "user", "content": content}
-    if audio:
-        return {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": b"".join(audio)}]}
+    if any(part.final for part in item.parts.values()):
+        return "the user's words are not known: the transcript of them is empty"
     return "the user's words are not known: no transcript of them came; set audio.input.transcription"
+
+
+def spelt(item: Item) -> bool:
+    """Whether the words of a message are there, and all of them: one that has only begun may turn out to say anything."""
+    texts = [part for part in item.parts.values() if part.text.strip()]
+    return bool(texts) and all(part.final for part in texts)
+
+
+def unsaid(item: Item) -> str | None:
+    """What the words that are told of a message leave out; None: nothing."""
+    if item.role == "user" and any(part.text and not part.final for part in item.parts.values()):
+        return "only the beginning of the user's words is known: the rest of the transcript did not come"
+    return None
 
 
 class Summary(Struct, frozen=True):
@@ -82,12 +97,12 @@ def summed_up(
     told: set[str] = set()
     for item in items:
         text = (text_of(item.id) or " ".join([item.text_so_far, *[GONE] * item.images])).strip()
-        if item.type == "message" and text:
+        if item.type == "message" and item.id in sounds and not (spelt(item) or item.images):
+            lines.append((item.id, f"{_SPEAKERS['user']}: {SOUND}"))
+        elif item.type == "message" and text:
             cut = " (interrupted)" if item.verdict is Verdict.PARTIAL else ""
             lines.append((item.id, f"{_SPEAKERS.get(item.role or 'assistant', 'Note')}: {text}{cut}"))
             told.add(item.id)
-        elif item.type == "message" and item.id in sounds:
-            lines.append((item.id, f"{_SPEAKERS['user']}: {SOUND}"))
         elif item.type == "function_call" and item.call_id in outputs:
             lines.append((item.id, f"Tool {item.name}({item.arguments or ''}) answered: {outputs[item.call_id]}"))
             told.add(item.id)

@@ -336,8 +336,10 @@ class Turns:
 
     def transcript_completed(self, event: TranscriptionCompleted) -> None:
         """The user's words, complete. Some servers repeat it (facts 14)."""
-        self._item(event.item_id).part(event.content_index).finish_text(event.transcript or "")
-        self._core.continuity.words_known(event.item_id)
+        part = self._item(event.item_id).part(event.content_index)
+        part.finish_text(event.transcript or "")
+        if part.text.strip():  # a transcript without a word says nothing of the turn: its sound does
+            self._core.continuity.words_known(event.item_id)
         logprobs = _objects(event.logprobs)
         languages = tuple(event.languages) if isinstance(event.languages, list) else ()
         usage = event.usage if isinstance(event.usage, dict) else None

@@ -40,6 +40,8 @@ class Served(Struct, eq=False):
     """The pictures that were to be shown to it again ..."""
     pictures_before: frozenset[str] = frozenset()
     """.. and all that had arrived by then."""
+    wordless: str = ""
+    """The user's latest turn when it began, if no words of it had come; empty: they had."""
     shown: bool = False
     """It was told words of the model, and has not answered since."""
 

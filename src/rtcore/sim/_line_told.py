@@ -40,12 +40,25 @@ class Told:
         self._answered: dict[str, int] = {}
         self._typed: dict[str, bool] = {}
         self._said: list[tuple[str, Key]] = []
+        self._named: set[str] = set()
+        self.wordless = ""
+        """The latest turn that a server said it has, as long as its words have not come: its sound alone can tell it."""
 
     # -- what is known on this side ----------------------------------------------------------------------------------------------
 
     def words(self, item_id: str, text: str) -> None:
         """The user's words reached the client."""
         self._words[item_id] = text
+        if text.strip() and item_id == self.wordless:
+            self.wordless = ""
+
+    def committed(self, item_id: str) -> None:
+        """A server has a turn."""
+        self.wordless = "" if self._words.get(item_id, "").strip() else item_id
+
+    def named(self, left_out: tuple[tuple[str, str], ...]) -> None:
+        """The session says what it could not tell."""
+        self._named.update(item_id for item_id, _ in left_out)
 
     def answered(self, call_id: str) -> None:
         """The session took the result of a call."""
@@ -67,6 +80,7 @@ class Told:
                 self._check_summary(served, items)
             else:
                 self._check_items(served, served.before, items)
+            self._check_sound(served, items)
             served.before = None
         if self._summary:
             self._said += [(item.id, key) for item in items if item.origin != "client" and (key := self._key(item)) is not None]
@@ -198,6 +212,15 @@ class Told:
                     )
                     return
                 at = found
+
+    def _check_sound(self, served: Served, items: list[ServerItem]) -> None:
+        """The latest turn of the user's is told by its sound where its words have not come, or it is named as not told."""
+        if not served.wordless or served.wordless in self._named or not self._in_time(served):
+            return
+        if not any(item.origin == "client" and any(part["type"] == "input_audio" for part in item.content) for item in items):
+            self._book.fail(
+                11, f"connection {served.number} was not told the sound of {served.wordless}, whose words had not come"
+            )
 
     def _of(self, served: Served) -> list[ServerItem]:
         return [served.server.items[name] for name in served.server.conversation]

@@ -27,6 +27,7 @@ from rtcore._notices import (
     Notice,
     Reconnected,
     Reconnecting,
+    ReplayIncomplete,
     RequestEnded,
     ResponseEnded,
     ResponseStarted,
@@ -280,6 +281,7 @@ class LongCall:
                 self.person.heard("started")
             case UserTurnCommitted():
                 self.person.heard("committed")
+                self._told.committed(notice.item_id)
                 if self._button is None:
                     self._microphone.committed()
                 elif self._current is not None:
@@ -294,6 +296,8 @@ class LongCall:
                 self._dialling.begins(planned=False, quiet=True)
             case Reconnected():
                 self._back(notice)
+            case ReplayIncomplete():
+                self._told.named(notice.left_out)
             case MicrophoneDropped():
                 result.dropped_ms += notice.dropped_ms
             case SessionClosed():
@@ -352,6 +356,7 @@ class LongCall:
         if served is not None:
             served.opened_at, served.before, self._current = book.now, before, served
             served.pictures, served.pictures_before = self._pictures.kept, self._pictures.there
+            served.wordless = self._told.wordless
         core = getattr(self.session, "_core", None)  # a recorded session shows none
         if core is not None:
             found = footprint(core, without=("asked", "session", "history._items", "history._order"))
