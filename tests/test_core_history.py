@@ -36,11 +36,21 @@ from rtcore import (
     UserTranscriptDelta,
     UserTranscriptFailed,
     UserTurnCommitted,
+    Verdict,
 )
 
 
 def ids(scene: Scene) -> list[str]:
     return [item.id for item in scene.session.history]
+
+
+def test_how_much_was_heard_is_known_while_it_sounds() -> None:  # invariant 11, B04: over its messages and parts
+    scene = spoken(message("m1", 1000, "aaaa bbbb"), message("m2", 1000, "cccc dddd", index=1, previous="m1"))
+    shown = []
+    for ms in (0, 400, 1500):
+        scene.at(ms / 1000).played(1, ms)
+        shown.append([(item.heard_ms, item.verdict) for item in scene.session.history])
+    assert shown == [[(0, None), (0, None)], [(400, None), (0, None)], [(1000, Verdict.FULL), (500, None)]]
 
 
 def test_items_stand_where_the_server_announced_them() -> None:  # C25, DESIGN 4: ordered by previous_item_id

@@ -3,10 +3,25 @@
 import json
 
 import pytest
-from helpers.scene import Scene, configured, preview_config, ready, sent, told
-from helpers.wire import announce, call, created, done, message, session_updated, speech_started, turn, user_transcript
+from helpers.scene import Scene, configured, preview_config, ready, sent, talking, told
+from helpers.wire import (
+    Script,
+    announce,
+    audio,
+    call,
+    created,
+    done,
+    message,
+    opened,
+    session_updated,
+    speech_started,
+    text_delta,
+    transcript,
+    turn,
+    user_transcript,
+)
 
-from rtcore import Config, Disconnection, ItemDeleted, LocalProtocolError, ReplayIncomplete, SessionReady, Verdict
+from rtcore import Config, Disconnection, HistoryItem, ItemDeleted, LocalProtocolError, ReplayIncomplete, SessionReady, Verdict
 from rtcore.saved import VERSION, as_messages, load, save
 
 
@@ -75,6 +90,54 @@ def test_a_model_of_text_is_told_what_was_heard() -> None:  # issue 6, part 6
         {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": function}]},
         {"role": "tool", "tool_call_id": "c1", "content": "Sunny."},
     ]
+
+
+COUNTING = message("m1", 4000, "One two three four") + done("r1")
+
+
+def test_what_still_sounded_when_it_was_saved_was_cut_there() -> None:  # C27, B21, issue 6, part 6
+    [sounding] = talking(COUNTING, heard_ms=2000, at=2.0).session.history
+    [left] = load(save([sounding]))
+    assert (sounding.verdict, left.verdict, left.heard_ms, left.text) == (None, Verdict.PARTIAL, 2000, "One two")
+    assert as_messages([sounding]) == as_messages([left]) == [{"role": "assistant", "content": "One two..."}]
+
+
+@pytest.mark.parametrize("how", ["items", "summary"])
+@pytest.mark.parametrize("saved", [True, False])
+def test_another_session_is_told_that_it_was_cut(saved: bool, how: str) -> None:  # C27
+    history = talking(COUNTING, heard_ms=2000, at=2.0).session.history
+    scene = Scene(configured(reconnect={"history": how}))
+    scene._took(scene.session.load(save(history) if saved else history, now=0.0))
+    scene.open()
+    scene.connected()
+    [item] = [event["item"] for event in sent(scene.server(session_updated())) if event["type"] == "conversation.item.create"]
+    [part] = item["content"]
+    marked = part["text"].endswith("One two (interrupted)") if how == "summary" else item["status"] == "incomplete"
+    assert "One two" in part["text"] and "three" not in part["text"] and marked
+    assert [(each.verdict, each.heard_ms) for each in scene.session.history] == [(Verdict.PARTIAL, 2000)]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard_ms", "verdict"),
+    [
+        pytest.param(COUNTING, 0, None, id="nobody has heard any of it"),
+        pytest.param(COUNTING, 3995, Verdict.FULL, id="all its words were heard"),
+        pytest.param(COUNTING, 4000, Verdict.FULL, id="it had ended"),
+        pytest.param(opened() + transcript("m1", "One two ") + audio("m1", 1000), 1000, Verdict.PARTIAL, id="more was to come"),
+        pytest.param(opened() + audio("m1", 1000), 500, Verdict.PARTIAL, id="its words had not come"),
+        pytest.param(opened() + text_delta("m1", "One two ", index=0), 0, None, id="it was written"),
+    ],
+)
+def test_a_message_that_was_saved_before_its_end_is_what_was_heard_of_it(
+    said: Script, heard_ms: int, verdict: Verdict | None
+) -> None:  # C27
+    [left] = load(save(talking(said, heard_ms=heard_ms, at=heard_ms / 1000).session.history))
+    assert (left.verdict, left.heard_ms) == (verdict, heard_ms)
+
+
+def test_what_an_older_version_saved_while_it_sounded_was_cut_too() -> None:  # it wrote no heard_ms before the end
+    [left] = load(save([HistoryItem("m1", "message", "assistant", "completed", "One two", "One two three")]))
+    assert (left.verdict, left.heard_ms) == (Verdict.PARTIAL, 0)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"rtcore_history":2,"items":[]}', b'{"rtcore_history":1}', b"\xff"])

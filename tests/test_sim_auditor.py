@@ -273,6 +273,14 @@ class TellsTheHistoryBackwards(Broken):
         return super().history[::-1]
 
 
+class KnowsOnlyAtTheEnd(Broken):
+    """11: of a message that sounds its history does not say how much was heard."""
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        return tuple(item if item.verdict else msgspec.structs.replace(item, heard_ms=0) for item in super().history)
+
+
 class StopsInGaps(Broken):
     """6: takes each moment without sound for the end of the model's speech."""
 
@@ -345,6 +353,7 @@ BROKEN: list[tuple[int, type[Session]]] = [
     (10, AnswersCallsTwice),
     (10, NeverAnswersCalls),
     (11, TellsTheHistoryBackwards),
+    (11, KnowsOnlyAtTheEnd),
     (12, WaitsWithoutADeadline),
     (15, NeverAsks),
     (15, GoesDeaf),

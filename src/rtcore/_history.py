@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from rtcore._items import HistoryItem, Item
 from rtcore._notices import Verdict
 from rtcore._recent import keep_latest
+from rtcore._verdicts import verdict_if_left
 
 _NOWHERE = ""
 """The predecessor of an item that was deleted before it had a place, or names itself: no item, so that it goes to the tail."""
@@ -110,7 +111,7 @@ class History:
     def restore(self, shown: HistoryItem) -> None:
         """An item of an earlier session, at the end: known here, and to no server yet."""
         item = Item(shown.id, shown.type, shown.role, None)
-        item.status, item.verdict, item.heard_ms, item.phase = shown.status, shown.verdict, shown.heard_ms, shown.phase
+        item.status, item.verdict, item.heard_ms, item.phase = shown.status, verdict_if_left(shown), shown.heard_ms, shown.phase
         item.call_id, item.name, item.arguments, item.output = shown.call_id, shown.name, shown.arguments, shown.output
         item.server_label, item.tools, item.error = shown.server_label, shown.tools, shown.error
         item.approval_request_id, item.approve = shown.approval_request_id, shown.approve
@@ -235,7 +236,7 @@ class History:
                 text=item.text_so_far,
                 full_text=item.full_text,
                 verdict=item.verdict,
-                heard_ms=item.heard_ms,
+                heard_ms=item.heard_ms_so_far,
                 call_id=item.call_id,
                 name=item.name,
                 arguments=item.arguments,

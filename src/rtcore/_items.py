@@ -340,6 +340,13 @@ class Item:
         return "".join(part.told_text for _, part in sorted(self.parts.items()))
 
     @property
+    def heard_ms_so_far(self) -> int:
+        """How much of it was heard until now, over its audio parts."""
+        if self.verdict is not None or self.response is None:
+            return self.heard_ms
+        return sum(segment.heard_ms for segment in self.segments)
+
+    @property
     def images(self) -> int:
         """So many pictures it shows."""
         return sum(part.kind == "image" for part in self.parts.values())
@@ -444,7 +451,8 @@ class HistoryItem(Struct, frozen=True):
     """One item of the conversation as the program sees it.
 
     ``text`` is what was heard (for the user and for texts: all of it), ``full_text`` what was generated. ``verdict`` is None
-    until the message ended, and for items that are not assistant messages. ``phase`` is a message's (``commentary`` or
+    until the message ended, and for items that are not assistant messages. While it sounds, ``text`` and ``heard_ms`` are what
+    was heard so far; one that was saved then is over where it is loaded. ``phase`` is a message's (``commentary`` or
     ``final_answer``); the five from ``server_label`` on are those of remote tools. ``images``: so many pictures it shows, which
     are not part of it. ``aside``: a note of rtcore's own to the server, which says what the other items say.
     """

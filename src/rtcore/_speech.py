@@ -172,9 +172,9 @@ class Speech:
         response = item.response
         if response is None or item.verdict is not None:
             return
-        item.verdict = verdict
         segments = item.segments
-        heard_ms = sum(segment.heard_ms for segment in segments) if item.remote_ms is None else item.remote_ms
+        heard_ms = item.heard_ms_so_far if item.remote_ms is None else item.remote_ms
+        item.verdict = verdict
         full = item.full_text
         if verdict is Verdict.PARTIAL and item.remote_ms is None:
             item.heard_text = "".join(part.heard_text() for _, part in sorted(item.parts.items()))

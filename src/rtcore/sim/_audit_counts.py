@@ -5,7 +5,7 @@ Of invariant 12: audio does not wait while nothing sounds.
 
 from collections.abc import Callable, Sequence
 
-from rtcore._items import SegmentView
+from rtcore._items import HistoryItem, SegmentView
 from rtcore.sim._audit_cuts import CutAudit
 from rtcore.sim._audit_reference import ReferenceAudit
 from rtcore.sim._audit_sounding import patience
@@ -78,6 +78,19 @@ class CountAudit:
             # A message is over without a report of its last sample (B02): a device that is lost may leave that untold.
             elif still and not view.queued and view.heard < heard - bool(self._speaker.losses):
                 ledger.fail(8, f"{segment.name}: the core counts {view.heard} samples heard, but {heard} were audible")
+
+    def told(self, history: Sequence[HistoryItem], views: Sequence[SegmentView]) -> None:
+        """The history says of a message that sounds that as much was heard of it as the core counts; behind a cut, less (C08)."""
+        counted: dict[str, int] = {}
+        for view in views:
+            counted[view.item_id] = counted.get(view.item_id, 0) + view.format.ms(view.heard)
+        for shown in history:
+            item = self._ledger.items.get(shown.id)
+            if item is None or item.ended is not None or item.response.cut is not None:
+                continue
+            if shown.heard_ms != counted.get(shown.id, 0):
+                text = f"{shown.id} sounds, and {counted.get(shown.id, 0)} ms of it are counted as heard"
+                self._ledger.fail(11, f"{text}; the history says {shown.heard_ms}")
 
     def add_up(self, views: Sequence[SegmentView]) -> None:
         """Heard, discarded and queued are what was received, whenever one looks, and of a closed session too."""

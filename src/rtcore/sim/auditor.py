@@ -296,7 +296,7 @@ class Auditor:
         self._up: deque[ClientSeen] = deque()
         self._refusals_read = 0
         self._spans_read = 0
-        self._steps = 0
+        self._steps = self._history_due = 0
         self._mismatches_read = 0
         self._closed = False
         self._heard_begin = False
@@ -694,6 +694,11 @@ class Auditor:
         self.sounding.waiting(session.deadline, held=self.cuts.held)
         self.holds.look()
         self._counts.check(session.segments)
+        if self._steps >= self._history_due:
+            # The view makes every item anew: it is looked at the more seldom the longer it is.
+            history = session.history
+            self._history_due = self._steps + len(history)
+            self._counts.told(history, session.segments)
 
     def finish(self, session: View, now: int) -> None:
         """Everything is silent and settled: the last checks before the session is closed."""
