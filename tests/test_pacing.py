@@ -204,6 +204,22 @@ def test_slow_speech_waits_for_its_pause() -> None:
         assert "and" not in text[:end]
 
 
+def test_one_wrong_guess_of_the_pace_does_not_make_a_slower_one_likely() -> None:  # B30, F105
+    """Its first sentence runs on without a pause: three silences in a row must not each be taken for that sentence's end."""
+    text = "Que se queme. Le musée ouvre à neuf heures, sauf le mardi. Vous pouvez acheter les billets sur place, ou bien."
+    silences = ((1_930, 70), (400, 160), (860, 340), (2_550, 200), (1_000, 0))
+    pcm = b"".join(sound(loud) + sound(quiet, 0) for loud, quiet in silences)
+    pacing = Pacing(PCM16_24K)
+    told, tenths = [], len(pcm) // 2 // STEP
+    for tenth in range(tenths):
+        # Two tenths of a second arrive while one sounds.
+        pacing.fresh.append(pcm[4 * STEP * tenth : 4 * STEP * (tenth + 1)])
+        received = min(2 * (tenth + 1), tenths) * STEP
+        told.append(text[: pacing.heard(text, tenth * STEP, received, final=False, complete=False)])
+    assert told[36] == "Que se queme. Le musée ouvre à neuf heures, sauf le mardi."
+    assert told[64].endswith("sur place,")
+
+
 def test_a_transcript_that_stops_is_told_to_its_end_and_no_further() -> None:
     text = "One two three"
     pacing = Pacing(PCM16_24K)

@@ -42,7 +42,7 @@ _HURRY = 1.2
 _SLOWER, _SLOWER_AT_END = 1.4, 2.0
 """Times the pace: so much slower a phrase may be, before its mark counts as passed without a pause, and a sentence."""
 _PACES = (1.0, 0.75, 1.33, 1.75)
-"""Times the pace that is likely: what else is tried while little is known."""
+"""Times the pace so far: what else is tried while little is known."""
 _FASTEST = 0.5
 """Times the usual pace: nobody speaks faster."""
 _UNLIKELY = 0.3
@@ -242,13 +242,15 @@ class Pacing:
             pace = max(end.sounded - begin.sounded, 1) / max(end.time - begin.time, 0.1)
             return _cheapest(begin, stops, marks, None if full else end, pace, reach, None)[1], pace
         last = begin if len(self._matches) == 1 else self._matches[-1]
-        usual = (_PACE * _TRUST + last.sounded) / (_TRUST + last.time)
+        so_far = (_PACE * _TRUST + last.sounded) / (_TRUST + last.time)
         total = self._script.total - begin.time if self._script.final else None
         found: list[_Match] = []
         cheapest = _NEVER
         for times in _PACES if last.time < _KNOWN else _PACES[:1]:
-            cost, matches = _cheapest(begin, stops, marks, None, usual * times, reach, total)
-            cost += (log(times) / _UNLIKELY) ** 2 / 2
+            cost, matches = _cheapest(begin, stops, marks, None, so_far * times, reach, total)
+            # Held against the usual pace, not against the one so far: that is a guess too, and one wrong guess is not to make the
+            # next one, further off, a likely one.
+            cost += (log(so_far * times / _PACE) / _UNLIKELY) ** 2 / 2
             if cost < cheapest:
                 cheapest, found = cost, matches
         last = found[-1] if found else begin
