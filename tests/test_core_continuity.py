@@ -74,6 +74,7 @@ from rtcore import (
     SessionReady,
 )
 from rtcore.policies import ReconnectView, reconnect
+from rtcore.saved import as_messages
 
 LOST = Disconnection(close_code=1006)
 STEADY: dict[str, Any] = {"jitter": 0.0}
@@ -607,6 +608,42 @@ def test_a_turn_whose_transcript_is_empty_is_told_by_its_sound(kept: bool) -> No
     assert [item["content"][0]["type"] for item in created_items(effects)] == ["input_audio"] * kept
     reasons = [reason for notice in told(effects, ReplayIncomplete) for _, reason in notice.left_out]
     assert reasons == ["the user's words are not known: the transcript of them is empty"] * (not kept)
+
+
+def with_parts(scene: Scene, role: str, *content: Event) -> None:
+    """The program puts a message of several parts into the conversation."""
+    [item] = created_events(scene.create_item({"type": "message", "role": role, "content": list(content)}))
+    scene.server(announce(item["id"], item))
+
+
+@pytest.mark.parametrize("role", ["system", "user"])
+@pytest.mark.parametrize("history", ["items", "summary"])
+def test_the_parts_of_a_message_that_the_program_wrote_do_not_run_together(history: str, role: str) -> None:  # C27, B22
+    scene = ready(steady(history=history))
+    texts = [{"type": "input_text", "text": text} for text in ("Context: order 17", "23 items left")]
+    with_parts(scene, role, *texts)
+    [shown] = scene.session.history
+    assert (shown.text, shown.full_text) == ("Context: order 17 23 items left",) * 2
+    assert [each["content"] for each in as_messages([shown])] == ["Context: order 17 23 items left"]
+    # What the program wrote is what is there, however it is told: nothing is changed for it.
+    body = {"id": shown.id, "type": "message", "role": role, "content": texts}
+    assert sent(scene._issued(scene.session.sync_history([body], now=scene.now))) == []
+    [item] = created_items(dropped(scene))
+    if history == "items":
+        assert item["content"] == texts
+    else:
+        assert item["content"][0]["text"].endswith(": Context: order 17 23 items left")
+
+
+@pytest.mark.parametrize("history", ["items", "summary"])
+def test_sound_beside_text_that_cannot_be_told_is_named(history: str) -> None:  # C27: nothing is left out silently
+    scene = ready(steady(history=history))
+    with_parts(scene, "user", {"type": "input_text", "text": "Who says this?"}, {"type": "input_audio", "audio": "AAAAAAAA"})
+    effects = dropped(scene)
+    [item] = created_items(effects)
+    assert item["content"][0]["text"].endswith("Who says this?")
+    [(_, reason)] = told(effects, ReplayIncomplete)[0].left_out
+    assert "sound" in reason
 
 
 def test_a_summary_is_not_asked_for_where_only_a_sound_is_to_be_told() -> None:  # S08

@@ -387,12 +387,12 @@ class Continuity:
             if reason:
                 self._left_out.append((item.id, reason))
             return
-        sound = self._audio.get(item.id)
-        body = rendered(item, sound, self.images.body(item.id))
+        body = rendered(item, self._audio.get(item.id), self.images.body(item.id))
         if not isinstance(body, dict):
             if body is not None:
                 self._left_out.append((item.id, body))
             return
+        sounds = any(part["type"] == "input_audio" for part in body.get("content", ()))
         wire_id = core.requests.item_id()
         try:
             body = core.dialect.render_item({"id": wire_id, **body})
@@ -401,7 +401,7 @@ class Continuity:
             return
         self._create(item, wire_id, body)
         self._told += 1
-        if not sound and (missing := unsaid(item)):
+        if not sounds and (missing := unsaid(item)):
             self._left_out.append((item.id, missing))
         self.shown_as_text |= item.role == "assistant"
         if core.tools.output_of(item.call_id) is not None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from rtcore._core import Core
-from rtcore._items import Item
+from rtcore._items import Item, joined
 from rtcore._notices import Problem
 from rtcore._sync import staying
 
@@ -209,7 +209,7 @@ def _unchanged(item: Item, body: dict[str, Any]) -> bool:
         return False
     if item.type != "message":
         return _signature(body) in _signatures(item)
-    text = _text(body)
+    text = _text({"role": item.role, **body})
     return text is None or text == item.text_so_far or item.full_text.startswith(text)
 
 
@@ -254,15 +254,15 @@ def _text(body: dict[str, Any]) -> str | None:
         if not isinstance(text, str):
             return None
         said.append(text)
-    return "".join(said)
+    return joined(body.get("role"), said)
 
 
 def _body(item: Item) -> dict[str, Any] | None:
     """The item as one that can be created: of a message what was heard, as text. None where that is not known or cannot be."""
     match item.type:
-        case "message" if item.text_so_far and not _has_more(item):
+        case "message" if item.texts and not _has_more(item):
             kind = "output_text" if item.role == "assistant" else "input_text"
-            return {"type": "message", "role": item.role, "content": [{"type": kind, "text": item.text_so_far}]}
+            return {"type": "message", "role": item.role, "content": [{"type": kind, "text": text} for text in item.texts]}
         case _:
             return None  # a call and its output stand where they stand
 

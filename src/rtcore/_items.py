@@ -5,6 +5,7 @@ Its texts stand in its parts, so that late transcripts find their place by item 
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -354,7 +355,28 @@ class Item:
     @property
     def full_text(self) -> str:
         """Everything that was generated, heard or not."""
-        return "".join(part.text for _, part in sorted(self.parts.items()))
+        return joined(self.role, [part.text for _, part in sorted(self.parts.items())])
+
+    @property
+    def texts(self) -> list[str]:
+        """``text_so_far`` as the parts of an item that is created anew: those that were texts of their own stay so."""
+        if self.role == "assistant" or self.heard_text is not None:
+            parts = [self.text_so_far]
+        else:
+            parts = [part.text for _, part in sorted(self.parts.items())]
+        return [text for text in parts if text.strip()]
+
+
+def joined(role: str | None, texts: Iterable[str]) -> str:
+    """The texts of a message's parts as one. Those that a person or a program wrote are apart, and their words stay apart; what
+    the model says goes on in its next part, to the letter: what was heard of it is told by its place in the whole."""
+    if role not in ("user", "system"):
+        return "".join(texts)
+    whole = ""
+    for text in texts:
+        apart = not whole or not text or whole[-1].isspace() or text[0].isspace()
+        whole += text if apart else f" {text}"
+    return whole
 
 
 class Asked(Struct, frozen=True):

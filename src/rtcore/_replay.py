@@ -43,18 +43,18 @@ def rendered(item: Item, audio: list[bytes] | None = None, shown: dict[str, Any]
 
 
 def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | None:
-    text = item.text_so_far
+    words = item.texts
     if item.role != "user":
-        if not text.strip():
+        if not words:
             return None
         kind = "output_text" if item.role == "assistant" else "input_text"
-        message = {"type": "message", "role": item.role or "assistant", "content": [{"type": kind, "text": text}]}
+        content = [{"type": kind, "text": text} for text in words]
+        message = {"type": "message", "role": item.role or "assistant", "content": content}
         if item.verdict is Verdict.PARTIAL:
             message["status"] = "incomplete"
         return message
     if audio and not (spelt(item) or item.images):
         return {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": b"".join(audio)}]}
-    words = [text] if text.strip() else []
     if words or item.images:
         content = [{"type": "input_text", "text": each} for each in [*words, *[GONE] * item.images]]
         return {"type": "message", "role": "user", "content": content}
@@ -71,9 +71,13 @@ def spelt(item: Item) -> bool:
 
 def unsaid(item: Item) -> str | None:
     """What the words that are told of a message leave out; None: nothing."""
-    if item.role == "user" and any(part.text and not part.final for part in item.parts.values()):
+    parts = item.parts.values()
+    if item.role != "user":
+        return None
+    if any(part.text and not part.final for part in parts):
         return "only the beginning of the user's words is known: the rest of the transcript did not come"
-    return None
+    shown = [bool(part.text) for part in parts if part.kind == "other"]  # a part without words that is no picture is sound
+    return "only its text is told: the sound beside that is not kept" if any(shown) and not all(shown) else None
 
 
 class Summary(Struct, frozen=True):
