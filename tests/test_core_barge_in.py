@@ -547,6 +547,36 @@ def test_a_turn_that_was_cut_for_nothing_and_never_answered_is_answered() -> Non
     assert (sent(early), sent(answer), sent(scene.at(9.0).tick())) == ([], [create(2)], [])
 
 
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("cancel_first", [True, False])
+def test_it_is_answered_too_where_the_server_s_cancel_is_told_first(cancel_first: bool, shown: bool) -> None:  # F120, facts 4.9
+    scene = ready()
+    scene.server(speech_started(), turn(), *([created("r1"), opened("m1")] if shown else []))
+    gone: list[Any] = cancelled("r1") + ([{"type": "conversation.item.deleted", "item_id": "m1"}] if shown else [])
+    scene.at(1.0).server(*((gone, speech_started("u2")) if cancel_first else (speech_started("u2"), gone)))
+    scene.at(1.2).server(speech_stopped("u2"))
+    early, answer = scene.at(3.1).tick(), scene.at(3.2).tick()
+    assert (sent(early), sent(answer), sent(scene.at(9.0).tick())) == ([], [create(1)], [])
+    assert told(answer, FalseInterruption) == [FalseInterruption("server", "u2", 0, False)]
+
+
+def test_a_turn_behind_a_cancel_that_was_told_first_is_the_only_one_to_be_answered() -> None:  # F120, facts 4.9
+    scene = ready()
+    scene.server(speech_started(), turn(), created("r1"), opened("m1"))
+    scene.at(1.0).server(cancelled("r1"), [{"type": "conversation.item.deleted", "item_id": "m1"}], speech_started("u2"))
+    scene.at(1.2).server(speech_stopped("u2"), committed("u2"), user_item("u2"))
+    scene.server(created("r2"), opened("m2", r="r2"))
+    assert (sent(scene.at(9.0).tick()), told(scene.log, FalseInterruption)) == ([], [])
+
+
+def test_a_session_that_pauses_first_misses_the_answer_that_a_server_cancelled_before_it_told_of_a_voice() -> None:  # F120
+    scene = ready(configured(interruption="pause"), turn_detection=CLIENT_VAD)
+    scene.server(speech_started(), turn(), created("r1", request=1), opened("m1"))
+    scene.at(1.0).server(cancelled("r1"), [{"type": "conversation.item.deleted", "item_id": "m1"}], speech_started("u2"))
+    scene.at(1.2).server(speech_stopped("u2"))
+    assert kinds(scene.at(3.2).tick()) == ["response.create"]
+
+
 def test_a_turn_that_follows_is_the_only_one_to_be_answered() -> None:  # F120
     scene, _ = answer_lost()
     answer = scene.at(1.2).server(speech_stopped("u2"), committed("u2"), user_item("u2"))

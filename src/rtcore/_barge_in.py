@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from rtcore._consult import consult
 from rtcore._core import Core
+from rtcore._interruption import Lost
 from rtcore._items import Response
 from rtcore._notices import Cause, EchoSuspected, FalseInterruption, InterruptionPending, Verdict
 from rtcore._recent import keep_latest
@@ -267,9 +268,7 @@ class BargeIn:
         self._count(speech)
         lost = core.interruption.barge_in(speech.cause, sparing=sparing, since=speech.first_at)
         if not speech.committed:
-            self._lost += lost.responses
-            self._lost_answer |= lost.answer
-            self._expect_turn()
+            self._lose(lost.responses, answer=lost.answer)
         self._release(speech)
         if speech.owed:
             speech.owed = False
@@ -304,16 +303,24 @@ class BargeIn:
             self._forget_lost()
             self._in_a_row = 0
 
-    def server_cancelled(self) -> None:
-        """The server's turn detection cancelled a response by itself: that is an interruption, whatever was being waited for."""
-        speech = self._speech
+    def server_cancelled(self, *, unseen: bool = False) -> None:
+        """The server's turn detection cancelled a response by itself: that is an interruption, whatever was being waited for.
+
+        ``unseen``: it was to answer a turn, and nothing else was ever seen of it (facts 4.10).
+        """
+        core, speech = self._core, self._speech
         if self._options.mode == "ignore":
             return
+        lost = Lost()
         if speech is not None and speech.fate == "open":
-            self._core.timers.cancel(_TIMER)
+            core.timers.cancel(_TIMER)
             self._cut(speech, sparing=False)
         else:
-            self._core.interruption.barge_in("server")
+            lost = core.interruption.barge_in("server")
+            if speech is None or (speech.committed and speech.fate != "dismiss"):
+                # Another voice than the latest, and its beginning is told behind what it led to (facts 4.9).
+                self._speech = _Speech("server", core.now, core.now, 0, self._in_a_row, fate="cut", after=core.requests.issued)
+        self._lose(lost.responses, answer=lost.answer or unseen)
 
     def line_lost(self) -> None:
         """The server that heard the person is gone: no more of this speech will be told, and what is known decides, at once or
@@ -352,6 +359,11 @@ class BargeIn:
         self._forget_lost()
 
     # -- an answer that was cut for nothing --------------------------------------------------------------------------------------
+
+    def _lose(self, responses: tuple[Response, ...], *, answer: bool) -> None:
+        self._lost += responses
+        self._lost_answer |= answer
+        self._expect_turn()
 
     def _expect_turn(self) -> None:
         """Where an answer was cut of which nothing had been heard, a turn has to follow, or that answer is missing (F120)."""

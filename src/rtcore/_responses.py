@@ -287,7 +287,7 @@ class Responses:
                 if status == "cancelled" and reason == "turn_detected" and not self.running:
                     # Cut before its response.created was sent (facts 4.10); what it says of the user holds all the same. Beside
                     # a response that runs it cannot have had the slot, and changes nothing (C18).
-                    core.barge_in.server_cancelled()
+                    core.barge_in.server_cancelled(unseen=core.turns.automatic > 0)
                 core.creation.unknown_done(body.id, _metadata(body), status, error)
             return
         if status == "cancelled" and reason == "turn_detected" and not response.dead:
