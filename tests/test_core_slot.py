@@ -545,6 +545,53 @@ def test_an_audible_out_of_band_response_is_cancelled_by_us_because_the_server_n
     ]
 
 
+def test_an_audible_out_of_band_response_that_has_not_begun_is_interrupted_like_any_other() -> None:  # B15, F049, F055
+    for silence in (Scene.interrupt, Scene.local_speech, lambda scene: scene.server(speech_started())):
+        scene = ready()
+        scene.respond(OOB, audible=True)
+        early = silence(scene)
+        late = scene.server(created("r2", request=scene.request, in_band=False), _aside(), done("r2", in_band=False))
+        assert (sent(early), sent(late), sounded(late)) == ([], [cancel("r2")], b"")
+        assert outcomes(late) == [(scene.request, "cancelled")]
+
+
+def test_a_policy_is_told_of_an_audible_out_of_band_response_that_has_not_begun() -> None:  # B15, B19: there is what to cut
+    scene = ready(configured(barge_in={"min_duration_ms": 300}), turn_detection=CLIENT_VAD)
+    scene.respond(OOB, audible=True)
+    scene.server(speech_started())
+    scene.at(0.5).tick()
+    assert sent(scene.server(created("r2", request=scene.request, in_band=False))) == [cancel("r2")]
+
+
+def test_a_voice_spares_an_uninterruptible_response_beside_the_conversation_that_has_not_begun() -> None:  # B15, F054
+    scene = ready(turn_detection=CLIENT_VAD)
+    scene.respond(OOB, audible=True, interruptible=False)
+    scene.server(speech_started())
+    effects = scene.server(created("r2", request=scene.request, in_band=False), _aside())
+    assert (sent(effects), sounded(effects) != b"") == ([], True)
+
+
+def test_what_was_asked_for_beside_the_conversation_and_is_to_be_heard_is_not_sent_after_an_interruption() -> None:  # B15, F049
+    scene = talking(opened("a"), audio("a", 2000), heard_ms=500, at=0.5)
+    scene.interrupt()
+    scene.respond(OOB, audible=True)  # it waits for what becomes of the first
+    audible = scene.request
+    scene.respond(OOB)
+    effects = scene.interrupt() + scene.flushed(1, 500) + scene.server(cancelled(by="client_cancelled"), truncated("a", 500))
+    assert (outcomes(effects)[0], [e for e in sent(effects) if e["type"] == "response.create"]) == (
+        (audible, "cancelled"),
+        [create(scene.request, conversation="none")],
+    )
+
+
+def test_a_silent_out_of_band_response_that_has_not_begun_is_left_alone() -> None:  # F055
+    scene = ready()
+    scene.respond(OOB)
+    scene.interrupt()
+    effects = scene.server(created("r2", request=scene.request, in_band=False), _aside(), done("r2", in_band=False))
+    assert (sent(effects), outcomes(effects)) == ([], [(scene.request, "done")])
+
+
 def test_items_of_an_audible_out_of_band_response_are_neither_truncated_nor_deleted() -> None:  # DESIGN 3: out of band
     scene = ready()
     scene.respond(OOB, audible=True)

@@ -221,6 +221,8 @@ DEFAULT = [
     606_757,
     # Functions asked for one behind the other: the last of them has its answer when the time would be up (C26).
     611_308,
+    # A voice comes between a request beside the conversation that is to be heard and its response: nothing of it is heard (B15).
+    70_061,
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -98,6 +98,11 @@ class Order(Struct):
         return not (self.request or self.for_turn or self.for_tools)
 
     @property
+    def silent(self) -> bool:
+        """Whether nobody would hear its response, so that an interruption has nothing to do with it."""
+        return self.out_of_band and not self.audible
+
+    @property
     def asked(self) -> Asked:
         """How it is asked for."""
         return Asked(self.body, self.after, self.hold_ms, self.interruptible)
@@ -857,7 +862,7 @@ class Creation:
     @property
     def reserved(self) -> bool:
         """Whether a response was asked for that has not begun, and that an interruption would cut."""
-        return self._reserved is not None and not self._reserved.dead
+        return any(not order.dead for order in self._unheard())
 
     def owes(self, key: str) -> bool:
         """Whether the create of this mark asked for an answer of the conversation to which any other is one, too."""
@@ -866,8 +871,14 @@ class Creation:
 
     @property
     def reserved_uninterruptible(self) -> bool:
-        """Whether it was asked for as uninterruptible."""
-        return self._reserved is not None and not self._reserved.interruptible
+        """Whether the first of it was asked for as uninterruptible."""
+        return any(not order.interruptible for order in self._unheard()[:1])
+
+    def _unheard(self) -> list[Order]:
+        """What was asked for by now, has no answer yet and is to be heard, in the conversation or beside it. A few words for a
+        wait are nothing that anybody asked for: they are dropped in any case."""
+        beside = [order for order in self._side.values() if not (order.silent or order.filler)]
+        return [self._reserved, *beside] if self._reserved is not None else beside
 
     def kill_reserved(self, *, all_queued: bool, sparing: bool = False, since: float = float("inf")) -> bool:
         """Interrupted: the response that answers our pending create is dead on arrival (B15, F035).
@@ -878,13 +889,14 @@ class Creation:
         core = self._core
         self.drop_filler()
         answer = False
-        reserved = self._reserved
-        if reserved is not None and (reserved.interruptible or not sparing) and reserved.asked_at <= since:
-            answer = not reserved.dead and (reserved.for_turn or reserved.for_user or bool(reserved.for_tools))
-            reserved.dead = True
+        for order in self._unheard():
+            if (order.interruptible or not sparing) and order.asked_at <= since:
+                answer |= not order.dead and (order.for_turn or order.for_user or bool(order.for_tools))
+                order.dead = True
         for order in self._expired.values():
             order.dead = order.dead or ((order.interruptible or not sparing) and order.asked_at <= since)
-        for order in [o for o in self._queue if o.doubtful and (o.interruptible or not sparing) and o.asked_at <= since]:
+        doubtful = [o for o in self._queue if o.doubtful and not o.silent]
+        for order in [o for o in doubtful if (o.interruptible or not sparing) and o.asked_at <= since]:
             # Perhaps it was not ours that was refused, and it runs already.
             self._queue.remove(order)
             order.dead = True
@@ -897,7 +909,7 @@ class Creation:
             core.turns.interrupted_by_program()
             core.continuity.interrupted_by_program()
             self._forget_refused()
-            for order in [o for o in self._queue if o.item_id is None and not o.out_of_band]:
+            for order in [o for o in self._queue if o.item_id is None and not o.silent]:
                 self._queue.remove(order)
                 core.requests.end(order.request, "cancelled")
         return answer

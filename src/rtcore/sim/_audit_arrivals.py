@@ -100,6 +100,10 @@ class Arrivals:
         """The program wants the out-of-band response of this request to be heard."""
         self._audible.add(request)
 
+    def asked(self, creation: Creation) -> None:
+        """A response is asked for; is anybody to hear it?"""
+        creation.silent = creation.out_of_band and creation.request not in self._audible
+
     # -- leaving the server --------------------------------------------------------------------------------------------------
 
     def left(self, message: ServerSeen) -> None:

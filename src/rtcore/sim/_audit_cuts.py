@@ -85,7 +85,7 @@ class CutAudit:
         self._cause = cause
         if responses is None:
             for creation in ledger.creations:
-                if creation.filler or (not creation.out_of_band and (since is None or creation.sent.sent_at <= since)):
+                if creation.filler or (not creation.silent and (since is None or creation.sent.sent_at <= since)):
                     creation.killed, ledger.killed_at = True, ledger.now
         stream = ledger.stream
         unconfirmed = stream.unconfirmed
@@ -136,7 +136,7 @@ class CutAudit:
         """
         ledger = self._ledger
         self._sync(ledger.now)
-        asked = [each for each in ledger.creations if not (each.out_of_band or each.killed or each.expired)]
+        asked = [each for each in ledger.creations if not (each.silent or each.filler or each.killed or each.expired)]
         affected = self._affected("server", None)
         # Where the item that it was to answer was refused, the client may have given it up.
         if any(not (each.shown or each.withdrawn) for each in asked) or any(not response.heard_out for response in affected):

@@ -193,6 +193,8 @@ class Creation(Struct, eq=False):
     """The core has given it up: its response is unwanted (B14)."""
     filler: bool = False
     """A few words while a function takes long: whatever comes, is said or cut meanwhile is a reason not to hear them."""
+    silent: bool = False
+    """Beside the conversation, and not to be heard: no interruption has anything to do with it."""
     doubted: bool = False
     """A refusal that named nothing answered one given up before it: the client may lay it to this one."""
 

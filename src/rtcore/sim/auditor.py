@@ -939,6 +939,7 @@ class Auditor:
                 self.line.create_response(message)
                 self.asking.create_response(message, self.ledger.creations[-1])
                 self.fillers.create_response(message, self.ledger.creations[-1])
+                self.arrivals.asked(self.ledger.creations[-1])
             case "conversation.item.create" if message.item is not None and message.item.get("id") in self._edited:
                 self.line.edited()
             case "conversation.item.create":
