@@ -814,3 +814,57 @@ def test_words_are_counted_without_backchannels(said: str, count: int) -> None: 
 def test_the_language_of_the_transcription_says_which_backchannels_count() -> None:
     rules = BargeIn(backchannels={"en": ("right",), "pl": ("no tak",)})
     assert (count_words("no tak", rules.words("pl-PL")), count_words("no tak", rules.words("en"))) == (0, 2)
+
+
+# -- a recogniser of the program's own ----------------------------------------------------------------------------------------
+
+
+def hears(scene: Scene, text: str) -> list[Any]:
+    return scene._issued(scene.session.user_turn(text, now=scene.now))
+
+
+@pytest.mark.parametrize("options", [{"min_words": 1}, {"min_duration_ms": None}])
+def test_a_recognisers_backchannel_lets_the_model_go_on(options: dict[str, Any]) -> None:  # B19, F121
+    scene = ready(configured(interruption="pause", barge_in=options), turn_detection=None)
+    scene.server(created("r1"), message("m1", 3000), done("r1"))
+    scene.at(1.0).played(1, 1000)
+    assert Pause(1) in scene.local_speech()
+    scene.at(1.6)._took(scene.session.speech("stopped", now=1.6))
+    effects = hears(scene.at(1.7), "mhm")
+    assert [each for each in effects if isinstance(each, Flush | Resume)] == [Resume(1)]
+    assert len(told(effects, FalseInterruption)) == 1
+    scene.played(1, 3000)
+    assert "response.create" not in kinds(scene.at(9.0).tick()), "the turn is not answered"
+
+
+@pytest.mark.parametrize("spoke", [False, True])
+def test_a_recognisers_words_interrupt_without_a_word_of_a_false_interruption(spoke: bool) -> None:  # B18: no resume
+    scene = ready(configured(interruption="pause"), turn_detection=None)
+    scene.server(created("r1"), message("m1", 3000), done("r1"))
+    scene.at(1.0).played(1, 1000)
+    if spoke:
+        scene.local_speech()
+        scene.at(1.2)._took(scene.session.speech("stopped", now=1.2))
+    effects = hears(scene.at(1.3), "stop")
+    assert [each for each in effects if isinstance(each, Pause | Flush | Resume)] == [Flush(1)]
+    assert told(scene.log, FalseInterruption) == []
+    effects = scene.flushed(1, 1000)
+    assert "conversation.item.truncate" in kinds(effects)
+    effects = scene.server(truncated("m1", 1000))
+    assert kinds(effects) == ["conversation.item.create", "response.create"]
+
+
+def test_a_policy_is_asked_once_about_a_recognisers_turn_with_its_words() -> None:  # F121
+    seen: list[InterruptionView] = []
+
+    def policy(view: InterruptionView) -> InterruptionAnswer:
+        seen.append(view)
+        return CUT
+
+    scene = ready(configured(interruption="pause"), turn_detection=None, policies=Policies(interruption=policy))
+    scene.server(created("r1"), message("m1", 3000), done("r1"))
+    scene.at(1.0).played(1, 1000)
+    hears(scene, "stop")
+    assert [(view.committed, view.transcript, view.stopped_at, view.transcribing) for view in seen] == [
+        (True, "stop", 1.0, False)
+    ]

@@ -97,6 +97,9 @@ class BargeIn:
 
     def started(self, cause: Cause, item_id: str | None) -> None:
         """Speech begins, or another detector hears the same."""
+        self._ask(self._begin(cause, item_id))
+
+    def _begin(self, cause: Cause, item_id: str | None) -> _Speech:
         core = self._core
         speech = self._speech
         if speech is not None and speech.fate == "open":
@@ -113,7 +116,7 @@ class BargeIn:
             speech.silence_ms = core.acknowledged.silence_ms
         if item_id is not None:
             speech.belongs(item_id)
-        self._ask(speech)
+        return speech
 
     def _playout_ms(self) -> int:
         """For how long the model has been heard, or 0."""
@@ -152,11 +155,25 @@ class BargeIn:
             self._again(speech)
         return True
 
-    def said(self, item_id: str) -> None:
-        """A recogniser of the program's own heard a turn; no detector need have told of its beginning."""
-        if self._speech is None or self._speech.committed:
-            self.started("local", item_id)
-        self.stopped(None)
+    def said(self, item_id: str, text: str, *, answer: bool) -> bool:
+        """A recogniser of the program's own heard a turn; no detector need have told of its beginning. Gives what ``committed``
+        gives.
+
+        Its end, its commit and its words are one piece of news: asked about the first of them alone, the policy would judge
+        without the words that are there.
+        """
+        self._forget_lost()
+        speech = self._speech
+        if speech is None or speech.committed:
+            speech = self._begin("local", item_id)
+        speech.belongs(item_id)
+        speech.words[item_id], speech.spelt[item_id] = text, True
+        speech.committed = True
+        speech.stopped_at = self._core.now if speech.stopped_at is None else speech.stopped_at
+        self._again(speech)
+        up_to_here = speech.fate not in ("cut", "ignore")
+        speech.owed |= answer and up_to_here
+        return up_to_here
 
     def spoke(self, item_id: str, delta: str) -> None:
         """A piece of a person's words."""

@@ -233,11 +233,9 @@ class Turns:
         self._committed[item_id] = None
         keep_latest(self._committed, _REMEMBERED)
         core.reports.asked("speech")
-        core.barge_in.said(item_id)
-        decided_elsewhere = core.barge_in.committed(item_id, answer=respond)
+        decided_elsewhere = core.barge_in.said(item_id, text, answer=respond)
         core.news.append(UserTurnCommitted(item_id))
         core.news.append(UserTranscript(item_id, 0, text))
-        core.barge_in.spelt(item_id, text)
         core.idle.touched()
         self._here(detected=False)
         self._floor(speaking=False, awaiting=False)

@@ -146,17 +146,14 @@ class PendingAudit:
         speech, now = self._speech, self._ledger.now
         if not self.watches or speech is None or speech.words:
             return False
+        # Its end and its words are one piece of news.
         name = f"understood {now}"
-        speech.words[name] = ""
-        if speech.stopped_at is None:
-            speech.stopped_at = now
-            self._again(speech)
+        speech.words[name], speech.whole[name] = text, True
+        speech.stopped_at = now if speech.stopped_at is None else speech.stopped_at
         speech.committed = True
         if speech.fate == "cut":
             return False
         speech.understood.append(text)
-        self._again(speech)
-        speech.whole[name], speech.words[name] = True, text
         self._again(speech)
         return True
 
