@@ -259,6 +259,7 @@ LINES = [
     70666,  # a poisoned session waits longer than a person for its second line, and what it owes is asked for on that
     81466,  # a call ends while the deletion of an answer in text is on its way, and the history is the server's till that is told
     71396,  # a sentence that runs on without a pause: later silences, one after the other, are not taken for its end
+    90008,  # a turn whose words had not come is told by its sound behind a summary
 ]
 
 

@@ -360,7 +360,7 @@ class Item:
     @property
     def texts(self) -> list[str]:
         """``text_so_far`` as the parts of an item that is created anew: those that were texts of their own stay so."""
-        if self.role == "assistant" or self.heard_text is not None:
+        if self.role not in ("user", "system") or self.heard_text is not None:
             parts = [self.text_so_far]
         else:
             parts = [part.text for _, part in sorted(self.parts.items())]
