@@ -691,6 +691,58 @@ def test_the_first_answer_after_a_replay_that_comes_as_text_is_asked_for_again_o
     assert [notice.retried for notice in told(scene.server(again, connection=2), AnsweredInText)] == [False]
 
 
+def replayed() -> Scene:
+    """Line 2, whose server was told what the model had said."""
+    scene = ready(steady())
+    scene.server(a_turn("u1", "Hello."), created("r1"), message("m1", 100, "Hi.", previous="u1"), done("r1"))
+    scene.played(1, 100)
+    dropped(scene)
+    return scene
+
+
+def written(number: int, request: int | None = None) -> Script:
+    """The server answers in text, and sounds nothing."""
+    name = f"r{number}"
+    return created(name, request=request) + text_message(f"m{number}", "In writing.", r=name) + done(name, request=request)
+
+
+def retried(effects: list[Effect]) -> list[bool]:
+    """Whether the answers in text that are told are taken back and asked for again."""
+    again = [notice.retried for notice in told(effects, AnsweredInText)]
+    assert kinds(effects) == ["conversation.item.delete"] * sum(again)
+    return again
+
+
+@pytest.mark.parametrize("beside", ["nothing", "text"])
+def test_a_call_is_no_answer_what_is_written_behind_it_is_still_the_first_after_the_replay(beside: str) -> None:  # F140, issue 6
+    scene = replayed()
+    words = text_message("m2", "A moment.", r="r2") if beside == "text" else []
+    scene.server(a_turn("u2", "Weather?"), created("r2"), words, call("c1", "{}", r="r2"), done("r2"), connection=2)
+    output, asked = sent(scene.tool_result("c1", "Sunny."))
+    scene.server(announce(output["item"]["id"], output["item"], previous="f_c1"), connection=2)
+    number = int(asked["response"]["metadata"]["rtcore_request"])
+    assert retried(scene.server(written(3, number), connection=2)) == [True]
+    assert kinds(scene.server(deleted("m3"), connection=2)) == ["response.create"]
+
+
+def test_each_replay_has_a_try_of_its_own() -> None:  # F140, issue 6
+    scene = replayed()
+    assert retried(scene.server(written(2), connection=2)) == [True]
+    scene.server(deleted("m2"), connection=2)
+    assert retried(scene.server(written(3), connection=2)) == [False]
+    lose(scene, connection=2)
+    back(scene, 3)
+    assert retried(scene.server(written(4), connection=3)) == [True]
+    assert kinds(scene.server(deleted("m4"), connection=3)) == ["response.create"]
+    assert retried(scene.server(written(5), connection=3)) == [False]
+
+
+def test_who_has_spoken_since_the_replay_is_not_asked_again() -> None:  # F140: text_answers decides, as ever
+    scene = replayed()
+    scene.server(created("r2"), message("m2", 100, "Well.", r="r2"), done("r2"), connection=2)
+    assert retried(scene.server(written(3), connection=2)) == [False]
+
+
 def test_an_answer_in_text_whose_line_is_lost_at_its_end_is_told_as_one() -> None:  # F140, B24: nobody waits in silence
     scene = ready(steady())
     scene.server(a_turn("u1", "Hello."), created("r1"), text_message("m1", "In writing."))

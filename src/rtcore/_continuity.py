@@ -83,8 +83,6 @@ class Continuity:
         """The same of those whose commit had no answer in time, by the request of the answer to them: it may come still, and the
         line may turn out to be dead."""
         self.images = Images(core)
-        self.shown_as_text = False
-        """Whether the session was shown words of the model as text, and has not answered since."""
 
     @property
     def able(self) -> bool:
@@ -343,6 +341,7 @@ class Continuity:
         owed = [item for item in core.history if self._owes(item) and item not in items]
         self._todo.extend([*owed, *items])
         self._summary = ""
+        core.silent_answers.session_begins()
         self._empty = True
         self._go_on()
         self._empty = False
@@ -403,7 +402,7 @@ class Continuity:
         self._told += 1
         if not sounds and (missing := unsaid(item)):
             self._left_out.append((item.id, missing))
-        self.shown_as_text |= item.role == "assistant"
+        core.silent_answers.shown_as_text |= item.role == "assistant"
         if core.tools.output_of(item.call_id) is not None:
             self._behind[wire_id] = core.tools.send_output(item.call_id or "", item.id)
 
@@ -455,7 +454,7 @@ class Continuity:
         event_id = core.requests.event_id()
         pending = Pending(event_id, "delete", key=old, edit=True)
         core.send(Delete(event_id, old), pending=pending, wait_ms=core.config.timeouts.edit_ms)
-        shown, self._summary = self.shown_as_text, ""
+        shown, self._summary = core.silent_answers.shown_as_text, ""
         lost = [item for item in core.history if not item.aside and item.line != core.history.line]
         self._outputs = {item.call_id: item.output or "" for item in lost if item.type == "function_call_output" and item.call_id}
         self._todo.extend(lost)
@@ -463,7 +462,7 @@ class Continuity:
         self._todo.clear()
         self._outputs.clear()
         self._left_out = []
-        self.shown_as_text = shown
+        core.silent_answers.shown_as_text = shown
 
     def _sum_up(self, previous: str | None = None, sounds: Container[str] = ()) -> set[str]:
         """Tell in one message what text can tell. Gives the ids of what need not be told apart: for the rest there are items, as
@@ -499,7 +498,7 @@ class Continuity:
         core.send(CreateItem(event_id, wire, previous), pending=Pending(event_id, "item", key=item_id), wait_ms=wait)
         core.creation.expect_edit(item_id)
         self._told = 1
-        self.shown_as_text = True
+        core.silent_answers.shown_as_text = True
 
     # -- what the other owners tell ----------------------------------------------------------------------------------------------
 
@@ -587,8 +586,6 @@ class Continuity:
             self._attempt = 0
             self._core.renewal.worked()
             self._core.tools.line_lives()
-            if not response.out_of_band:
-                self.shown_as_text = False
 
 
 def _sounds(item: Item) -> bool:

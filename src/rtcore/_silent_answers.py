@@ -1,7 +1,7 @@
 """An answer in text where sound was asked for: without a word to the program, the user would wait in silence (F140).
 
 Models copy what they see, so that an answer may come as text after messages of text were put into the conversation. That is told.
-By ``Config.text_answers``, and always where it is the first after a replay (``_continuity``), it is also taken out of the
+By ``Config.text_answers``, and always where none has sounded since a replay (``_continuity``), it is also taken out of the
 conversation, where it would be copied again, and asked for once more.
 """
 
@@ -17,6 +17,12 @@ class SilentAnswers:
         self._core = core
         self._retried = False
         """One was asked for again, and none has sounded since."""
+        self.shown_as_text = False
+        """The session was shown words of the model as text, and no answer has sounded since."""
+
+    def session_begins(self) -> None:
+        """Another session goes on with the conversation: what it is shown, it may copy, whatever the one before it did."""
+        self._retried = self.shown_as_text = False
 
     def response_done(self, response: Response) -> None:
         """A response is done: is it text alone?"""
@@ -45,15 +51,15 @@ class SilentAnswers:
             return []
         messages = [item for item in response.items.values() if item.type == "message"]
         if any(item.audio_parts for item in messages):
-            self._retried = False
+            self._retried = self.shown_as_text = False
             return []
         return [item for item in messages if item.full_text]
 
     def _may_retry(self, response: Response, texts: list[Item]) -> bool:
-        """Once, until an answer has sounded: a model that only writes is not asked, and paid for, without end. With calls beside
-        it the answer to their outputs follows anyway."""
+        """Once in a session, until an answer has sounded: a model that only writes is not asked, and paid for, without end. With
+        calls beside it the answer to their outputs follows anyway."""
         alone = len(texts) == len(response.items)
         # Who was just shown the conversation as text is the likeliest to go on in text.
-        wanted = self._core.config.text_answers == "retry" or self._core.continuity.shown_as_text
+        wanted = self._core.config.text_answers == "retry" or self.shown_as_text
         wanted = wanted and self._core.capabilities.delete
         return bool(texts) and alone and wanted and not self._retried

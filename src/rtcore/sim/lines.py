@@ -335,6 +335,7 @@ class LongCall:
     def _back(self, notice: Reconnected) -> None:
         result, book, before = self.result, self.book, self._current
         served = self._served.get(notice.connection)
+        self._text_again = False
         result.reconnected += 1
         result.replayed += notice.replayed
         book.saw(f"lines: told as {'items' if self.options.history == 'items' else 'a summary'}", notice.replayed > 0)
