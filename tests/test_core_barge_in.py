@@ -60,6 +60,7 @@ from rtcore import (
     PolicyFailed,
     RequestEnded,
     Resume,
+    Verdict,
 )
 from rtcore.config import BargeIn, Playout
 from rtcore.policies import (
@@ -587,6 +588,24 @@ def test_what_was_heard_in_part_was_an_answer() -> None:  # F120
     scene, _ = answer_lost(heard_ms=300)
     scene.at(1.2).server(speech_stopped("u2"))
     assert sent(scene.at(3.2).tick()) == []
+
+
+@pytest.mark.parametrize("by", ["clip", "filler", "answer"])
+def test_a_clip_or_a_filler_that_is_heard_to_its_end_is_no_answer_to_the_turn(by: str) -> None:  # F120
+    scene, _ = answer_lost()
+    scene.at(1.2).server(speech_stopped("u2"))
+    heard = created("r2", request=2, in_band=by == "answer"), message("m2", 200, r="r2")
+    if by == "clip":
+        scene._issued(scene.session.say(pcm("hm", 200), "Hm?", now=scene.at(1.3).now))
+    elif by == "filler":
+        scene.at(1.3).respond({"conversation": "none"}, audible=True)
+        scene.server(*heard, done("r2", request=2, in_band=False))
+    else:
+        scene.at(1.3).respond()
+        scene.server(*heard, done("r2", request=2))
+    assert [each.verdict for each in told(scene.at(1.5).played(2, 200), MessageEnded)] == [Verdict.FULL]
+    again = scene.at(3.2).tick()
+    assert (kinds(again), len(told(again, FalseInterruption))) == (([], 0) if by == "answer" else (["response.create"], 1))
 
 
 def test_a_cough_that_is_thrown_away_leaves_the_turn_before_it_to_be_answered() -> None:  # F120, facts 8.4

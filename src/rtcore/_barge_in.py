@@ -368,12 +368,14 @@ class BargeIn:
             guard_ms = self._options.echo_guard_ms << min(self._in_a_row, 4)
             self._core.news.append(EchoSuspected(self._in_a_row, guard_ms))
 
-    def heard_out(self) -> None:
-        """A message was heard to its end: nothing in it was taken for speech, and no answer from before it is missing now."""
+    def heard_out(self, response: Response) -> None:
+        """A message was heard to its end: nothing in it was taken for speech, and no answer from before it is missing now, unless
+        it was none: a clip of the program's, a filler beside the conversation."""
         self._in_a_row = 0
         if self._speech is not None:
             self._speech.heard_out = True
-        self._forget_lost()
+        if not response.out_of_band:
+            self._forget_lost()
 
     # -- an answer that was cut for nothing --------------------------------------------------------------------------------------
 

@@ -182,7 +182,7 @@ class Speech:
             item.heard_text = ""
         item.heard_ms = heard_ms
         if verdict is Verdict.FULL:
-            core.barge_in.heard_out()
+            core.barge_in.heard_out(response)
         core.running_text.ended(item, verdict)
         if response.gone and verdict in (Verdict.PARTIAL, Verdict.SKIPPED) and core.state != "closed":
             item.told = "replay"
