@@ -1,8 +1,9 @@
 """A report per turn: what it took, by the core's own clocks (issue 6, part 9)."""
 
 import pytest
-from helpers.scene import Scene, ready, sent, told
+from helpers.scene import Scene, configured, ready, sent, told
 from helpers.wire import (
+    CLIENT_VAD,
     Script,
     audio,
     call,
@@ -17,9 +18,10 @@ from helpers.wire import (
     turn,
     user_item,
 )
-from test_core_continuity import back, lose, steady
+from test_core_continuity import a_turn, back, lose, steady
 
-from rtcore import Clock, Flush, SessionClosed, ToolEnded, TurnReport, UserSpeechStarted, UserSpeechStopped
+from rtcore import Clock, Config, Flush, SessionClosed, ToolEnded, TurnReport, UserSpeechStarted, UserSpeechStopped
+from rtcore.config import BargeIn
 from rtcore.usage import Usage
 
 USAGE = {
@@ -118,6 +120,42 @@ def test_a_barge_in_is_measured_to_the_answer_of_the_clock() -> None:
     scene.at(1.9).server(done("r1", "cancelled", reason="turn_detected"))
     report = only(scene)
     assert (report.outcome, report.to_silence_ms, report.estimated) == ("interrupted", 40, False)
+
+
+def interruptible(config: Config, clock: Clock | None = None) -> Scene:
+    """A session that decides by itself what interrupts; 4 s of an answer, of which 1 s was heard at 1.0 s."""
+    scene = ready(config, clock=clock, turn_detection=CLIENT_VAD)
+    scene.server(a_turn("u1", "Hi."), created("r1", request=1), message("m1", 4000, previous="u1"), done("r1", request=1))
+    scene.played(1, 20)
+    scene.at(1.0).played(1, 1000)
+    return scene
+
+
+@pytest.mark.parametrize("guard_ms", [0, 1500])
+def test_a_voice_that_was_put_to_the_test_first_is_measured_from_its_beginning(guard_ms: int) -> None:  # F118
+    scene = interruptible(configured(barge_in=BargeIn(echo_guard_ms=guard_ms)))
+    effects = scene.server(speech_started("u2"))
+    if guard_ms:
+        assert not any(isinstance(effect, Flush) for effect in effects)
+        effects = scene.at(1.5).played(1, 1500)
+    assert any(isinstance(effect, Flush) for effect in effects)
+    scene.at(scene.now + 0.02).flushed(1, round(scene.now * 1000))
+    scene.at(2.0).server(turn("u2", previous="m1"))
+    assert (only(scene).to_silence_ms, only(scene).estimated) == (520 if guard_ms else 20, False)
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_a_pause_before_the_cut_is_the_silence(pauses: bool) -> None:  # B18
+    scene = interruptible(configured(interruption="pause"), Clock(pause=pauses))
+    scene.server(speech_started("u2"))
+    if not pauses:
+        scene.at(1.04).flushed(1, 1040)
+    effects = scene.at(2.4).server(turn("u2", previous="m1"))  # long enough: it is one
+    if pauses:
+        assert any(isinstance(effect, Flush) for effect in effects)
+        scene.at(2.42).flushed(1, 1040)
+    # A clock that can pause does so without an answer.
+    assert (only(scene).to_silence_ms, only(scene).estimated) == ((0, True) if pauses else (40, False))
 
 
 def test_what_was_heard_to_its_end_was_not_silenced_by_a_cut_of_what_came_behind_it() -> None:  # B20, C03

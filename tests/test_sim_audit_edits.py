@@ -47,7 +47,7 @@ def test_a_truncate_is_repeated_once_the_response_is_done_or_taken_as_done(after
     )
     segment = Segment("r", "item", 0, (0, 0), Sent(), received=len(SOUND), heard=len(SOUND) // 2, dead_from=Place(1, 0))
     item.segments.append(segment)
-    response.cut = Cut(0, "program", None, [response], snapshots={id(segment): Snapshot(len(SOUND), False)})
+    response.cut = Cut(0, "program", None, [response], 0, snapshots={id(segment): Snapshot(len(SOUND), False)})
     ledger.items["item"] = item
     ledger.now = after_ms * MILLISECOND
     audit = EditAudit(ledger, {}, None, {}, own_index=True, clock=Clock(), buffer_ms=0, bound_ms=400, lies=False)

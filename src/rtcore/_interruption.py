@@ -34,6 +34,8 @@ class _Cut(Struct):
     generation: int
     cause: Cause
     responses: list[Response]
+    silent_at: float | None = None
+    """Since when nothing sounds, where a pause came before it. None: that is settled with it."""
 
 
 class Lost(NamedTuple):
@@ -108,6 +110,8 @@ class Interruption:
         if not targets:
             return Lost(answer=answer)
         lost = Lost(tuple(targets), answer)
+        for response in targets:
+            response.interrupted_at = min(since, core.now)
         if core.capabilities.playout == "server":
             core.remote.interrupt(cause, targets)
             return lost
@@ -127,6 +131,7 @@ class Interruption:
             flush |= core.playout.cut(response.id, own, core.now)
             flush |= core.playout.may_sound and any(segment.estimated for segment in own)
         generation = core.playout.flush(core.now, core.sound) if flush else core.playout.awaited(segments)
+        silent_at = core.pauses.silent_at
         if only is None:
             core.pauses.drop()
         if flush:
@@ -138,7 +143,7 @@ class Interruption:
                 core.timers.set_earlier("end of a response that was cut", core.now + core.config.timeouts.create_ms / 1000)
                 if not self._server_cancels(response, cause):
                     self.cancel(response)
-        self._cuts.append(_Cut(generation, cause, targets))
+        self._cuts.append(_Cut(generation, cause, targets, silent_at))
         if not generation:
             self._settle_cuts(0)
         core.playout.release(core.now, core.sound)
@@ -261,6 +266,7 @@ class Interruption:
             core.counters.estimated_cuts += 1
         moved = core.playout.settle(generation, samples, core.now)
         core.speech.moved(moved)
+        core.pauses.settled()
         self.watch_flush()
         self._settle_cuts(generation)
         core.playout.release(core.now, core.sound)
@@ -304,7 +310,10 @@ class Interruption:
                         skipped.append(item.id)
                     estimated |= any(p.segment is not None and p.segment.estimated for p in item.parts.values())
                 core.responses.retire(response)
-            core.reports.silenced(cut.responses, core.now, estimated=estimated)
+            at = core.now if cut.silent_at is None else cut.silent_at
+            # A clock that can pause does not say when it was silent: that is taken for the moment in which it was told to.
+            unanswered = cut.silent_at is not None and core.clock.pause
+            core.reports.silenced(cut.responses, at, estimated=estimated or unanswered)
             if partial or skipped:
                 core.news.append(Interrupted(cut.cause, tuple(partial), tuple(skipped), estimated))
         self.pump_deletes()

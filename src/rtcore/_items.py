@@ -415,6 +415,7 @@ class Response:
         "gone",
         "hold_ms",
         "id",
+        "interrupted_at",
         "interruptible",
         "items",
         "out_of_band",
@@ -440,6 +441,8 @@ class Response:
         """Taken as done because nothing came for so long: the line may only stand still, and more of it come."""
         self.dead = False
         self.cut_at: float | None = None
+        self.interrupted_at: float | None = None
+        """When what cut it reached the core: a voice may have been put to the test first."""
         self.cut_cause: Cause | None = None
         self.cut_settled = False
         self.reckoned = False

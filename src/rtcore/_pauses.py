@@ -13,6 +13,8 @@ class Pauses:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._by: set[Holder] = set()
+        self.silent_at: float | None = None
+        """Since when nothing sounds for it. None: nobody holds the sound, or the clock has not answered yet."""
 
     def hold(self, who: Holder) -> None:
         """Not a sample more, and none lost."""
@@ -22,6 +24,12 @@ class Pauses:
             core.interruption.watch_flush()
             core.speech.after_playout()
         self._by.add(who)
+        self.settled()
+
+    def settled(self) -> None:
+        """The clock may have answered. One that can pause does so without an answer."""
+        if self._by and self.silent_at is None and not self._core.playout.flushing:
+            self.silent_at = self._core.now
 
     def release(self, who: Holder) -> None:
         """This one lets it go on."""
@@ -29,6 +37,7 @@ class Pauses:
         if who in self._by:
             self._by.discard(who)
             if not self._by:
+                self.silent_at = None
                 core.playout.resume(core.now, core.sound)
                 core.speech.after_playout()
 
@@ -36,4 +45,5 @@ class Pauses:
         """An interruption ends every hold."""
         if self._by:
             self._by.clear()
+            self.silent_at = None
             self._core.playout.drop_hold(self._core.sound)

@@ -139,8 +139,8 @@ class Reports:
         for response in responses:
             turn = self._of.get(response.id)
             unheard = any(item.verdict in (Verdict.PARTIAL, Verdict.SKIPPED) for item in response.items.values())
-            if turn is not None and response.cut_at is not None and unheard:
-                turn.silence_ms = max(turn.silence_ms or 0, _ms(at - response.cut_at))
+            if turn is not None and response.interrupted_at is not None and unheard:
+                turn.silence_ms = max(turn.silence_ms or 0, _ms(at - response.interrupted_at))
                 turn.estimated |= estimated
 
     # -- the fold ----------------------------------------------------------------------------------------------------------------

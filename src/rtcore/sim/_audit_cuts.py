@@ -101,7 +101,7 @@ class CutAudit:
             if not unconfirmed and ledger.responses:
                 ledger.saw("C07: a barge-in when all was heard")
             return
-        cut = Cut(ledger.now, cause, one, affected)
+        cut = Cut(ledger.now, cause, one, affected, ledger.now if since is None else since)
         for response in affected:
             for item in response.items.values():
                 (cut.closed_items if item.done else cut.open_items).add(item.id)

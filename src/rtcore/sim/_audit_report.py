@@ -215,13 +215,19 @@ class ReportAudit:
             answers = [flush] if flush is not None else self._ledger.flushes[-_RECENT:]
             if any(each.answered_at is None and record.cut.at <= each.asked_at + self._ledger.allowance for each in answers):
                 return  # .. and where that had no answer in time, with the end of the wait for it
-            latest = max(latest, *(each.answered_at - record.cut.at for each in answers if each.answered_at is not None), 0)
+            latest = max(latest, *(each.answered_at - record.cut.since for each in answers if each.answered_at is not None), 0)
+            if not any(each.asked_at >= record.cut.since for each in answers):
+                latest = max(
+                    latest, record.cut.at - record.cut.since
+                )  # all that sounded was heard while the voice was put to the test
             if not self._verdicts.get(record.id, set()) & _UNHEARD:
                 continue  # what sounded to its end before the device stopped was not silenced
             for segment in record.segments:
-                still = self._ledger.matcher.until(segment) - record.cut.at if segment.heard else 0
+                still = self._ledger.matcher.until(segment) - record.cut.since if segment.heard else 0
                 if still // MILLISECOND > told + _SLACK_MS:
-                    self._wrong(report, f"silence: {told} ms after it was cut, and it sounded for {still // MILLISECOND} ms")
+                    self._wrong(
+                        report, f"silence: {told} ms after it was interrupted, and it sounded for {still // MILLISECOND} ms"
+                    )
         if told > latest // MILLISECOND + self._late_ms + _SLACK_MS:
             self._wrong(report, f"silence: {told} ms, and the clock answered in {latest // MILLISECOND} ms")
 

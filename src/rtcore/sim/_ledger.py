@@ -74,6 +74,8 @@ class Cut(Struct, eq=False):
     cause: str
     interruption: Interruption | None
     responses: list["ResponseRecord"]
+    since: int
+    """When what interrupts reached the core: a voice may be put to the test first."""
     flush: Flushing | None = None
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
     """By the id() of the segment."""
