@@ -10,6 +10,7 @@ from helpers.scene import (
     cancel,
     configured,
     create,
+    delete,
     ended,
     interrupted,
     kinds,
@@ -17,9 +18,11 @@ from helpers.scene import (
     play,
     ready,
     sent,
+    settled,
     sounded,
     told,
     truncate,
+    verdicts,
 )
 from helpers.wire import (
     CLIENT_VAD,
@@ -523,6 +526,36 @@ def test_a_server_that_interrupts_by_itself_cannot_be_kept_from_it() -> None:  #
     scene = ready()
     with pytest.raises(LocalProtocolError, match=r"interruptible: False needs .*interrupt_response=False"):
         scene.respond(interruptible=False)
+
+
+@pytest.mark.parametrize("cancel_first", [True, False])
+def test_a_server_that_cancels_its_response_does_not_cut_the_notice_before_it(cancel_first: bool) -> None:  # F054, facts 4.9
+    scene = ready()
+    scene._issued(scene.session.say(pcm("notice", 3000), "A legal notice.", interruptible=False, now=0.0))
+    scene.server(created("r1"), opened("m1"), audio("m1", 500))
+    scene.at(1.0).played(1, 1000)
+    voice = [cancelled("r1"), speech_started("u1")]
+    cut = [scene.answering(scene.server(each), 1000) for each in (voice if cancel_first else reversed(voice))]
+    spared = [Flush(1), play(2, 2000), delete("m1"), ended("m1", "skipped", 0), interrupted(skipped=["m1"])]
+    assert [acts(each) for each in cut] == ([spared, []] if cancel_first else [[], spared])
+    assert verdicts(scene.at(3.0).played(2, 2000)) == [ended("item_00000000_2", "full", 3000)]
+
+
+def test_a_server_that_cancels_what_is_uninterruptible_all_the_same_has_cut_it() -> None:  # F054, DESIGN 4
+    scene = ready(configured(), turn_detection=CLIENT_VAD)
+    scene.respond(interruptible=False)
+    scene.server(created("r1", request=1), opened("m1"), audio("m1", 2000))
+    scene._issued(scene.session.say(pcm("notice", 700), interruptible=False, now=scene.now))
+    scene.at(0.5).played(1, 500)
+    cut = scene.answering(scene.server(done("r1", "cancelled", "turn_detected", request=1)), 500)
+    assert acts(cut) == [
+        Flush(1),
+        play(2, 700),
+        settled(1, "cancelled"),
+        truncate("m1", 500),
+        ended("m1", "partial", 500),
+        interrupted("m1"),
+    ]
 
 
 # -- an answer that was cut for nothing --------------------------------------------------------------------------------

@@ -331,9 +331,9 @@ class BargeIn:
         lost = Lost()
         if speech is not None and speech.fate == "open":
             core.timers.cancel(_TIMER)
-            self._cut(speech, sparing=False)
+            self._cut(speech, sparing=True)
         else:
-            lost = core.interruption.barge_in("server")
+            lost = core.interruption.barge_in("server", sparing=True)
             if speech is None or (speech.committed and speech.fate != "dismiss"):
                 # Another voice than the latest, and its beginning is told behind what it led to (facts 4.9).
                 self._speech = _Speech("server", core.now, core.now, 0, self._in_a_row, fate="cut", after=core.requests.issued)

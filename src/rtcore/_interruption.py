@@ -190,6 +190,7 @@ class Interruption:
         4.9).
         """
         response.done = True
+        response.interruptible = True  # whatever it was asked for as, no more of it comes; everything else is spared (F054)
         self._core.barge_in.server_cancelled()
         response.done = False
 
