@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from helpers.scene import Scene, event_id, kinds, outcomes, ready, sent, sounded, spoken, talking, told
+from helpers.scene import Scene, configured, event_id, kinds, outcomes, ready, sent, sounded, spoken, talking, told
 from helpers.wire import (
     SERVER_VAD,
     Event,
@@ -16,6 +16,7 @@ from helpers.wire import (
     call_closed,
     call_opened,
     cancelled,
+    committed,
     created,
     deleted,
     done,
@@ -29,7 +30,8 @@ from helpers.wire import (
     user_item,
 )
 
-from rtcore import Effect, LocalProtocolError, ToolCalled
+from rtcore import Effect, Flush, LocalProtocolError, ToolCalled
+from rtcore.config import Playout
 
 
 def outputs(scene: Scene) -> list[tuple[str, str]]:
@@ -328,6 +330,56 @@ def test_a_result_is_sent_although_its_turn_was_interrupted() -> None:  # C26, F
     scene.server(cancelled(), truncated("m1", 500))
     scene.tool_result("c1", "sunny")
     assert outputs(scene) == [("c1", "sunny")]
+
+
+def _cut_short(by: str) -> Scene:
+    """A preamble that is cut while its call runs."""
+    config = configured(playout=Playout(max_buffered_s=1)) if by == "overflow" else None
+    scene = ready(config, turn_detection=None)
+    scene.server(created("r1"), message("m1", 900 if by == "overflow" else 3000), call("c1", index=1, previous="m1"))
+    if by == "overflow":
+        scene.server(opened("m2", index=2, previous="f_c1"), audio("m2", 300, index=2))
+    scene.server(done("r1"))
+    if by != "overflow":
+        scene.at(1.0).played(1, 1000)
+    if by == "device":
+        scene.device("lost")
+        scene.device("ready")
+    elif by == "text":
+        scene.say("And in Rome?")
+    elif by == "button":
+        scene._took(scene.session.begin_turn(now=scene.now))
+        scene.append(bytes(48 * 300))
+        scene._issued(scene.session.end_turn(now=scene.now))
+        scene.server(committed("u1"), user_item("u1"))
+    elif by == "program":
+        scene.interrupt()
+    flushes = [each.generation for each in scene.log if isinstance(each, Flush)]
+    if flushes:
+        scene.flushed(flushes[-1], 0 if by == "overflow" else 1000)
+    for event in sent(scene.log):
+        if event["type"] == "conversation.item.truncate":
+            scene.server(truncated(event["item_id"], event["audio_end_ms"]))
+        elif event["type"] == "conversation.item.delete":
+            scene.server(deleted(event["item_id"]))
+    if by in ("text", "button"):  # the turn that cut it is answered while the call still runs
+        for event in sent(scene.log):
+            if event["type"] == "conversation.item.create":
+                scene.server(announce(event["item"]["id"], event["item"]))
+        scene.server(created("r2", request=scene.request), message("m9", 500, r="r2"), done("r2"))
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("by", "asked"), [("device", True), ("overflow", True), ("text", True), ("button", False), ("program", False)]
+)
+def test_only_what_the_program_itself_silenced_leaves_its_result_unanswered(by: str, asked: bool) -> None:  # F064, F075, F100
+    scene = _cut_short(by)
+    effects = scene.at(3.0).tool_result("c1", "sunny")
+    for event in sent(effects):
+        effects += scene.server(announce(event["item"]["id"], event["item"])) if "item" in event else []
+    assert outputs(scene) == [("c1", "sunny")]
+    assert kinds(effects).count("response.create") == asked
 
 
 def test_partial_arguments_of_a_cancelled_response_are_never_told() -> None:  # C26

@@ -421,8 +421,9 @@ class Tools:
         response.tools_answered = True
         self._filled.discard(response.id)
         self._core.creation.drop_filler()
-        # The program that interrupted decides itself what comes next; a person's turn is answered, by the server or by us (F064).
-        silenced = response.dead and response.cut_cause not in ("server", "local")
+        # The program that interrupted decides itself what comes next. A person's turn, spoken or typed, is answered, by the
+        # server or by us (F064), and a device or a full buffer decides nothing.
+        silenced = response.dead and response.cut_cause == "program"
         silenced |= self._core.config.function_calls.answer == "if_silent" and _spoke(response)
         owed = [call.output_id for call in calls if call.respond and call.state != "failed"]
         if owed and not response.out_of_band and not silenced:

@@ -31,8 +31,9 @@ _SPEECH = 60_000 * MILLISECOND
 _ACTIVE = "already has an active response"
 _HARMLESS = ("Cancellation failed", "Error deleting item", "Audio content of")
 """Refusals that say only that what was wanted is so already (C09, C14)."""
-_ANSWERED_CAUSES = ("server", "local", "cleared")
-"""A person's interruption leaves the answer to function results owed; whoever interrupts otherwise decides what comes next."""
+_ANSWERED_CAUSES = ("server", "local", "cleared", "text", "device", "overflow")
+"""A person's interruption, spoken or typed, leaves the answer to function results owed, and so does what nobody decided; the
+program that interrupts decides what comes next."""
 
 
 _OUTPUTS = ("function_call_output", "mcp_approval_response")
