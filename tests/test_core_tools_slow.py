@@ -3,12 +3,16 @@
 import pytest
 from helpers.scene import Scene, cancel, configured, event_id, kinds, outcomes, ready, sent, talking, told
 from helpers.wire import (
+    CLIENT_VAD,
+    SERVER_VAD,
+    Event,
     arguments,
     audio,
     call,
     call_closed,
     call_opened,
     cancelled,
+    committed,
     created,
     deleted,
     done,
@@ -16,11 +20,13 @@ from helpers.wire import (
     message,
     opened,
     speech_started,
+    speech_stopped,
     turn,
+    user_item,
 )
 from pydantic import ValidationError
 
-from rtcore import LocalProtocolError, ToolArguments, ToolCalled, ToolEnded, ToolSlow
+from rtcore import FalseInterruption, LocalProtocolError, ToolArguments, ToolCalled, ToolEnded, ToolSlow
 from rtcore.config import FunctionCalls
 
 CANCELLED = '{"status":"cancelled"}'
@@ -148,6 +154,58 @@ def test_a_lost_device_cancels_no_call() -> None:
     scene = calling(interrupted="cancel")
     scene.device("lost")
     assert ends(scene) == []
+
+
+def pausing() -> Scene:
+    """A function runs in silence, in a session that looks first and decides then."""
+    scene = ready(configured(interruption="pause", function_calls={"interrupted": "cancel"}), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), call("c1"), done("r1"))
+    return scene.at(1.0)
+
+
+def test_a_cough_cancels_no_call_where_a_voice_is_looked_at_first() -> None:  # B18, F069, F120
+    scene = pausing()
+    scene.server(speech_started("u1"))
+    scene.at(1.6).server(speech_stopped("u1"))
+    scene.at(3.6).tick()
+    assert (outputs(scene), ends(scene), len(told(scene.log, FalseInterruption))) == ([], [], 1)
+    assert kinds(scene.at(4.0).tool_result("c1", "sunny")) == ["conversation.item.create", "response.create"]
+
+
+def test_a_voice_that_means_it_cancels_the_call_and_its_turn_is_answered() -> None:  # B19, F069
+    scene = pausing()
+    scene.server(speech_started("u1"))
+    assert outputs(scene) == []
+    scene.at(2.1).tick()
+    assert (outputs(scene), ends(scene)) == ([("c1", CANCELLED)], [("c1", "cancelled")])
+    scene.at(2.5).server(speech_stopped("u1"), committed("u1"), user_item("u1"))
+    scene.at(9.0).tick()
+    assert kinds(scene.log).count("response.create") == 1
+
+
+@pytest.mark.parametrize("turn_detection", [CLIENT_VAD, SERVER_VAD])
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_cough_that_cancelled_a_call_is_followed_by_its_answer(turn_detection: Event, follows: bool) -> None:  # F069, F120
+    scene = ready(configured(function_calls={"interrupted": "cancel"}), turn_detection=turn_detection)
+    scene.server(created("r1"), call("c1"), done("r1"))
+    scene.at(1.0).server(speech_started("u1"))
+    assert outputs(scene) == [("c1", CANCELLED)]
+    scene.at(1.5).server(speech_stopped("u1"), *([committed("u1"), user_item("u1")] if follows else []))
+    before = kinds(scene.log).count("response.create")
+    late = scene.at(3.5).tick()
+    asked = before + kinds(late).count("response.create")
+    assert len(told(late, FalseInterruption)) == (not follows)
+    assert asked == (not follows or turn_detection is CLIENT_VAD), "once, by whoever answers turns"
+
+
+def test_nothing_is_missing_where_the_result_would_not_have_been_answered() -> None:  # F059, F120
+    scene = ready(configured(function_calls={"interrupted": "cancel", "answer": "if_silent"}), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), message("m1", 500), call("c1", index=1, previous="m1"), done("r1"))
+    scene.at(1.0).played(1, 500)
+    scene.server(speech_started("u1"))
+    scene.at(1.5).server(speech_stopped("u1"))
+    scene.at(4.0).tick()
+    assert (outputs(scene), kinds(scene.log).count("response.create")) == ([("c1", CANCELLED)], 0)
 
 
 def test_no_call_is_carried_out_twice() -> None:  # F064: duplicate orders in a database

@@ -71,9 +71,10 @@ class Interruption:
 
     @property
     def anything(self) -> bool:
-        """Whether anything is heard, generated or asked for that an interruption would cut."""
+        """Whether anything is heard, generated or asked for that an interruption would cut, or runs that it would cancel."""
         core = self._core
-        return core.creation.reserved or any(self._cuttable(response, None) for response in core.responses.live.values())
+        sounds = any(self._cuttable(response, None) for response in core.responses.live.values())
+        return core.creation.reserved or sounds or core.tools.interruptible
 
     @property
     def uninterruptible(self) -> bool:
@@ -102,7 +103,7 @@ class Interruption:
         answer = False
         if only is None:
             answer = core.creation.kill_reserved(all_queued=cause == "program", sparing=sparing, since=since)
-            core.tools.interrupted(cause)
+            answer |= core.tools.interrupted(cause)
         live = core.responses.live.values()
         targets = [r for r in live if self._cuttable(r, only) and (r.interruptible or not sparing) and r.asked_at <= since]
         for response_id in [response.id for response in targets] if only is None else [only]:

@@ -178,13 +178,30 @@ class Tools:
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
         self._answer(call_id, item, respond=respond, request=request, outcome=outcome)
 
-    def interrupted(self, cause: Cause) -> None:
-        """Somebody interrupts. Where calls are not to outlive that, the model is told so before anything is created (F069)."""
-        if self._core.config.function_calls.interrupted == "keep" or cause in ("device", "overflow"):
-            return
-        for call_id, call in list(self._calls.items()):
-            if call.state == "open" and call.item.type == "function_call":
-                self.answer(call_id, CANCELLED, respond=False, request=0, outcome="cancelled")
+    @property
+    def interruptible(self) -> bool:
+        """Whether a call runs that an interruption cancels."""
+        return self._core.config.function_calls.interrupted == "cancel" and bool(self._running)
+
+    @property
+    def _running(self) -> list[str]:
+        return [call_id for call_id, call in self._calls.items() if call.state == "open" and call.item.type == "function_call"]
+
+    def interrupted(self, cause: Cause) -> bool:
+        """Somebody interrupts. Where calls are not to outlive that, the model is told so before anything is created (F069).
+        Gives whether the answer to one of them is missing now, should no turn follow."""
+        if not self.interruptible or cause in ("device", "overflow"):
+            return False
+        missing = False
+        for call_id in self._running:
+            response = self._calls[call_id].response
+            missing |= not (response.out_of_band or self._said_all(response))
+            self.answer(call_id, CANCELLED, respond=False, request=0, outcome="cancelled")
+        return missing
+
+    def _said_all(self, response: Response) -> bool:
+        """Whether nothing is asked for once its calls are answered, because it spoke itself."""
+        return self._core.config.function_calls.answer == "if_silent" and _spoke(response)
 
     def end(self) -> None:
         """The session is over: no call can be answered any more."""
@@ -424,9 +441,8 @@ class Tools:
         # The program that interrupted decides itself what comes next. A person's turn, spoken or typed, is answered, by the
         # server or by us (F064), and a device or a full buffer decides nothing.
         silenced = response.dead and response.cut_cause == "program"
-        silenced |= self._core.config.function_calls.answer == "if_silent" and _spoke(response)
         owed = [call.output_id for call in calls if call.respond and call.state != "failed"]
-        if owed and not response.out_of_band and not silenced:
+        if owed and not (response.out_of_band or silenced or self._said_all(response)):
             self._core.creation.ask_tools_answer(owed, [call.output_id for call in calls if call.seen])
             self._core.creation.pump()
 

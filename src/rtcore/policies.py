@@ -84,7 +84,7 @@ class InterruptionView(Struct, frozen=True):
     text: str = ""
     """Its words so far."""
     active: bool = True
-    """Whether anything is heard, generated or asked for that could be cut."""
+    """Whether anything is heard, generated or asked for that could be cut, or a function runs that an interruption cancels."""
     sounding: bool = False
     """Whether a message is being heard, or held in its middle."""
     heard_ms: int = 0
