@@ -1,7 +1,22 @@
 """A voice of the program's own in the same playout, and turns of the program's own making (issue 6, part 3)."""
 
 import pytest
-from helpers.scene import Scene, acts, cancel, configured, ended, kinds, outcomes, ready, sent, settled, sounded, talking, told
+from helpers.scene import (
+    Scene,
+    acts,
+    cancel,
+    configured,
+    ended,
+    event_id,
+    kinds,
+    outcomes,
+    ready,
+    sent,
+    settled,
+    sounded,
+    talking,
+    told,
+)
 from helpers.wire import (
     CLIENT_VAD,
     announce,
@@ -13,12 +28,14 @@ from helpers.wire import (
     created,
     deleted,
     done,
+    error,
     message,
     opened,
     pcm,
     session_created,
     session_updated,
     speech_started,
+    truncated,
     user_item,
     user_transcript,
     user_words,
@@ -30,15 +47,18 @@ from rtcore import (
     Clock,
     ConversationIdle,
     Disconnection,
+    Effect,
     Flush,
     HeardText,
     Interrupted,
     LocalProtocolError,
     MessageEnded,
     MessageStarted,
+    Policies,
     ProtocolWarning,
     ResponseEnded,
     ResponseStarted,
+    Send,
     SessionClosed,
     SpeakingStarted,
     SpeakingStopped,
@@ -49,6 +69,7 @@ from rtcore import (
     Verdict,
 )
 from rtcore.config import Timeouts
+from rtcore.policies import CUT, defer
 
 CLIP = pcm("clip", 1000)
 
@@ -642,3 +663,52 @@ def test_b24_an_answer_to_words_that_are_not_said_again_is_not_asked_for(pending
         assert kinds(effects)[1:] == ["conversation.item.create", "response.create"]
     else:
         assert "response.create" not in kinds(effects) and outcomes(scene.log) == [(issued.request, "connection_lost")]
+
+
+def refused_turn(scene: Scene) -> list[Effect]:
+    """The server refuses the latest item of the program's."""
+    latest = [e for e in scene.log if isinstance(e, Send) and b'"conversation.item.create"' in bytes(e.payload)][-1]
+    return scene.server(error("invalid_value", "too long", event_id=event_id([latest], "conversation.item.create")))
+
+
+def test_the_answer_to_a_turn_in_words_that_the_server_refused_is_never_heard() -> None:  # F071, B15: it has nothing to answer
+    scene = ready(turn_detection=None)
+    hears(scene)
+    refused_turn(scene)
+    effects = scene.server(created("r1", request=2), message("m1", 500), done("r1", request=2))
+    assert (sounded(effects), [e for e in sent(effects) if e["type"] == "response.cancel"]) == (b"", [cancel("r1")])
+
+
+def test_the_answer_that_runs_when_its_turn_in_words_is_refused_is_cut() -> None:  # F071
+    scene = ready(turn_detection=None)
+    hears(scene)
+    scene.server(created("r1", request=2), opened("m1"))
+    assert cancel("r1") in sent(refused_turn(scene))
+
+
+def test_an_answer_to_a_turn_in_words_that_was_refused_is_not_asked_for_later() -> None:  # F071, F054
+    scene = ready(configured(interruption="ignore"), turn_detection=None)
+    scene.server(created("r1"), message("m1", 500))
+    hears(scene)
+    effects = refused_turn(scene) + scene.server(done("r1"))
+    assert (kinds(effects), outcomes(effects)) == ([], [(1, "failed")])
+
+
+def test_nor_when_it_is_refused_before_it_is_known_whether_it_interrupts() -> None:  # F071, B18
+    policies = Policies(interruption=lambda view: defer(view.now + 1) if view.stopped_at == view.now else CUT)
+    scene = ready(policies=policies, turn_detection=None)
+    scene.server(created("r1"), message("m1", 3000), done("r1"))
+    scene.at(0.5).played(1, 500)
+    hears(scene)
+    effects = refused_turn(scene)
+    effects += scene.answering(scene.at(1.5).tick(), 1000) + scene.server(truncated("m1", 1000))
+    assert kinds(effects) == ["conversation.item.truncate"]
+
+
+def test_another_turn_is_answered_though_the_one_before_was_refused() -> None:  # F071, F062
+    scene = ready(configured(interruption="ignore"), turn_detection=None)
+    scene.server(created("r1"), message("m1", 500))
+    hears(scene)
+    hears(scene, "And the weather?")
+    effects = refused_turn(scene) + scene.server(done("r1"))
+    assert kinds(effects) == ["response.create"]

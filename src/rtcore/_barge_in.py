@@ -60,12 +60,19 @@ class _Speech(Struct):
     """So many events had been issued when it began: a commit of the program's among them ends the turn before."""
     owed: bool = False
     """Its turn is to be answered once it is known what it was."""
+    told_in: str = ""
+    """The item of that turn, where the program told it in words, and it is the only one."""
     held_at: float | None = None
     held_s: float = 0.0
 
     @property
     def item_id(self) -> str | None:
         return next(reversed(self.words), None)
+
+    def owe(self, told_in: str = "") -> None:
+        """A turn of it is to be answered."""
+        self.told_in = "" if self.owed else told_in
+        self.owed = True
 
     def belongs(self, item_id: str) -> None:
         """This item is, or will be, part of it."""
@@ -147,7 +154,8 @@ class BargeIn:
         speech.stopped_at = self._core.now if speech.stopped_at is None else speech.stopped_at
         if speech.fate in ("cut", "ignore"):
             return False
-        speech.owed |= answer
+        if answer:
+            speech.owe()
         if by_program and speech.fate == "open":
             self._core.timers.cancel(_TIMER)
             self._cut(speech, sparing=True)
@@ -172,8 +180,15 @@ class BargeIn:
         speech.stopped_at = self._core.now if speech.stopped_at is None else speech.stopped_at
         self._again(speech)
         up_to_here = speech.fate not in ("cut", "ignore")
-        speech.owed |= answer and up_to_here
+        if answer and up_to_here:
+            speech.owe(item_id)
         return up_to_here
+
+    def turn_refused(self, item_id: str) -> None:
+        """The server refused the turn that was told in words: there is nothing to be answered."""
+        speech = self._speech
+        if speech is not None and speech.owed and speech.told_in == item_id:
+            speech.owed = False
 
     def spoke(self, item_id: str, delta: str) -> None:
         """A piece of a person's words."""
@@ -287,10 +302,14 @@ class BargeIn:
         if not speech.committed:
             self._lose(lost.responses, answer=lost.answer)
         self._release(speech)
+        self._ask_answer(speech)
+        core.creation.pump()
+
+    def _ask_answer(self, speech: _Speech) -> None:
+        """It is known what it was: its turn is answered now."""
         if speech.owed:
             speech.owed = False
-            core.creation.ask_answer()
-        core.creation.pump()
+            self._core.creation.ask_answer(speech.told_in)
 
     def _let_be(self, speech: _Speech, *, answered: bool) -> None:
         core = self._core
@@ -300,9 +319,8 @@ class BargeIn:
         if was_open or (not answered and not speech.told):
             speech.told = True
             core.news.append(FalseInterruption(speech.cause, speech.item_id, int(speech.held_s * 1000), answered))
-        if answered and speech.owed:
-            speech.owed = False
-            core.creation.ask_answer()
+        if answered:
+            self._ask_answer(speech)
         core.creation.pump()
 
     def ended_by(self, cause: Cause) -> None:
@@ -313,8 +331,8 @@ class BargeIn:
             self._core.timers.cancel(_TIMER)
             speech.fate = "ignore"
             self._release(speech)
-            if speech.owed and cause != "program":
-                self._core.creation.ask_answer()
+            if cause != "program":
+                self._ask_answer(speech)
             speech.owed = False
         if cause in ("program", "text"):
             self._forget_lost()

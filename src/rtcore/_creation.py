@@ -98,6 +98,11 @@ class Order(Struct):
         return not (self.request or self.for_turn or self.for_tools)
 
     @property
+    def answers(self) -> str | None:
+        """The item of ours without which it answers nothing."""
+        return self.after or (None if self.for_tools else self.turn_item or None)
+
+    @property
     def silent(self) -> bool:
         """Whether nobody would hear its response, so that an interruption has nothing to do with it."""
         return self.out_of_band and not self.audible
@@ -120,7 +125,7 @@ class Claim(Struct, frozen=True):
     audible: bool = True
     interruptible: bool = True
     asked_at: float | None = None
-    after: str | None = None
+    answers: str | None = None
     asked: Asked | None = None
     format: AudioFormat | None = None
     hold_ms: int | None = None
@@ -517,7 +522,7 @@ class Creation:
             audible=order.audible,
             interruptible=order.interruptible,
             asked_at=order.asked_at,
-            after=order.after,
+            answers=order.answers,
             asked=None if order.out_of_band else order.asked,
             format=_format(order.body),
             hold_ms=order.hold_ms,
@@ -669,10 +674,21 @@ class Creation:
             self._queue.remove(order)
             self._core.requests.end(order.request, outcome, problem=problem)
         if outcome == "failed":
-            self._disown(lambda each: each.after == pending.key, problem)
+            self._withdraw_turn(pending.key)
+            self._disown(lambda each: each.answers == pending.key, problem)
         self._core.requests.end(pending.request, outcome, problem=problem)
         self._core.edits.answered(pending, problem, outcome)
         self.pump()
+
+    def _withdraw_turn(self, item_id: str) -> None:
+        """A turn that the program told in words is not in the conversation: no answer to it is due."""
+        self._core.barge_in.turn_refused(item_id)
+        if self._turn_due and self._turn_item == item_id:
+            self._turn_due, self._turn_item = False, ""
+        for order in [*([self._reserved] if self._reserved is not None else []), *self._refused]:
+            order.for_turn &= order.turn_item != item_id
+        for order in self._expired.values():
+            order.dead |= order.answers == item_id  # should it have been accepted after all
 
     def turn_refused(self, request: int, problem: Problem) -> None:
         """The server refused the turn that this request was to answer: there is nothing to be answered."""

@@ -246,7 +246,7 @@ class Responses:
         out_of_band = claim.out_of_band or (body is not None and body.conversation_id is None)
         audible = not out_of_band or (claim.ours and claim.audible)
         response = Response(response_id, request=claim.request, out_of_band=out_of_band, audible=audible)
-        response.after = claim.after
+        response.answers = claim.answers
         response.asked = claim.asked
         response.format = claim.format
         response.text = claim.text

@@ -288,6 +288,9 @@ class AskingAudit:
             asked = self._questions.pop(str(event.get("event_id")), None)
             if asked is not None:
                 self._unasked.add(asked)
+            if event.get("item", {}).get("id") in self._said:
+                self._said.discard(event["item"]["id"])
+                self._must_turn = False  # a turn in words that the server does not have is answered by nothing
             if event.get("item", {}).get("type") in _OUTPUTS:
                 self._lost.add(str(event["item"].get("id")))
                 self._outputs.discard(str(event["item"].get("id")))
