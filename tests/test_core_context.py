@@ -9,6 +9,7 @@ from helpers.scene import (
     cancel,
     configured,
     create,
+    event_id,
     kinds,
     outcomes,
     ready,
@@ -28,6 +29,7 @@ from helpers.wire import (
     created,
     deleted,
     done,
+    error,
     message,
     opened,
     pcm,
@@ -213,6 +215,30 @@ def test_texts_that_are_typed_one_after_the_other_are_answered_together() -> Non
         ["conversation.item.create"],
         ["response.create"],
     )
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_text_whose_request_gave_way_is_answered_though_the_later_one_is_refused(*, sent: bool) -> None:  # C15, F071, F060
+    scene = talking(config=configured(coalesce="plain", interruption="ignore"), turn_detection=CLIENT_VAD)
+    scene.say("One.", interrupt=False)
+    later = scene.say("Two.", interrupt=False)
+    two = scene.request
+    refusal = error("invalid_value", "too long", event_id=event_id(later, "conversation.item.create"))
+    steps = [done("r1"), refusal] if sent else [refusal, done("r1")]
+    effects = scene.server(*steps)
+    assert (kinds(effects), outcomes(effects)) == (["response.create"], [(two, "failed")])
+    number = two if sent else two + 1
+    answer = scene.server(created("r2", request=number), message("m2", 500, r="r2"), done("r2", request=number))
+    assert (sounded(answer) != b"", outcomes(answer)) == (True, [])
+
+
+@pytest.mark.parametrize("last", ["One.", "Two."])
+def test_where_both_texts_are_refused_nothing_is_answered(last: str) -> None:  # C15, F071
+    scene = talking(config=configured(coalesce="plain", interruption="ignore"), turn_detection=CLIENT_VAD)
+    one, two = scene.say("One.", interrupt=False), scene.say("Two.", interrupt=False)
+    for each in (one, two) if last == "Two." else (two, one):
+        scene.server(error("invalid_value", "too long", event_id=event_id(each, "conversation.item.create")))
+    assert kinds(scene.server(done("r1"))) == []
 
 
 def test_a_request_that_is_held_back_or_uninterruptible_gives_way_to_nothing() -> None:  # C15, F060, F161, F054

@@ -73,6 +73,8 @@ class Order(Struct):
     """The item of the turn that it answers, where that is the program's."""
     for_user: bool = False
     """The program asked for it by name as the answer to a turn that it made: typed, or by button."""
+    stands_for: frozenset[str] = frozenset()
+    """The items of requests that gave way to it; "": of one that has none."""
     retried: bool = False
     """It was refused because a response ran, and is asked for once more."""
     doubtful: bool = False
@@ -100,7 +102,12 @@ class Order(Struct):
     @property
     def answers(self) -> str | None:
         """The item of ours without which it answers nothing."""
-        return self.after or (None if self.for_tools else self.turn_item or None)
+        return None if self.stands_for else self.after or (None if self.for_tools else self.turn_item or None)
+
+    @property
+    def stood_for(self) -> str:
+        """The item of the one request that gave way to it; "" where there are more, or none."""
+        return min(self.stands_for) if len(self.stands_for) == 1 else ""
 
     @property
     def silent(self) -> bool:
@@ -198,6 +205,7 @@ class Creation:
                 self._queue.remove(order)
                 if _plain(waiting[-1]):
                     waiting[-1].for_user |= order.for_user
+                    waiting[-1].stands_for |= order.stands_for | {order.after or ""}
                 core.requests.end(order.request, "superseded")
 
     def ask_filler(self, instructions: str) -> None:
@@ -670,23 +678,33 @@ class Creation:
         else:
             self._core.tools.output_failed(pending.key)
             self._core.continuity.images.forget(pending.key)
+        for order in self._queue:
+            order.stands_for -= {pending.key}
         for order in [o for o in self._queue if o.after == pending.key]:
             self._queue.remove(order)
             self._core.requests.end(order.request, outcome, problem=problem)
+            if order.stands_for:
+                self.ask_answer(order.stood_for)
         if outcome == "failed":
-            self._withdraw_turn(pending.key)
+            self._withdraw_turn(pending.key, problem)
             self._disown(lambda each: each.answers == pending.key, problem)
         self._core.requests.end(pending.request, outcome, problem=problem)
         self._core.edits.answered(pending, problem, outcome)
         self.pump()
 
-    def _withdraw_turn(self, item_id: str) -> None:
+    def _withdraw_turn(self, item_id: str, problem: Problem) -> None:
         """A turn that the program told in words is not in the conversation: no answer to it is due."""
         self._core.barge_in.turn_refused(item_id)
         if self._turn_due and self._turn_item == item_id:
             self._turn_due, self._turn_item = False, ""
         for order in [*([self._reserved] if self._reserved is not None else []), *self._refused]:
             order.for_turn &= order.turn_item != item_id
+            order.stands_for -= {item_id}
+            if order.after == item_id and order.stands_for:
+                # What gave way to it is in the conversation, and is answered by it all the same.
+                self._core.requests.end(order.request, "failed", problem=problem)
+                order.after, order.for_turn, order.turn_item = None, True, order.stood_for
+                order.stands_for = frozenset()
         for order in self._expired.values():
             order.dead |= order.answers == item_id  # should it have been accepted after all
 

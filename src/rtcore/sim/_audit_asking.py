@@ -149,6 +149,8 @@ class AskingAudit:
         """By event: the request whose question it was."""
         self._unasked: set[str] = set()
         """Requests whose question was refused."""
+        self._gave_way = False
+        """A request gave way to a later one, and no response has begun since."""
         self._taken_until = 0
         """The server said that a response runs of which nothing was seen: so long the slot counts as taken."""
         self._named_error = True
@@ -219,6 +221,7 @@ class AskingAudit:
         self._taken_until = self._awaited_until = 0
         if record.dead:
             return
+        self._gave_way = False
         self._look_at_batches()  # what ended before, in messages that came together, is answered by this one as well
         self._before = (self._may_tools, self._must_tools, frozenset(self._outputs))
         self._must_turn = self._must_tools = self._must_again = False
@@ -284,6 +287,8 @@ class AskingAudit:
         kind = event.get("type")
         if kind == "input_audio_buffer.commit" and self._ledger.commits:
             self._ledger.commits.popleft()
+        if kind == "conversation.item.create" and self._gave_way:
+            self._may_turn = True  # what gave way to the one that is refused is answered all the same
         if kind == "conversation.item.create" and not unnamed:
             asked = self._questions.pop(str(event.get("event_id")), None)
             if asked is not None:
@@ -529,6 +534,7 @@ class AskingAudit:
         request = str(notice.request)
         self._ended.add(request)
         self._queued.pop(request, None)
+        self._gave_way |= notice.outcome == "superseded"
         if request in self._results and notice.outcome != "done":
             # The program was told that its result is lost, and decides, unless the server has others (F071).
             self._must_tools = self._must_tools and self._answerable()
