@@ -223,6 +223,8 @@ DEFAULT = [
     611_308,
     # A voice comes between a request beside the conversation that is to be heard and its response: nothing of it is heard (B15).
     70_061,
+    # Words show that what was taken for a cough is none: what they silence sounds long after that voice began (B18).
+    3287,
 ]
 SYNTHETIC = [
     # The same at another server.

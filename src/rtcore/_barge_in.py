@@ -41,6 +41,8 @@ class _Speech(Struct):
     started_at: float
     first_at: float
     """When the first of it began: who speaks on began before."""
+    interrupts_since: float
+    """The same, or when what was taken for nothing was heard to be more."""
     playout_ms: int
     in_a_row: int
     """How many cuts in a row there had been when it began: what is asked later is judged by the same guard."""
@@ -117,7 +119,7 @@ class BargeIn:
                     speech.playout_ms, speech.heard_out = playout_ms, False
             speech.cause = cause if cause == "server" else speech.cause
         else:
-            speech = self._speech = _Speech(cause, core.now, core.now, self._playout_ms(), self._in_a_row)
+            speech = self._speech = _Speech(cause, core.now, core.now, core.now, self._playout_ms(), self._in_a_row)
             speech.after = core.requests.issued
         if cause == "server":
             speech.silence_ms = core.acknowledged.silence_ms
@@ -220,6 +222,8 @@ class BargeIn:
         return speech if known else None
 
     def _again(self, speech: _Speech) -> None:
+        if speech.fate == "dismiss":
+            speech.interrupts_since = self._core.now
         if speech.fate == "open" or (speech.fate == "dismiss" and speech.committed):
             self._ask(speech)
 
@@ -298,7 +302,7 @@ class BargeIn:
         core = self._core
         speech.fate = "cut"
         self._count(speech)
-        lost = core.interruption.barge_in(speech.cause, sparing=sparing, since=speech.first_at)
+        lost = core.interruption.barge_in(speech.cause, sparing=sparing, since=speech.first_at, began_at=speech.interrupts_since)
         if not speech.committed:
             self._lose(lost.responses, answer=lost.answer)
         self._release(speech)
@@ -354,7 +358,9 @@ class BargeIn:
             lost = core.interruption.barge_in("server", sparing=True)
             if speech is None or (speech.committed and speech.fate != "dismiss"):
                 # Another voice than the latest, and its beginning is told behind what it led to (facts 4.9).
-                self._speech = _Speech("server", core.now, core.now, 0, self._in_a_row, fate="cut", after=core.requests.issued)
+                self._speech = _Speech(
+                    "server", core.now, core.now, core.now, 0, self._in_a_row, fate="cut", after=core.requests.issued
+                )
         self._lose(lost.responses, answer=lost.answer or unseen)
 
     def line_lost(self) -> None:

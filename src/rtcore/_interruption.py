@@ -86,19 +86,27 @@ class Interruption:
         following = next((r for r in core.responses.live.values() if self._cuttable(r, None)), None)
         return not following.interruptible if following is not None else core.creation.reserved_uninterruptible
 
-    def barge_in(self, cause: Cause, only: str | None = None, *, sparing: bool = False, since: float = float("inf")) -> Lost:
+    def barge_in(
+        self,
+        cause: Cause,
+        only: str | None = None,
+        *,
+        sparing: bool = False,
+        since: float = float("inf"),
+        began_at: float | None = None,
+    ) -> Lost:
         """Cut everything that can still be heard (or ``only`` one response) and what would be heard next.
 
         ``sparing``: but for what was asked for as uninterruptible. ``since``: when the voice began that turned out to interrupt;
-        what was asked for after that may be the answer to it.
+        what was asked for after that may be the answer to it. ``began_at``: when the interruption began, where that was not now.
         """
         if only is not None or cause in ("server", "local"):
-            return self._silence(cause, only, sparing=sparing, since=since)
-        lost = self._silence(cause, None, sparing=sparing, since=since)
+            return self._silence(cause, only, sparing=sparing, since=since, began_at=began_at)
+        lost = self._silence(cause, None, sparing=sparing, since=since, began_at=began_at)
         self._core.barge_in.ended_by(cause)
         return lost
 
-    def _silence(self, cause: Cause, only: str | None, *, sparing: bool, since: float) -> Lost:
+    def _silence(self, cause: Cause, only: str | None, *, sparing: bool, since: float, began_at: float | None) -> Lost:
         core = self._core
         answer = False
         if only is None:
@@ -112,7 +120,7 @@ class Interruption:
             return Lost(answer=answer)
         lost = Lost(tuple(targets), answer)
         for response in targets:
-            response.interrupted_at = min(since, core.now)
+            response.interrupted_at = core.now if began_at is None else began_at
         if core.capabilities.playout == "server":
             core.remote.interrupt(cause, targets)
             return lost

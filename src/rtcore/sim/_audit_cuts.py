@@ -66,9 +66,12 @@ class CutAudit:
         self._last = -_SOON
         self._width = ledger.audio.sample_width
 
-    def begin(self, cause: str, responses: Collection[str] | None = None, *, since: int | None = None) -> None:
+    def begin(
+        self, cause: str, responses: Collection[str] | None = None, *, since: int | None = None, began_at: int | None = None
+    ) -> None:
         """An interruption is about to reach the session: what does it cut? ``responses``: these at most, by their ids.
-        ``since``: when the voice began that turned out to be one; what was asked for after that is not cut.
+        ``since``: when the voice began that turned out to be one; what was asked for after that is not cut. ``began_at``: when
+        the interruption began, where that was not now.
         """
         if self._ignores and cause in ("server", "local"):
             self._ledger.saw("F054: a voice that interrupts nothing")
@@ -101,7 +104,7 @@ class CutAudit:
             if not unconfirmed and ledger.responses:
                 ledger.saw("C07: a barge-in when all was heard")
             return
-        cut = Cut(ledger.now, cause, one, affected, ledger.now if since is None else since)
+        cut = Cut(ledger.now, cause, one, affected, ledger.now if began_at is None else began_at)
         for response in affected:
             for item in response.items.values():
                 (cut.closed_items if item.done else cut.open_items).add(item.id)

@@ -45,7 +45,7 @@ class EchoAudit:
         options: InterruptionOptions,
         *,
         active: Callable[[], bool | None],
-        cut: Callable[[str, int], None],
+        cut: Callable[[str, int, int], None],
         owed: Callable[[ServerSeen], None],
     ) -> None:
         """``active``: whether anything could be cut, None where only what was heard to its end is left. ``cut`` tells the rest of
@@ -146,7 +146,7 @@ class EchoAudit:
         speech.fate = "cut"
         self._guard.cuts(speech.playout_ms, speech.heard_out)
         self._ledger.saw("F118: it went on when the guard was over")
-        self._cut("server", speech.first_at)
+        self._cut("server", speech.first_at, speech.first_at)
         self._answer(speech)
 
     def _dismiss(self, speech: _Speech) -> None:

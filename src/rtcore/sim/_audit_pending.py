@@ -32,6 +32,8 @@ class _Speech(Struct):
 
     started_at: int
     first_at: int
+    interrupts_since: int
+    """The same, or when what was taken for nothing was heard to be more."""
     mark: int
     """How many commits of the program's had been sent when it began."""
     silence: int = 0
@@ -72,7 +74,7 @@ class PendingAudit:
         transcribes: bool,
         manual: bool,
         active: Callable[[], bool | None],
-        cut: Callable[[str, int], None],
+        cut: Callable[[str, int, int], None],
         hold: Callable[[], None],
         go_on: Callable[[], None],
         keep: Callable[[], None],
@@ -129,7 +131,7 @@ class PendingAudit:
                 guard.cuts(guard.playout_ms, guard.heard_out)
                 return False
             mark = self._ledger.commits_sent
-            speech = _Speech(now, now, mark, playout_ms=guard.playout_ms, guard_ms=guard.ms, heard_out=guard.heard_out)
+            speech = _Speech(now, now, now, mark, playout_ms=guard.playout_ms, guard_ms=guard.ms, heard_out=guard.heard_out)
             self._speech = speech
             self._perhaps = active is None
             if self._over(speech) is not None:
@@ -216,6 +218,8 @@ class PendingAudit:
         self._again(speech)
 
     def _again(self, speech: _Speech) -> None:
+        if speech.fate == "dismissed" and not speech.held:
+            speech.interrupts_since = self._ledger.now
         if speech.fate == "open" or (speech.fate == "dismissed" and speech.committed):
             self._judge(speech)
 
@@ -288,7 +292,7 @@ class PendingAudit:
             self._answer(speech)
             self._lets_go(speech)
             self._guard.cuts(speech.playout_ms, speech.heard_out)
-            self._cut("server", speech.first_at)
+            self._cut("server", speech.first_at, speech.interrupts_since)
         elif was_open:
             self._ends = True
             self._ledger.saw("B18: a false interruption")

@@ -271,7 +271,7 @@ class Auditor:
             transcribes=transcribes,
             manual=manual,
             active=self._active,
-            cut=lambda cause, since: self.cuts.begin(cause, since=since),
+            cut=self._cuts_late,
             hold=self.pauses,
             go_on=self.resumes,
             keep=self.cuts.keep_held,
@@ -282,7 +282,7 @@ class Auditor:
             ledger,
             interruptions or InterruptionOptions(),
             active=self._anything,
-            cut=lambda cause, since: self.cuts.begin(cause, since=since),
+            cut=self._cuts_late,
             owed=self.asking.arrived,
         )
         self.arrivals.voice = lambda item_id: self.pending.voice(item_id) or self.echo.voice(item_id)
@@ -830,6 +830,9 @@ class Auditor:
 
     def _cut(self, cause: str, responses: Collection[str]) -> None:
         self.cuts.begin(cause, responses)
+
+    def _cuts_late(self, cause: str, since: int, began_at: int) -> None:
+        self.cuts.begin(cause, since=since, began_at=began_at)
 
     def _missing(self) -> None:
         self.asking.missing()
