@@ -453,3 +453,42 @@ def test_a_summary_that_is_too_long_names_what_it_left_out(size: int, left_out: 
     [summary] = Server(scene).takes(effects).holds
     assert summary.endswith("a\nUser: Three.")
     assert [item_id for notice in told(effects, ReplayIncomplete) for item_id, _ in notice.left_out] == left_out
+
+
+# -- a call that the server announced twice --------------------------------------------------------------------------------------
+
+
+def called_twice(scene: Scene) -> None:
+    """The call c1 has another item than its own, and its result is not confirmed."""
+    scene.server(created("r1"), call("c1"), done("r1"))
+    again = {"type": "function_call", "status": "completed", "call_id": "c1", "name": "look", "arguments": "{}"}
+    scene.server(announce("twin", {"id": "twin", **again}, previous="f_c1"))
+    scene.tool_result("c1", "sunny")
+
+
+def results(effects: list[Effect]) -> list[Event]:
+    return [event for event in sent(effects) if event.get("item", {}).get("type") == "function_call_output"]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_result_goes_with_another_item_of_its_call_where_the_first_was_deleted(announced: bool) -> None:  # C29, invariant 2
+    scene = ready(steady(), turn_detection=None)
+    called_twice(scene)
+    result = scene.request
+    scene.delete_item("f_c1")
+    scene.server(deleted("f_c1"))
+    lose(scene.at(1.0))
+    effects = back(scene)
+    assert (len(results(effects)), result in dict(outcomes(effects))) == (1, False)
+    if announced:
+        Server(scene).takes(effects)
+    else:
+        scene.at(scene.now + 6.0).tick()
+    assert dict(outcomes(scene.log))[result] == ("done" if announced else "timed_out")
+
+
+def test_a_call_with_two_items_gets_one_result_in_the_next_session() -> None:  # B24, invariant 10
+    scene = ready(steady(), turn_detection=None)
+    called_twice(scene)
+    lose(scene.at(1.0))
+    assert len(results(back(scene))) == 1

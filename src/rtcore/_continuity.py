@@ -403,7 +403,7 @@ class Continuity:
         if not sounds and (missing := unsaid(item)):
             self._left_out.append((item.id, missing))
         core.silent_answers.shown_as_text |= item.role == "assistant"
-        if core.tools.output_of(item.call_id) is not None:
+        if core.tools.goes_with(item):
             self._behind[wire_id] = core.tools.send_output(item.call_id or "", item.id)
 
     def _reason(self, item: Item) -> str | None:

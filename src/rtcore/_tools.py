@@ -318,6 +318,14 @@ class Tools:
         call = self._calls.get(call_id or "")
         return str(call.output["output"]) if call is not None and call.output is not None and "output" in call.output else None
 
+    def goes_with(self, item: Item) -> bool:
+        """Whether an output that the present server was not sent is due with this item of its call. A server may announce a call
+        twice: only where its own item was deleted does its output go with the other."""
+        call = self._calls.get(item.call_id or "")
+        if call is None or call.output is None or self.owns(call.output_id):
+            return False
+        return call.item is item or call.item.deleted
+
     def is_open(self, call_id: str | None) -> bool:
         """Whether the call still runs."""
         call = self._calls.get(call_id or "")
@@ -354,8 +362,7 @@ class Tools:
         core = self._core
         told = Problem("connection_lost", "the next session could not be told the call of this result", False, _UNTOLD)
         for call in list(self._calls.values()):
-            kept = call.item.line == core.history.line and not call.item.deleted
-            if call.state == "sent" and call.output is not None and not kept:
+            if call.state == "sent" and call.output is not None and not self.owns(call.output_id):
                 call.state, call.output = "failed", None
                 core.creation.drop_output(call.output_id)
                 core.requests.end(call.request, "connection_lost", problem=told)
