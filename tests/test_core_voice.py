@@ -665,9 +665,9 @@ def test_b24_an_answer_to_words_that_are_not_said_again_is_not_asked_for(pending
         assert "response.create" not in kinds(effects) and outcomes(scene.log) == [(issued.request, "connection_lost")]
 
 
-def refused_turn(scene: Scene) -> list[Effect]:
-    """The server refuses the latest item of the program's."""
-    latest = [e for e in scene.log if isinstance(e, Send) and b'"conversation.item.create"' in bytes(e.payload)][-1]
+def refused_turn(scene: Scene, which: int = -1) -> list[Effect]:
+    """The server refuses an item of the program's; the latest, if nothing is said."""
+    latest = [e for e in scene.log if isinstance(e, Send) and b'"conversation.item.create"' in bytes(e.payload)][which]
     return scene.server(error("invalid_value", "too long", event_id=event_id([latest], "conversation.item.create")))
 
 
@@ -712,3 +712,46 @@ def test_another_turn_is_answered_though_the_one_before_was_refused() -> None:  
     hears(scene, "And the weather?")
     effects = refused_turn(scene) + scene.server(done("r1"))
     assert kinds(effects) == ["response.create"]
+
+
+def two_turns(*, known: bool = True) -> Scene:
+    """Two turns in words, of which the first interrupts, and one answer to both that is asked for."""
+    policies = Policies(interruption=lambda view: CUT if known or view.now >= 1.5 else defer(1.5))
+    scene = ready(policies=policies, turn_detection=None)
+    scene.server(created("r1"), message("m1", 3000), done("r1"))
+    scene.at(1).played(1, 1000)
+    hears(scene)
+    hears(scene, "And the weather?")
+    if known:
+        scene.answering(scene.log, 1000)
+        scene.server(truncated("m1", 1000))
+    return scene
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_answer_to_two_turns_in_words_is_called_back_once_both_were_refused(first: int, begun: bool) -> None:  # F071, C15
+    scene = two_turns()
+    answer = [created("r2", request=3), opened("m2", r="r2")]
+    if begun:
+        scene.server(*answer)
+    assert cancel("r2") not in sent(refused_turn(scene, first))
+    effects = refused_turn(scene, 1 - first)
+    if not begun:
+        effects += scene.server(*answer)
+    assert cancel("r2") in sent(effects)
+
+
+def test_nor_is_it_asked_for_when_both_were_refused_before_it_is_known_whether_they_interrupt() -> None:  # F071, B18, C15
+    scene = two_turns(known=False)
+    effects = refused_turn(scene, 0) + refused_turn(scene, 1)
+    effects += scene.answering(scene.at(1.5).tick(), 1000) + scene.server(truncated("m1", 1000))
+    assert kinds(effects) == ["conversation.item.truncate"]
+
+
+@pytest.mark.parametrize("refused", [0, 1])
+def test_it_is_heard_where_one_of_the_two_is_in_the_conversation(refused: int) -> None:  # F071, F062
+    scene = two_turns()
+    refused_turn(scene, refused)
+    effects = scene.server(created("r2", request=3), message("m2", 500, r="r2"))
+    assert sounded(effects) and "response.cancel" not in kinds(effects)

@@ -60,21 +60,15 @@ class _Speech(Struct):
     asked: bool = False
     after: int = 0
     """So many events had been issued when it began: a commit of the program's among them ends the turn before."""
-    owed: bool = False
-    """Its turn is to be answered once it is known what it was."""
-    told_in: str = ""
-    """The item of that turn, where the program told it in words, and it is the only one."""
+    owed: frozenset[str] = frozenset()
+    """The turns of it that are to be answered once it is known what it was: the items of those that the program told in words,
+    "" for any other."""
     held_at: float | None = None
     held_s: float = 0.0
 
     @property
     def item_id(self) -> str | None:
         return next(reversed(self.words), None)
-
-    def owe(self, told_in: str = "") -> None:
-        """A turn of it is to be answered."""
-        self.told_in = "" if self.owed else told_in
-        self.owed = True
 
     def belongs(self, item_id: str) -> None:
         """This item is, or will be, part of it."""
@@ -157,7 +151,7 @@ class BargeIn:
         if speech.fate in ("cut", "ignore"):
             return False
         if answer:
-            speech.owe()
+            speech.owed |= {""}
         if by_program and speech.fate == "open":
             self._core.timers.cancel(_TIMER)
             self._cut(speech, sparing=True)
@@ -183,14 +177,13 @@ class BargeIn:
         self._again(speech)
         up_to_here = speech.fate not in ("cut", "ignore")
         if answer and up_to_here:
-            speech.owe(item_id)
+            speech.owed |= {item_id}
         return up_to_here
 
     def turn_refused(self, item_id: str) -> None:
         """The server refused the turn that was told in words: there is nothing to be answered."""
-        speech = self._speech
-        if speech is not None and speech.owed and speech.told_in == item_id:
-            speech.owed = False
+        if self._speech is not None:
+            self._speech.owed -= {item_id}
 
     def spoke(self, item_id: str, delta: str) -> None:
         """A piece of a person's words."""
@@ -312,8 +305,8 @@ class BargeIn:
     def _ask_answer(self, speech: _Speech) -> None:
         """It is known what it was: its turn is answered now."""
         if speech.owed:
-            speech.owed = False
-            self._core.creation.ask_answer(speech.told_in)
+            self._core.creation.ask_answer(speech.owed)
+            speech.owed = frozenset()
 
     def _let_be(self, speech: _Speech, *, answered: bool) -> None:
         core = self._core
@@ -337,7 +330,7 @@ class BargeIn:
             self._release(speech)
             if cause != "program":
                 self._ask_answer(speech)
-            speech.owed = False
+            speech.owed = frozenset()
         if cause in ("program", "text"):
             self._forget_lost()
             self._in_a_row = 0

@@ -37,6 +37,8 @@ _TRIES = 3
 """How often an answer of ours that the server refuses for a passing reason is asked for again."""
 _AGAIN_S = 1.0
 """How long after the first refusal; twice as long after each further one."""
+_ANY_TURN = frozenset({""})
+"""A turn that is none of the program's items, so that no refusal can take it back."""
 _KEPT = 64
 """Orders that were given up and are known again if their response shows itself."""
 
@@ -69,8 +71,8 @@ class Order(Struct):
     """Our answer to a turn of the user's that nobody else answers ..."""
     for_tools: frozenset[str] = frozenset()
     """.. or to these outputs of function calls."""
-    turn_item: str = ""
-    """The item of the turn that it answers, where that is the program's."""
+    turn_items: frozenset[str] = _ANY_TURN
+    """The items of the turns that it answers, where they are the program's; "": of one that is not."""
     for_user: bool = False
     """The program asked for it by name as the answer to a turn that it made: typed, or by button."""
     stands_for: frozenset[str] = frozenset()
@@ -100,14 +102,11 @@ class Order(Struct):
         return not (self.request or self.for_turn or self.for_tools)
 
     @property
-    def answers(self) -> str | None:
-        """The item of ours without which it answers nothing."""
-        return None if self.stands_for else self.after or (None if self.for_tools else self.turn_item or None)
-
-    @property
-    def stood_for(self) -> str:
-        """The item of the one request that gave way to it; "" where there are more, or none."""
-        return min(self.stands_for) if len(self.stands_for) == 1 else ""
+    def answers(self) -> frozenset[str]:
+        """The items of ours without all of which it answers nothing."""
+        if self.after is not None:
+            return self.stands_for | {self.after}
+        return _ANY_TURN if self.for_tools else self.turn_items
 
     @property
     def silent(self) -> bool:
@@ -132,7 +131,7 @@ class Claim(Struct, frozen=True):
     audible: bool = True
     interruptible: bool = True
     asked_at: float | None = None
-    answers: str | None = None
+    answers: frozenset[str] = frozenset()
     asked: Asked | None = None
     format: AudioFormat | None = None
     hold_ms: int | None = None
@@ -155,8 +154,8 @@ class Creation:
         """Items of edits that had no answer in time: the same edit is not sent once more while they are on their way."""
         self._items: dict[str, Order] = {}
         self._foreign = False
-        self._turn_due = False
-        self._turn_item = ""
+        self._turns_due: frozenset[str] = frozenset()
+        """The items of the turns to which an answer is due; "": of one that is none of the program's."""
         self._tools_due: frozenset[str] = frozenset()
         self._tools_seen: frozenset[str] = frozenset()
         self._again: deque[tuple[str, Asked]] = deque()
@@ -233,15 +232,14 @@ class Creation:
         """Send a function call's output now: it is no creation that an edit could make wrong."""
         self._send_item(Order(request, request, item, item_id, previous_item_id))
 
-    def ask_answer(self, item_id: str = "") -> None:
-        """An answer that nobody asked for by name is due, to a committed turn; several become one (C15). ``item_id``: to a turn
+    def ask_answer(self, items: frozenset[str] = _ANY_TURN) -> None:
+        """An answer that nobody asked for by name is due, to a committed turn; several become one (C15). ``items``: to turns
         that the program told in words."""
-        self._turn_item = "" if self._turn_due else item_id
-        self._turn_due = True
+        self._turns_due |= items
 
     def server_answers(self) -> None:
         """The server answers a later turn by itself, and with it the one before, to which an answer is still due (C15)."""
-        self._turn_due = False
+        self._turns_due = frozenset()
 
     def ask_again(self, response: Response) -> bool:
         """The answer that this response was to be is due once more, as it was asked for; nobody waits for it by name. False where
@@ -321,11 +319,11 @@ class Creation:
         core.timers.cancel("turn of a request")
         if before is not None:
             return
-        due = self._turn_due or (bool(self._tools_due) and not core.tools.withholds(self._tools_due))
+        due = bool(self._turns_due) or (bool(self._tools_due) and not core.tools.withholds(self._tools_due))
         if due and self._may_ask:
-            order = Order(0, core.requests.number(), {}, for_turn=self._turn_due, for_tools=self._tools_due)
-            order.turn_item, self._turn_item = self._turn_item, ""
-            self._turn_due, self._tools_due, self._tools_seen = False, frozenset(), frozenset()
+            order = Order(0, core.requests.number(), {}, for_turn=bool(self._turns_due), for_tools=self._tools_due)
+            order.turn_items = self._turns_due
+            self._turns_due = self._tools_due = self._tools_seen = frozenset()
             self._send_response(order)
 
     def _send_beside(self) -> None:
@@ -340,7 +338,7 @@ class Creation:
     @property
     def due(self) -> bool:
         """Whether a response of ours that somebody is to hear is asked for in the conversation, or will be."""
-        owed = self._turn_due or bool(self._tools_due) or bool(self._refused or self._again)
+        owed = bool(self._turns_due or self._tools_due or self._refused or self._again)
         order = self._reserved
         sent = order is not None and not order.dead and not order.in_vain
         return owed or sent or any(o.item_id is None and not o.out_of_band for o in self._queue)
@@ -470,10 +468,11 @@ class Creation:
             asked.sort(key=lambda order: order.number)
             self._queue = deque(sorted([*sent, *asked, *self._queue], key=lambda order: order.place))
         else:
-            untold = {order.item_id for order in [*sent, *self._queue]} - {None}
+            untold = frozenset(order.item_id for order in [*sent, *self._queue] if order.item_id is not None)
             for order in due:
-                order.for_turn &= order.turn_item not in untold
-            self._turn_due &= self._turn_item not in untold
+                order.turn_items -= untold
+                order.for_turn &= bool(order.turn_items)
+            self._turns_due -= untold
             for order in sorted([*sent, *asked, *self._queue], key=lambda order: order.request):
                 core.requests.end(order.request, "connection_lost", problem=told)
             self._queue.clear()
@@ -580,7 +579,7 @@ class Creation:
             self._refused_after_all(begun=True)
         if not response.dead:
             self._forget_refused()
-            self._turn_due = False
+            self._turns_due = frozenset()
             unseen = self._core.tools.seen()
             self._tools_due &= unseen
             self._tools_seen &= unseen
@@ -684,29 +683,33 @@ class Creation:
             self._queue.remove(order)
             self._core.requests.end(order.request, outcome, problem=problem)
             if order.stands_for:
-                self.ask_answer(order.stood_for)
+                self.ask_answer(order.stands_for)
         if outcome == "failed":
-            self._withdraw_turn(pending.key, problem)
-            self._disown(lambda each: each.answers == pending.key, problem)
+            self._withdraw(pending.key, problem)
         self._core.requests.end(pending.request, outcome, problem=problem)
         self._core.edits.answered(pending, problem, outcome)
         self.pump()
 
-    def _withdraw_turn(self, item_id: str, problem: Problem) -> None:
-        """A turn that the program told in words is not in the conversation: no answer to it is due."""
-        self._core.barge_in.turn_refused(item_id)
-        if self._turn_due and self._turn_item == item_id:
-            self._turn_due, self._turn_item = False, ""
-        for order in [*([self._reserved] if self._reserved is not None else []), *self._refused]:
-            order.for_turn &= order.turn_item != item_id
+    def _withdraw(self, item_id: str, problem: Problem) -> None:
+        """An item of the program's is not in the conversation: no answer to it is due, and none that answers nothing else is
+        heard."""
+        core = self._core
+        core.barge_in.turn_refused(item_id)
+        self._turns_due -= {item_id}
+        self._disown(lambda each: each.answers == {item_id}, problem)
+        for response in core.responses.live.values():
+            response.answers -= {item_id}
+        for order in self._expired.values():
+            order.dead |= order.answers == {item_id}  # should it have been accepted after all
+        for order in [*([self._reserved] if self._reserved is not None else []), *self._refused, *self._expired.values()]:
+            order.turn_items -= {item_id}
+            order.for_turn &= bool(order.turn_items)
             order.stands_for -= {item_id}
             if order.after == item_id and order.stands_for:
                 # What gave way to it is in the conversation, and is answered by it all the same.
-                self._core.requests.end(order.request, "failed", problem=problem)
-                order.after, order.for_turn, order.turn_item = None, True, order.stood_for
+                core.requests.end(order.request, "failed", problem=problem)
+                order.after, order.for_turn, order.turn_items = None, True, order.stands_for
                 order.stands_for = frozenset()
-        for order in self._expired.values():
-            order.dead |= order.answers == item_id  # should it have been accepted after all
 
     def turn_refused(self, request: int, problem: Problem) -> None:
         """The server refused the turn that this request was to answer: there is nothing to be answered."""
@@ -783,8 +786,7 @@ class Creation:
             self._again.append(("", order.asked))
             return
         if order.for_turn:
-            self._turn_item = "" if self._turn_due else order.turn_item
-        self._turn_due |= order.for_turn
+            self._turns_due |= order.turn_items
         self._tools_due |= order.for_tools
 
     def _forget_refused(self) -> None:
@@ -938,7 +940,7 @@ class Creation:
             self._keep(order)
             core.requests.end(order.request, "cancelled")
         if all_queued:
-            self._turn_due, self._tools_due, self._tools_seen = False, frozenset(), frozenset()
+            self._turns_due = self._tools_due = self._tools_seen = frozenset()
             self._again.clear()
             core.turns.interrupted_by_program()
             core.continuity.interrupted_by_program()

@@ -454,7 +454,7 @@ class Response:
         """Its connection is lost: nothing more comes of it, and nothing can be said to the server about it."""
         self.quiet_since = 0.0
         self.activity = 0
-        self.answers: str | None = None
+        self.answers: frozenset[str] = frozenset()
         self.format: AudioFormat | None = None
         self.hold_ms = 0
         """How long its first audio is to be held back, until it is."""

@@ -240,7 +240,7 @@ class Turns:
         self._here(detected=False)
         self._floor(speaking=False, awaiting=False)
         if respond and not decided_elsewhere:
-            core.creation.ask_answer(item_id)
+            core.creation.ask_answer(frozenset({item_id}))
 
     def pressed(self) -> None:
         """The button is down: the model is silent, and what was said before is no part of the turn."""
