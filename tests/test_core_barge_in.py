@@ -641,6 +641,22 @@ def test_a_clip_or_a_filler_that_is_heard_to_its_end_is_no_answer_to_the_turn(by
     assert (kinds(again), len(told(again, FalseInterruption))) == (([], 0) if by == "answer" else (["response.create"], 1))
 
 
+@pytest.mark.parametrize("coughs_again", [False, True])
+def test_a_long_answer_that_begins_meanwhile_is_that_answer_unless_it_is_cut_unheard_too(coughs_again: bool) -> None:  # F120, C15
+    scene, _ = answer_lost()
+    scene.at(1.2).server(speech_stopped("u2"))
+    scene.at(1.3).respond({"instructions": "Briefly."})
+    scene.server(created("r2", request=2), opened("m2", r="r2"))
+    if coughs_again:
+        scene.at(1.5).server(speech_started("u3"), done("r2", "cancelled", "client_cancelled", request=2))
+        scene.server([{"type": "conversation.item.deleted", "item_id": "m2"}], speech_stopped("u3"))
+    else:
+        scene.server(audio("m2", 6000, r="r2"))
+        scene.at(2.0).played(1, 700)
+    late = scene.at(3.6).tick()
+    assert (kinds(late), len(told(late, FalseInterruption))) == ((["response.create"], 1) if coughs_again else ([], 0))
+
+
 def test_a_cough_that_is_thrown_away_leaves_the_turn_before_it_to_be_answered() -> None:  # F120, facts 8.4
     scene, _ = answer_lost()
     scene.at(1.1).clear()
@@ -690,6 +706,22 @@ def test_an_answer_that_was_cut_for_nothing_is_asked_for_in_the_next_session(sto
     assert "response.create" not in kinds(back(scene))  # what was said into the dead line may be a turn yet
     later = [effect for step in range(40) for effect in scene.at(scene.now + 0.1).tick()]
     assert (kinds(later), len(told(later, FalseInterruption))) == (["response.create"], 1)
+
+
+@pytest.mark.parametrize("begins", [1.0, 3.0])
+def test_an_answer_that_the_next_session_owes_is_the_only_one(begins: float) -> None:  # F120, C15, facts 4.10
+    scene = ready()
+    scene.server(speech_started(), turn("u1"), user_transcript("u1", "Hello?"))
+    scene.at(1.0).server(cancelled("r1"), speech_started("u2"))  # its response.created was never sent
+    scene.at(1.2).server(speech_stopped("u2"))
+    scene.at(1.5).disconnected(Disconnection(error="the line is gone"))
+    effects = back(scene)
+    ready_at = scene.now
+    effects += scene.at(ready_at + begins).tick()
+    scene.server(created("r2", request=1), message("m2", 6000, r="r2"), done("r2", request=1), connection=2)
+    for second in range(1, 7):
+        effects += scene.at(ready_at + begins + second).played(1, second * 1000) + scene.tick()
+    assert kinds(effects).count("response.create") == 1
 
 
 def test_a_turn_that_follows_in_the_next_session_is_the_only_one_to_be_answered() -> None:  # F120, C15

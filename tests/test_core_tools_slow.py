@@ -6,6 +6,7 @@ from helpers.wire import (
     CLIENT_VAD,
     SERVER_VAD,
     Event,
+    announce,
     arguments,
     audio,
     call,
@@ -196,6 +197,21 @@ def test_a_cough_that_cancelled_a_call_is_followed_by_its_answer(turn_detection:
     asked = before + kinds(late).count("response.create")
     assert len(told(late, FalseInterruption)) == (not follows)
     assert asked == (not follows or turn_detection is CLIENT_VAD), "once, by whoever answers turns"
+
+
+def test_an_answer_that_begins_is_the_only_one_to_calls_of_which_a_cough_cancelled_one() -> None:  # F120, C15
+    scene = ready(configured(function_calls={"interrupted": "cancel"}), turn_detection=None)
+    scene.server(created("r1"), call("c1"), call("c2", index=1), done("r1"))
+    scene.at(1.0).tool_result("c1", "sunny")
+    cut = scene.at(2.0).local_speech()
+    cut += scene._took(scene.session.speech("stopped", now=scene.at(2.4).now))
+    for output in [event["item"] for event in sent(scene.log) if "item" in event]:
+        cut += scene.server(announce(output["id"], output))
+    assert (ends(scene)[-1], kinds(cut).count("response.create")) == (("c2", "cancelled"), 1)
+    begun = created("r2", request=scene.request + 1)
+    scene.server(begun, message("m2", 6000, r="r2"), done("r2"))
+    late = scene.at(5.0).played(1, 2600) + scene.at(8.4).played(1, 6000) + scene.at(20.0).tick()
+    assert (kinds(late), told(late, FalseInterruption)) == ([], [])
 
 
 def test_nothing_is_missing_where_the_result_would_not_have_been_answered() -> None:  # F059, F120

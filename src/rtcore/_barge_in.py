@@ -409,6 +409,16 @@ class BargeIn:
         wait = _LONGEST_S if speech.stopped_at is None else self._options.false_interruption_ms / 1000
         core.timers.set(_LOST, core.now + wait)
 
+    @property
+    def _missing(self) -> bool:
+        return self._lost_answer or any(_unheard(response) for response in self._lost)
+
+    def answered(self, response: Response) -> None:
+        """An answer of the conversation begins: whatever it was asked for, what was missing is said with it (C15), or is missing
+        again should it be cut unheard."""
+        response.for_user |= self._missing
+        self._forget_lost()
+
     def _forget_lost(self) -> None:
         self._lost.clear()
         self._lost_answer = False
@@ -423,7 +433,7 @@ class BargeIn:
     def turn_overdue(self) -> None:
         """No turn came of what cut the answer: the turn before it is answered after all."""
         core, speech = self._core, self._speech
-        missing = self._lost_answer or any(_unheard(response) for response in self._lost)
+        missing = self._missing
         self._forget_lost()
         if missing and core.config.answer_turns and speech is not None:
             core.news.append(FalseInterruption(speech.cause, speech.item_id, 0, answered=False))

@@ -579,6 +579,7 @@ class Creation:
             self._refused_after_all(begun=True)
         if not response.dead:
             self._forget_refused()
+            self._core.barge_in.answered(response)
             self._turns_due = frozenset()
             unseen = self._core.tools.seen()
             self._tools_due &= unseen
