@@ -565,6 +565,56 @@ def test_the_sound_of_a_turn_without_words_is_told_behind_a_summary() -> None:  
     assert told(effects, Reconnected)[0].replayed == 2
 
 
+def with_a_sound_behind_the_summary() -> tuple[Scene, str]:
+    """Of three turns the second has no words: its sound stands behind the summary. And the name of that."""
+    scene = ready(steady(history="summary"))
+    scene.server(a_turn("u1", "One."), created("r1"), message("m1", 100, "First.", previous="u1"), done("r1"))
+    scene.at(0.2).played(1, 100)
+    scene.append(pcm("mic", 400))
+    scene.server(speech_started("u2"), turn("u2", previous="m1"))
+    scene.server(created("r2"), message("m2", 100, "Second.", r="r2", previous="u2"), done("r2"))
+    scene.at(0.4).played(1, 200)
+    scene.server(a_turn("u3", "Three.", "m2"), created("r3"), message("m3", 100, "Third.", r="r3", previous="u3"), done("r3"))
+    scene.at(0.6).played(1, 300)
+    summary, sound = created_events(dropped(scene))
+    scene.server(announce(summary["id"], summary), announce(sound["id"], sound, previous=summary["id"]), connection=2)
+    return scene, summary["id"]
+
+
+AT_ITS_PLACE = "First.\nUser: [Said here without a transcript. Its sound follows this summary.]\nAssistant: Second.\n"
+
+
+def test_a_sound_behind_a_summary_keeps_its_place_in_the_conversation() -> None:  # C25, C27: in its order, at the next loss too
+    scene, _ = with_a_sound_behind_the_summary()
+    sound = scene.session._core.history.wire("u2")
+    scene.server(a_turn("u4", "Four.", sound), connection=2)
+    order = ["u1", "m1", "u2", "m2", "u3", "m3", "u4"]
+    assert [item.id for item in scene.session.history if not item.aside] == order
+    summary, again = created_items(lose(scene, connection=2) + back(scene, 3))
+    assert AT_ITS_PLACE in summary["content"][0]["text"] and summary["content"][0]["text"].endswith("Third.\nUser: Four.")
+    assert b64decode(again["content"][0]["audio"]) == pcm("mic", 400)
+    assert [item.id for item in scene.session.history if not item.aside] == order
+
+
+def test_what_takes_the_place_of_a_sound_behind_a_summary_stands_behind_it_too() -> None:  # B22, C25
+    scene, name = with_a_sound_behind_the_summary()
+    body = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Two."}]}
+    effects = scene._issued(scene.session.replace_item("u2", body, now=scene.now))
+    [created_] = [event for event in sent(effects) if event["type"] == "conversation.item.create"]
+    assert created_["previous_item_id"] == name
+
+
+@pytest.mark.parametrize("words", ["", "Two."])
+def test_another_summary_keeps_the_place_of_a_sound_that_is_told_behind_it(words: str) -> None:  # B22, C25, C27
+    scene, _ = with_a_sound_behind_the_summary()
+    if words:  # the sound stands there all the same, and is not told twice
+        scene.server(user_transcript(scene.session._core.history.wire("u2"), words), connection=2)
+    [summary] = created_events(scene.delete_item("u3"))
+    assert summary["content"][0]["text"].endswith(AT_ITS_PLACE + "Assistant: Third.")
+    scene.server(announce(summary["id"], summary), connection=2)
+    assert [item.id for item in scene.session.history if not item.aside] == ["u1", "m1", "u2", "m2", "m3"]
+
+
 @pytest.mark.parametrize("history", ["items", "summary"])
 def test_a_turn_whose_words_have_only_begun_is_told_by_its_sound(history: str) -> None:  # S08, C27: without a lost word
     scene = ready(steady(history=history))

@@ -186,7 +186,7 @@ def test_a_summary_is_not_told_beside_what_it_sums_up() -> None:  # issue 6, par
     [summary] = [event["item"] for event in sent(effects) if event["type"] == "conversation.item.create"]
     scene.server(announce(summary["id"], {**summary, "status": "completed"}), connection=2)
     history = scene.session.history
-    assert [item.aside for item in history] == [False, True]
+    assert [item.aside for item in history] == [True, False]  # the server's session begins with it
     assert as_messages(history) == [{"role": "user", "content": "Hello."}]
     assert [item.text for item in loaded(data=save(history)).session.history] == ["Hello."]
 

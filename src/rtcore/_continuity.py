@@ -34,7 +34,7 @@ from rtcore._notices import (
     Verdict,
 )
 from rtcore._recent import keep_latest
-from rtcore._replay import SUMMARY, Summary, rendered, summed_up, unsaid
+from rtcore._replay import SUMMARY, Summary, by_sound, rendered, summed_up, unsaid
 from rtcore._requests import Pending
 from rtcore._wire import Append, Commit, CreateItem, Delete
 from rtcore.policies import ReconnectView, reconnect
@@ -70,8 +70,6 @@ class Continuity:
         self._behind: dict[str, str] = {}
         """By the name of a call in the new session: the output that is sent right behind it."""
         self._empty = False
-        self._summary = ""
-        """The message that sums up for the present session what was said before it."""
         self._owed = False
         self._broken: dict[str, None] = {}
         """Answers that the line cut off, of which nothing was said when they were asked for."""
@@ -340,7 +338,7 @@ class Continuity:
         # Whatever else is left out: a result that no server has taken is told, with its call (invariant 10).
         owed = [item for item in core.history if self._owes(item) and item not in items]
         self._todo.extend([*owed, *items])
-        self._summary = ""
+        core.history.summary = ""
         core.silent_answers.session_begins()
         self._empty = True
         self._go_on()
@@ -352,7 +350,7 @@ class Continuity:
         if core.config.reconnect.history == "summary":
             if any(_sounds(item) for item in self._todo):
                 return
-            told = self._sum_up(sounds=self._audio)
+            told = self._sum_up({item.id for item in self._todo if item.id in self._audio and by_sound(item)})
             self._todo = deque(item for item in self._todo if item.id not in told)
         while self._todo and not _sounds(self._todo[0]):
             item = self._todo.popleft()
@@ -421,13 +419,11 @@ class Continuity:
 
     def _create(self, item: Item, wire_id: str, body: dict[str, object]) -> None:
         core = self._core
-        if self._summary:
-            core.history.put_behind(item, self._summary)
         previous = core.history.before(item)
-        if previous == "root" and self._empty:
+        if previous == "root" and core.creation.knows(core.history.summary):
+            previous = core.history.summary  # on its way
+        elif previous == "root" and self._empty:
             previous = None  # nothing is there yet: its end is its beginning
-        elif previous == "root" and self._summary and core.creation.knows(self._summary):
-            previous = self._summary  # on its way
         # What follows a call follows its output, which our order of items does not hold before it is announced.
         previous = self._behind.get(previous or "", previous)
         core.history.replayed(item, wire_id)
@@ -441,11 +437,11 @@ class Continuity:
 
     def sums_up(self, item_id: str) -> bool:
         """Whether this is the message that tells the present session what was said before it."""
-        return bool(self._summary) and item_id == self._summary
+        return bool(item_id) and item_id == self._core.history.summary
 
     def retell(self) -> None:
         """Something that only the summary tells was taken out of the conversation: another summary takes its place."""
-        core, old = self._core, self._summary
+        core, old = self._core, self._core.history.summary
         standing = core.history.get(old)
         if not (old and core.ready) or core.history.is_deleted(old) or (standing is not None and standing.delete_sent):
             return
@@ -454,17 +450,23 @@ class Continuity:
         event_id = core.requests.event_id()
         pending = Pending(event_id, "delete", key=old, edit=True)
         core.send(Delete(event_id, old), pending=pending, wait_ms=core.config.timeouts.edit_ms)
-        shown, self._summary = core.silent_answers.shown_as_text, ""
-        lost = [item for item in core.history if not item.aside and item.line != core.history.line]
+        shown, core.history.summary = core.silent_answers.shown_as_text, ""
+        sounds = {item.id for item in core.history if self._sounds_behind(item)}
+        lost = [item for item in core.history if not item.aside and (item.line != core.history.line or item.id in sounds)]
         self._outputs = {item.call_id: item.output or "" for item in lost if item.type == "function_call_output" and item.call_id}
         self._todo.extend(lost)
-        self._sum_up("root")
+        self._sum_up(sounds, "root")
         self._todo.clear()
         self._outputs.clear()
         self._left_out = []
         core.silent_answers.shown_as_text = shown
 
-    def _sum_up(self, previous: str | None = None, sounds: Container[str] = ()) -> set[str]:
+    def _sounds_behind(self, item: Item) -> bool:
+        """Whether it is a turn of the user's that the present session was told by its sound, behind the summary."""
+        told = item.line == self._core.history.line and item.wire_id != item.id
+        return told and item.type == "message" and not item.delete_sent
+
+    def _sum_up(self, sounds: Container[str], previous: str | None = None) -> set[str]:
         """Tell in one message what text can tell. Gives the ids of what need not be told apart: for the rest there are items, as
         behind a summary for a call whose result is owed and for ``sounds``, or a reason."""
         todo = [item for item in self._todo if not self._owes(item)]  # such a call is told itself
@@ -493,7 +495,7 @@ class Continuity:
             self._left_out.append((core.history.last or "", f"servers of the {core.dialect.name} dialect take no items"))
             return
         self.aside(item_id)
-        self._summary = item_id
+        core.history.summary = item_id
         wait = core.config.timeouts.edit_ms
         core.send(CreateItem(event_id, wire, previous), pending=Pending(event_id, "item", key=item_id), wait_ms=wait)
         core.creation.expect_edit(item_id)

@@ -34,6 +34,8 @@ class History:
         """Replayed items whose place the server has not told."""
         self.line = 0
         """The connection whose session the items with this ``line`` are in."""
+        self.summary = ""
+        """The message that sums up for the present session what was said before it. It is the first of what the session holds."""
 
     def get(self, item_id: str) -> Item | None:
         """The item, announced or not."""
@@ -64,7 +66,7 @@ class History:
         while previous_item_id in self._tombstones:
             previous_item_id = self._tombstones[previous_item_id]
         if previous_item_id is None:
-            order.insert(self._past_lost(0), item.id)
+            order.insert(0 if item.id == self.summary else self._past_lost(0), item.id)
         elif order and order[-1] != previous_item_id and self._is_placed(previous_item_id):
             order.insert(self._past_lost(order.index(previous_item_id) + 1), item.id)
         else:
@@ -72,8 +74,11 @@ class History:
         return True
 
     def _past_lost(self, at: int) -> int:
-        """What the server's session does not hold came before anything new: the new goes behind it."""
+        """What the server's session does not hold came before anything new: the new goes behind it, and what comes behind the
+        summary behind all that this tells."""
         order = self._order
+        if at > 0 and order[at - 1] == self.summary:
+            return max((n for n, each in enumerate(order, 1) if self._items[each].line != self.line), default=at)
         while at < len(order) and self._items[order[at]].line != self.line:
             at += 1
         return at
@@ -132,20 +137,15 @@ class History:
         self._replayed[wire_id] = item.id
         self._unconfirmed[item.id] = None
 
-    def put_behind(self, item: Item, other_id: str) -> None:
-        """Another session is to hold the item behind this one; at the end, where that is not announced yet."""
-        self._order.remove(item.id)
-        at = self._order.index(other_id) + 1 if self._is_placed(other_id) else len(self._order)
-        self._order.insert(at, item.id)
-
     def confirm(self, item: Item, previous_item_id: str | None) -> None:
         """A replayed item is in the conversation. What the server put behind its predecessor before it came stands behind it now:
-        a turn of the user's that was over in that moment. What was told after it, to stand before it, is on its way.
+        a turn of the user's that was over in that moment. What was told after it, to stand before it, is on its way. What the
+        server has behind the summary stands here where it was said, among what the summary tells.
         """
         if item.id not in self._unconfirmed:
             return
         del self._unconfirmed[item.id]
-        if previous_item_id is None or not self._is_placed(previous_item_id):
+        if previous_item_id is None or previous_item_id == self.summary or not self._is_placed(previous_item_id):
             return
         order = self._order
         at, before = order.index(item.id), order.index(previous_item_id)

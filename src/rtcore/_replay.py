@@ -53,7 +53,7 @@ def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | No
         if item.verdict is Verdict.PARTIAL:
             message["status"] = "incomplete"
         return message
-    if audio and not (spelt(item) or item.images):
+    if audio and by_sound(item):
         return {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": b"".join(audio)}]}
     if words or item.images:
         content = [{"type": "input_text", "text": each} for each in [*words, *[GONE] * item.images]]
@@ -63,10 +63,11 @@ def _message(item: Item, audio: list[bytes] | None) -> dict[str, Any] | str | No
     return "the user's words are not known: no transcript of them came; set audio.input.transcription"
 
 
-def spelt(item: Item) -> bool:
-    """Whether the words of a message are there, and all of them: one that has only begun may turn out to say anything."""
+def by_sound(item: Item) -> bool:
+    """Whether a turn of the user's is told by its sound, where that is kept: its words are not there, or not all of them. Words
+    that have only begun may turn out to say anything."""
     texts = [part for part in item.parts.values() if part.text.strip()]
-    return bool(texts) and all(part.final for part in texts)
+    return not item.images and not (texts and all(part.final for part in texts))
 
 
 def unsaid(item: Item) -> str | None:
@@ -90,18 +91,18 @@ class Summary(Struct, frozen=True):
 
 
 def summed_up(
-    items: Iterable[Item], outputs: dict[str, str], text_of: Callable[[str], str | None], sounds: Container[str] = ()
+    items: Iterable[Item], outputs: dict[str, str], text_of: Callable[[str], str | None], sounds: Container[str]
 ) -> Summary:
     """The conversation as one text, a line for each thing that was said, called or answered.
 
     ``outputs`` are those of calls, by ``call_id``; ``text_of`` gives the text of a message with pictures, by its id; ``sounds``
-    are the turns without words that are told behind it.
+    are the turns that are told behind it, by their sound.
     """
     lines: list[tuple[str, str]] = []
     told: set[str] = set()
     for item in items:
         text = (text_of(item.id) or " ".join([item.text_so_far, *[GONE] * item.images])).strip()
-        if item.type == "message" and item.id in sounds and not (spelt(item) or item.images):
+        if item.type == "message" and item.id in sounds:
             lines.append((item.id, f"{_SPEAKERS['user']}: {SOUND}"))
         elif item.type == "message" and text:
             cut = " (interrupted)" if item.verdict is Verdict.PARTIAL else ""
