@@ -75,6 +75,7 @@ from rtcore.policies import (
     count_words,
     defer,
     pause,
+    pause_then_decide,
 )
 
 HEARS: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
@@ -609,6 +610,32 @@ def test_a_session_that_pauses_first_misses_the_answer_that_a_server_cancelled_b
     scene.at(1.0).server(cancelled("r1"), [{"type": "conversation.item.deleted", "item_id": "m1"}], speech_started("u2"))
     scene.at(1.2).server(speech_stopped("u2"))
     assert kinds(scene.at(3.2).tick()) == ["response.create"]
+
+
+@pytest.mark.parametrize("sound", [True, False])
+@pytest.mark.parametrize("cancel_first", [True, False])
+@pytest.mark.parametrize("follows", [True, False])
+def test_an_answer_that_the_server_cancels_while_the_voice_before_is_undecided_is_cut(
+    cancel_first: bool, sound: bool, follows: bool
+) -> None:  # F120, B19, facts 4.9
+    heard = {"model": "whisper-1"}
+    scene = ready(configured(session=HEARS), policies=Policies(interruption=pause_then_decide), transcription=heard)
+    scene.server(created("r0"), message("m0", 4000, r="r0"), done("r0"))
+    scene.at(1.0).played(1, 1000)
+    scene.server(speech_started("u1"))
+    scene.at(1.3).server(turn("u1"))  # its words are still to come
+    scene.at(1.4).server(created("r1"), opened("m1"), audio("m1", 1000) if sound else [])
+    script = [cancelled("r1"), speech_started("u2")]
+    scene.at(1.8)
+    cut = [e for each in (script if cancel_first else reversed(script)) for e in scene.answering(scene.server(each), 1000)]
+    assert verdicts(cut) == [ended("m0", "partial", 1000), ended("m1", "skipped", 0)]
+    scene.server([{"type": "conversation.item.deleted", "item_id": "m1"}])
+    assert kinds(scene.at(4.9).tick()) == [], "the person still speaks"
+    scene.at(5.0).server(speech_stopped("u2"))
+    if follows:
+        scene.at(5.1).server(committed("u2"), user_item("u2"), created("r2"), message("m2", 5000, r="r2"), done("r2"))
+    late = scene.at(7.1).tick() + scene.at(9.9).tick()
+    assert kinds(late) == ([] if follows else ["response.create"])
 
 
 def test_a_turn_that_follows_is_the_only_one_to_be_answered() -> None:  # F120

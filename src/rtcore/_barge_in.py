@@ -291,13 +291,17 @@ class BargeIn:
             speech.held_at = None
             self._core.pauses.release("decision")
 
-    def _cut(self, speech: _Speech, *, sparing: bool) -> None:
+    def _cut(self, speech: _Speech, *, sparing: bool, cancelled: Response | None = None) -> None:
         core = self._core
         speech.fate = "cut"
         self._count(speech)
-        lost = core.interruption.barge_in(speech.cause, sparing=sparing, since=speech.first_at, began_at=speech.interrupts_since)
+        since, began_at = speech.first_at, speech.interrupts_since
+        lost = core.interruption.barge_in(speech.cause, sparing=sparing, since=since, began_at=began_at, cancelled=cancelled)
         if not speech.committed:
             self._lose(lost.responses, answer=lost.answer)
+        else:
+            # Its own answer, perhaps, and another voice made the server cancel it.
+            self._lose(tuple(response for response in lost.responses if response.asked_at > since), answer=False)
         self._release(speech)
         self._ask_answer(speech)
         core.creation.pump()
@@ -335,7 +339,7 @@ class BargeIn:
             self._forget_lost()
             self._in_a_row = 0
 
-    def server_cancelled(self, *, unseen: bool = False) -> None:
+    def server_cancelled(self, cancelled: Response | None = None, *, unseen: bool = False) -> None:
         """The server's turn detection cancelled a response by itself: that is an interruption, whatever was being waited for.
 
         ``unseen``: it was to answer a turn, and nothing else was ever seen of it (facts 4.10).
@@ -346,14 +350,14 @@ class BargeIn:
         lost = Lost()
         if speech is not None and speech.fate == "open":
             core.timers.cancel(_TIMER)
-            self._cut(speech, sparing=True)
+            self._cut(speech, sparing=True, cancelled=cancelled)
         else:
             lost = core.interruption.barge_in("server", sparing=True)
-            if speech is None or (speech.committed and speech.fate != "dismiss"):
-                # Another voice than the latest, and its beginning is told behind what it led to (facts 4.9).
-                self._speech = _Speech(
-                    "server", core.now, core.now, core.now, 0, self._in_a_row, fate="cut", after=core.requests.issued
-                )
+        if speech is None or (speech.committed and speech.fate != "dismiss"):
+            # Another voice than the latest, and its beginning is told behind what it led to (facts 4.9).
+            self._speech = _Speech(
+                "server", core.now, core.now, core.now, 0, self._in_a_row, fate="cut", after=core.requests.issued
+            )
         self._lose(lost.responses, answer=lost.answer or unseen)
 
     def line_lost(self) -> None:

@@ -94,33 +94,46 @@ class Interruption:
         sparing: bool = False,
         since: float = float("inf"),
         began_at: float | None = None,
+        cancelled: Response | None = None,
     ) -> Lost:
         """Cut everything that can still be heard (or ``only`` one response) and what would be heard next.
 
         ``sparing``: but for what was asked for as uninterruptible. ``since``: when the voice began that turned out to interrupt;
         what was asked for after that may be the answer to it. ``began_at``: when the interruption began, where that was not now.
+        ``cancelled``: what the server cancelled by itself, whenever it was asked for.
         """
+        lost = self._silence(cause, only, sparing=sparing, since=since, began_at=began_at, cancelled=cancelled)
         if only is not None or cause in ("server", "local"):
-            return self._silence(cause, only, sparing=sparing, since=since, began_at=began_at)
-        lost = self._silence(cause, None, sparing=sparing, since=since, began_at=began_at)
+            return lost
         self._core.barge_in.ended_by(cause)
         return lost
 
-    def _silence(self, cause: Cause, only: str | None, *, sparing: bool, since: float, began_at: float | None) -> Lost:
+    def _silence(
+        self,
+        cause: Cause,
+        only: str | None,
+        *,
+        sparing: bool,
+        since: float,
+        began_at: float | None,
+        cancelled: Response | None,
+    ) -> Lost:
         core = self._core
         answer = False
         if only is None:
             answer = core.creation.kill_reserved(all_queued=cause == "program", sparing=sparing, since=since)
             answer |= core.tools.interrupted(cause)
         live = core.responses.live.values()
-        targets = [r for r in live if self._cuttable(r, only) and (r.interruptible or not sparing) and r.asked_at <= since]
+        cut = (r for r in live if self._cuttable(r, only) and (r.interruptible or not sparing))
+        targets = [r for r in cut if r.asked_at <= since or r is cancelled]
         for response_id in [response.id for response in targets] if only is None else [only]:
             core.continuity.cut(response_id, by_voice=cause in ("server", "local"))
         if not targets:
             return Lost(answer=answer)
         lost = Lost(tuple(targets), answer)
         for response in targets:
-            response.interrupted_at = core.now if began_at is None else began_at
+            # What was asked for since that voice began, another one interrupted.
+            response.interrupted_at = core.now if began_at is None or response.asked_at > since else began_at
         if core.capabilities.playout == "server":
             core.remote.interrupt(cause, targets)
             return lost
@@ -200,7 +213,7 @@ class Interruption:
         """
         response.done = True
         response.interruptible = True  # whatever it was asked for as, no more of it comes; everything else is spared (F054)
-        self._core.barge_in.server_cancelled()
+        self._core.barge_in.server_cancelled(response)
         response.done = False
 
     def overflow(self, response_id: str) -> None:
