@@ -696,6 +696,25 @@ def test_sound_beside_text_that_cannot_be_told_is_named(history: str) -> None:  
     assert "sound" in reason
 
 
+@pytest.mark.parametrize("history", ["items", "summary"])
+def test_a_text_without_a_word_is_no_sound(history: str) -> None:  # C27: nor is anything named that was not there
+    scene = ready(steady(history=history))
+    with_parts(scene, "user", {"type": "input_text", "text": ""}, {"type": "input_text", "text": "Hi."})
+    effects = dropped(scene)
+    [item] = created_items(effects)
+    assert item["content"][0]["text"].endswith("Hi.")
+    assert told(effects, ReplayIncomplete) == []
+
+
+@pytest.mark.parametrize(("options", "named"), [({}, False), ({"image_bytes": 10}, True), ({"history": "summary"}, True)])
+def test_sound_beside_a_picture_that_cannot_be_told_is_named(options: dict[str, Any], named: bool) -> None:  # C27
+    scene = ready(steady(**options))
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    with_parts(scene, "user", image, {"type": "input_audio", "audio": "AAAAAAAA"})
+    reasons = [reason for notice in told(dropped(scene), ReplayIncomplete) for _, reason in notice.left_out]
+    assert ["sound" in reason for reason in reasons] == [True] * named
+
+
 def test_a_summary_is_not_asked_for_where_only_a_sound_is_to_be_told() -> None:  # S08
     scene = ready(steady(history="summary"))
     scene.append(pcm("mic", 400))

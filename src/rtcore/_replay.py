@@ -77,8 +77,8 @@ def unsaid(item: Item) -> str | None:
         return None
     if any(part.text and not part.final for part in parts):
         return "only the beginning of the user's words is known: the rest of the transcript did not come"
-    shown = [bool(part.text) for part in parts if part.kind == "other"]  # a part without words that is no picture is sound
-    return "only its text is told: the sound beside that is not kept" if any(shown) and not all(shown) else None
+    sound = any(part.kind == "other" and not part.text for part in parts)  # no text and no picture
+    return "only its text is told: the sound beside that is not kept" if sound else None
 
 
 class Summary(Struct, frozen=True):

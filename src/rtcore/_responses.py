@@ -57,6 +57,7 @@ _KIND: dict[str, PartKind] = {
     "output_audio": "audio",
     "text": "text",
     "output_text": "text",
+    "input_text": "text",
     "input_image": "image",
 }
 
