@@ -15,6 +15,7 @@ from helpers.wire import (
     deleted,
     done,
     error,
+    message,
     opened,
     session_created,
     session_updated,
@@ -385,6 +386,44 @@ def test_changes_stay_between_what_was_asked_for_before_and_behind_them() -> Non
     turn_again = ["input_audio_buffer.append", "input_audio_buffer.commit"]
     effects = [each for each in instructed(back(scene)) if each != turn_again[0]]
     assert effects == ["session.update", "response.create", "In French.", turn_again[1], "In Greek.", "response.create"]
+
+
+@pytest.mark.parametrize("pause", ["unanswered", "meanwhile"])
+def test_what_is_asked_for_beside_the_conversation_passes_an_answer_that_waits_and_no_change(pause: str) -> None:  # B24, C15
+    scene = ready(steady(), **MANUAL)
+    if pause == "meanwhile":
+        lose(scene)
+    scene.respond(NOTICE)
+    scene.respond(NOTICE)
+    scene.update({"instructions": "In French."})
+    scene.respond(BESIDE)
+    effects = back(scene) if pause == "meanwhile" else lose(scene) + back(scene)
+    assert instructed(effects) == ["session.update", "response.create", "In French.", "response.create"]
+    assert "conversation" in sent(effects)[-1]["response"]
+
+
+@pytest.mark.parametrize("options", [None, NOTICE])
+def test_an_answer_that_was_cut_off_comes_behind_a_change_unless_it_had_options(options: Any) -> None:  # B24, C27
+    scene = ready(steady(), **MANUAL)
+    scene.respond(options)
+    scene.server(created("r1", request=scene.request), opened("m1"))
+    scene.update({"instructions": "In French."})
+    lose(scene)
+    change, answer = "In French.", "response.create"
+    assert instructed(back(scene))[1:] == ([answer, change] if options else [change, answer])
+
+
+def test_a_change_waits_for_no_sound_and_what_waits_for_it_is_asked_for_behind() -> None:  # B24, S08
+    scene = ready(steady(), **MANUAL)
+    scene.server(created("r0"), message("m0", 3000, r="r0"), done("r0"))
+    scene.at(0.5).played(1, 500)
+    lose(scene)
+    scene.say("Good morning.", interrupt=False)
+    scene.update({"instructions": "In French."})
+    scene.say("Good evening.", interrupt=False)
+    assert instructed(back(scene)) == ["session.update", "In French."]
+    effects = scene.at(6).played(1, 3000)
+    assert instructed(effects) == ["item.create", "response.create", "item.create"]
 
 
 def test_a_change_that_the_next_session_refuses_fails_with_its_error() -> None:  # B24, invariant 2

@@ -314,7 +314,7 @@ class Creation:
                 self._queue.popleft()
                 self._send_response(order)
             else:
-                self._send_beside()
+                self._send_beside(before)
                 return
         core.timers.cancel("turn of a request")
         if before is not None:
@@ -326,10 +326,10 @@ class Creation:
             self._turns_due = self._tools_due = self._tools_seen = frozenset()
             self._send_response(order)
 
-    def _send_beside(self) -> None:
+    def _send_beside(self, before: int | None) -> None:
         """The slot is taken: out-of-band responses do not wait for it, but for the items asked for before them."""
         for order in list(self._queue):
-            if order.item_id is not None:
+            if order.item_id is not None or (before is not None and order.place > before):
                 return
             if order.out_of_band:
                 self._queue.remove(order)
