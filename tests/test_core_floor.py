@@ -219,3 +219,42 @@ def test_what_the_program_asks_for_by_name_does_not_wait_for_the_floor() -> None
     scene.local_speech()
     assert [each["type"] for each in sent(scene.respond())] == ["response.create"]
     assert outcomes(scene.log) == []
+
+
+# -- speech that the server hears, in turns that are answered here ---------------------------------------------------------------
+
+
+def coughs_before_a_result(mode: str = "cut") -> Scene:
+    """A function's result comes while the server hears somebody, and they fall silent at 1.4 s."""
+    scene = called(ready(configured(interruption=mode), turn_detection=CLIENT_VAD))
+    scene.at(1.0).server(speech_started("u2"))
+    [output] = [event["item"] for event in sent(scene.at(1.2).tool_result("c1", "sunny"))]
+    scene.server(announce(output["id"], output, previous="f_c1"))
+    scene.at(1.4).server(speech_stopped("u2"))
+    assert answers(scene) == 0, "the turn may follow, and its answer is one to the result too"
+    return scene
+
+
+@pytest.mark.parametrize("mode", ["cut", "pause"])
+def test_a_result_that_came_while_somebody_coughed_is_answered_when_no_turn_follows(mode: str) -> None:  # B28, C26, F064
+    scene = coughs_before_a_result(mode)
+    scene.at(3.3).tick()
+    assert answers(scene) == 0
+    assert kinds(scene.at(3.4).tick()) == ["response.create"]
+
+
+@pytest.mark.parametrize("mode", ["cut", "pause"])
+def test_the_turn_that_follows_and_the_result_get_one_answer(mode: str) -> None:  # C15, C26
+    scene = coughs_before_a_result(mode)
+    assert kinds(scene.at(1.5).server(committed("u2"), user_item("u2"))) == ["response.create"]
+    scene.server(created("r2", request=scene.request), done("r2"))
+    scene.at(4.0).tick()
+    assert answers(scene) == 1
+
+
+def test_a_turn_that_the_program_answers_itself_is_waited_for_no_longer_than_to_its_commit() -> None:  # C26
+    scene = called(ready(configured(answer_turns=False), turn_detection=CLIENT_VAD))
+    scene.at(1.0).server(speech_started("u2"))
+    scene.at(1.2).tool_result("c1", "sunny")
+    scene.at(1.4).server(speech_stopped("u2"))
+    assert kinds(scene.at(1.5).server(committed("u2"), user_item("u2"))) == ["response.create"]

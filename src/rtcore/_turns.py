@@ -102,7 +102,7 @@ class Turns:
 
     @property
     def user_has_the_floor(self) -> bool:
-        """Whether a person speaks, or the server is about to answer them."""
+        """Whether a person speaks, or the server is about to answer them, or to commit their turn, which is answered here."""
         return self._speaking or self._awaiting_server or self._pressed or self._detected or self._core.barge_in.pending
 
     @property
@@ -136,7 +136,8 @@ class Turns:
         core.barge_in.started("server", event.item_id)
 
     def stopped(self, event: SpeechStopped) -> None:
-        """The server heard the end; the commit follows."""
+        """The server heard the end; the commit follows, or nothing does: what is due otherwise waits for it, to be answered with
+        the turn."""
         core = self._core
         if self._speaking:
             self._here(detected=False)
@@ -177,11 +178,9 @@ class Turns:
             self._owed.append(core.now)
             self.automatic_turns += 1
             self._floor(speaking=False, awaiting=True)
-        elif core.acknowledged.transcribes:
+        elif core.acknowledged.transcribes or wanted or (self._awaiting_server and not core.acknowledged.server_creates):
             self._floor(speaking=False, awaiting=False)
-        elif wanted:
-            self._floor(speaking=False, awaiting=False)
-            if not decided_elsewhere:
+            if wanted and not decided_elsewhere:
                 core.creation.ask_answer()
         core.creation.pump()
 
@@ -276,12 +275,15 @@ class Turns:
         self._core.creation.pump()
 
     def _floor(self, *, speaking: bool, awaiting: bool) -> None:
-        self._speaking, self._awaiting_server = speaking, awaiting and self._core.acknowledged.server_creates
+        self._speaking, self._awaiting_server = speaking, awaiting
         timers = self._core.timers
         if self._speaking:
             timers.set("end of the user's speech", self._core.now + _SPEECH_S)
         elif self._awaiting_server:
-            timers.set("end of the user's speech", self._core.now + _ANSWER_S)
+            # One that leaves the answer to us has committed by when speech counts as having become no turn.
+            none_s = self._core.config.barge_in.false_interruption_ms / 1000
+            wait_s = _ANSWER_S if self._core.acknowledged.server_creates else none_s
+            timers.set("end of the user's speech", self._core.now + wait_s)
         else:
             timers.cancel("end of the user's speech")
 

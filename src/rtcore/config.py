@@ -860,7 +860,8 @@ class BargeIn(_Model, frozen=True):
         ge=0,
         le=60_000,
         description="pause: so long after the end of speech that became no turn and no words, the model goes on, in ms. Also: an "
-        "answer that was cut unheard by speech that became no turn is given after all.",
+        "answer that was cut unheard by speech that became no turn is given after all, and what waited for the turn is asked "
+        "for.",
     )
     backchannels: dict[str, tuple[str, ...]] = Field(
         default_factory=lambda: dict(BACKCHANNELS),

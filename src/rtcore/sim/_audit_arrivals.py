@@ -405,6 +405,7 @@ class Arrivals:
     def _speech_stopped(self, message: ServerSeen) -> None:
         if self._ledger.talking:
             self._ledger.here.silent()  # both heard them, and the server cuts the turns
+            self._ledger.fell_silent = self._ledger.now
         self._ledger.talking = False
 
     def _silence_told(self, message: ServerSeen) -> None:

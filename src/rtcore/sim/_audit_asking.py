@@ -78,9 +78,11 @@ class AskingAudit:
         creates: bool,
         answers: bool,
         finds: bool = True,
+        no_turn_ms: int = 2_000,
     ) -> None:
         """``named``: whether the program was given this request's number. ``creates``: the server answers turns by itself.
         ``answers``: the core answers those that nobody else does (``config.answer_turns``). ``finds``: the server finds them.
+        ``no_turn_ms``: after so much silence speech counts as having become no turn (``barge_in.false_interruption_ms``).
         """
         self.waits = False
         """Something is due: ``look`` has to be called after each step."""
@@ -97,6 +99,7 @@ class AskingAudit:
         self._creates = creates
         self._answers = answers
         self._finds = finds
+        self._no_turn = no_turn_ms * MILLISECOND
         self._may_turn = self._may_tools = False
         self._must_turn = self._must_tools = False
         self._must_again = False
@@ -158,7 +161,7 @@ class AskingAudit:
         self._blind_until = 0
         """A refusal that named nothing answered a creation: so long the core may take it for unanswered."""
         self._awaited_until = 0
-        """The server is about to answer a turn by itself."""
+        """The server is about to answer a turn by itself, or to commit one that the core answers."""
         self._since: int | None = None
         self._before = (False, False, frozenset[str]())
         """What was due to function results before the latest response began, for one that is taken back."""
@@ -175,6 +178,7 @@ class AskingAudit:
         match message.type:
             case "input_audio_buffer.speech_stopped":
                 self._await_server()
+                self._await_commit()
             case "input_audio_buffer.committed":
                 self._committed(message)
             case "input_audio_buffer.cleared":
@@ -196,6 +200,17 @@ class AskingAudit:
     def _await_server(self) -> None:
         if self._creates:
             self._awaited_until = self._ledger.now + _ANSWER_WAIT
+
+    def _await_commit(self) -> None:
+        """A turn that is answered by the core is about to be committed: its answer is one to what else is due."""
+        ledger = self._ledger
+        if self._finds and not self._creates and ledger.fell_silent == ledger.now:
+            self._awaited_until = ledger.now + self._no_turn
+
+    def committed(self) -> None:
+        """The client is told of a turn, whether or not it is known yet that it is answered."""
+        if not self._creates:
+            self._awaited_until = 0
 
     def _committed(self, message: ServerSeen) -> None:
         if message.item_id in self._turns:
@@ -400,7 +415,8 @@ class AskingAudit:
             by = "the button is down" if ledger.here.pressed else "a local detector hears the user"
             ledger.fail(1, f"an answer was asked for while {by}")
         elif ledger.now + ROUNDING < self._awaited_until:
-            ledger.fail(1, "an answer was asked for while the server was about to give its own")
+            about = "give its own" if self._creates else "commit the turn"
+            ledger.fail(1, f"an answer was asked for while the server was about to {about}")
         self._look_at_batches()
         self._may_turn = self._may_tools = False
         self._must_turn = self._must_tools = self._must_again = False

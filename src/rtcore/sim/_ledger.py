@@ -292,6 +292,8 @@ class Ledger:
         """The user speaks, as far as the client has been told ..."""
         self.talking_since = 0
         """.. and since when."""
+        self.fell_silent = 0
+        """When they were last told to speak no more."""
         self.here = Here()
         """What a button and a local detector say of the user."""
         self.commits: deque[int] = deque()

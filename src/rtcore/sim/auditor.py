@@ -246,6 +246,7 @@ class Auditor:
             creates=creates,
             answers=answers,
             finds=not manual,
+            no_turn_ms=(interruptions or InterruptionOptions()).false_interruption_ms,
         )
         self._written = WrittenAudit(ledger, retries=retries_text, owed=self.asking.unheard)
         self._order = OrderAudit(ledger)
@@ -359,6 +360,8 @@ class Auditor:
         self.arrivals.arrived(message)
         if self._closed:
             return message  # it came together with what ended the session, which says nothing any more
+        if message.type == "input_audio_buffer.committed":
+            self.asking.committed()
         if not (self.pending.arrived(message) or self.echo.arrived(message)) and message.type in ASKING:
             self.asking.arrived(message)
         if message.type == "response.done":
