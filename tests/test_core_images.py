@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from helpers.scene import Scene, configured, event_id, ready, sent
-from helpers.wire import Event, deleted, error, session_updated
+from helpers.wire import Event, announce, deleted, error, session_updated
 
 from rtcore import Disconnection, Effect
 
@@ -124,10 +124,37 @@ def test_a_line_that_is_dead_takes_no_picture_from_what_was_there(
     show(scene, showing(picture("a")))
     for name in "bcdef":
         scene.create_item(showing(picture(name)))
-    assert kept(scene) <= 500  # what is on its way is bounded as well
     scene.at(6.0).tick()
+    assert kept(scene) <= 500  # what may arrive late is bounded as well
     assert back(scene) == showing(picture("a"))["content"]
     assert kept(scene) == len(picture("a")["image_url"])
+
+
+@pytest.mark.parametrize("answers", ["taken, refused", "refused, taken", "taken, late"])
+def test_what_is_on_its_way_takes_no_place_from_what_left_before_it(answers: str) -> None:  # C27: the newest that the server had
+    one = len(picture("p", 40)["image_url"])
+    scene = begun(image_bytes=2 * one + 30)
+    previous = show(scene, showing(picture("p", 40)))
+    shown = [scene.create_item(showing(picture(name, 60))) for name in "ab"]
+    for effects, answer in zip(shown, answers.split(", "), strict=True):
+        [item] = [event["item"] for event in sent(effects)]
+        if answer == "taken":
+            scene.server(announce(item["id"], item, previous=previous))
+        elif answer == "refused":
+            refused = event_id(effects, "conversation.item.create")
+            scene.server(error("invalid_value", "Invalid image.", event_id=refused))
+    scene.at(6.0).tick()
+    taken = "ab"[answers.split(", ").index("taken")]
+    assert [part["image_url"][-1] for part in back(scene) if "image_url" in part] == ["p", taken]
+
+
+def test_one_that_was_left_out_takes_no_place_when_it_arrives_late() -> None:  # C27
+    scene = begun(image_bytes=250)
+    show(scene, showing(picture("a", 90)))
+    late, _ = (sent(scene.create_item(showing(picture(name, 180))))[0]["item"] for name in "bc")
+    scene.at(6.0).tick()
+    scene.server(announce(late["id"], late))
+    assert [part["image_url"][-1] for part in back(scene) if "image_url" in part] == ["a"]
 
 
 def test_one_that_an_edit_was_putting_there_as_the_line_was_lost_is_shown_again() -> None:  # B24, C27: such an edit is done

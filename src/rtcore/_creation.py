@@ -675,6 +675,7 @@ class Creation:
         if outcome == "timed_out":
             # No word of it is no refusal: it is on its way, and counts as there.
             self._core.tools.output_announced(pending.key, late=True)
+            self._core.continuity.images.not_answered(pending.key)
         else:
             self._core.tools.output_failed(pending.key)
             self._core.continuity.images.forget(pending.key)

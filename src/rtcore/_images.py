@@ -1,8 +1,9 @@
 """Pictures that the program showed the model, kept so that another session can be shown them too.
 
 No server gives a picture back, so what is to be shown again has to be kept here, whole. The newest are, up to a bound; in the
-place of an older one stands that there was one. Only what has arrived makes others too old: on a dead line nothing does, and so
-what is on its way is kept beside, up to the same bound. Where nothing can be replayed, nothing is kept.
+place of an older one stands that there was one. Only what has arrived makes others too old: what is on its way may be refused,
+and is kept whole beside, as its request keeps it anyway. Of what had no answer in time, and may arrive still or never, the newest
+are kept up to the same bound. Where nothing can be replayed, nothing is kept.
 """
 
 from typing import Any
@@ -42,10 +43,10 @@ class Images:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._bodies: dict[str, dict[str, Any]] = {}
-        self._coming = _Newest()
+        self._late = _Newest()
         self._there = _Newest()
         self._sizes: dict[str, int] = {}
-        """Bytes of pictures and sound of each item on its way, also of one that is too large to be kept."""
+        """Bytes of pictures and sound of each item on its way, or late; 0 of one that was left out."""
 
     def sent(self, item_id: str, body: dict[str, Any]) -> None:
         """An item of the program's is on its way to the conversation."""
@@ -58,13 +59,20 @@ class Images:
         self.forget(item_id)
         size = sum(len(part.get("image_url") or part.get("audio") or ()) for part in content)
         self._bodies[item_id], self._sizes[item_id] = body, size
-        self._leave_out(self._coming.put(item_id, size, self._bound))
+
+    def not_answered(self, item_id: str) -> None:
+        """There was no word of an item in time: it may be in the conversation, or get there, or never."""
+        size = self._sizes.get(item_id)
+        if size is not None:
+            too_old = self._late.put(item_id, size, self._bound)
+            self._leave_out(too_old)
+            self._sizes.update(dict.fromkeys(too_old, 0))
 
     def arrived(self, item_id: str) -> None:
         """An item is in the conversation: older ones make room for it."""
         size = self._sizes.pop(item_id, None)
         if size is not None:
-            self._coming.take(item_id)
+            self._late.take(item_id)
             self._leave_out(self._there.put(item_id, size, self._bound))
 
     @property
@@ -93,7 +101,7 @@ class Images:
         """The item is deleted, or never was."""
         if self._bodies.pop(item_id, None) is not None:
             self._sizes.pop(item_id, None)
-            self._coming.take(item_id)
+            self._late.take(item_id)
             self._there.take(item_id)
 
     def line_lost(self) -> None:

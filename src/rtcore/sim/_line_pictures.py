@@ -25,7 +25,6 @@ class Pictures:
         self._count = 0
         self._coming: dict[str, int] = {}
         self._kept: dict[str, int] = {}
-        self._left_out: set[str] = set()
         self._sent: set[str] = set()
         self._there: set[str] = set()
 
@@ -37,18 +36,12 @@ class Pictures:
 
     def leaves(self, url: str) -> None:
         """An item with it goes to a server: for the first time, or again because nobody said that it had arrived. What is on its
-        way is kept up to the same bound, and takes no place from what was there."""
+        way takes no place from anything."""
         if url in self._sent and url not in self._coming:
             return  # shown again
         self._sent.add(url)
         self._coming.pop(url, None)
         self._coming[url] = len(url)
-        self._left_out.discard(url)
-        size = 0
-        for each in reversed(self._coming):
-            size += self._coming[each]
-            if size > self._bound:
-                self._left_out.add(each)
 
     def failed(self, url: str) -> None:
         """The program was told that it is not in the conversation."""
@@ -71,7 +64,7 @@ class Pictures:
     @property
     def kept(self) -> frozenset[str]:
         """Those that a session that begins now is shown."""
-        return frozenset(self._kept.keys() - self._left_out)
+        return frozenset(self._kept)
 
     def check(self, number: int, kept: frozenset[str], before: frozenset[str], known: Sequence[str], told: Sequence[str]) -> None:
         """A session is over that began with ``kept``, ``before`` all that had arrived by then. ``known``: what the program or the
