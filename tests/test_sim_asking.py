@@ -51,6 +51,7 @@ class Case:
 
     def turn(self, item: str = "u1") -> None:
         self.audit.arrived(ServerSeen("input_audio_buffer.speech_stopped", item_id=item, sent_at=self.ledger.now))
+        self.audit.committed()
         self.audit.arrived(ServerSeen("input_audio_buffer.committed", item_id=item, sent_at=self.ledger.now))
 
     def create(self, request: str, *, out_of_band: bool = False) -> Creation:
