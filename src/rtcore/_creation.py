@@ -915,8 +915,7 @@ class Creation:
     def _unheard(self) -> list[Order]:
         """What was asked for by now, has no answer yet and is to be heard, in the conversation or beside it. A few words for a
         wait are nothing that anybody asked for: they are dropped in any case."""
-        beside = [order for order in self._side.values() if not (order.silent or order.filler)]
-        return [self._reserved, *beside] if self._reserved is not None else beside
+        return [order for order in self._sent if not (order.silent or order.filler)]
 
     def kill_reserved(self, *, all_queued: bool, sparing: bool = False, since: float = float("inf")) -> bool:
         """Interrupted: the response that answers our pending create is dead on arrival (B15, F035).
