@@ -217,17 +217,15 @@ class ReportAudit:
                 return  # .. and where that had no answer in time, with the end of the wait for it
             latest = max(latest, *(each.answered_at - record.cut.since for each in answers if each.answered_at is not None), 0)
             if not any(each.asked_at >= record.cut.since for each in answers):
-                latest = max(
-                    latest, record.cut.at - record.cut.since
-                )  # all that sounded was heard while the voice was put to the test
+                # All that sounded was heard while the voice was put to the test.
+                latest = max(latest, record.cut.at - record.cut.since)
             if not self._verdicts.get(record.id, set()) & _UNHEARD:
                 continue  # what sounded to its end before the device stopped was not silenced
             for segment in record.segments:
                 still = self._ledger.matcher.until(segment) - record.cut.since if segment.heard else 0
                 if still // MILLISECOND > told + _SLACK_MS:
-                    self._wrong(
-                        report, f"silence: {told} ms after it was interrupted, and it sounded for {still // MILLISECOND} ms"
-                    )
+                    sounded = f"it sounded for {still // MILLISECOND} ms"
+                    self._wrong(report, f"silence: {told} ms after it was interrupted, and {sounded}")
         if told > latest // MILLISECOND + self._late_ms + _SLACK_MS:
             self._wrong(report, f"silence: {told} ms, and the clock answered in {latest // MILLISECOND} ms")
 
