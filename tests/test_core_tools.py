@@ -16,6 +16,7 @@ from helpers.wire import (
     call_closed,
     call_opened,
     cancelled,
+    closing,
     committed,
     created,
     deleted,
@@ -379,6 +380,27 @@ def test_only_what_the_program_itself_silenced_leaves_its_result_unanswered(by: 
     for event in sent(effects):
         effects += scene.server(announce(event["item"]["id"], event["item"])) if "item" in event else []
     assert outputs(scene) == [("c1", "sunny")]
+    assert kinds(effects).count("response.create") == asked
+
+
+@pytest.mark.parametrize(("by", "asked"), [("voice", True), ("program", False), ("voice, then program", False)])
+def test_what_a_voice_had_interrupted_before_it_was_known_leaves_its_result_to_be_answered(by: str, asked: bool) -> None:
+    # B15, F064, facts 4.10: a response without response.created, of which its end tells that it had been interrupted
+    scene = ready()
+    scene.respond()
+    first = scene.request
+    if "voice" in by:
+        scene.server(speech_started())
+    if "program" in by:
+        scene.interrupt()
+    cut = scene.server(opened("m1"), audio("m1", 1000), closing("m1"), call("c1", index=1), done("r1", request=first))
+    scene.flushed(next(each.generation for each in cut if isinstance(each, Flush)), 0)
+    scene.server(deleted("m1"))
+    if "voice" in by:
+        scene.server(turn("u1"), created("r2"), message("m2", 500, r="r2"), done("r2"))
+    effects = scene.at(3.0).tool_result("c1", "sunny")
+    for event in sent(effects):
+        effects += scene.server(announce(event["item"]["id"], event["item"])) if "item" in event else []
     assert kinds(effects).count("response.create") == asked
 
 

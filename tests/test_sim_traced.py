@@ -225,6 +225,8 @@ DEFAULT = [
     70_061,
     # Words show that what was taken for a cough is none: what they silence sounds long after that voice began (B18).
     3287,
+    # A voice had interrupted it before its end told whose it was: what it called meanwhile is answered (B15, F064).
+    300_085,
 ]
 SYNTHETIC = [
     # The same at another server.
@@ -262,6 +264,7 @@ LINES = [
     81466,  # a call ends while the deletion of an answer in text is on its way, and the history is the server's till that is told
     71396,  # a sentence that runs on without a pause: later silences, one after the other, are not taken for its end
     90008,  # a turn whose words had not come is told by its sound behind a summary
+    81342,  # a voice without pauses: no pace is believed at which nobody speaks
 ]
 
 

@@ -25,7 +25,7 @@ from rtcore._core import Core
 from rtcore._errors import ErrorKind, named_response
 from rtcore._formats import AudioFormat
 from rtcore._items import Asked, Response
-from rtcore._notices import ContextStale, Outcome, Problem
+from rtcore._notices import Cause, ContextStale, Outcome, Problem
 from rtcore._recent import keep_latest
 from rtcore._requests import Pending
 from rtcore._wire import CreateItem, CreateResponse, ItemAddedEvent, ItemBody
@@ -87,6 +87,8 @@ class Order(Struct):
     """How many turns the server had to answer by itself until then."""
     dead: bool = False
     """Interrupted or given up: should its response show itself, nobody is to hear it."""
+    cut_cause: Cause = "program"
+    """What interrupted it, where it was interrupted."""
     filler: bool = False
     """A few words while a function takes long: nobody is to hear them once something else comes."""
     given_up: bool = False
@@ -95,6 +97,12 @@ class Order(Struct):
     """When its turn must have come."""
     place: int = 0
     """Behind so many of the events that wait for the session to be acknowledged it was asked for."""
+
+    def interrupted(self, cause: Cause) -> None:
+        """An interruption ends it. The program's own is the last word: it decides itself what comes next."""
+        if not self.dead or cause == "program":
+            self.cut_cause = cause
+        self.dead = True
 
     @property
     def in_vain(self) -> bool:
@@ -609,6 +617,7 @@ class Creation:
         response.request = order.request or None
         if order.dead and not order.given_up and not response.dead:
             self._core.interruption.barge_in("program", response.id)
+            response.cut_cause = order.cut_cause  # what it called meanwhile is answered, if a voice had interrupted it (F064)
         if order.suspected is not None and self._core.config.answer_turns:
             # It passed for the server's answer to the turn whose own creation was the one refused.
             self.ask_answer()
@@ -917,11 +926,11 @@ class Creation:
         wait are nothing that anybody asked for: they are dropped in any case."""
         return [order for order in self._sent if not (order.silent or order.filler)]
 
-    def kill_reserved(self, *, all_queued: bool, sparing: bool = False, since: float = float("inf")) -> bool:
+    def kill_reserved(self, cause: Cause, *, sparing: bool = False, since: float = float("inf")) -> bool:
         """Interrupted: the response that answers our pending create is dead on arrival (B15, F035).
 
-        ``all_queued``: the program itself interrupts, so responses that it asked for and that were not sent are cancelled too.
-        ``sparing``: but for those that were asked for as uninterruptible. Gives whether it was to answer a turn, or outputs.
+        Where the program itself interrupts, responses that it asked for and that were not sent are cancelled too. ``sparing``:
+        but for those that were asked for as uninterruptible. Gives whether it was to answer a turn, or outputs.
         """
         core = self._core
         self.drop_filler()
@@ -929,18 +938,19 @@ class Creation:
         for order in self._unheard():
             if (order.interruptible or not sparing) and order.asked_at <= since:
                 answer |= not order.dead and (order.for_turn or order.for_user or bool(order.for_tools))
-                order.dead = True
+                order.interrupted(cause)
         for order in self._expired.values():
-            order.dead = order.dead or ((order.interruptible or not sparing) and order.asked_at <= since)
+            if (order.interruptible or not sparing) and order.asked_at <= since:
+                order.interrupted(cause)
         doubtful = [o for o in self._queue if o.doubtful and not o.silent]
         for order in [o for o in doubtful if (o.interruptible or not sparing) and o.asked_at <= since]:
             # Perhaps it was not ours that was refused, and it runs already.
             self._queue.remove(order)
-            order.dead = True
+            order.interrupted(cause)
             answer |= order.for_user
             self._keep(order)
             core.requests.end(order.request, "cancelled")
-        if all_queued:
+        if cause == "program":
             self._turns_due = self._tools_due = self._tools_seen = frozenset()
             self._again.clear()
             core.turns.interrupted_by_program()

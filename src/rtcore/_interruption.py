@@ -121,7 +121,7 @@ class Interruption:
         core = self._core
         answer = False
         if only is None:
-            answer = core.creation.kill_reserved(all_queued=cause == "program", sparing=sparing, since=since)
+            answer = core.creation.kill_reserved(cause, sparing=sparing, since=since)
             answer |= core.tools.interrupted(cause)
         live = core.responses.live.values()
         cut = (r for r in live if self._cuttable(r, only) and (r.interruptible or not sparing))

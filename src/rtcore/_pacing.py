@@ -45,6 +45,8 @@ _PACES = (1.0, 0.75, 1.33, 1.75)
 """Times the pace so far: what else is tried while little is known."""
 _FASTEST = 0.5
 """Times the usual pace: nobody speaks faster."""
+_SLOWEST = 2.0
+"""Times the usual pace: hardly anybody speaks slower."""
 _UNLIKELY = 0.3
 """Spread of the pace between speakers, as a logarithm."""
 _KNOWN = 20.0
@@ -242,7 +244,7 @@ class Pacing:
             pace = max(end.sounded - begin.sounded, 1) / max(end.time - begin.time, 0.1)
             return _cheapest(begin, stops, marks, None if full else end, pace, reach, None)[1], pace
         last = begin if len(self._matches) == 1 else self._matches[-1]
-        so_far = (_PACE * _TRUST + last.sounded) / (_TRUST + last.time)
+        so_far = _pace_at(last)
         total = self._script.total - begin.time if self._script.final else None
         found: list[_Match] = []
         cheapest = _NEVER
@@ -251,10 +253,11 @@ class Pacing:
             # Held against the usual pace, not against the one so far: that is a guess too, and one wrong guess is not to make the
             # next one, further off, a likely one.
             cost += (log(so_far * times / _PACE) / _UNLIKELY) ** 2 / 2
+            if max(so_far * times, _pace_at(matches[-1] if matches else begin)) > _PACE * _SLOWEST:
+                cost += _MISFIT
             if cost < cheapest:
                 cheapest, found = cost, matches
-        last = found[-1] if found else begin
-        return found, (_PACE * _TRUST + last.sounded) / (_TRUST + last.time)
+        return found, _pace_at(found[-1] if found else begin)
 
 
 def _cheapest(
@@ -319,6 +322,11 @@ def _cheapest(
         found.append(_Match(*marks[chosen.mark][:2], *stops[chosen.stop]))
         chosen = chosen.before
     return cheapest, found[::-1]
+
+
+def _pace_at(last: _Match) -> float:
+    """The pace that a message shows up to this match."""
+    return (_PACE * _TRUST + last.sounded) / (_TRUST + last.time)
 
 
 def _misfit(heard: int, said: float, pace: float) -> float:
