@@ -227,6 +227,8 @@ DEFAULT = [
     3287,
     # A voice had interrupted it before its end told whose it was: what it called meanwhile is answered (B15, F064).
     300_085,
+    # .. and what the program had interrupted is not, whether or not there was anything to cut (F064).
+    2216,
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -617,7 +617,7 @@ class Creation:
         response.request = order.request or None
         if order.dead and not order.given_up and not response.dead:
             self._core.interruption.barge_in("program", response.id)
-            response.cut_cause = order.cut_cause  # what it called meanwhile is answered, if a voice had interrupted it (F064)
+            response.cut_cause = order.cut_cause  # who interrupted it decides whether what it called is answered (F064)
         if order.suspected is not None and self._core.config.answer_turns:
             # It passed for the server's answer to the turn whose own creation was the one refused.
             self.ask_answer()

@@ -277,6 +277,7 @@ class Arrivals:
             elif creation is not None and (creation.killed or creation.withdrawn) and not record.dead:
                 # Only now it shows that this is one that nobody wanted any more.
                 self.named = record
+                record.silenced_by = creation.killed_by if creation.killed and not creation.expired else None
 
     def _response_done(self, message: ServerSeen) -> None:
         body = message.response

@@ -506,7 +506,8 @@ class AskingAudit:
             del self._calls[response_id]
         if record.out_of_band or all(call_id in self._silent for call_id in calls):
             return
-        if record.dead and (record.cut is None or record.cut.cause not in _ANSWERED_CAUSES):
+        cause = record.silenced_by or (record.cut.cause if record.cut is not None else "program")
+        if (record.dead or record.silenced_by) and cause not in _ANSWERED_CAUSES:
             # Heard to its end when a person spoke, and then the device was lost: who cut it, the client cannot know.
             self._may_tools = self._may_tools or record.heard_out
             for item in calls.values():

@@ -89,6 +89,8 @@ class CutAudit:
         if responses is None:
             for creation in ledger.creations:
                 if creation.filler or (not creation.silent and (since is None or creation.sent.sent_at <= since)):
+                    if cause == "program" or not creation.killed:
+                        creation.killed_by = cause
                     creation.killed, ledger.killed_at = True, ledger.now
         stream = ledger.stream
         unconfirmed = stream.unconfirmed

@@ -160,6 +160,8 @@ class ResponseRecord(Struct, eq=False):
     """When the client first saw it, which is what counts where nothing tells when it was asked for."""
     withdrawn: bool = False
     """What was to be answered was refused: the client may take its request back (F071)."""
+    silenced_by: str | None = None
+    """Its end told that it had been interrupted before it began: by whom (B15)."""
     done: bool = False
     presumed: bool = False
     """Done only because nothing of it came for so long; its ``response.done`` may still arrive."""
@@ -188,6 +190,8 @@ class Creation(Struct, eq=False):
     sent: ClientSeen
     killed: bool = False
     """Interrupted before it was answered: its response is dead on arrival (B15)."""
+    killed_by: str = "program"
+    """.. by whom; the program's own interruption is the last word."""
     withdrawn: bool = False
     shown: bool = False
     """Its response has begun without ``response.created``."""
