@@ -169,6 +169,41 @@ def test_a_response_beside_the_conversation_is_a_trace_of_its_own() -> None:
     assert (span.parent, (span.attributes or {})["rtcore.out_of_band"]) == (None, True)
 
 
+def test_a_function_that_outlives_its_turn_is_a_span_below_its_response() -> None:  # B28, C26: the user went on speaking
+    watched = Watched()
+    watched.at(1.0).server(turn("u1"), created("r1"), call("c1"), done("r1"))
+    watched.at(4.0).server(turn("u2"))
+    watched.watch()
+    [told] = watched.told["response"]
+    watched.at(11.0).tool_result("c1", "sunny")
+    [tool] = watched.told["tool"]
+    assert (tool.start_time, tool.end_time) == (ns(1.0), ns(11.0))
+    assert tool.parent is not None
+    assert told.context is not None
+    assert (tool.parent.span_id, tool.context.trace_id) == (told.context.span_id, told.context.trace_id)
+
+
+def test_a_function_of_a_response_beside_the_conversation_is_a_span_below_it() -> None:  # C26
+    watched = Watched()
+    watched.at(0.5).respond({"conversation": "none"})
+    ours = watched.scene.request
+    watched.at(1.0).server(created("r1", request=ours, in_band=False), call("c1"), done("r1", in_band=False))
+    watched.at(3.0).tool_result("c1", "sunny")
+    told = watched.told
+    [response], [tool] = told["response"], told["tool"]
+    assert tool.parent is not None
+    assert (tool.parent.span_id, tool.start_time, tool.end_time) == (response.context.span_id, ns(1.0), ns(3.0))
+
+
+def test_memory_stays_bounded_where_functions_are_never_answered() -> None:  # invariant 13
+    watched = Watched()
+    for number in range(200):
+        watched.scene.server(turn(f"u{number}"), created(f"r{number}"), call(f"c{number}", r=f"r{number}"), done(f"r{number}"))
+        watched.watch()
+    assert len(watched.told["turn"]) == 199
+    assert len(watched.telemetry._running) <= 64
+
+
 def test_memory_stays_bounded_where_no_turn_is_reported() -> None:  # invariant 13
     watched = Watched()
     for number in range(200):

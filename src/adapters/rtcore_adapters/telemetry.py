@@ -9,8 +9,8 @@
 
 Needs the extra ``rtcore[otel]``, which is OpenTelemetry's API; what becomes of the spans is its SDK's affair, as everywhere. A
 turn is a trace: a span ``turn`` with its responses (``response``, their function calls ``tool`` below them) and what was heard of
-them (``playout``). All are made when the turn is reported, with the times at which things happened. There is no text, no sound
-and no key in any attribute. See docs/reports.md for the names.
+them (``playout``). All are made when the turn is reported, with the times at which things happened; the span of a function that
+outlives its turn, when it has ended. There is no text, no sound and no key in any attribute. See docs/reports.md for the names.
 """
 
 import time
@@ -45,7 +45,7 @@ from rtcore.usage import Usage, response_usage
 __all__ = ["Telemetry"]
 
 _KEPT = 64
-"""Responses whose turn was not reported yet; older ones are given up."""
+"""Responses whose turn was not reported yet, and function calls that outlive theirs; older ones are given up."""
 _SCOPE = "rtcore"
 
 Attributes = dict[str, str | int | float | bool]
@@ -80,6 +80,8 @@ class Telemetry:
         self._wall_ns = wall_ns
         self._offset: int | None = None
         self._responses: dict[str, _Response] = {}
+        self._running: dict[str, tuple[ToolCalled, Context]] = {}
+        """Function calls that outlive their turn, and the span of the response that made them."""
         meter = get_meter(_SCOPE, meter_provider=meter_provider)
         self._turns = meter.create_counter("rtcore.turns", description="Turns, by what began them and what became of them")
         self._first_delta = meter.create_histogram("rtcore.turn.first_delta", "s", "End of speech to the first delta")
@@ -165,6 +167,8 @@ class Telemetry:
             if called is not None:
                 kept.tools.append((called, notice))
                 return
+        if (running := self._running.pop(notice.call_id, None)) is not None:
+            self._span_of_tool(running[0], notice, running[1])
 
     def _turn(self, report: TurnReport) -> None:
         self._turns.add(1, {"cause": report.cause, "outcome": report.outcome})
@@ -234,13 +238,10 @@ class Telemetry:
         end = until if ended is None else ended.at
         context = self._span("response", parent, kept.started.at, end, attributes, kind=SpanKind.CLIENT, failed=failed)
         for called, tool in kept.tools:
-            told: Attributes = {
-                "gen_ai.operation.name": "execute_tool",
-                "gen_ai.tool.name": called.name,
-                "gen_ai.tool.call.id": called.call_id,
-                "rtcore.outcome": tool.outcome,
-            }
-            self._span("tool", context, called.at, tool.at, told)
+            self._span_of_tool(called, tool, context)
+        self._running.update((call_id, (called, context)) for call_id, called in kept.called.items())
+        while len(self._running) > _KEPT:
+            del self._running[next(iter(self._running))]
         for message in kept.messages:
             if message.started_at is not None:
                 heard: Attributes = {
@@ -250,6 +251,15 @@ class Telemetry:
                     "rtcore.item_id": message.item_id,
                 }
                 self._span("playout", parent, message.started_at, message.stopped_at, heard)
+
+    def _span_of_tool(self, called: ToolCalled, ended: ToolEnded, parent: Context) -> None:
+        told: Attributes = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": called.name,
+            "gen_ai.tool.call.id": called.call_id,
+            "rtcore.outcome": ended.outcome,
+        }
+        self._span("tool", parent, called.at, ended.at, told)
 
     def _span(
         self,
