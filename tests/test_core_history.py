@@ -28,6 +28,7 @@ from rtcore import (
     Effect,
     ItemAdded,
     ItemDeleted,
+    MessageEnded,
     RateLimitsUpdated,
     TextDelta,
     UserSpeechStarted,
@@ -51,6 +52,24 @@ def test_how_much_was_heard_is_known_while_it_sounds() -> None:  # invariant 11,
         scene.at(ms / 1000).played(1, ms)
         shown.append([(item.heard_ms, item.verdict) for item in scene.session.history])
     assert shown == [[(0, None), (0, None)], [(400, None), (0, None)], [(1000, Verdict.FULL), (500, None)]]
+
+
+def test_when_it_sounded_is_known_while_it_sounds_and_as_it_was_told() -> None:  # issue 6, part 6; invariant 11
+    scene = spoken(message("m1", 1000, "aaaa bbbb"), message("m2", 1000, "cccc dddd", index=1, previous="m1"))
+    shown = []
+    for ms in (0, 400, 1500):
+        scene.at(ms / 1000).played(1, ms)
+        shown.append([(item.started_at, item.stopped_at) for item in scene.session.history])
+    assert shown == [[(None, None), (None, None)], [(0.0, 0.4), (None, None)], [(0.0, 1.0), (1.0, 1.5)]]
+    scene.at(1.6).answering(scene.interrupt(), 1600)
+    told_at = [(ending.started_at, ending.stopped_at) for ending in told(scene.log, MessageEnded)]
+    assert [(item.started_at, item.stopped_at) for item in scene.session.history] == told_at == [(0.0, 1.0), (1.0, 1.6)]
+
+
+def test_what_nobody_heard_stopped_when_that_was_known() -> None:  # issue 6, part 6
+    scene = ready()
+    scene.at(3.0).server(user_item("u1"), created("r1"), text_message("m1", "aaaa", previous="u1"), done("r1"))
+    assert [(item.started_at, item.stopped_at) for item in scene.session.history] == [(None, None), (None, 3.0)]
 
 
 def test_items_stand_where_the_server_announced_them() -> None:  # C25, DESIGN 4: ordered by previous_item_id

@@ -95,6 +95,25 @@ def test_a_model_of_text_is_told_what_was_heard() -> None:  # issue 6, part 6
 COUNTING = message("m1", 4000, "One two three four") + done("r1")
 
 
+@pytest.mark.parametrize("over", [True, False])
+def test_when_a_message_sounded_is_kept_as_seconds_of_the_clock_that_heard_it(over: bool) -> None:  # issue 6, part 6
+    scene = talking(COUNTING, heard_ms=2000, at=2.0)
+    if over:
+        scene.at(2.5).answering(scene.interrupt(), 2500)
+    [item] = scene.session.history
+    assert (item.verdict is Verdict.PARTIAL) is over and item.stopped_at == (2.5 if over else 2.0)
+    other = loaded(data=save([item]))
+    other.server(session_updated())
+    assert [(each.started_at, each.stopped_at) for each in other.session.history] == [(0.0, item.stopped_at)]
+
+
+def test_what_was_saved_before_that_was_kept_is_loaded_without_it() -> None:  # issue 6, part 6
+    old = json.loads(save(told_before().session.history))
+    for item in old["items"]:
+        del item["started_at"], item["stopped_at"]
+    assert {(item.started_at, item.stopped_at) for item in load(json.dumps(old))} == {(None, None)}
+
+
 def test_what_still_sounded_when_it_was_saved_was_cut_there() -> None:  # C27, B21, issue 6, part 6
     [sounding] = talking(COUNTING, heard_ms=2000, at=2.0).session.history
     [left] = load(save([sounding]))

@@ -281,6 +281,14 @@ class KnowsOnlyAtTheEnd(Broken):
         return tuple(item if item.verdict else msgspec.structs.replace(item, heard_ms=0) for item in super().history)
 
 
+class ForgetsWhenItSounded(Broken):
+    """11: its history does not say when a message sounded as its end did."""
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        return tuple(msgspec.structs.replace(item, started_at=None) for item in super().history)
+
+
 class StopsInGaps(Broken):
     """6: takes each moment without sound for the end of the model's speech."""
 
@@ -354,6 +362,7 @@ BROKEN: list[tuple[int, type[Session]]] = [
     (10, NeverAnswersCalls),
     (11, TellsTheHistoryBackwards),
     (11, KnowsOnlyAtTheEnd),
+    (11, ForgetsWhenItSounded),
     (12, WaitsWithoutADeadline),
     (15, NeverAsks),
     (15, GoesDeaf),

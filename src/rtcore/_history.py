@@ -117,6 +117,7 @@ class History:
         """An item of an earlier session, at the end: known here, and to no server yet."""
         item = Item(shown.id, shown.type, shown.role, None)
         item.status, item.verdict, item.heard_ms, item.phase = shown.status, verdict_if_left(shown), shown.heard_ms, shown.phase
+        item.started_at, item.stopped_at = shown.started_at, shown.stopped_at
         item.call_id, item.name, item.arguments, item.output = shown.call_id, shown.name, shown.arguments, shown.output
         item.server_label, item.tools, item.error = shown.server_label, shown.tools, shown.error
         item.approval_request_id, item.approve = shown.approval_request_id, shown.approve
@@ -249,6 +250,8 @@ class History:
                 approve=item.approve,
                 images=item.images,
                 aside=item.aside,
+                started_at=item.sounded_so_far[0],
+                stopped_at=item.sounded_so_far[1],
             )
             for item in self
         )

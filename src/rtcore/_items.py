@@ -248,8 +248,10 @@ class Item:
         "response",
         "role",
         "server_label",
+        "started_at",
         "started_told",
         "status",
+        "stopped_at",
         "text_due",
         "told",
         "tools",
@@ -287,6 +289,8 @@ class Item:
         self.delete_sent = False
         self.verdict: Verdict | None = None
         self.heard_ms = 0
+        self.started_at: float | None = None
+        self.stopped_at: float | None = None
         self.heard_text: str | None = None
         self.truncated: tuple[int, int] | None = None
         self.late_audio = False
@@ -346,6 +350,15 @@ class Item:
         if self.verdict is not None or self.response is None:
             return self.heard_ms
         return sum(segment.heard_ms for segment in self.segments)
+
+    @property
+    def sounded_so_far(self) -> tuple[float | None, float | None]:
+        """From when to when it was heard until now; at its end, as ``MessageEnded`` tells it."""
+        if self.verdict is not None or self.response is None:
+            return self.started_at, self.stopped_at
+        starts = [segment.started_at for segment in self.segments if segment.started_at is not None]
+        stops = [segment.stopped_at for segment in self.segments if segment.stopped_at is not None]
+        return min(starts, default=None), max(stops, default=None)
 
     @property
     def images(self) -> int:
@@ -480,6 +493,10 @@ class HistoryItem(Struct, frozen=True):
     was heard so far; one that was saved then is over where it is loaded. ``phase`` is a message's (``commentary`` or
     ``final_answer``); the five from ``server_label`` on are those of remote tools. ``images``: so many pictures it shows, which
     are not part of it. ``aside``: a note of rtcore's own to the server, which says what the other items say.
+
+    ``started_at`` and ``stopped_at`` are those of ``MessageEnded``, and while it sounds, of what was heard so far; None where
+    that is not known, and for items that are not assistant messages. They are seconds of the clock of the session that heard
+    it: what was loaded keeps them, and two clocks need not have a beginning in common.
     """
 
     id: str
@@ -502,6 +519,8 @@ class HistoryItem(Struct, frozen=True):
     approve: bool | None = None
     images: int = 0
     aside: bool = False
+    started_at: float | None = None
+    stopped_at: float | None = None
 
 
 class PartView(Struct, frozen=True):

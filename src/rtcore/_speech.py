@@ -173,6 +173,7 @@ class Speech:
         if response is None or item.verdict is not None:
             return
         segments = item.segments
+        began_at, ended_at = item.sounded_so_far
         heard_ms = item.heard_ms_so_far if item.remote_ms is None else item.remote_ms
         item.verdict = verdict
         full = item.full_text
@@ -181,14 +182,13 @@ class Speech:
         elif verdict is Verdict.SKIPPED:
             item.heard_text = ""
         item.heard_ms = heard_ms
+        item.started_at, item.stopped_at = began_at, core.now if ended_at is None else ended_at
         if verdict is Verdict.FULL:
             core.barge_in.heard_out(response)
         core.running_text.ended(item, verdict)
         if response.gone and verdict in (Verdict.PARTIAL, Verdict.SKIPPED) and core.state != "closed":
             item.told = "replay"
         core.responses.went_quiet(response)
-        stops = [segment.stopped_at for segment in segments if segment.stopped_at is not None]
-        starts = [segment.started_at for segment in segments if segment.started_at is not None]
         core.news.append(
             MessageEnded(
                 response_id=response.id,
@@ -198,8 +198,8 @@ class Speech:
                 received_ms=sum(segment.format.ms(segment.playable) for segment in segments),
                 text=full if item.heard_text is None else item.heard_text,
                 full_text=full,
-                started_at=min(starts, default=None),
-                stopped_at=max(stops, default=core.now),
+                started_at=item.started_at,
+                stopped_at=item.stopped_at,
                 estimated=any(segment.estimated for segment in segments) or item.reckoned,
                 told=item.told,
                 phase=item.phase,

@@ -174,6 +174,9 @@ class TextAudit:
                 verdict = shown.verdict.value if shown.verdict is not None else "open"
                 told = f"{ended.verdict.value} with {ended.heard_ms} ms"
                 ledger.fail(11, f"the history says of {item.id}: {verdict} with {shown.heard_ms} ms; it ended {told}")
+            span, sounded = (shown.started_at, shown.stopped_at), (ended.started_at, ended.stopped_at)
+            if span != sounded:
+                ledger.fail(11, f"the history says of {item.id} that it sounded from {span}; it ended with {sounded}")
             cut_short = ended.verdict in (Verdict.PARTIAL, Verdict.SKIPPED)
             if cut_short and shown.text != shown.full_text:
                 ledger.saw("B21: the history holds less than was said")
