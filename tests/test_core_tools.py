@@ -372,7 +372,7 @@ def _cut_short(by: str) -> Scene:
 
 
 @pytest.mark.parametrize(
-    ("by", "asked"), [("device", True), ("overflow", True), ("text", True), ("button", False), ("program", False)]
+    ("by", "asked"), [("device", True), ("overflow", True), ("text", True), ("button", True), ("program", False)]
 )
 def test_only_what_the_program_itself_silenced_leaves_its_result_unanswered(by: str, asked: bool) -> None:  # F064, F075, F100
     scene = _cut_short(by)

@@ -48,6 +48,7 @@ from rtcore import (
     ConversationIdle,
     Disconnection,
     Effect,
+    FalseInterruption,
     Flush,
     HeardText,
     Interrupted,
@@ -579,6 +580,76 @@ def test_pressed_again_at_once_the_first_answer_is_never_heard() -> None:  # F12
     scene.server(created("r2", request=second), message("m2", 300, r="r2"), done("r2"))
     assert sounded(scene.log) == pcm("m2", 300)
     assert outcomes(scene.log)[-1] == (second, "done")
+
+
+def _touched(*, begun: bool = True, heard_ms: int = 0, told: bool = True) -> Scene:
+    """A turn by button, and a touch of it while the answer comes."""
+    scene = ready(turn_detection=None)
+    presses(scene)
+    scene.append(bytes(48 * 200))
+    first = releases(scene.at(0.2))
+    if told:
+        scene.server(committed("u1"), user_item("u1"))
+    if begun:
+        scene.server(created("r1", request=first), message("m1", 2000 if heard_ms else 0))
+    if heard_ms:
+        scene.at(1.0).played(1, heard_ms)
+    presses(scene.at(1.0))
+    scene.append(bytes(48 * 30))
+    releases(scene.at(1.03))
+    if heard_ms:
+        scene.answering([], heard_ms)
+    if not told:
+        scene.server(committed("u1"), user_item("u1"))
+    if not begun:
+        scene.server(created("r1", request=first))
+    scene.server(cancelled("r1", by="client_cancelled"))
+    for event in sent(scene.log):
+        if event["type"] == "conversation.item.delete":
+            scene.server(deleted(event["item_id"]))
+    return scene
+
+
+@pytest.mark.parametrize("told_at_once", [True, False])
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_touch_of_the_button_that_is_no_turn_leaves_the_turn_before_to_be_answered(begun: bool, told_at_once: bool) -> None:
+    # F120, F123, C26: a turn that was cut for nothing and never answered is answered
+    scene = _touched(begun=begun, told=told_at_once)
+    assert kinds(scene.at(3.0).tick()) == []
+    effects = scene.at(3.04).tick()
+    assert (kinds(effects), told(effects, FalseInterruption)) == (
+        ["response.create"],
+        [FalseInterruption("program", None, 0, answered=False)],
+    )
+
+
+def test_what_was_heard_when_the_button_was_touched_is_no_missing_answer() -> None:  # F120
+    scene = _touched(heard_ms=500)
+    assert "response.create" not in kinds(scene.at(9.0).tick())
+
+
+@pytest.mark.parametrize("by", ["button", "program"])
+def test_after_a_touch_of_the_button_the_next_turn_decides_or_the_program(by: str) -> None:  # F120, F125, C12
+    scene = _touched()
+    if by == "program":
+        scene.at(1.5).interrupt()
+        assert "response.create" not in kinds(scene.at(9.0).tick())
+        return
+    presses(scene.at(1.5))
+    scene.append(bytes(48 * 200))
+    assert kinds(scene.at(3.5).tick()) == []
+    releases(scene)
+    assert kinds(scene.log).count("response.create") == 2  # that turn's own
+    scene.server(committed("u2"), user_item("u2"), created("r2", request=scene.request), message("m2", 300, r="r2"), done("r2"))
+    assert "response.create" not in kinds(scene.at(9.0).tick())
+
+
+def test_the_button_touched_twice_for_nothing_is_as_once() -> None:  # F120, F125
+    scene = _touched()
+    presses(scene.at(1.5))
+    scene.append(bytes(48 * 30))
+    releases(scene.at(1.53))
+    assert [kinds(scene.at(at).tick()) for at in (3.1, 3.6)] == [[], ["response.create"]]
 
 
 def test_while_the_button_is_down_nothing_is_answered_unasked() -> None:  # C16

@@ -85,6 +85,10 @@ class BargeIn:
         self._speech: _Speech | None = None
         self._lost: list[Response] = []
         self._lost_answer = False
+        self._touched: int | None = None
+        """So many events had been issued when a button was let go of that had been touched for nothing, while that counts."""
+        self._pressed: Lost | None = None
+        """What the button cut that is down."""
         self._in_a_row = 0
 
     @property
@@ -139,9 +143,11 @@ class BargeIn:
 
         ``by_program``: the event with which the program committed it, and so has said that it is one.
         """
-        if self._speech is not None and by_program and self._core.requests.event_number(by_program) <= self._speech.after:
+        number = self._core.requests.event_number(by_program) if by_program else None
+        if self._speech is not None and number is not None and number <= self._speech.after:
             return False
-        self._forget_lost()
+        if self._touched is None or number is None or number > self._touched:
+            self._forget_lost()
         speech = self._about(item_id)
         if speech is None:
             return False
@@ -339,6 +345,23 @@ class BargeIn:
             self._forget_lost()
             self._in_a_row = 0
 
+    def pressed(self) -> None:
+        """The button is down: it interrupts as the program does, and it is a person who presses it."""
+        touched = Lost(tuple(self._lost), self._lost_answer) if self._touched is not None else Lost()
+        lost = self._core.interruption.barge_in("program")
+        for response in lost.responses:
+            response.by_button = True
+        self._pressed = Lost(touched.responses + lost.responses, touched.answer or lost.answer)
+
+    def released(self, *, turn: bool) -> None:
+        """It is up. Where no turn was made, it was touched for nothing: what it cut unheard is missing, should it not be pressed
+        again (F120, F125)."""
+        lost, self._pressed = self._pressed, None
+        if turn or lost is None:
+            return
+        self._touched = self._core.requests.issued
+        self._lose(lost.responses, answer=lost.answer)
+
     def server_cancelled(self, cancelled: Response | None = None, *, unseen: bool = False) -> None:
         """The server's turn detection cancelled a response by itself: that is an interruption, whatever was being waited for.
 
@@ -408,9 +431,10 @@ class BargeIn:
     def _expect_turn(self) -> None:
         """Where an answer was cut of which nothing had been heard, a turn has to follow, or that answer is missing (F120)."""
         core, speech = self._core, self._speech
-        if not (self._lost or self._lost_answer) or speech is None or not core.ready:
+        if not (self._lost or self._lost_answer) or not (speech or self._touched is not None) or not core.ready:
             return
-        wait = _LONGEST_S if speech.stopped_at is None else self._options.false_interruption_ms / 1000
+        speaks = speech is not None and speech.stopped_at is None
+        wait = _LONGEST_S if speaks else self._options.false_interruption_ms / 1000
         core.timers.set(_LOST, core.now + wait)
 
     @property
@@ -425,7 +449,7 @@ class BargeIn:
 
     def _forget_lost(self) -> None:
         self._lost.clear()
-        self._lost_answer = False
+        self._lost_answer, self._touched = False, None
         self._core.timers.cancel(_LOST)
 
     def missing(self, response: Response) -> None:
@@ -437,10 +461,12 @@ class BargeIn:
     def turn_overdue(self) -> None:
         """No turn came of what cut the answer: the turn before it is answered after all."""
         core, speech = self._core, self._speech
-        missing = self._missing
+        missing, touched = self._missing, self._touched is not None
         self._forget_lost()
-        if missing and core.config.answer_turns and speech is not None:
-            core.news.append(FalseInterruption(speech.cause, speech.item_id, 0, answered=False))
+        if missing and core.config.answer_turns and (touched or speech is not None):
+            cause: Cause = "program" if touched or speech is None else speech.cause
+            item_id = None if touched or speech is None else speech.item_id
+            core.news.append(FalseInterruption(cause, item_id, 0, answered=False))
             core.creation.ask_answer()
             core.creation.pump()
 

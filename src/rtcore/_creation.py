@@ -951,12 +951,15 @@ class Creation:
             self._keep(order)
             core.requests.end(order.request, "cancelled")
         if cause == "program":
+            queued = [o for o in self._queue if o.item_id is None and not o.silent]
+            answer |= bool(self._turns_due or self._tools_due or self._again)
+            answer |= any(order.for_turn or order.for_user or order.for_tools for order in queued)
             self._turns_due = self._tools_due = self._tools_seen = frozenset()
             self._again.clear()
             core.turns.interrupted_by_program()
             core.continuity.interrupted_by_program()
             self._forget_refused()
-            for order in [o for o in self._queue if o.item_id is None and not o.silent]:
+            for order in queued:
                 self._queue.remove(order)
                 core.requests.end(order.request, "cancelled")
         return answer

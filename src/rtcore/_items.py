@@ -415,6 +415,7 @@ class Response:
         "asked",
         "asked_at",
         "audible",
+        "by_button",
         "cancel_sent",
         "completed",
         "context_stale",
@@ -457,6 +458,8 @@ class Response:
         self.interrupted_at: float | None = None
         """When what cut it reached the core: a voice may have been put to the test first."""
         self.cut_cause: Cause | None = None
+        self.by_button = False
+        """It was the user's button that cut it."""
         self.cut_settled = False
         self.reckoned = False
         """It was cut on a call, and the server did not say in time what of it was heard."""

@@ -569,9 +569,10 @@ class Session:
     def end_turn(self, *, respond: bool = True, now: float) -> Issued:
         """Push-to-talk: the button is up. The audio becomes the user's turn, and a response is asked for.
 
-        Less than 100 ms is thrown away and answered by nothing: the request fails (F123). Otherwise it settles with the
-        response, or, without one, when the turn is in the conversation. Pressed again at once, the first turn's answer is never
-        heard (F125). Raises ``LocalProtocolError`` where the server finds the turns.
+        Less than 100 ms is thrown away and answered by nothing: the request fails (F123), and what ``begin_turn`` cut unheard is
+        asked for once more, unless the button is pressed again in ``barge_in.false_interruption_ms`` (F120). Otherwise it
+        settles with the response, or, without one, when the turn is in the conversation. Pressed again at once, the first turn's
+        answer is never heard (F125). Raises ``LocalProtocolError`` where the server finds the turns.
         """
         self._check_manual("end_turn")
         if respond:
@@ -585,6 +586,7 @@ class Session:
         if made and respond:
             core.reports.asked("program", request=request)
             core.creation.ask_response({}, request=request, for_user=True)
+        core.barge_in.released(turn=made)
         core.microphone.release()
         core.creation.pump()
         return Issued(request, self._leave(out))

@@ -447,7 +447,7 @@ class Tools:
         self._core.creation.drop_filler()
         # The program that interrupted decides itself what comes next. A person's turn, spoken or typed, is answered, by the
         # server or by us (F064), and a device or a full buffer decides nothing.
-        silenced = response.cut_cause == "program"
+        silenced = response.cut_cause == "program" and not response.by_button
         owed = [call.output_id for call in calls if call.respond and call.state != "failed"]
         if owed and not (response.out_of_band or silenced or self._said_all(response)):
             self._core.creation.ask_tools_answer(owed, [call.output_id for call in calls if call.seen])

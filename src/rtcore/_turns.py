@@ -245,7 +245,7 @@ class Turns:
         """The button is down: the model is silent, and what was said before is no part of the turn."""
         core = self._core
         self._here(pressed=True)
-        core.interruption.barge_in("program")
+        core.barge_in.pressed()
         core.news.append(UserSpeechStarted(None, "local", at=core.now))
 
     def released(self) -> None:

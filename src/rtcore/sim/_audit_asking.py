@@ -104,6 +104,8 @@ class AskingAudit:
         self._must_turn = self._must_tools = False
         self._must_again = False
         """An answer was owed to results of which one was refused: it is owed again once the server has confirmed another."""
+        self._let_go = False
+        """The last that the program did about the turns was to let go of the button."""
         self._committed_at = 0
         self._turns: set[str] = set()
         """Items of the user's turns that were committed."""
@@ -506,7 +508,8 @@ class AskingAudit:
             del self._calls[response_id]
         if record.out_of_band or all(call_id in self._silent for call_id in calls):
             return
-        cause = record.silenced_by or (record.cut.cause if record.cut is not None else "program")
+        by_button = record.cut is not None and record.cut.by_button
+        cause = "local" if by_button else record.silenced_by or (record.cut.cause if record.cut is not None else "program")
         if (record.dead or record.silenced_by) and cause not in _ANSWERED_CAUSES:
             # Heard to its end when a person spoke, and then the device was lost: who cut it, the client cannot know.
             self._may_tools = self._may_tools or record.heard_out
@@ -541,8 +544,13 @@ class AskingAudit:
 
     # -- the program, the notices --------------------------------------------------------------------------------------------
 
+    def lets_go(self) -> None:
+        """The button is up, which makes a turn, or was touched for nothing."""
+        self._let_go = True
+
     def dropped(self) -> None:
         """The program interrupted everything: it decides itself what comes next."""
+        self._let_go = False
         self._may_turn = self._may_tools = self._must_turn = self._must_tools = self._must_again = False
         self._settle()
 
@@ -557,6 +565,9 @@ class AskingAudit:
             self._must_tools = self._must_tools and self._answerable()
             self._refuses_outputs = self._refuses_outputs and notice.outcome != "timed_out"  # a late one is answered all the same
         problem = notice.problem
+        if self._let_go and problem is not None and problem.code == "input_audio_buffer_commit_empty":
+            self._let_go = False
+            self._may_turn = self._may_turn or self._answers  # what it cut unheard may be asked for once more (F120)
         # Where an error names nothing, whose it is can only be guessed.
         known = notice.outcome == "failed" and self._named_error and request not in self._unasked
         if known and any(each.request == request and not each.expired for each in self._ledger.creations):

@@ -67,11 +67,17 @@ class CutAudit:
         self._width = ledger.audio.sample_width
 
     def begin(
-        self, cause: str, responses: Collection[str] | None = None, *, since: int | None = None, began_at: int | None = None
+        self,
+        cause: str,
+        responses: Collection[str] | None = None,
+        *,
+        since: int | None = None,
+        began_at: int | None = None,
+        by_button: bool = False,
     ) -> None:
         """An interruption is about to reach the session: what does it cut? ``responses``: these at most, by their ids.
         ``since``: when the voice began that turned out to be one; what was asked for after that is not cut. ``began_at``: when
-        the interruption began, where that was not now.
+        the interruption began, where that was not now. ``by_button``: it is the user's button.
         """
         if self._ignores and cause in ("server", "local"):
             self._ledger.saw("F054: a voice that interrupts nothing")
@@ -106,7 +112,7 @@ class CutAudit:
             if not unconfirmed and ledger.responses:
                 ledger.saw("C07: a barge-in when all was heard")
             return
-        cut = Cut(ledger.now, cause, one, affected, ledger.now if began_at is None else began_at)
+        cut = Cut(ledger.now, cause, one, affected, ledger.now if began_at is None else began_at, by_button=by_button)
         for response in affected:
             for item in response.items.values():
                 (cut.closed_items if item.done else cut.open_items).add(item.id)

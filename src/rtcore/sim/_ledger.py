@@ -87,6 +87,8 @@ class Cut(Struct, eq=False):
     """Items that were over."""
     checked: bool = False
     estimated: bool = False
+    by_button: bool = False
+    """It was the user's button."""
 
 
 class Truncate(Struct, frozen=True):

@@ -393,8 +393,8 @@ class Auditor:
                     self.cuts.current.server_errors += 1
             self._refusals_read = len(refusals)
 
-    def interrupts(self, cause: str, now: int, response_id: str | None = None) -> None:
-        """The program, or a local detector, is about to interrupt."""
+    def interrupts(self, cause: str, now: int, response_id: str | None = None, *, by_button: bool = False) -> None:
+        """The program, or a local detector, is about to interrupt; ``by_button``: the user, by the program's button."""
         self.ledger.now = now
         if cause == "program" and response_id is None:
             self.asking.dropped()
@@ -408,7 +408,7 @@ class Auditor:
         if response_id is None:
             self.pending.ended_by(cause)
             self.echo.ended_by(cause)
-        self.cuts.begin(cause, None if response_id is None else (response_id,))
+        self.cuts.begin(cause, None if response_id is None else (response_id,), by_button=by_button)
 
     def falls_silent(self, now: int) -> None:
         """A local detector is about to tell that the user does not speak any more."""
@@ -423,6 +423,7 @@ class Auditor:
         self.ledger.now = now
         if button:
             self.ledger.here.releases()
+            self.asking.lets_go()
         self.ledger.here.silent()
         self.turns.ends_turn(now)
 

@@ -730,7 +730,7 @@ class World:
         """The button is down."""
         self.tell("user", "button down")
         self.saw("user: button")
-        self.auditor.interrupts("program", self.now)
+        self.auditor.interrupts("program", self.now, by_button=True)
         self.auditor.ledger.here.presses(self.now)
         self._call(self.session.begin_turn(now=self.seconds))
 
