@@ -650,7 +650,7 @@ def test_what_was_heard_in_part_was_an_answer() -> None:  # F120
     assert sent(scene.at(3.2).tick()) == []
 
 
-@pytest.mark.parametrize("by", ["clip", "filler", "answer"])
+@pytest.mark.parametrize("by", ["clip", "filler", "input of its own", "answer"])
 def test_a_clip_or_a_filler_that_is_heard_to_its_end_is_no_answer_to_the_turn(by: str) -> None:  # F120
     scene, _ = answer_lost()
     scene.at(1.2).server(speech_stopped("u2"))
@@ -661,8 +661,8 @@ def test_a_clip_or_a_filler_that_is_heard_to_its_end_is_no_answer_to_the_turn(by
         scene.at(1.3).respond({"conversation": "none"}, audible=True)
         scene.server(*heard, done("r2", request=2, in_band=False))
     else:
-        scene.at(1.3).respond()
-        scene.server(*heard, done("r2", request=2))
+        scene.at(1.3).respond({"input": []} if by == "input of its own" else None)
+        scene.server(created("r2", request=2), *heard[1:], done("r2", request=2))
     assert [each.verdict for each in told(scene.at(1.5).played(2, 200), MessageEnded)] == [Verdict.FULL]
     again = scene.at(3.2).tick()
     assert (kinds(again), len(told(again, FalseInterruption))) == (([], 0) if by == "answer" else (["response.create"], 1))
@@ -800,6 +800,20 @@ def test_an_answer_asked_for_behind_a_turn_that_the_program_made(by: str, option
     scene.server(done("r1", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m1"}])
     scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
     assert kinds(scene.at(2.7).tick()) == (["response.create"] if options is None else []), "with options it is the program's"
+
+
+def test_what_has_an_input_of_its_own_leaves_the_answer_to_the_turn_to_the_next_request() -> None:  # F120, C15; facts 5.1
+    scene = ready(configured(), turn_detection=None)
+    scene.say("And tomorrow?", respond=False)
+    scene.respond({"input": [], "instructions": "Say exactly: one moment."})
+    scene.server(created("r1", request=scene.request), message("m1", 100), done("r1"))
+    scene.at(0.2).played(1, 100)
+    scene.respond()
+    scene.server(created("r2", request=scene.request), opened("m2"))
+    scene.at(0.5).local_speech()
+    scene.server(done("r2", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m2"}])
+    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    assert kinds(scene.at(2.7).tick()) == ["response.create"]
 
 
 def test_an_answer_that_a_guardrail_holds_back_is_not_asked_for_again_without_it() -> None:  # F120, F161

@@ -304,6 +304,21 @@ def test_the_answer_to_what_was_typed_first_belongs_to_it() -> None:  # two in t
     assert [(each.turn, each.to_first_delta_ms) for each in reports(scene)] == [(1, 500), (2, 900)]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_has_an_input_of_its_own_is_a_turn_of_its_own(first: bool) -> None:  # C15; facts 5.1: it answers none
+    scene = asked(turn_detection=CLIENT_VAD)
+    answer = [*created("r1"), *message("m1", 100), *done("r1")]
+    if not first:
+        scene.server(answer)
+    scene.at(1.1).respond({"input": [], "instructions": "Say exactly: this call is recorded."})
+    scene.server(created("r2", request=scene.request), message("m2", 200, r="r2"), done("r2"))
+    if first:
+        scene.server(answer)
+    scene.at(3.0).played(1, 300)
+    scene.close()
+    assert {report.cause: report.response_ids for report in reports(scene)} == {"speech": ("r1",), "program": ("r2",)}
+
+
 def test_a_failed_response_makes_a_failed_turn() -> None:  # S06
     scene = asked()
     scene.at(1.2).server(created("r1"), done("r1", "failed"))

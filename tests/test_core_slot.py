@@ -221,6 +221,37 @@ def test_an_automatic_answer_replaces_the_automatic_answer_that_waits() -> None:
     assert (kinds(after), kinds(later)) == (["response.create"], [])
 
 
+LEGAL = {"input": [], "instructions": "Say exactly: this call is recorded."}
+"""It sees nothing of the conversation."""
+
+
+@pytest.mark.parametrize("options", [LEGAL, {"instructions": "Summarise."}, {"tool_choice": "none"}])
+def test_what_has_an_input_of_its_own_answers_no_turn(options: dict[str, object]) -> None:  # C15, C16, invariant 15; facts 5.1
+    scene = talking(turn_detection=CLIENT_VAD, config=configured(interruption="ignore"))
+    scene.respond(options)
+    scene.server(speech_started("u1"), turn("u1"), done("r1"), created("r2", request=1))
+    after = scene.server(done("r2", request=1))
+    assert sent(after) == ([create(2)] if options is LEGAL else [])
+    assert kinds(scene.server(created("r3", request=2), done("r3", request=2))) == []
+
+
+def test_nor_one_that_the_server_could_not_answer_because_of_it() -> None:  # C15, C16, F044; facts 5.1, 8.2
+    scene = ready()
+    scene.respond(LEGAL)
+    scene.server(speech_started("u1"), turn("u1"), created("r1", request=1))
+    scene.at(0.5).server(active_response())  # without an event_id: the server's own creation for the turn
+    assert sent(scene.server(done("r1", request=1))) == [create(2)]
+
+
+def test_an_answer_that_the_server_refused_for_now_is_asked_for_again_behind_it() -> None:  # C15, F047, F061; facts 5.1
+    scene = ready(turn_detection=CLIENT_VAD)
+    first = scene.server(speech_started("u1"), turn("u1"))
+    scene.server(error("server_error", "The server had an error.", event_id=event_id(first, "response.create")))
+    scene.at(0.2).respond(LEGAL)
+    scene.server(created("r1", request=scene.request), done("r1", request=scene.request))
+    assert kinds(scene.at(1.0).tick()) == ["response.create"]
+
+
 def test_a_turn_that_the_server_does_not_answer_is_answered_when_the_slot_is_free() -> None:  # DESIGN 4: settings; C16
     scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
     assert kinds(scene.server(speech_started(), turn("u1"))) == ["response.create"]

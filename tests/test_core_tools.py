@@ -46,6 +46,16 @@ def test_a_completed_call_is_told_once() -> None:  # DESIGN 4; facts 4.5
     assert told(scene.log, ToolCalled) == [ToolCalled("c1", "look", '{"x": 1}', "r1", "f_c1")]
 
 
+def test_what_has_an_input_of_its_own_answers_no_result() -> None:  # C15, C26, F061, F062; facts 5.1
+    scene = talking(call("c1"), turn_detection=None)
+    scene.respond({"input": [], "instructions": "Say exactly: this call is recorded."})
+    item = sent(scene.tool_result("c1", "42"))[0]["item"]["id"]
+    scene.server(announce(item), done("r1"), created("r2", request=1), message("m2", 400, r="r2"))
+    answer = scene.server(done("r2", request=1))
+    number = sent(answer)[0]["response"]["metadata"]["rtcore_request"]
+    assert (kinds(answer), kinds(scene.server(created("r3", request=int(number)), done("r3")))) == (["response.create"], [])
+
+
 def test_a_call_is_told_when_its_arguments_are_complete_and_not_before() -> None:  # F074
     scene = talking(call_opened("c1"))
     early = scene.server(arguments("c1", "{}"))

@@ -414,11 +414,11 @@ class BargeIn:
 
     def heard_out(self, response: Response) -> None:
         """A message was heard to its end: nothing in it was taken for speech, and no answer from before it is missing now, unless
-        it was none: a clip of the program's, a filler beside the conversation."""
+        it was none: a clip of the program's, a filler beside the conversation, what had an input of its own."""
         self._in_a_row = 0
         if self._speech is not None:
             self._speech.heard_out = True
-        if not response.out_of_band:
+        if not (response.out_of_band or response.own_input):
             self._forget_lost()
 
     # -- an answer that was cut for nothing --------------------------------------------------------------------------------------

@@ -576,7 +576,8 @@ class Creation:
         keep_latest(self._expired, _KEPT)
 
     def response_created(self, response: Response, *, announced: bool, ours: bool, doubtful: bool) -> None:
-        """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for."""
+        """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for. One with an
+        ``input`` of its own has seen nothing of the conversation (facts 5.1)."""
         if response.out_of_band:
             return
         self._slot_shown()
@@ -585,7 +586,7 @@ class Creation:
         own_refused = announced and self._server_was_refused(response.id)
         if not ours and announced and not own_refused:
             self._refused_after_all(begun=True)
-        if not response.dead:
+        if not (response.dead or response.own_input):
             self._forget_refused()
             self._core.barge_in.answered(response)
             self._turns_due = frozenset()
@@ -600,7 +601,7 @@ class Creation:
             self._core.turns.server_could_not_answer()  # what was given up answers nothing
         if doubtful:
             self._core.turns.server_could_not_answer()
-        else:
+        elif not response.own_input:
             self._core.turns.answered(by_server=not ours)
         if own_refused and not ours:
             self._core.turns.server_could_not_answer()

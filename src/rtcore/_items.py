@@ -405,6 +405,11 @@ class Asked(Struct, frozen=True):
         """Nothing was said of it: any answer will do."""
         return not self.body and self.hold_ms is None and self.interruptible
 
+    @property
+    def own_input(self) -> bool:
+        """It sees items of its own in the place of the conversation (facts 5.1)."""
+        return "input" in self.body
+
 
 class Response:
     """One response of the server. ``dead`` is for ever: it was interrupted, and its later events are counted and dropped."""
@@ -486,6 +491,11 @@ class Response:
         self.own = False
         """The program's own voice, which no server knows."""
         self.items: dict[str, Item] = {}
+
+    @property
+    def own_input(self) -> bool:
+        """It saw nothing of the conversation, so that it answers nothing that is due there."""
+        return self.asked is not None and self.asked.own_input
 
 
 class HistoryItem(Struct, frozen=True):

@@ -696,6 +696,7 @@ class Session:
         body = self._read("respond", lambda: plain("options", parse_response(options or {})))
         self._check_answers("respond")
         out_of_band = body.get("conversation") == "none"
+        answers_nothing = out_of_band or "input" in body
         if out_of_band:
             self._check_able('respond({"conversation": "none"})', able=self._core.capabilities.out_of_band)
         check_response(self._core.dialect, body)
@@ -719,7 +720,7 @@ class Session:
         core = self._core
         request = core.requests.open()
         if not out_of_band:
-            core.reports.asked("program", request=request)
+            core.reports.asked("program", request=request, apart=answers_nothing)
         core.tools.offer(body)
         core.creation.ask_response(
             body,
@@ -730,7 +731,7 @@ class Session:
             interruptible=bool(interruptible),
             for_user=core.turns.made and interruptible and not (body or hold_ms is not None),
         )
-        core.turns.made &= out_of_band
+        core.turns.made &= answers_nothing
         core.creation.pump()
         return Issued(request, self._leave(out))
 

@@ -109,10 +109,16 @@ class Reports:
 
     # -- what no notice tells ----------------------------------------------------------------------------------------------------
 
-    def asked(self, cause: TurnCause, *, request: int = 0, item_id: str | None = None) -> None:
+    def asked(self, cause: TurnCause, *, request: int = 0, item_id: str | None = None, apart: bool = False) -> None:
         """The program ends the user's turn ("speech"), speaks for the user ("text"), or wants an answer by itself ("program").
-        The response to ``request`` belongs to the turn, whatever has begun by then.
+        The response to ``request`` belongs to the turn, whatever has begun by then. ``apart``: it sees nothing of the
+        conversation, and what others belong to stays as it is.
         """
+        if apart:
+            current = self._current
+            self._asked[request] = self._open(cause, self._core.now)
+            self._current = current if current in self._turns.values() else None
+            return
         if cause == "speech":
             self._spoken()
         elif cause == "text" or self._current is None:
