@@ -76,7 +76,9 @@ from rtcore.policies import (
     defer,
     pause,
     pause_then_decide,
+    plain_words,
 )
+from rtcore.sim._audit_pending import said_in
 
 HEARS: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 CAN_PAUSE, CANNOT = Clock(), Clock(pause=False)
@@ -929,11 +931,33 @@ def test_a_policy_that_names_a_time_that_has_passed_is_not_asked_for_ever() -> N
         ("I don't know", 3),
         ("ich weiß nicht", 3),
         ("停一下", 3),
+        ("OK了", 2),
+        ("人々", 2),
+        ("はい。", 2),
+        ("ครับ", 3),
+        ("ठीक है", 2),
+        ("रुको", 1),
+        ("নিশ্চয়ই", 1),
+        ("நிறுத்து", 1),
+        ("می\u200cروم", 1),
+        ("그렇군요, 잠깐만", 2),
+        ("დიახ", 1),
+        ("አዎ", 1),
+        ("ổn", 1),
+        ("a\u0323", 1),
+        ("'no' \N{THUMBS UP SIGN}\ufe0f", 1),
         ("I see what you mean", 3),
     ],
 )
 def test_words_are_counted_without_backchannels(said: str, count: int) -> None:  # B19
-    assert count_words(said, BargeIn().words(None)) == count
+    rules = BargeIn().words(None)
+    assert (count_words(said, rules), said_in(said, rules)) == (count, count)
+
+
+def test_a_backchannel_takes_no_part_of_another_word_for_itself() -> None:  # B19: marks on letters are part of a word
+    rules = BargeIn(backchannels={"hi": ("हाँ",)}).words("hi")
+    assert (count_words("है हो ही", rules), count_words("हाँ, हाँ", rules)) == (3, 0)
+    assert plain_words("aja\u0301") == "aj\u00e1"  # written in two ways, and the same word
 
 
 def test_the_language_of_the_transcription_says_which_backchannels_count() -> None:

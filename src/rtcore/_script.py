@@ -11,7 +11,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 _WORD = re.compile(r"\S+")
-_SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 """Scripts that put no spaces between words: each character counts as a word."""
 _STRONG = frozenset(".!?…。！？।؟")  # noqa: RUF001
 _WEAK = frozenset(",;:—–，、；：،؛")  # noqa: RUF001
@@ -80,7 +80,7 @@ def syllables(word: str) -> float:
             weight += _HISS
         elif plain in _SOUNDING:
             weight += _SOUND
-        elif _SPACELESS.match(character):
+        elif SPACELESS.match(character):
             weight += _IDEOGRAM
         elif "\uac00" <= character <= "\ud7a3":
             weight += _HANGUL
@@ -133,8 +133,8 @@ class Script:
     def _split(self, chunk: str, start: int, closed: bool) -> None:
         """The words of what stands between two spaces."""
         begin = 0
-        if _SPACELESS.search(chunk):
-            for match in _SPACELESS.finditer(chunk):
+        if SPACELESS.search(chunk):
+            for match in SPACELESS.finditer(chunk):
                 if match.start() > begin and match.group().isalnum() and any(map(str.isalnum, chunk[begin : match.start()])):
                     self._add(chunk[begin : match.start()], start + match.start())
                     begin = match.start()

@@ -12,9 +12,9 @@ default decides.
 Times are ``now`` seconds of the session's clock; spans named ``*_ms`` are milliseconds.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Literal
+from unicodedata import category, normalize
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ from rtcore._context import Wanted as Wanted
 from rtcore._context import context as context
 from rtcore._context import creation as creation
 from rtcore._notices import Cause, Problem
+from rtcore._script import SPACELESS
 
 # -- is this an interruption? ------------------------------------------------------------------------------------------------
 
@@ -41,7 +42,8 @@ _LONGEST_S = 60.0
 """Speech whose end is never told is an interruption after so long: somebody, or something, did not stop (F127)."""
 _BACK_OFF = 4
 """The echo guard grows no further than to 2 to this power."""
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_JOINERS = "\u200c\u200d"
+"""They say how letters are joined, in the middle of a word."""
 
 
 class InterruptionOptions(Struct, frozen=True):
@@ -145,17 +147,24 @@ def defer(until: float | None) -> InterruptionAnswer:
 
 
 def plain_words(text: str) -> str:
-    """The words of ``text`` in lower case, without punctuation, one space between them."""
-    return " ".join(_WORD.findall(text.lower().replace("\u2019", "'")))
+    """The words of ``text`` in lower case, without punctuation, one space between them. A mark on a letter is a part of its word."""
+    plain = normalize("NFC", text.lower()).replace("\u2019", "'")
+    whole = "".join(each if _in_word(each) else " " for each in plain).replace("''", " ")
+    return " ".join(word.strip("'") for word in whole.split() if any(map(str.isalnum, word)))
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "'" or character in _JOINERS or category(character).startswith("M")
 
 
 def count_words(text: str, backchannels: tuple[str, ...] = ()) -> int:
-    """Words of ``text`` without those that only say that somebody listens; a script without spaces counts its characters."""
+    """Words of ``text`` without those that only say that somebody listens; a script without spaces counts its letters."""
     plain = f" {plain_words(text)} "
     for phrase in backchannels:
         while f" {phrase} " in plain:
             plain = plain.replace(f" {phrase} ", " ")
-    return sum(len(word) if word[0] >= "\u0e00" else 1 for word in plain.split())
+    letters = sum(map(str.isalnum, SPACELESS.findall(plain)))
+    return letters + sum(any(map(str.isalnum, word)) for word in SPACELESS.sub(" ", plain).split())
 
 
 def interruption(view: InterruptionView) -> InterruptionAnswer:

@@ -9,6 +9,7 @@ which it shows: the place is that at which the sound was held.
 
 from collections.abc import Callable, Sequence
 from typing import Literal
+from unicodedata import category, name, normalize
 
 from msgspec import Struct, field
 
@@ -24,6 +25,8 @@ _SECOND = 1_000_000_000
 _LONGEST_S = 60.0
 _TRANSCRIPT = "conversation.item.input_audio_transcription."
 _KEPT_OUT = {"ignore": "ignored", "defer": "deferred"}
+_UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
+"""How Unicode names the letters of scripts that put no spaces between words."""
 _EDITS = frozenset({"response.cancel", "conversation.item.truncate", "conversation.item.delete"})
 
 
@@ -319,7 +322,7 @@ class PendingAudit:
         options, now = self._options, self._ledger.now
         spoken = (now if speech.stopped_at is None else speech.stopped_at) - speech.started_at - speech.silence
         long_enough = options.min_duration_ms is None or spoken + ROUNDING >= options.min_duration_ms * MILLISECOND
-        said = self._count(" ".join(speech.words.values()))
+        said = said_in(" ".join(speech.words.values()), self._options.backchannels)
         waits = self._transcribes and len(speech.whole) < len(speech.words)
         known = bool(speech.words) and len(speech.whole) == len(speech.words) and all(speech.whole.values())
         if known and said < max(1, options.min_words):
@@ -337,14 +340,6 @@ class PendingAudit:
         if over is not None:
             return "dismissed" if speech.judged >= over else None
         return "cut" if speech.judged >= speech.started_at / _SECOND + _LONGEST_S else None
-
-    def _count(self, text: str) -> int:
-        words = "".join(character if character.isalnum() or character == "'" else " " for character in text.lower())
-        words = " ".join(words.split())
-        for phrase in self._options.backchannels:
-            words = " ".join(f" {words} ".replace(f" {phrase} ", " ").split())
-        # Where no spaces stand between words, each character counts as one.
-        return sum(len(word) if word[0] >= "\u0e00" else 1 for word in words.split())
 
     # -- what the core does --------------------------------------------------------------------------------------------------
 
@@ -389,3 +384,27 @@ class PendingAudit:
         by_itself = over or (item is not None and (item.type != "message" or silent))
         if message.type in _EDITS and response is not None and not (response.dead or by_itself):
             ledger.fail(5, f"{message.type} of {response.id} while it is open whether anything is interrupted")
+
+
+def said_in(text: str, backchannels: tuple[str, ...]) -> int:
+    """How many words were said, without those that only say that somebody listens."""
+    words = _words(text)
+    for phrase in backchannels:
+        while f" {phrase} " in f" {words} ":
+            words = f" {words} ".replace(f" {phrase} ", " ").strip()
+    return len(_apart(words).split())
+
+
+def _words(text: str) -> str:
+    """Letters with the marks on them, and spaces for all else."""
+    words = " "
+    for each in normalize("NFC", text.lower()):
+        on_it = category(each) in ("Mn", "Mc", "Me", "Cf") and words[-1] != " "
+        words += each if each.isalnum() or each == "'" or on_it else " "
+    return " ".join(words.split())
+
+
+def _apart(words: str) -> str:
+    """Where no spaces stand between words, each letter counts as one."""
+    letters = "".join(each for each in words if each.isalnum() or each in " '")
+    return "".join(f" {each} " if name(each, "").startswith(_UNSPACED) else each for each in letters)
