@@ -4,7 +4,9 @@ import pytest
 from helpers.scene import Scene, configured, ready, sent, told
 from helpers.wire import (
     CLIENT_VAD,
+    SERVER_VAD,
     Script,
+    announce,
     audio,
     call,
     committed,
@@ -266,6 +268,67 @@ def test_push_to_talk_begins_at_the_release() -> None:  # commit(), respond(): o
     scene.at(1.5).played(1, 100)
     report = only(scene)
     assert (report.cause, report.item_id, report.began_at, report.to_first_delta_ms) == ("speech", "u1", 1.0, 400)
+
+
+def test_a_turn_begins_at_no_end_of_speech_of_an_earlier_one() -> None:  # C08, F041: a detector of one's own, and then none
+    scene = ready(turn_detection=None)
+    scene.local_speech()
+    scene.at(2.0).log += scene.session.speech("stopped", now=2.0)
+    scene.append(bytes(48 * 200))
+    scene.at(2.1).commit()
+    scene.at(2.2).server(committed("u1"), user_item("u1"))
+    scene.append(bytes(48 * 200))
+    scene.at(60.0).commit()
+    scene.at(60.1).server(committed("u2", previous="u1"), user_item("u2", previous="u1"))
+    scene.at(60.2).server(created("r2"), text_message("m2", "Yes.", r="r2"), done("r2"))
+    assert [(each.item_id, each.began_at, each.to_first_delta_ms) for each in reports(scene)] == [
+        ("u1", 2.0, None),
+        ("u2", 60.0, 200),
+    ]
+
+
+def test_a_turn_of_ones_own_recogniser_begins_at_no_release_of_the_button() -> None:  # C09, F041
+    scene = ready(turn_detection=None)
+    scene.at(1.0)._took(scene.session.begin_turn(now=1.0))
+    scene.append(bytes(48 * 200))
+    scene.at(2.0)._issued(scene.session.end_turn(respond=False, now=2.0))
+    scene.at(2.1).server(committed("u1"), user_item("u1"))
+    scene.at(60.0)._issued(scene.session.user_turn("And now?", now=60.0))
+    item = sent(scene.log)[-2]["item"]
+    scene.at(60.1).server(announce(item["id"], item, previous="u1"))
+    scene.at(60.2).server(created("r2", request=scene.request), text_message("m2", "Yes.", r="r2"), done("r2"))
+    assert [(each.began_at, each.to_first_delta_ms) for each in reports(scene)] == [(2.0, None), (60.0, 200)]
+
+
+def test_a_button_that_is_pressed_again_at_once_ends_each_turn_itself() -> None:  # C09: the first commit's answer is on its way
+    scene = ready(turn_detection=None)
+    for end in (1.0, 1.4):
+        scene.at(end - 0.3)._took(scene.session.begin_turn(now=scene.now))
+        scene.append(bytes(48 * 200))
+        scene.at(end)._issued(scene.session.end_turn(respond=False, now=end))
+    scene.at(1.5).server(committed("u1"), user_item("u1"))
+    scene.at(1.6).server(committed("u2", previous="u1"), user_item("u2", previous="u1"))
+    scene.respond()
+    scene.at(1.8).server(created("r1", request=scene.request), text_message("m1", "Yes."), done("r1", request=scene.request))
+    assert [(each.item_id, each.began_at, each.to_first_delta_ms) for each in reports(scene)][-1] == ("u2", 1.4, 400)
+
+
+def test_a_turn_of_silence_begins_when_the_time_was_up() -> None:  # F130: the server commits the silence first
+    scene = asked(turn_detection={**SERVER_VAD, "idle_timeout_ms": 10_000})
+    scene.at(1.2).server(created("r1"), text_message("m1", "Yes."), done("r1"))
+    over = {
+        "type": "input_audio_buffer.timeout_triggered",
+        "event_id": "e",
+        "audio_start_ms": 0,
+        "audio_end_ms": 1,
+        "item_id": "u2",
+    }
+    scene.at(12.0).server(committed("u2"), [over], user_item("u2"))
+    scene.at(12.5).server(created("r2"), text_message("m2", "Still there?", r="r2"), done("r2"))
+    assert [(each.cause, each.began_at, each.to_first_delta_ms) for each in reports(scene)] == [
+        ("speech", 1.0, 200),
+        ("idle", 12.0, 500),
+    ]
 
 
 def test_typed_text_and_a_greeting_are_turns() -> None:

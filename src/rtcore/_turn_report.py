@@ -105,6 +105,9 @@ class Reports:
         self._asked: dict[int, _Turn] = {}
         self._count = 0
         self._stopped_at: float | None = None
+        """When the last words ended."""
+        self._taken = False
+        """Whether a turn that began there was committed: what is said without another beginning of speech ended elsewhere."""
         self._read = 0
 
     # -- what no notice tells ----------------------------------------------------------------------------------------------------
@@ -236,7 +239,7 @@ class Reports:
     # -- the user ----------------------------------------------------------------------------------------------------------------
 
     def _speech_started(self, notice: UserSpeechStarted) -> None:
-        self._stopped_at = None
+        self._stopped_at, self._taken = None, False
 
     def _speech_stopped(self, notice: UserSpeechStopped) -> None:
         if self._stopped_at is None:
@@ -252,10 +255,12 @@ class Reports:
             self._spoken()
         if self._current is not None:
             self._current.item_id = notice.item_id
+        # Where another commit is under way, it may be what was said up to there.
+        self._taken = not self._core.requests.keys("commit")
 
     def _spoken(self) -> None:
         """The user has said something. Where the last words were not committed and have no answer yet, these belong to them."""
-        began_at = self._core.now if self._stopped_at is None else self._stopped_at
+        began_at = self._core.now if self._stopped_at is None or self._taken else self._stopped_at
         turn = self._current
         if turn is not None and turn.cause == "speech" and turn.item_id is None and not turn.responses:
             turn.began_at = began_at
@@ -265,7 +270,7 @@ class Reports:
     def _idle(self, notice: IdleTimeout) -> None:
         turn = self._current
         if turn is not None and turn.item_id is not None and turn.item_id == notice.item_id:
-            turn.cause = "idle"  # the silence was committed first
+            turn.cause, turn.began_at = "idle", self._core.now  # the silence was committed first
         else:
             self._open("idle", self._core.now, notice.item_id)
 

@@ -19,6 +19,7 @@ from rtcore._notices import (
     ToolCalled,
     ToolEnded,
     TurnReport,
+    UserTurnCommitted,
     Verdict,
 )
 from rtcore.sim._ledger import Ledger, ResponseRecord
@@ -34,7 +35,7 @@ _UNHEARD = frozenset({Verdict.PARTIAL, Verdict.SKIPPED})
 _WRITTEN = "response.output_text.delta"
 _DELTAS = ("response.output_audio.delta", _WRITTEN)
 READ: frozenset[type[Notice]] = frozenset(
-    {ContextStale, McpCallEnded, McpCalled, MessageEnded, ResponseStarted, ToolCalled, ToolEnded, TurnReport}
+    {ContextStale, McpCallEnded, McpCalled, MessageEnded, ResponseStarted, ToolCalled, ToolEnded, TurnReport, UserTurnCommitted}
 )
 """The notices of which ``told`` has to be told."""
 
@@ -54,6 +55,10 @@ class ReportAudit:
         self._ends: set[int] = set()
         """When a turn of the user's ended, as the client was told it or told itself."""
         self._stopped: dict[str, int] = {}
+        self._said: list[int] = []
+        """The ends that were no commit, from the last one before the last turn that was committed on."""
+        self._begins: dict[str, tuple[int, ...]] = {}
+        """By the item of a turn: where it may begin."""
         self._first: dict[str, int] = {}
         self._begun: dict[str, bool] = {}
         """Responses that were told to have begun, and whether a report has named them."""
@@ -75,7 +80,7 @@ class ReportAudit:
                 return  # what is written in an answer that was cut is not told, and nobody has waited for it
             self._first.setdefault(message.response_id, now)
         elif kind == "input_audio_buffer.speech_stopped":
-            self._ends.add(now)
+            self.ends_turn(now)
             self._stopped.setdefault(message.item_id or "", now)
         elif kind == "input_audio_buffer.committed":
             self._ends.add(now)
@@ -83,6 +88,7 @@ class ReportAudit:
     def ends_turn(self, now: int) -> None:
         """The program, or a detector of its own, says that the user has ended a turn."""
         self._ends.add(now)
+        self._said.append(now)
 
     def runs_dry(self) -> None:
         """The clock says that it has run dry."""
@@ -107,6 +113,10 @@ class ReportAudit:
                 self._verdicts.setdefault(notice.response_id, set()).add(notice.verdict)
             case ContextStale():
                 self._stale[notice.response_id] = self._stale.get(notice.response_id, 0) + 1
+            case UserTurnCommitted(item_id=item_id):
+                # At the latest end, or one since the turn before; or with its commit, where nobody said that it had ended.
+                self._begins.setdefault(item_id, (*self._said, self._ledger.now))
+                del self._said[:-1]
             case ToolCalled():
                 self._calls.setdefault(notice.response_id, []).append((notice.call_id, self._ledger.now))
             case McpCalled():
@@ -156,7 +166,7 @@ class ReportAudit:
         stopped = self._stopped.get(report.item_id or "")
         if stopped is not None and abs(stopped - began) > MILLISECOND:
             self._wrong(report, f"the end of the user's speech: {report.began_at:.3f} s, not {stopped / _SECOND:.3f} s")
-        elif not any(abs(began - end) < MILLISECOND for end in self._ends):
+        elif not any(abs(began - end) < MILLISECOND for end in self._begins.get(report.item_id or "", self._ends)):
             self._wrong(report, f"the end of the user's speech: nothing ended at {report.began_at:.3f} s")
 
     def _check_delta(self, report: TurnReport, began: int) -> None:
