@@ -29,12 +29,17 @@ from helpers.wire import (
     deleted,
     done,
     error,
+    item_added,
+    item_done,
     message,
     opened,
+    part_added,
     pcm,
     session_created,
     session_updated,
     speech_started,
+    text_delta,
+    text_done,
     truncated,
     user_item,
     user_transcript,
@@ -826,3 +831,91 @@ def test_it_is_heard_where_one_of_the_two_is_in_the_conversation(refused: int) -
     refused_turn(scene, refused)
     effects = scene.server(created("r2", request=3), message("m2", 500, r="r2"))
     assert sounded(effects) and "response.cancel" not in kinds(effects)
+
+
+# -- the voice of an answer in text ------------------------------------------------------------------------------------------
+
+WRITTEN = {"output_modalities": ["text"], "audio": {"input": {"turn_detection": None}}}
+
+
+def answered_in_text(stage: str) -> Scene:
+    """A turn in words, and so much of its answer."""
+    scene = ready(configured(session=WRITTEN), turn_detection=None)
+    scene._issued(scene.session.user_turn("What is the weather?", now=scene.now))
+    scene.server(announce(sent(scene.log)[-2]["item"]["id"]), created("r1", request=2))
+    scene.server(item_added("m1"), part_added("m1", kind="text"), text_delta("m1", "It will "))
+    if stage == "written":
+        scene.server(text_done("m1", "It will rain. Perhaps."), item_done("m1", "It will rain. Perhaps."), done("r1", request=2))
+    return scene
+
+
+def coughs(scene: Scene, *, from_s: float, heard_ms: float = 0) -> list[Effect]:
+    """A voice of 100 ms, and what comes of it within eight seconds."""
+    cut = scene.answering(scene.at(from_s)._took(scene.session.speech("started", now=scene.at(from_s).now)), heard_ms)
+    cut += scene._took(scene.session.speech("stopped", now=scene.at(from_s + 0.1).now))
+    if "response.cancel" in kinds(cut):
+        cut += scene.server(cancelled("r1", by="client_cancelled"))
+    return cut + scene.at(from_s + 2.1).tick() + scene.at(from_s + 8).tick()
+
+
+@pytest.mark.parametrize("given", ["nothing", "some", "all"])
+@pytest.mark.parametrize("stage", ["begun", "written"])
+def test_an_answer_in_text_of_which_nothing_was_heard_is_asked_for_again(stage: str, given: str) -> None:  # B19, F120
+    scene = answered_in_text(stage)
+    if given == "all":
+        says(scene, text="It will rain.", speaks="m1")
+    else:
+        request = begins(scene, speaks="m1")
+        appends(scene, request, CLIP[: 48 * 500] if given == "some" else b"", "It will ")
+    effects = coughs(scene, from_s=0.4)
+    assert [kind for kind in kinds(effects) if kind == "response.create"] == ["response.create"]
+    assert told(effects, FalseInterruption) == [FalseInterruption("local", None, 0, False)]
+
+
+def test_it_is_so_again_where_the_second_answer_is_cut_the_same() -> None:  # B19, F120
+    scene = answered_in_text("written")
+    says(scene, speaks="m1")
+    coughs(scene, from_s=0.4)
+    scene.at(9.0).server(created("r2", request=3), item_added("m2", r="r2"), part_added("m2", r="r2", kind="text"))
+    scene.server(text_delta("m2", "Rain.", r="r2"), text_done("m2", "Rain.", r="r2"), item_done("m2", "Rain.", r="r2"))
+    scene.server(done("r2", request=3))
+    says(scene, speaks="m2")
+    assert "response.create" in kinds(coughs(scene, from_s=9.4))
+
+
+@pytest.mark.parametrize("heard", ["in part", "its first clip", "as a clip of nothing", "and is read as well"])
+def test_one_that_was_heard_in_part_or_read_is_not(heard: str) -> None:  # B19, F120
+    scene = answered_in_text("written")
+    at = 0.4
+    if heard == "its first clip":
+        says(scene, CLIP[: 48 * 300], "It will rain.", speaks="m1")
+        scene.at(0.3).played(1, 300)
+        at = 1.0
+    speaks = {"as a clip of nothing": "m7", "and is read as well": None}.get(heard, "m1")
+    says(scene, text="Perhaps.", speaks=speaks)
+    effects = coughs(scene, from_s=at, heard_ms=200 if heard == "in part" else 300 if heard == "its first clip" else 0)
+    assert (kinds(effects), told(effects, FalseInterruption)) == ([], [])
+
+
+def test_a_turn_in_words_is_the_only_one_to_be_answered_then() -> None:  # B19, F120
+    scene = answered_in_text("written")
+    says(scene, speaks="m1")
+    scene.answering(scene._took(scene.session.speech("started", now=scene.at(0.4).now)), 0)
+    scene._took(scene.session.speech("stopped", now=scene.at(0.5).now))
+    scene.at(0.7)._issued(scene.session.user_turn("And tomorrow?", now=scene.now))
+    assert [kinds(scene.at(at).tick()) for at in (2.6, 9.0)] == [[], []]
+
+
+def test_the_answer_that_is_said_after_all_is_no_longer_missing() -> None:  # B19, F120
+    scene = answered_in_text("written")
+    says(scene, speaks="m1")
+    scene.answering(scene._took(scene.session.speech("started", now=scene.at(0.4).now)), 0)
+    scene._took(scene.session.speech("stopped", now=scene.at(0.5).now))
+    says(scene, CLIP[: 48 * 500], speaks="m1")
+    scene.at(1.2).played(2, 500)
+    assert kinds(scene.at(9.0).tick()) == []
+
+
+def test_what_it_speaks_is_the_id_of_a_message() -> None:
+    with pytest.raises(LocalProtocolError, match="speaks: is int, not the id of a message"):
+        says(ready(), speaks=7)

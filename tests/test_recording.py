@@ -86,6 +86,17 @@ def test_what_is_no_utf8_is_recorded_to_the_byte() -> None:
     assert replay(read(lines)).difference is None
 
 
+def test_which_message_a_voice_speaks_is_recorded_where_it_speaks_one() -> None:  # B19
+    lines: list[bytes] = []
+    session = ready(lines, ALL)
+    session.say(bytes(480), "It will rain.", speaks="m1", now=1.0)
+    session.say_begin(speaks="m2", now=1.0)
+    session.say(bytes(480), now=1.0)
+    session.finish()
+    assert [each.given.get("speaks", "none") for each in read(lines).inputs[-3:]] == ["m1", "m2", "none"]
+    assert replay(read(lines)).difference is None
+
+
 def test_a_recorded_session_has_every_input_and_view_of_a_session() -> None:
     """A name that Session gains and RecordedSession does not override would silently act on nothing."""
     public = {name for name, _ in inspect.getmembers(Session) if not name.startswith("_")}

@@ -97,7 +97,7 @@ class Answer:
     def __init__(self, conversation: Conversation, synthesiser: Synthesiser, item_id: str) -> None:
         self.item_id = item_id
         """The model's message."""
-        self.voice = conversation.voice(format=synthesiser.format)
+        self.voice = conversation.voice(format=synthesiser.format, speaks=item_id)
         self.cut = self.failed = False
         self.written = asyncio.Event()
         """The model writes no more of it."""

@@ -11,7 +11,7 @@ from examples.half_cascade.slow_writer import SENTENCES, SlowWriter
 from loopback import KEY, VOICES, clean_run, scripted, served
 from pydantic import SecretStr
 
-from rtcore import PCM16_24K, MessageEnded, Notice, SpeakingStarted, Verdict
+from rtcore import PCM16_24K, MessageEnded, Notice, SpeakingStarted, TextDelta, Verdict
 from rtcore.config import Connection
 from rtcore.sim.server import MessagePlan, PartPlan, ResponsePlan, Server, ServerOptions
 from rtcore_adapters.asyncio import connect
@@ -277,6 +277,30 @@ def test_a_voice_that_fails_ends_no_conversation(caplog: pytest.LogCaptureFixtur
 
     hold(play, Known(), ANSWER, "Madrid.", voice=Hoarse())
     assert "FileNotFoundError: no espeak-ng" in caplog.text
+
+
+@pytest.mark.parametrize("when", ["written", "sounding"])
+def test_a_cough_before_the_first_word_sounds_leaves_nobody_without_an_answer(when: str) -> None:  # B19, F120, C24
+    """It is asked for again, by a model that knows nothing of what nobody heard; what was heard in part was an answer."""
+    recogniser = Known("What is the capital of France?", "")
+
+    async def play(person: Person, server: Server) -> None:
+        await person.speak(900)
+        while not any(isinstance(notice, TextDelta if when == "written" else SpeakingStarted) for notice in person.notices):
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0 if when == "written" else 0.4)
+        await person._frames(VOICES[0].pcm * 3, 100)
+        await person._frames(bytes(48 * 800), 800)
+        await asyncio.sleep(30)
+        [first, *others] = person.ended
+        if when == "written":
+            assert (first.verdict, [each.verdict for each in others]) == (Verdict.SKIPPED, [Verdict.FULL])
+        else:
+            assert (first.verdict, others) == (Verdict.PARTIAL, [])
+        heard = ANSWER if when == "written" else first.text
+        assert remembered(server) == ["user: What is the capital of France?", f"assistant: {heard}"]
+
+    hold(play, recogniser, ANSWER, ANSWER)
 
 
 def test_noise_is_no_speech() -> None:

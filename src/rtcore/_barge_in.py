@@ -414,11 +414,12 @@ class BargeIn:
 
     def heard_out(self, response: Response) -> None:
         """A message was heard to its end: nothing in it was taken for speech, and no answer from before it is missing now, unless
-        it was none: a clip of the program's, a filler beside the conversation, what had an input of its own."""
+        it was none: a clip of the program's that speaks none, a filler beside the conversation, what had an input of its own."""
         self._in_a_row = 0
         if self._speech is not None:
             self._speech.heard_out = True
-        if not (response.out_of_band or response.own_input):
+        answer = response if response.speaks is None else response.speaks
+        if not (answer.out_of_band or answer.own_input):
             self._forget_lost()
 
     # -- an answer that was cut for nothing --------------------------------------------------------------------------------------
@@ -473,6 +474,9 @@ class BargeIn:
 
 def _unheard(response: Response) -> bool:
     """An answer to a turn or to function results, and nobody heard or read any of it. What the program asks for otherwise is its
-    own affair: it is told of the cut, and knows what it wanted to have said."""
+    own affair: it is told of the cut, and knows what it wanted to have said. An answer in text that the program's own voice
+    speaks is heard where that is, and not read: there the cut of the voice tells (B19)."""
+    answer = response if response.speaks is None else response.speaks
     verdicts = {item.verdict for item in response.items.values() if item.type == "message"}
-    return (response.request is None or response.for_user) and not response.out_of_band and verdicts <= {Verdict.SKIPPED, None}
+    owed = (answer.request is None or answer.for_user) and not answer.out_of_band
+    return owed and not answer.spoken and verdicts <= {Verdict.SKIPPED, None}

@@ -444,6 +444,8 @@ class Response:
         "quiet_since",
         "reckoned",
         "request",
+        "speaks",
+        "spoken",
         "text",
         "tools_answered",
     )
@@ -490,6 +492,10 @@ class Response:
         """The program asked for it as the answer to a turn that it made."""
         self.own = False
         """The program's own voice, which no server knows."""
+        self.speaks: Response | None = None
+        """Of the program's own voice: the answer in text that it says."""
+        self.spoken = False
+        """An answer in text: the program's own voice was heard with some of it."""
         self.items: dict[str, Item] = {}
 
     @property

@@ -604,6 +604,7 @@ class Session:
         format: AudioFormat | None = None,
         remember: bool = False,
         interruptible: bool = True,
+        speaks: str | None = None,
         now: float,
     ) -> Issued:
         """Sound of the program's own, in its turn in the same playout: a clip, words that bridge a wait, synthesised speech.
@@ -613,31 +614,41 @@ class Session:
         the assistant's at the end of the conversation. ``format`` is that of ``pcm``; None: the session's output format. The
         request settles with the verdict: done if all was heard, else cancelled.
 
+        ``speaks`` names the model's message in text of which this is the sound: then nobody has read that answer, and where it is
+        cut before any of it was heard, and no turn follows, it is asked for once more like any other.
+
         Raises ``LocalProtocolError`` for anything but bytes of whole samples, more than may wait to be heard, and where the
         server sounds the audio itself.
         """
-        told = self._check_saying("say", pcm, text, format)
+        told = self._check_saying("say", pcm, text, format, speaks)
         if not len(pcm):
             raise LocalProtocolError("pcm: is empty; there is nothing to say")
         out = self._enter(now)
         core = self._core
         request = core.requests.open()
-        core.voice.begin(request, told, remember=bool(remember), interruptible=bool(interruptible))
+        core.voice.begin(request, told, remember=bool(remember), interruptible=bool(interruptible), speaks=speaks)
         core.voice.append(request, bytes(pcm), text)
         core.voice.end(request)
         return Issued(request, self._leave(out))
 
     def say_begin(
-        self, *, format: AudioFormat | None = None, remember: bool = False, interruptible: bool = True, now: float
+        self,
+        *,
+        format: AudioFormat | None = None,
+        remember: bool = False,
+        interruptible: bool = True,
+        speaks: str | None = None,
+        now: float,
     ) -> Issued:
         """The same in pieces, as a synthesiser makes them: ``say_append(request, ...)``, then ``say_end(request)``.
 
         It has its place in the queue from here on; what comes behind it waits, but for ``playout.stall_ms`` of silence at most.
         """
-        told = self._check_saying("say_begin", b"", "", format)
+        told = self._check_saying("say_begin", b"", "", format, speaks)
         out = self._enter(now)
-        request = self._core.requests.open()
-        self._core.voice.begin(request, told, remember=bool(remember), interruptible=bool(interruptible))
+        core = self._core
+        request = core.requests.open()
+        core.voice.begin(request, told, remember=bool(remember), interruptible=bool(interruptible), speaks=speaks)
         return Issued(request, self._leave(out))
 
     def say_append(self, request: int, pcm: bytes, text: str = "", *, now: float) -> list[Effect]:
@@ -657,12 +668,14 @@ class Session:
         self._core.voice.end(request)
         return self._leave(out)
 
-    def _check_saying(self, command: str, pcm: object, text: object, format: object) -> AudioFormat:
+    def _check_saying(self, command: str, pcm: object, text: object, format: object, speaks: object = None) -> AudioFormat:
         self._check_open(command)
         core = self._core
         self._check_able(command, able=core.capabilities.playout == "client")
         if not isinstance(format, AudioFormat | None):
             raise LocalProtocolError(f"format: is {type(format).__name__}, not AudioFormat")
+        if not isinstance(speaks, str | None):
+            raise LocalProtocolError(f"speaks: is {type(speaks).__name__}, not the id of a message")
         told = core.acknowledged.output_format if format is None else format
         if not isinstance(pcm, bytes | bytearray | memoryview):
             raise LocalProtocolError(f"pcm: is {type(pcm).__name__}, not bytes")

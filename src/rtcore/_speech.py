@@ -183,6 +183,8 @@ class Speech:
             item.heard_text = ""
         item.heard_ms = heard_ms
         item.started_at, item.stopped_at = began_at, core.now if ended_at is None else ended_at
+        if response.speaks is not None and verdict is not Verdict.SKIPPED:
+            response.speaks.spoken = True
         if verdict is Verdict.FULL:
             core.barge_in.heard_out(response)
         core.running_text.ended(item, verdict)

@@ -53,14 +53,16 @@ class Voice:
             return None  # what is added comes too late, and that is nobody's mistake
         raise LocalProtocolError(f"request: {request!r} is nothing that say_begin() began and that is open")
 
-    def begin(self, request: int, format: AudioFormat, *, remember: bool, interruptible: bool) -> None:
-        """A place in the queue, behind what waits there already."""
+    def begin(self, request: int, format: AudioFormat, *, remember: bool, interruptible: bool, speaks: str | None) -> None:
+        """A place in the queue, behind what waits there already. ``speaks``: the message of the model's that it says."""
         core = self._core
         key = core.requests.item_id()
         response = Response(f"say_{key}", request=None, out_of_band=True, audible=True)
         response.own = True
         response.interruptible = interruptible
         response.asked_at = core.now
+        spoken = core.history.get(speaks) if speaks is not None else None
+        response.speaks = spoken.response if spoken is not None else None
         response.quiet_since = core.now
         item = Item(key, "message", "assistant", response)
         part = item.part(0)

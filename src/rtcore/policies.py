@@ -147,7 +147,7 @@ def defer(until: float | None) -> InterruptionAnswer:
 
 
 def plain_words(text: str) -> str:
-    """The words of ``text`` in lower case, without punctuation, one space between them. A mark on a letter is a part of its word."""
+    """The words of ``text`` in lower case, without punctuation, one space between. A mark on a letter is part of its word."""
     plain = normalize("NFC", text.lower()).replace("\u2019", "'")
     whole = "".join(each if _in_word(each) else " " for each in plain).replace("''", " ")
     return " ".join(word.strip("'") for word in whole.split() if any(map(str.isalnum, word)))

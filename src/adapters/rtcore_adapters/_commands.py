@@ -160,16 +160,27 @@ class Commands(ABC, Generic[R]):
         format: AudioFormat | None = None,
         remember: bool = False,
         interruptible: bool = True,
+        speaks: str | None = None,
     ) -> R:
         """Sound of your own, in its turn in the same playout. The request settles when it was heard, or cut.
 
-        ``text`` is what it says; ``remember`` tells the server what was heard of it. See ``Session.say``.
+        ``text`` is what it says; ``remember`` tells the server what was heard of it; ``speaks`` is the id of the model's message
+        in text that it speaks. See ``Session.say``.
         """
-        return self._ask(self._session.say, pcm, text, format=format, remember=remember, interruptible=interruptible)
+        options = {"format": format, "remember": remember, "interruptible": interruptible, "speaks": speaks}
+        return self._ask(self._session.say, pcm, text, **options)
 
-    def voice(self, *, format: AudioFormat | None = None, remember: bool = False, interruptible: bool = True) -> "Voice[R]":
+    def voice(
+        self,
+        *,
+        format: AudioFormat | None = None,
+        remember: bool = False,
+        interruptible: bool = True,
+        speaks: str | None = None,
+    ) -> "Voice[R]":
         """The same in pieces, as a synthesiser makes them."""
-        request = self._ask(self._session.say_begin, format=format, remember=remember, interruptible=interruptible)
+        options = {"format": format, "remember": remember, "interruptible": interruptible, "speaks": speaks}
+        request = self._ask(self._session.say_begin, **options)
         return Voice(request, self._session, self._do)
 
     # -- what the model does ------------------------------------------------------------------------------------------------

@@ -255,24 +255,31 @@ class RecordedSession(Session):
         format: AudioFormat | None = None,
         remember: bool = False,
         interruptible: bool = True,
+        speaks: str | None = None,
         now: float,
     ) -> Issued:
-        options = {"format": format, "remember": remember, "interruptible": interruptible}
+        options = _saying(format, remember, interruptible, speaks)
 
         def given() -> dict[str, Any]:
             return {**self._said(pcm, text, format), **msgspec.to_builtins(options)}
 
-        return self._did("say", given, now, lambda: self._inner.session.say(pcm, text, now=now, **options))  # type: ignore[arg-type]
+        return self._did("say", given, now, lambda: self._inner.session.say(pcm, text, now=now, **options))
 
     def say_begin(
-        self, *, format: AudioFormat | None = None, remember: bool = False, interruptible: bool = True, now: float
+        self,
+        *,
+        format: AudioFormat | None = None,
+        remember: bool = False,
+        interruptible: bool = True,
+        speaks: str | None = None,
+        now: float,
     ) -> Issued:
-        options = {"format": format, "remember": remember, "interruptible": interruptible}
+        options = _saying(format, remember, interruptible, speaks)
         return self._did(
             "say_begin",
             lambda: msgspec.to_builtins(options),
             now,
-            lambda: self._inner.session.say_begin(now=now, **options),  # type: ignore[arg-type]
+            lambda: self._inner.session.say_begin(now=now, **options),
         )
 
     def say_append(self, request: int, pcm: bytes, text: str = "", *, now: float) -> list[Effect]:
@@ -527,3 +534,9 @@ def _options(value: object) -> object:
 def _once(given: Any) -> Any:
     """What is no list yet as one; a str, or what cannot be gone through, as it is, for the session to refuse."""
     return list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping) else given
+
+
+def _saying(format: AudioFormat | None, remember: object, interruptible: object, speaks: object) -> dict[str, Any]:
+    """Options of what the program says; which message of the model's it speaks only where it does."""
+    options = {"format": format, "remember": remember, "interruptible": interruptible}
+    return options if speaks is None else {**options, "speaks": speaks}
