@@ -56,6 +56,7 @@ from rtcore import (
     Disconnection,
     FalseInterruption,
     Flush,
+    Interrupted,
     InterruptionPending,
     LocalProtocolError,
     MessageEnded,
@@ -502,6 +503,36 @@ def test_what_was_said_into_an_uninterruptible_message_is_answered() -> None:  #
     scene = reading()
     scene.server(speech_started())
     assert sent(scene.at(1.0).server(turn())) == [create(2)]
+
+
+def _over_a_notice(mode: str, *, speaks_on: bool) -> Scene:
+    """Speech begins over a notice that no voice interrupts, and an answer comes behind it."""
+    scene = ready(configured(interruption=mode), turn_detection=CLIENT_VAD)
+    scene._issued(scene.session.say(pcm("notice", 1000), "A legal notice.", interruptible=False, now=0.0))
+    scene.server(created("r1"), message("m1", 3000), done("r1"))
+    scene.at(0.8).played(1, 800)
+    scene.server(speech_started())
+    if not speaks_on:
+        scene.at(0.9).server(speech_stopped())
+    return scene
+
+
+def test_who_speaks_on_into_the_answer_behind_an_uninterruptible_notice_interrupts_it() -> None:  # F054, B16
+    scene = _over_a_notice("cut", speaks_on=True)
+    assert acts(scene.at(1.0).played(1, 1000)) == [ended("item_00000000_2", "full", 1000), settled(1, "done")]
+    assert acts(scene.at(1.02).played(1, 1020) + scene.tick())[0] == Flush(1)
+    assert [each.cause for each in told(scene.flushed(1, 1020), Interrupted)] == ["server"]
+
+    scene = _over_a_notice("pause", speaks_on=True)
+    held = scene.at(1.02).played(1, 1020) + scene.tick()
+    assert [type(each) for each in held if isinstance(each, Pause | InterruptionPending)] == [Pause, InterruptionPending]
+    assert scene.session.deadline is not None
+    assert Flush(1) in scene.at(scene.session.deadline.at).tick()
+
+
+def test_who_has_fallen_silent_by_then_does_not() -> None:  # F054
+    scene = _over_a_notice("cut", speaks_on=False)
+    assert Flush(1) not in [*scene.at(1.02).played(1, 1020), *scene.tick()]
 
 
 def test_the_program_interrupts_what_is_uninterruptible() -> None:  # F037, C12

@@ -56,6 +56,8 @@ class _Speech(Struct):
     spelt: dict[str, bool] = field(default_factory=dict)
     """By item: whether its words are complete; False: none are to be had."""
     fate: Literal["open", "cut", "ignore", "dismiss"] = "open"
+    spared: bool = False
+    """It interrupts nothing only because what sounded then was asked for as uninterruptible."""
     told: bool = False
     asked: bool = False
     after: int = 0
@@ -226,6 +228,15 @@ class BargeIn:
         if speech.fate == "open" or (speech.fate == "dismiss" and speech.committed):
             self._ask(speech)
 
+    def message_started(self, response: Response) -> None:
+        """Another message begins to be heard: who still speaks, and had spoken over one that nobody interrupts, interrupts this
+        one (F054)."""
+        speech, now = self._speech, self._core.now
+        if speech is None or not speech.spared or speech.stopped_at is not None or not response.interruptible:
+            return
+        speech.fate, speech.spared, speech.interrupts_since = "open", False, now
+        self._core.timers.set(_TIMER, now)
+
     def overdue(self) -> None:
         """The time that the policy named."""
         if self._speech is not None and self._speech.fate == "open":
@@ -242,6 +253,7 @@ class BargeIn:
         if answer.do == "cut":
             self._cut(speech, sparing=not view.uninterruptible)
         elif answer.do in ("ignore", "dismiss"):
+            speech.spared = answer.do == "ignore" and view.uninterruptible and not speech.committed
             self._let_be(speech, answered=answer.do == "ignore")
         else:
             self._wait(speech, answer)

@@ -84,6 +84,7 @@ class Remote:
         if first is not None:
             first.started_told = True
             core.news.append(MessageStarted(response.id, first.id, core.now, first.phase))
+            core.barge_in.message_started(response)
 
     def stopped(self, event: ServerPlayoutStopped) -> None:
         """The last sample has left the server: every message of the response was heard."""

@@ -35,6 +35,8 @@ class Speech:
                     self.speaking, self.since = True, segment.started_at
                     core.news.append(SpeakingStarted(segment.response_id, segment.started_at))
                 core.news.append(MessageStarted(segment.response_id, item.id, segment.started_at, item.phase))
+                if item.response is not None:
+                    core.barge_in.message_started(item.response)
             core.running_text.moved(item, segment)
             if segment.exhausted:
                 self.check_ended(item)
