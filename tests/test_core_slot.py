@@ -509,6 +509,14 @@ def test_out_of_band_requests_wait_for_nobody() -> None:  # DESIGN 4: their own 
     assert kinds(scene.respond(OOB)) == ["response.create"]
 
 
+def test_but_for_the_server_s_word_on_our_edits() -> None:  # DESIGN 3: edits before creations
+    scene = talking(opened("a"), audio("a", 2000), heard_ms=500, at=0.5)
+    scene.barge_in(500)
+    scene.server(cancelled())
+    held = scene.respond(OOB)
+    assert (kinds(held), kinds(scene.server(truncated("a", 500)))) == ([], ["response.create"])
+
+
 def test_the_edits_of_two_cuts_both_come_first() -> None:  # DESIGN 3: edits before creations
     scene = _cut_at(500)
     scene.server(created("r2"), opened("b", r="r2"), audio("b", 1000, r="r2"))
