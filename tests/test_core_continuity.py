@@ -660,6 +660,22 @@ def test_a_turn_whose_transcript_is_empty_is_told_by_its_sound(kept: bool) -> No
     assert reasons == ["the user's words are not known: the transcript of them is empty"] * (not kept)
 
 
+@pytest.mark.parametrize("history", ["items", "summary"])
+@pytest.mark.parametrize("content", [[], [{"type": "output_text", "text": ""}], [{"type": "output_text", "text": " "}]])
+def test_f110_a_message_without_content_is_not_told_again(content: list[Event], history: str) -> None:  # F110, C27
+    scene = ready(steady(history=history))
+    scene.server(a_turn("u1", "Hello."))
+    for item_id, previous, role in (("e1", "u1", "assistant"), ("e2", "e1", "system")):
+        said = [{**part, "type": "output_text" if role == "assistant" else "input_text"} for part in content]
+        empty = {"id": item_id, "type": "message", "role": role, "content": said, "status": "completed"}
+        scene.server(announce(item_id, empty, previous=previous))
+    effects = dropped(scene)
+    [item] = created_items(effects)
+    [part] = item["content"]
+    assert part["text"].endswith("Hello.") and told(effects, ReplayIncomplete) == []
+    assert [each.id for each in scene.session.history if not each.aside] == ["u1", "e1", "e2"]
+
+
 def with_parts(scene: Scene, role: str, *content: Event) -> None:
     """The program puts a message of several parts into the conversation."""
     [item] = created_events(scene.create_item({"type": "message", "role": role, "content": list(content)}))
