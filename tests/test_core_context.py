@@ -311,6 +311,16 @@ def test_a_policy_may_say_which_requests_are_one() -> None:  # C15
     assert outcomes(effects) == [(1, "superseded")]
 
 
+@pytest.mark.parametrize("given", [(99,), (2, 99), ("1",), (True,), (1.0,), [1], None])
+def test_a_policy_that_names_what_does_not_wait_is_told_and_the_default_decides(given: Any) -> None:  # C15, issue 6
+    scene = _with(Policies(creation=lambda view: given), coalesce="plain")
+    scene.server(created("r1"))
+    scene.respond()
+    effects = scene.respond()
+    assert [notice.policy for notice in told(effects, PolicyFailed)] == ["creation"]
+    assert outcomes(effects) == [(1, "superseded")]
+
+
 @pytest.mark.parametrize("given", ["perhaps", 5, None])
 def test_a_policy_that_gives_no_answer_is_told_and_the_default_decides(
     given: Any,

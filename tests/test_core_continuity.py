@@ -62,6 +62,7 @@ from rtcore import (
     LocalProtocolError,
     MicrophoneDropped,
     Policies,
+    PolicyFailed,
     ProtocolWarning,
     Reconnected,
     Reconnecting,
@@ -304,6 +305,14 @@ def test_a_policy_of_the_programs_own_decides() -> None:  # issue 6: each policy
     *_, closed = session.disconnected(2, LOST, now=3.6)
     assert isinstance(closed, SessionClosed)
     assert ([view.attempt for view in seen], [round(view.down_s, 3) for view in seen]) == ([1, 2], [0.0, 2.6])
+
+
+@pytest.mark.parametrize("given", [float("nan"), float("inf"), 10**400, True, "soon"])
+def test_a_delay_that_is_none_is_told_and_the_default_decides(given: Any) -> None:  # issue 6: each policy is replaceable; B25
+    scene = ready(steady(), policies=Policies(reconnect=lambda view: given))
+    effects = lose(scene)
+    assert [notice.policy for notice in told(effects, PolicyFailed)] == ["reconnect"]
+    assert len(told(effects, Reconnecting)) == 1 and told(effects, SessionClosed) == []
 
 
 def test_the_default_policy_is_a_pure_function() -> None:

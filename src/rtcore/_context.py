@@ -71,3 +71,18 @@ def creation(view: CreationView) -> tuple[int, ...]:
     """
     plain = [wanted.request for wanted in view.waiting if wanted.plain]
     return tuple(plain[:-1]) if view.coalesce == "plain" else ()
+
+
+def of_waiting(own: Callable[[CreationView], tuple[int, ...]]) -> Callable[[CreationView], tuple[int, ...]]:
+    """A program's own policy, with a number that is of no request in the view told as such."""
+    if own is creation:
+        return own
+
+    def answer(view: CreationView) -> tuple[int, ...]:
+        given: object = own(view)
+        waiting = [wanted.request for wanted in view.waiting]
+        if not isinstance(given, tuple) or not all(type(request) is int and request in waiting for request in given):
+            raise ValueError(f"{given!r} is no tuple of requests that wait; these do: {waiting}")
+        return given
+
+    return answer

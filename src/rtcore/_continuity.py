@@ -11,7 +11,7 @@ and nothing is created before that.
 """
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Callable, Container
 from math import isfinite
 
 from msgspec import structs
@@ -181,8 +181,8 @@ class Continuity:
 
     def _asked(self, view: ReconnectView) -> float | None:
         core = self._core
-        delay = consult(core, "reconnect", core.policies.reconnect, reconnect, view, float, int, type(None))
-        return max(0.0, delay) if delay is not None and isfinite(delay) else None
+        delay = consult(core, "reconnect", _checked(core.policies.reconnect), reconnect, view, float, int, type(None))
+        return None if delay is None else max(0.0, delay)
 
     def _draw(self) -> float:
         """The next number from 0 to 1 of the session's own (SplitMix64, as the simulated world has it)."""
@@ -598,3 +598,19 @@ def _sounds(item: Item) -> bool:
 def _never_said(item: Item) -> bool:
     """A call of the model's whose arguments were not complete."""
     return item.type == "function_call" and item.response is not None and not item.dispatched
+
+
+def _checked(own: Callable[[ReconnectView], float | None]) -> Callable[[ReconnectView], float | None]:
+    """A program's own policy, with a delay that is none told as such: it would end the session as if that had been meant."""
+    if own is reconnect:
+        return own
+
+    def answer(view: ReconnectView) -> float | None:
+        given: object = own(view)
+        if given is None:
+            return None
+        if isinstance(given, bool) or not isinstance(given, float | int) or not isfinite(given):
+            raise ValueError(f"{given!r} is no number of seconds, and not None")
+        return given
+
+    return answer

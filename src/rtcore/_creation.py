@@ -20,7 +20,7 @@ import msgspec
 from msgspec import UNSET, Struct, structs
 
 from rtcore._consult import consult
-from rtcore._context import ContextView, CreationView, Wanted, checked, context, creation
+from rtcore._context import ContextView, CreationView, Wanted, checked, context, creation, of_waiting
 from rtcore._core import Core
 from rtcore._errors import ErrorKind, named_response
 from rtcore._formats import AudioFormat
@@ -206,7 +206,7 @@ class Creation:
             return
         wanted = tuple(Wanted(order.request, _plain(order)) for order in waiting)
         view = CreationView(wanted, core.config.coalesce)
-        given_up = consult(core, "creation", core.policies.creation, creation, view, tuple)
+        given_up = consult(core, "creation", of_waiting(core.policies.creation), creation, view, tuple)
         for order in waiting:
             if order.request in given_up:
                 self._queue.remove(order)
