@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -218,6 +219,50 @@ def test_what_a_tool_gives_to_a_call_that_the_program_answered_is_dropped() -> N
             assert outputs(servers[0]) == ["quick"]
 
     clean_run(main())
+
+
+CALLER = ContextVar("CALLER", default="nobody")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_tool_sees_the_context_variables_of_the_program_on_asyncio(plain: bool) -> None:  # issue 6, part 5
+    def work() -> str:
+        return CALLER.get()
+
+    async def works() -> str:
+        return CALLER.get()
+
+    async def main() -> None:
+        CALLER.set("anna")
+        tools: dict[str, Any] = {"work": work if plain else works}
+        async with served(ONE_CALL) as (url, servers):
+            async with on_asyncio.connect(config(url, session=SESSION), tools=tools) as conversation:
+                conversation.send_text("Work.")
+                assert (await until(conversation, ToolEnded)).outcome == "answered"
+                await until(conversation, SpeakingStopped)
+            assert outputs(servers[0]) == ["anna"]
+
+    clean_run(main())
+
+
+def test_a_plain_tool_may_call_into_trio_and_sees_the_context_variables_of_the_program() -> None:  # issue 6, part 5
+    async def main(url: str) -> list[str]:
+        CALLER.set("anna")
+        token = trio.lowlevel.current_trio_token()
+
+        def work() -> str:
+            task: str = trio.from_thread.run_sync(lambda: "trio's thread", trio_token=token)
+            return f"{CALLER.get()}, {task}"
+
+        async with on_trio.connect(config(url, session=SESSION), tools={"work": work}) as conversation:
+            conversation.send_text("Work.")
+            async for notice in conversation:
+                if isinstance(notice, SpeakingStopped):
+                    break
+            return [item.output for item in conversation.history if item.output]
+
+    with served_in_a_thread(options=ONE_CALL) as url:
+        assert trio.run(main, url) == ["anna, trio's thread"]
 
 
 def test_running_is_for_tools() -> None:

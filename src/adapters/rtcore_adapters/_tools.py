@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 import msgspec
@@ -71,7 +72,8 @@ def run_in_thread(tool: Tool, run: ToolRun, answer: Callable[[object], None]) ->
             output = failure(call, error)
         answer(output)
 
-    threading.Thread(target=work, name=f"rtcore tool {call.name}", daemon=True).start()
+    # A thread begins without context variables; a task of a coroutine function has those that are here.
+    threading.Thread(target=copy_context().run, args=(work,), name=f"rtcore tool {call.name}", daemon=True).start()
 
 
 def run_coroutine(work: Awaitable[object], run: ToolRun, start: Callable[[Awaitable[object], ToolCalled], Stop | None]) -> None:
