@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers.scene import Scene, configured, outcomes, ready, talking, told
-from helpers.wire import audio, encode, message, opened, pcm, user_item
+from helpers.scene import Scene, configured, outcomes, ready, sent, talking, told
+from helpers.wire import announce, audio, call, done, encode, message, opened, pcm, user_item
 
 from rtcore import Disconnection, RequestEnded, ServerError, SessionClosed
 from rtcore.config import Connection
@@ -131,3 +131,48 @@ def test_a_conversation_whose_old_session_still_has_the_only_room_is_dialled_aga
     assert told(effects, SessionClosed) == []
     assert [each.problem.code for each in told(effects, ServerError)] == ["session_limit_reached"]
     assert scene.session.state == "reconnecting"
+
+
+# -- errors that name no event -----------------------------------------------------------------------------------------------
+
+NO_CALL = "Tool call ID '{}' not found in conversation."
+
+
+@pytest.mark.parametrize(
+    ("ask", "code", "text"),
+    [
+        (
+            lambda scene: scene.update({"audio": {"output": {"voice": "ash"}}}),
+            "cannot_update_voice",
+            "Cannot update a conversation's voice if assistant audio is present.",
+        ),
+        (
+            lambda scene: scene.update({"audio": {"output": {"voice": "ash"}}}),
+            None,
+            "Cannot update a conversation's voice if assistant audio is present.",
+        ),
+        (_retrieve, "item_retrieve_invalid_item_id", "Error retrieving item: the item with id 'a' does not exist."),
+        (lambda scene: scene.tool_result("c1", "42"), "invalid_tool_call_id", NO_CALL.format("c1")),
+    ],
+)
+def test_one_that_only_one_command_can_have_needs_no_event_id(
+    ask: Callable[[Scene], object], code: str | None, text: str
+) -> None:  # F046, C15, invariant 2; facts 6.1
+    scene = talking(call("c1"), done("r1"))
+    ask(scene)
+    [ended] = told(scene.raw(refusal(code, text, param=None)), RequestEnded)
+    assert (ended.request, ended.outcome) == (scene.request, "failed")
+    assert ended.problem is not None
+    assert ended.problem.message == text
+
+
+def test_a_call_that_the_server_does_not_know_is_laid_to_its_own_output() -> None:  # F046, F071, invariant 2; facts 6.1
+    scene = talking(call("c1"), call("c2"), done("r1"))
+    first = scene.tool_result("c1", "1")
+    kept, [item] = scene.request, [event["item"]["id"] for event in sent(first)]
+    scene.tool_result("c2", "2")
+    refused = scene.raw(refusal("invalid_tool_call_id", NO_CALL.format("c2"), param="item.call_id"))
+    assert outcomes(refused) == [(scene.request, "failed")]
+    other = scene.raw(refusal("invalid_tool_call_id", NO_CALL.format("c9"), param=None))  # an item of the program's own
+    assert (outcomes(other), len(told(other, ServerError))) == ([], 1)
+    assert outcomes(scene.server(announce(item))) == [(kept, "done")]

@@ -282,6 +282,11 @@ class Creation:
         """Whether an item of ours is on its way, so that its place is not known yet."""
         return bool(self._items)
 
+    def output_of(self, call_id: str) -> str | None:
+        """The item of this call's output that is on its way."""
+        output = {"type": "function_call_output", "call_id": call_id}
+        return next((key for key, order in self._items.items() if output.items() <= order.body.items()), None)
+
     def knows(self, item_id: str | None) -> bool:
         """Whether the item is in the conversation, or on its way there from us."""
         if item_id is None:

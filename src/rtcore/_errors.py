@@ -60,6 +60,8 @@ class _Known(NamedTuple):
     kind: ErrorKind
     retryable: bool
     remedy: str
+    command: str = ""
+    """The only command that it can answer, where its kind does not say (a ``Pending.kind``)."""
 
 
 class DialectError(Struct, frozen=True):
@@ -94,7 +96,9 @@ _KNOWN: dict[str, _Known] = {
     "item_delete_invalid_item_id": _Known(
         ErrorKind.DELETE_NOT_FOUND, False, "Nothing to do: the item is no longer in the conversation."
     ),
-    "item_retrieve_invalid_item_id": _Known(ErrorKind.OTHER, False, "Ask only for items that stand in the history."),
+    "item_retrieve_invalid_item_id": _Known(
+        ErrorKind.OTHER, False, "Ask only for items that stand in the history.", command="retrieve"
+    ),
     "item_create_duplicate_item_id": _Known(
         ErrorKind.DUPLICATE_ITEM, False, "Leave the item's id out, or choose one that no item has."
     ),
@@ -102,7 +106,10 @@ _KNOWN: dict[str, _Known] = {
         ErrorKind.BAD_PREDECESSOR, True, "Name an item that stands in the history, or leave previous_item_id out to append."
     ),
     "cannot_update_voice": _Known(
-        ErrorKind.OTHER, False, "The voice is fixed once the model has spoken: set it before, or open a new session."
+        ErrorKind.OTHER,
+        False,
+        "The voice is fixed once the model has spoken: set it before, or open a new session.",
+        command="update",
     ),
     "unknown_parameter": _Known(ErrorKind.OTHER, False, "Leave the named field out; nothing of that command was applied."),
     "missing_required_parameter": _Known(ErrorKind.OTHER, False, "Add the named field; nothing of that command was applied."),
@@ -146,7 +153,9 @@ _KNOWN: dict[str, _Known] = {
         False,
         "The address says intent=transcription: set session.type to 'transcription', or take it out of url.",
     ),
-    "tool_call_not_found": _Known(ErrorKind.OTHER, False, "Answer only calls that the session reported by ToolCalled."),
+    "tool_call_not_found": _Known(
+        ErrorKind.OTHER, False, "Answer only calls that the session reported by ToolCalled.", command="item"
+    ),
     # What the core itself reports about the line; ``connection_problem`` makes them.
     "handshake_unauthorized": _Known(ErrorKind.FATAL, False, "Check api_key or bearer_token: the server does not accept it."),
     "handshake_forbidden": _Known(ErrorKind.FATAL, False, "The key may not use this model or region: check its rights."),
@@ -262,9 +271,11 @@ def classify(code: str | None, message: str, type: str = "", *, extra: Iterable[
 
 
 def command_of(code: str | None, message: str, type: str = "", *, extra: Iterable[DialectError] = ()) -> str:
-    """The command that a dialect's own error answers, where its table says; else ""."""
+    """The command that an error answers, where its table says; else ""."""
     found = _find(code, message, type, extra)
-    return found.command if isinstance(found, DialectError) else ""
+    if isinstance(found, DialectError):
+        return found.command
+    return _KNOWN[found].command if found is not None else ""
 
 
 def problem(
@@ -333,6 +344,7 @@ _HELD = re.compile(r"audio content of (\d+)(?:\.\d+)?\s*ms is already shorter th
 _QUOTED_ID = re.compile(
     r"\bitem with id ['\"`]([^'\"`]+)['\"`]|\bitem with item_id not found:\s*['\"`]?([^\s'\"`.]+)", re.IGNORECASE
 )
+_QUOTED_CALL = re.compile(r"\btool call id ['\"`]?([^\s'\"`]+)", re.IGNORECASE)
 
 
 def held_ms(message: str) -> int | None:
@@ -351,3 +363,9 @@ def quoted_item_id(message: str) -> str | None:
     """The item that an error names in its text, or None. Errors of some servers come without ``event_id`` (LIVE, section 6)."""
     found = _QUOTED_ID.search(message)
     return (found[1] or found[2]) if found else None
+
+
+def quoted_call_id(message: str) -> str | None:
+    """The function call that an error about its output names in its text (facts 6.1), or None."""
+    found = _QUOTED_CALL.search(message)
+    return found[1] if found else None

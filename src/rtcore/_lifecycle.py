@@ -22,6 +22,7 @@ from rtcore._errors import (
     configuration_problem,
     connection_problem,
     problem,
+    quoted_call_id,
     quoted_item_id,
 )
 from rtcore._notices import (
@@ -287,6 +288,10 @@ class Lifecycle:
         named = (body.event_id or "").startswith(core.requests.event_prefix)
         # Only a response of the conversation can find the slot taken; the request that has it reserved is the one refused.
         key = quoted_item_id(message)
+        call_id = quoted_call_id(message) if command == "item" else None
+        if call_id is not None:
+            key = core.creation.output_of(call_id)
+            command = command if key is not None else ""  # nothing that waits
         if kind is ErrorKind.ACTIVE_RESPONSE:
             key = core.creation.slot_key
             if not named and core.creation.may_be_ours(told):
