@@ -382,6 +382,37 @@ def test_what_has_an_input_of_its_own_is_a_turn_of_its_own(first: bool) -> None:
     assert {report.cause: report.response_ids for report in reports(scene)} == {"speech": ("r1",), "program": ("r2",)}
 
 
+@pytest.mark.parametrize(("status", "reason"), [("cancelled", "turn_detected"), ("incomplete", "content_filter")])
+def test_an_answer_that_was_cut_off_before_a_word_of_it_is_no_answer(status: str, reason: str) -> None:  # F143, B15
+    scene = asked()
+    scene.at(1.2).server(created("r1"), done("r1", status, reason))
+    assert (only(scene).outcome, only(scene).to_first_delta_ms) == ("interrupted", None)
+
+
+def test_an_answer_that_the_program_interrupts_before_a_word_of_it_is_no_answer() -> None:  # B15
+    scene = asked()
+    scene.at(1.2).server(created("r1"))
+    scene.at(1.3).interrupt()
+    scene.server(done("r1", "cancelled", "client_cancelled"))
+    assert only(scene).outcome == "interrupted"
+
+
+def test_what_was_said_and_called_before_the_rest_was_cut_off_is_an_answer() -> None:  # F143: all that there was was heard
+    scene = answered(message("m1", 500))
+    scene.at(1.6).server(done("r1", "incomplete", "content_filter"))
+    scene.at(2.0).played(1, 500)
+    assert only(scene).outcome == "answered"
+
+
+def test_an_answer_that_was_cut_off_and_given_again_was_given() -> None:  # C16: replaced before a word of it
+    scene = asked()
+    scene.at(1.2).server(created("r1"))
+    scene.respond()
+    scene.at(1.3).server(done("r1", "cancelled", "client_cancelled"))
+    scene.at(1.5).server(created("r2", request=scene.request), text_message("m2", "Yes.", r="r2"), done("r2"))
+    assert (only(scene).response_ids, only(scene).outcome) == (("r1", "r2"), "answered")
+
+
 def test_a_failed_response_makes_a_failed_turn() -> None:  # S06
     scene = asked()
     scene.at(1.2).server(created("r1"), done("r1", "failed"))

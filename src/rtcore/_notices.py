@@ -52,8 +52,8 @@ TurnCause = Literal["speech", "text", "idle", "program", "server"]
 (``respond``: a greeting, for one), or the server by itself."""
 
 TurnOutcome = Literal["answered", "interrupted", "failed", "unanswered"]
-"""What became of a turn: its answer was heard or read to its end; something of it was cut and not heard; its last response
-failed; no response came."""
+"""What became of a turn: its answer was heard or read to its end; something of it was cut and not heard, or its last response was
+cut off before there was a message or a call of it; its last response failed; no response came."""
 
 ToolOutcome = Literal["answered", "cancelled", "gone"]
 """How a function call was settled: by ``tool_result``; by ``cancel_tool``; its item left the conversation."""

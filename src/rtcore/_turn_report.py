@@ -45,6 +45,8 @@ _OPEN = 8
 """Turns that are not told yet. One more, and the oldest is told as it stands."""
 _NAMED = 32
 """Responses that a report names; a turn of more tells how many there were."""
+_CUT_OFF = ("cancelled", "incomplete")
+"""The statuses of a response that did not come to its end and did not fail (F143)."""
 
 
 class _Turn:
@@ -55,6 +57,7 @@ class _Turn:
         "calls",
         "calls_open",
         "cause",
+        "cut_off",
         "estimated",
         "failed",
         "first_delta_at",
@@ -81,8 +84,10 @@ class _Turn:
         self.item_id: str | None = None
         self.named: list[str] = []
         self.responses = 0
-        self.open: dict[str, None] = {}
-        """Its responses of which something is still to come, or to be heard."""
+        self.open: dict[str, bool] = {}
+        """Its responses of which something is still to come, or to be heard; and whether a message or a call came of it."""
+        self.cut_off: str | None = None
+        """Its last response, where that did not come to its end and nothing came of it."""
         self.first_delta_at: float | None = None
         self.first_heard_at: float | None = None
         self.silence_ms: int | None = None
@@ -181,7 +186,9 @@ class Reports:
     def _look(self) -> None:
         for turn in list(self._turns.values()):
             for response_id in [key for key in turn.open if self._is_over(key)]:
-                del turn.open[response_id]
+                came = turn.open.pop(response_id)
+                if came and turn.cut_off == response_id:
+                    turn.cut_off = None
             if turn.open or any(other is turn for other in self._asked.values()):
                 continue
             settled = turn.responses and not turn.calls_open and not self._core.creation.due
@@ -291,7 +298,7 @@ class Reports:
         turn.responses += 1
         if len(turn.named) < _NAMED:
             turn.named.append(notice.response_id)
-        turn.open[notice.response_id] = None
+        turn.open[notice.response_id] = False
         self._of[notice.response_id] = turn
 
     def _request_ended(self, notice: RequestEnded) -> None:
@@ -301,6 +308,7 @@ class Reports:
         turn = self._of.get(notice.response_id)
         if turn is not None:
             turn.failed = notice.status == "failed"
+            turn.cut_off = notice.response_id if notice.status in _CUT_OFF else None
             if notice.usage is not None:
                 turn.usage += response_usage(notice.usage)
 
@@ -322,6 +330,11 @@ class Reports:
         turn = self._of.get(notice.response_id)
         if turn is not None:
             turn.unheard |= notice.verdict in (Verdict.PARTIAL, Verdict.SKIPPED)
+            self._came(turn, notice.response_id)
+
+    def _came(self, turn: _Turn, response_id: str) -> None:
+        if response_id in turn.open:
+            turn.open[response_id] = True
 
     def _stale(self, notice: ContextStale) -> None:
         turn = self._of.get(notice.response_id) or self._current
@@ -348,6 +361,7 @@ class Reports:
         turn = self._of.get(response_id)
         if turn is None:
             return
+        self._came(turn, response_id)
         self._calls[call_id] = turn
         turn.calls += 1
         turn.calls_open += 1
@@ -393,7 +407,8 @@ def _outcome(turn: _Turn) -> TurnOutcome:
         return "unanswered"
     if turn.failed and turn.silence_ms is None:
         return "failed"
-    return "interrupted" if turn.unheard else "answered"
+    cut_off = turn.cut_off is not None and not turn.open.get(turn.cut_off, False)
+    return "interrupted" if turn.unheard or cut_off else "answered"
 
 
 def _since(began_at: float, at: float | None, late_ms: int = 0) -> int | None:

@@ -15,6 +15,7 @@ from rtcore._notices import (
     McpCallEnded,
     MessageEnded,
     Notice,
+    ResponseEnded,
     ResponseStarted,
     ToolCalled,
     ToolEnded,
@@ -35,7 +36,18 @@ _UNHEARD = frozenset({Verdict.PARTIAL, Verdict.SKIPPED})
 _WRITTEN = "response.output_text.delta"
 _DELTAS = ("response.output_audio.delta", _WRITTEN)
 READ: frozenset[type[Notice]] = frozenset(
-    {ContextStale, McpCallEnded, McpCalled, MessageEnded, ResponseStarted, ToolCalled, ToolEnded, TurnReport, UserTurnCommitted}
+    {
+        ContextStale,
+        McpCallEnded,
+        McpCalled,
+        MessageEnded,
+        ResponseEnded,
+        ResponseStarted,
+        ToolCalled,
+        ToolEnded,
+        TurnReport,
+        UserTurnCommitted,
+    }
 )
 """The notices of which ``told`` has to be told."""
 
@@ -68,6 +80,8 @@ class ReportAudit:
         self._underruns: dict[str, int] = {}
         self._dry: list[int] = []
         self._verdicts: dict[str, set[Verdict]] = {}
+        self._statuses: dict[str, str] = {}
+        """How the responses ended, in the order in which they did."""
 
     # -- what happens --------------------------------------------------------------------------------------------------------
 
@@ -111,6 +125,8 @@ class ReportAudit:
                 self._begun.setdefault(notice.response_id, False)
             case MessageEnded():
                 self._verdicts.setdefault(notice.response_id, set()).add(notice.verdict)
+            case ResponseEnded():
+                self._statuses.setdefault(notice.response_id, notice.status)
             case ContextStale():
                 self._stale[notice.response_id] = self._stale.get(notice.response_id, 0) + 1
             case UserTurnCommitted(item_id=item_id):
@@ -248,14 +264,22 @@ class ReportAudit:
         most = sum(at >= min(began, first) for at in self._dry)
         if not least <= report.underruns <= most:
             self._wrong(report, f"underruns: {report.underruns}, not {least} to {most}")
-        unheard = any(self._verdicts.get(r.id, set()) & _UNHEARD for r in records)
+        cut = any(self._verdicts.get(r.id, set()) & _UNHEARD for r in records) or self._cut_off(report)
         used = sum(int(self._used.get(each, {}).get("output_tokens") or 0) for each in report.response_ids)
         if report.usage.output_tokens != used:
             self._wrong(report, f"what was used: {report.usage.output_tokens} tokens, not {used}")
         if (report.outcome == "unanswered") != (not report.responses):
             self._wrong(report, "whether it was answered")
-        elif report.outcome in ("answered", "interrupted") and unheard != (report.outcome == "interrupted"):
+        elif report.outcome in ("answered", "interrupted") and cut != (report.outcome == "interrupted"):
             self._wrong(report, "whether it was interrupted")
+
+    def _cut_off(self, report: TurnReport) -> bool:
+        """Whether the last response did not come to its end, and no message and no call came of it."""
+        named = report.response_ids
+        last = next((each for each in reversed(self._statuses) if each in named), None) if named else None
+        if last is None or self._statuses[last] not in ("cancelled", "incomplete"):
+            return False
+        return last not in self._verdicts and last not in self._calls
 
     def _check_tools(self, report: TurnReport, ended: int) -> None:
         calls = [call for each in report.response_ids for call in self._calls.get(each, ())]

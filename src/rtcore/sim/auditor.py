@@ -966,13 +966,13 @@ class Auditor:
         return self._estimated
 
     def _noticed(self, notice: Notice, effects: Sequence[Effect]) -> None:
+        if type(notice) in READ:
+            self.turns.told(notice)
         if type(notice) in HEARD:
             self.news.told(notice)
             if type(notice) is UserTurnCommitted:
                 self.idle.touched()
             return
-        if type(notice) in READ:
-            self.turns.told(notice)
         match notice:
             case HeardText():
                 self.sync(self.ledger.now)
