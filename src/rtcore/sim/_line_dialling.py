@@ -57,6 +57,7 @@ class Dialling:
     def waits(self, notice: Reconnecting, *, ended: bool) -> None:
         """The session is about to dial again; ``ended``: the server had ended its session and said so, and nothing is wrong."""
         book = self._book
+        book.saw("F091: connected, and lost before a response was completed", self._attempt > 0 and self._began_at is not None)
         self._attempt += 1
         if notice.attempt != self._attempt:
             book.fail(15, f"attempt {notice.attempt} follows {self._attempt - 1} since the last completed response")

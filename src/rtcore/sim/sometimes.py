@@ -55,6 +55,7 @@ _LINES: tuple[Sometimes, ...] = (
     Sometimes("lines: a turn spoken into nothing", "into a dead line, longer ago than is carried", ("F087",), 30),
     Sometimes("lines: typed while the line was away", "it is sent when there is one again", ("B24", "F097"), 220),
     Sometimes("lines: nobody was there to dial", "the wait grows", ("B25", "F086"), 1_200),
+    Sometimes("F091: connected, and lost before a response was completed", "the row of attempts goes on", ("F091", "B25"), 300),
     Sometimes("B25: the budget of attempts was spent", "the session ends, and says so", ("B25", "F086"), 60),
     Sometimes("B24: a request for an answer was pending at the loss", "it settles once", ("B24",), 25),
     Sometimes("B24: a typed text was pending at the loss", "its request settles once", ("B24",), 120),
