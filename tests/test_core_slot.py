@@ -949,3 +949,60 @@ def test_a_refused_cancel_is_laid_to_the_response_that_had_ended_however(ending:
     effects = scene.server(cancel_not_active())
     assert told(effects, ResponseEnded) == []
     assert [e.response_id for e in told(scene.server(cancelled("r2", by="client_cancelled")), ResponseEnded)] == ["r2"]
+
+
+# -- refusals that name nothing ---------------------------------------------------------------------------------------------
+
+TROUBLE = error("server_error", "The server had an error while processing your request.")
+
+
+@pytest.mark.parametrize("code", ["server_error", "rate_limit_exceeded"])
+def test_a_server_that_fails_at_the_only_thing_that_waits_refused_that(code: str) -> None:  # F046, F047, invariant 2
+    scene = ready()
+    scene.respond()
+    at_once = scene.server(error(code, "Not now."))
+    [failed] = told(scene.at(2.0).tick(), RequestEnded)
+    assert (outcomes(at_once), failed.request, failed.outcome) == ([], 1, "failed")
+    assert failed.problem is not None
+    assert failed.problem.code == code
+
+
+def test_whose_response_begins_all_the_same_was_not_refused() -> None:  # F046: the error was about something else
+    scene = ready()
+    scene.respond()
+    scene.server(TROUBLE)
+    heard = scene.at(1.0).server(created("r1", request=1), message("m1", 100), done("r1"))
+    assert (outcomes(heard), len(sounded(heard)), kinds(scene.at(20.0).tick())) == ([(1, "done")], 4800, [])
+
+
+def test_nor_is_one_that_begins_later_still_cancelled() -> None:  # F046
+    scene = ready()
+    scene.respond()
+    scene.server(TROUBLE)
+    scene.at(2.0).tick()
+    late = scene.at(3.0).server(created("r1", request=1), message("m1", 100))
+    assert (kinds(late), len(sounded(late))) == ([], 4800)
+
+
+def test_an_answer_that_nobody_waits_for_by_name_is_asked_for_again_then() -> None:  # F046, F047, F061
+    scene = ready(turn_detection=CLIENT_VAD)
+    scene.server(speech_started(), turn("u1"), TROUBLE)
+    assert (kinds(scene.at(2.0).tick()), kinds(scene.at(3.0).tick())) == ([], ["response.create"])
+
+
+@pytest.mark.parametrize("other", ["response", "update", "turn"])
+def test_where_it_may_have_been_about_something_else_nothing_is_laid_to_it(other: str) -> None:  # F046
+    scene = ready()
+    if other == "turn":
+        scene.server(speech_started("u1"), turn("u1"))
+        scene.respond()
+    elif other == "update":
+        scene.respond()
+        scene.update({"instructions": "Be brief."})
+    else:
+        scene.respond()
+        scene.respond({"conversation": "none"})
+    scene.server(TROUBLE)
+    early, late = outcomes(scene.at(9.0).tick()), outcomes(scene.at(10.0).tick())
+    assert (1, "failed") not in [*early, *late]
+    assert (1, "timed_out") in [*early, *late]

@@ -37,6 +37,10 @@ _TRIES = 3
 """How often an answer of ours that the server refuses for a passing reason is asked for again."""
 _AGAIN_S = 1.0
 """How long after the first refusal; twice as long after each further one."""
+_TROUBLE = frozenset({"server_error", "internal_error", "rate_limit_exceeded", "inference_rate_limit_exceeded"})
+"""What a server says that could not begin a response (facts 6.1), and may say of anything else."""
+_SHOWN_S = 2.0
+"""So long a response may take to show itself for whose refusal such an error is taken."""
 _ANY_TURN = frozenset({""})
 """A turn that is none of the program's items, so that no refusal can take it back."""
 _KEPT = 64
@@ -83,6 +87,8 @@ class Order(Struct):
     """A refusal that named no event may have been its own, or that of a creation of the server's."""
     suspected: Problem | None = None
     """That refusal, while what holds the slot has not shown itself."""
+    trouble: Problem | None = None
+    """An error that named nothing, and that may have been its refusal: it is, should nothing of its response be seen soon."""
     turns: int = 0
     """How many turns the server had to answer by itself until then."""
     dead: bool = False
@@ -403,7 +409,7 @@ class Creation:
             body = {**body, "metadata": {**(body.get("metadata") or {}), _METADATA: str(order.number)}}
         if "input" in body:
             body = {**body, "input": [self._referring(each) for each in body["input"]]}
-        order.due = None
+        order.due = order.trouble = None
         order.asked_at = core.now
         core.send(
             CreateResponse(event_id, core.dialect.render_response(body)),
@@ -831,6 +837,20 @@ class Creation:
         order.suspected, order.turns = problem, core.turns.automatic_turns
         return True
 
+    def troubled(self, problem: Problem) -> None:
+        """The server failed at something and does not say at what. If one creation of ours is all that waits for an answer, and
+        no other is under way, it was that (F046): unless its response shows itself soon, it counts as refused.
+        """
+        core = self._core
+        pending = core.requests.only("response")
+        busy = core.turns.automatic or any(not response.done for response in core.responses.live.values())
+        if problem.code not in _TROUBLE or pending is None or busy:
+            return
+        for order in self._sent:
+            if str(order.number) == pending.key and order.suspected is None:
+                order.trouble = problem
+                core.requests.hurry(pending, core.now + _SHOWN_S)
+
     def _server_was_refused(self, holder: str) -> bool:
         """The response that held the slot shows itself, and is the server's, or one of ours that was given up. Where the server
         owed one more when something was refused, that was refused first: it tries in the moment of the turn, and ours was still
@@ -871,6 +891,11 @@ class Creation:
     def response_overdue(self, pending: Pending, problem: Problem) -> None:
         """No response.created in time: the request ends; should it still come, it is cancelled and never heard (B14)."""
         core = self._core
+        troubled = next((each for each in self._sent if str(each.number) == pending.key and each.trouble is not None), None)
+        if troubled is not None and troubled.trouble is not None:
+            self._keep(troubled)
+            self.response_failed(pending, ErrorKind.OTHER, troubled.trouble, named=False)
+            return
         order = self._take_sent(int(pending.key))
         if order is not None:
             if (order.for_turn or order.for_tools) and not order.dead and self._tries < _TRIES:

@@ -317,6 +317,8 @@ class Lifecycle:
             if kind not in _BENIGN:
                 core.news.append(ServerError(told))
                 core.renewal.failed(told)
+            if not named and kind is ErrorKind.OTHER:
+                core.creation.troubled(told)
             return
         self.settle(pending, kind, told, named=named)
 

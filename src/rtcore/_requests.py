@@ -185,6 +185,16 @@ class Requests:
         """What the pending events of a kind are about, oldest first."""
         return [pending.key for pending in self._pending.values() if pending.kind == kind]
 
+    def only(self, kind: Kind) -> Pending | None:
+        """The pending event of a kind, where no other is pending of any."""
+        pending = next(iter(self._pending.values()), None)
+        return pending if pending is not None and pending.kind == kind and len(self._pending) == 1 else None
+
+    def hurry(self, pending: Pending, due: float) -> None:
+        """Wait for this answer no longer than that."""
+        pending.due = due if pending.due is None else min(pending.due, due)
+        self._timers.set_earlier("answer to a command", pending.due)
+
     def updates(self) -> list[dict[str, Any]]:
         """What the updates of the session that the server has not answered ask for, oldest first."""
         return [pending.changes for pending in self._pending.values() if pending.kind == "update" and pending.changes]
