@@ -76,6 +76,7 @@ from rtcore import (
 )
 from rtcore.policies import ReconnectView, reconnect
 from rtcore.saved import as_messages
+from rtcore.sim.footprint import footprint
 
 LOST = Disconnection(close_code=1006)
 STEADY: dict[str, Any] = {"jitter": 0.0}
@@ -455,6 +456,20 @@ def test_an_output_without_a_word_is_there_once_the_server_goes_on() -> None:  #
     scene.at(30.0).tick()
     scene.server(created("r2"), done("r2"))
     assert not scene.session._core.tools._unseen
+
+
+def test_while_a_replay_waits_no_more_outputs_are_kept_than_it_tells() -> None:  # invariant 13: the conversation may be long
+    scene = ready(steady(max_items=3))
+    last = None
+    for number in range(4):
+        scene.server(created(f"r{number}"), call(f"c{number}", "{}", r=f"r{number}", previous=last), done(f"r{number}"))
+        [output] = [event["item"] for event in sent(scene.tool_result(f"c{number}", "Sunny.")) if "item" in event]
+        last = output["id"]
+        scene.server(announce(last, output, previous=f"f_c{number}"))
+    scene.server(created("r9"), message("m9", 2000, "It is sunny.", r="r9", previous=last))
+    scene.at(0.5).played(1, 500)
+    dropped(scene)
+    assert footprint(scene.session._core).entries["continuity._outputs"] == 1
 
 
 def test_what_follows_a_call_follows_its_output_in_the_new_session() -> None:  # C25: the order stays that of the mirror

@@ -322,9 +322,7 @@ class Continuity:
         self._left_out = []
         self._behind.clear()
         items = [item for item in core.history if not item.aside]
-        self._outputs = {
-            item.call_id: item.output or "" for item in items if item.type == "function_call_output" and item.call_id
-        }
+        outputs = {item.call_id: item.output or "" for item in items if item.type == "function_call_output" and item.call_id}
         if options.history == "none" or core.acknowledged.transcribes:
             items = []
         elif len(items) > options.max_items:
@@ -338,6 +336,9 @@ class Continuity:
         # Whatever else is left out: a result that no server has taken is told, with its call (invariant 10).
         owed = [item for item in core.history if self._owes(item) and item not in items]
         self._todo.extend([*owed, *items])
+        # Those of the calls that are told: the conversation may be long, and this stands until the last that sounds is over.
+        calls = {item.call_id for item in self._todo if item.type == "function_call"}
+        self._outputs = {call_id: output for call_id, output in outputs.items() if call_id in calls}
         core.history.summary = ""
         core.silent_answers.session_begins()
         self._empty = True
