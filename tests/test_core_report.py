@@ -14,6 +14,8 @@ from helpers.wire import (
     done,
     message,
     opened,
+    session_created,
+    session_updated,
     speech_started,
     speech_stopped,
     text_message,
@@ -22,10 +24,11 @@ from helpers.wire import (
 )
 from test_core_continuity import a_turn, back, lose, steady
 
-from rtcore import Clock, Config, Flush, SessionClosed, ToolEnded, TurnReport, UserSpeechStarted, UserSpeechStopped
+from rtcore import Clock, Config, Disconnection, Flush, SessionClosed, ToolEnded, TurnReport, UserSpeechStarted, UserSpeechStopped
 from rtcore.config import BargeIn
 from rtcore.usage import Usage
 
+FAULT = {"type": "server_error", "code": "server_error", "message": "boom"}
 USAGE = {
     "total_tokens": 40,
     "input_tokens": 10,
@@ -446,6 +449,64 @@ def test_a_turn_that_goes_on_over_another_line_says_so() -> None:  # B24, C27
     ours = [event for event in sent(scene.log) if event["type"] == "response.create"][-1]["response"]["metadata"]
     scene.at(2.0).server(created("r1", request=int(ours["rtcore_request"])), text_message("m1", "Yes."), done("r1"), connection=2)
     assert (only(scene).renewals, only(scene).to_first_delta_ms) == (1, 1000)
+
+
+def cut_by_the_line(**options: object) -> Scene:
+    """The answer was heard for 200 ms; then the line was lost, and all that had come of it was heard."""
+    scene = answered(opened("m1"), audio("m1", 200), scene=ready(steady(first_ms=1000, **options)))
+    lose(scene)
+    scene.at(1.6).played(1, 200)
+    return scene
+
+
+def test_an_answer_that_the_line_cut_off_is_told_with_the_one_that_takes_its_place() -> None:  # B24, F090
+    scene = cut_by_the_line()
+    assert reports(scene) == []
+    back(scene)
+    ours = [event for event in sent(scene.log) if event["type"] == "response.create"][-1]["response"]["metadata"]
+    scene.at(3.0).server(created("r2", request=int(ours["rtcore_request"])), text_message("m2", "Yes.", r="r2"), connection=2)
+    scene.server(done("r2"), connection=2)
+    report = only(scene)
+    assert (report.response_ids, report.outcome, report.renewals) == (("r1", "r2"), "interrupted", 1)
+
+
+def test_an_answer_that_the_line_cut_off_for_good_is_told() -> None:  # B25: the budget is spent
+    scene = cut_by_the_line(attempts=1)
+    due = scene.session.deadline
+    assert due is not None
+    scene.at(due.at).tick()
+    assert reports(scene) == []
+    lose(scene, connection=2)
+    assert only(scene).outcome == "failed"
+    assert isinstance(scene.log[-1], SessionClosed)
+
+
+def test_an_answer_that_nobody_wants_any_more_is_waited_for_no_longer() -> None:  # C12: who interrupts says what comes next
+    scene = cut_by_the_line()
+    scene.at(1.7).interrupt()
+    back(scene)
+    assert [event for event in sent(scene.log) if event["type"] == "response.create"] == []
+    assert only(scene).outcome == "failed"
+
+
+def test_an_answer_that_a_poisoned_session_failed_to_give_is_told_with_that_of_the_next() -> None:  # F092
+    scene = asked(scene=ready(steady(poisoned_after=1)))
+    scene.at(1.2).server(created("r1"), done("r1", "failed", failure=FAULT))
+    assert reports(scene) == []
+    scene.at(1.3).connected(2)
+    scene.server(session_created(), session_updated(), connection=2)
+    ours = [event for event in sent(scene.log) if event["type"] == "response.create"][-1]["response"]["metadata"]
+    scene.at(1.5).server(created("r2", request=int(ours["rtcore_request"])), text_message("m2", "Yes.", r="r2"), connection=2)
+    scene.server(done("r2"), connection=2)
+    report = only(scene)
+    assert (report.response_ids, report.outcome, report.renewals) == (("r1", "r2"), "answered", 1)
+
+
+def test_an_answer_of_a_poisoned_session_that_cannot_be_changed_is_told() -> None:  # F092, F096: nothing comes of the second line
+    scene = asked(scene=ready(steady(poisoned_after=1)))
+    scene.at(1.2).server(created("r1"), done("r1", "failed", failure=FAULT))
+    lose(scene, Disconnection(http_status=401), connection=2)
+    assert (only(scene).outcome, told(scene.log, SessionClosed)) == ("failed", [])
 
 
 def test_the_end_of_the_session_tells_what_is_open_before_it_closes() -> None:  # F101: SessionClosed is the last

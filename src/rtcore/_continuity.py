@@ -92,6 +92,11 @@ class Continuity:
         """Whether the session has not been told all yet that it is to know before anything is created."""
         return bool(self._todo)
 
+    @property
+    def owes(self) -> bool:
+        """Whether another session is to be asked for an answer that the present one, or the lost one, did not give."""
+        return self._owed or bool(self._broken) or self._core.renewal.will_ask
+
     # -- losing ------------------------------------------------------------------------------------------------------------------
 
     def lost(self, told: Problem, *, hang_up: bool = False, planned: bool = False) -> bool:

@@ -89,6 +89,11 @@ class Renewal:
         """Whether the session failed so often that it is changed, and an answer failed with it: the next one is asked for it."""
         return self._owes and self._errors >= self._core.config.reconnect.poisoned_after
 
+    @property
+    def will_ask(self) -> bool:
+        """Whether that one is on its way. Where the session can not be changed, or no more, nobody is to wait for the answer."""
+        return self._wanted and self.owes
+
     def interrupted_by_program(self) -> None:
         """Who interrupts says what comes next."""
         self._owes = False

@@ -5,8 +5,9 @@ depends on it, and an audio delta costs it nothing.
 
 A turn is what follows once the user has said something, or once the program
 or the server has spoken up by itself: the responses from there to the next turn, with their tools. It is told when each of its
-responses is done and each of its messages was heard or cut, no tool of it runs and no answer of ours is due; where another turn
-has begun, without waiting for tools and answers. Turns may overlap so long, and are told in any order.
+responses is done and each of its messages was heard or cut, no tool of it runs and no answer of ours is due, now or to the next
+session, if there is to be one; where another turn has begun, without waiting for tools and answers. Turns may overlap so long,
+and are told in any order.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -191,9 +192,13 @@ class Reports:
                     turn.cut_off = None
             if turn.open or any(other is turn for other in self._asked.values()):
                 continue
-            settled = turn.responses and not turn.calls_open and not self._core.creation.due
+            settled = turn.responses and not turn.calls_open and not self._awaits_answer
             if turn is not self._current or settled:
                 self._tell(turn)
+
+    @property
+    def _awaits_answer(self) -> bool:
+        return self._core.creation.due or self._core.continuity.owes
 
     def _is_over(self, response_id: str) -> bool:
         response = self._core.responses.live.get(response_id)
