@@ -232,6 +232,18 @@ def test_a_text_whose_request_gave_way_is_answered_though_the_later_one_is_refus
     assert (sounded(answer) != b"", outcomes(answer)) == (True, [])
 
 
+def test_a_turn_whose_request_gave_way_is_answered_though_the_later_one_has_no_answer() -> None:  # C15, B13
+    scene = talking(config=configured(coalesce="plain", interruption="ignore"), turn_detection=None)
+    scene.append(bytes(9600))
+    scene.commit()
+    scene.respond()
+    scene.say("Two.", interrupt=False)
+    two = scene.request
+    assert outcomes(scene.at(60.0).tick()) == [(two - 2, "timed_out"), (two, "timed_out")]
+    effects = scene.server(done("r1"))
+    assert (kinds(effects), outcomes(effects)) == (["response.create"], [])
+
+
 @pytest.mark.parametrize("last", ["One.", "Two."])
 def test_where_both_texts_are_refused_nothing_is_answered(last: str) -> None:  # C15, F071
     scene = talking(config=configured(coalesce="plain", interruption="ignore"), turn_detection=CLIENT_VAD)

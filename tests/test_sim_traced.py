@@ -229,6 +229,8 @@ DEFAULT = [
     300_085,
     # .. and what the program had interrupted is not, whether or not there was anything to cut (F064).
     2216,
+    # A turn of the button gives way to a text that has no answer: it is answered once the slot is free (C15, B13).
+    7_330_341,
 ]
 SYNTHETIC = [
     # The same at another server.

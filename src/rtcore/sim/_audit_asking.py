@@ -550,7 +550,7 @@ class AskingAudit:
 
     def dropped(self) -> None:
         """The program interrupted everything: it decides itself what comes next."""
-        self._let_go = False
+        self._let_go = self._gave_way = False
         self._may_turn = self._may_tools = self._must_turn = self._must_tools = self._must_again = False
         self._settle()
 
@@ -558,7 +558,9 @@ class AskingAudit:
         """A request of the program's settled."""
         request = str(notice.request)
         self._ended.add(request)
-        self._queued.pop(request, None)
+        waited = self._queued.pop(request, None) is not None
+        if notice.outcome == "timed_out" and waited and self._gave_way and request in self._questions.values():
+            self._may_turn = True  # .. and what gave way to one that had no answer, which is no refusal of the turn before it
         self._gave_way |= notice.outcome == "superseded"
         if request in self._results and notice.outcome != "done":
             # The program was told that its result is lost, and decides, unless the server has others (F071).
