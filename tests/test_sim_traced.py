@@ -231,6 +231,8 @@ DEFAULT = [
     2216,
     # A turn of the button gives way to a text that has no answer: it is answered once the slot is free (C15, B13).
     7_330_341,
+    # The user is heard to speak in the very instant in which a silence is told.
+    20_000_455,
 ]
 SYNTHETIC = [
     # The same at another server.

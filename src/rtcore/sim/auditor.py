@@ -817,9 +817,11 @@ class Auditor:
         ledger = self.ledger
         if self.sounding.speaking:
             return "the model is heard"
-        if any(not each.out_of_band and not each.dead for each in ledger.running.values()):
+        # What comes in the very instant comes after the timers that fall due in it (DESIGN section 2).
+        if any(not (each.out_of_band or each.dead) and each.known_at < ledger.now for each in ledger.running.values()):
             return "a response runs"
-        return "the user speaks" if ledger.talking or ledger.here.surely(ledger.now) else ""
+        talks = ledger.talking and ledger.talking_since < ledger.now
+        return "the user speaks" if talks or ledger.here.surely(ledger.now) else ""
 
     def _quiescent(self) -> bool:
         ledger = self.ledger
