@@ -19,6 +19,7 @@ from helpers.scene import (
 )
 from helpers.wire import (
     CLIENT_VAD,
+    active_response,
     announce,
     audio,
     audio_done,
@@ -506,6 +507,36 @@ def test_a_turn_in_words_is_a_turn_of_the_report() -> None:
         1000,
         told(scene.log, UserTurnCommitted)[0].item_id,
     )
+
+
+def understood_late() -> tuple[Scene, str, int]:
+    """The answer to a function's result is asked for in the silence behind a voice, and then that voice is understood."""
+    scene = talking(call("c1"), done("r1"), turn_detection=None)
+    local(scene.at(0.5), "started")
+    scene.tool_result("c1", "42")
+    scene.server(announce(sent(scene.log)[-1]["item"]["id"]))
+    local(scene.at(1.0), "stopped")
+    asked = sent(scene.log)[-1]
+    hears(scene.at(1.1))
+    return scene, sent(scene.log)[-1]["item"]["id"], int(asked["response"]["metadata"]["rtcore_request"])
+
+
+@pytest.mark.parametrize("announced", ["before", "after"])
+def test_a_turn_in_words_is_answered_by_no_response_that_began_before_it_was_there(announced: str) -> None:  # C15, C16
+    scene, turn, asked = understood_late()
+    scene.server(announce(turn) if announced == "before" else [], created("r2", request=asked))
+    effects = scene.server(announce(turn) if announced == "after" else [], message("m2", 100, r="r2"), done("r2", request=asked))
+    assert [kind for kind in kinds(effects) if kind == "response.create"] == ["response.create"] * (announced == "after")
+
+
+def test_nor_is_one_whose_answer_is_on_its_way_when_another_begins() -> None:  # C15, B13, B14
+    scene = ready(turn_detection=None)
+    hears(scene)
+    item = sent(scene.log)[-2]
+    scene.server(created("r0", metadata={"by": "another"}), announce(item["item"]["id"]))
+    scene.server(active_response(event_id(scene.log, "response.create")))
+    effects = scene.server(message("m0", 100, r="r0"), done("r0"))
+    assert "response.create" in kinds(effects)
 
 
 def test_words_of_the_user_interrupt_nothing_and_speech_does() -> None:  # F128: speech_started, never a transcript or an item

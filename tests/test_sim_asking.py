@@ -259,6 +259,33 @@ def test_after_a_refusal_a_batch_is_answered_of_which_the_server_has_another_res
     assert [number for number, _ in case.told()] == blamed
 
 
+@pytest.mark.parametrize(("told", "blamed"), [("before", []), ("after", [15]), ("refused", []), ("too late", [])])
+def test_a_turn_in_words_of_which_the_client_knew_nothing_is_not_answered_by_what_begins_then(
+    told: str, blamed: list[int]
+) -> None:
+    """C15, C16: the answer to function results had been asked for before the turn was understood."""
+    case = Case()
+    case.begun()
+    case.audit.tool_called("a", "r1")
+    case.done()
+    case.output("a")
+    case.create("1")
+    case.audit.recognised("Well?")
+    body = {"type": "message", "id": "said", "role": "user", "content": [{"type": "input_text", "text": "Well?"}]}
+    case.audit.create_item(ClientSeen("conversation.item.create", event_id="e_said", item=body))
+    if told == "before":
+        case.audit.arrived(ServerSeen("conversation.item.added", item=ItemSeen("said", "message")))
+    case.at(6.0 if told == "too late" else 1.0).begun("r2")
+    if told == "after":
+        case.audit.arrived(ServerSeen("conversation.item.added", item=ItemSeen("said", "message")))
+    elif told == "refused":
+        case.refused(None, "no", event={"type": "conversation.item.create", "event_id": "e_said", "item": body})
+    case.done("r2")
+    for at in (7, 7.3, 7.6):
+        case.at(at).audit.look()
+    assert [number for number, _ in case.told()] == blamed
+
+
 def test_what_a_program_interrupted_is_owed_no_answer() -> None:  # F064
     case = Case()
     case.turn()

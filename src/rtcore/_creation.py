@@ -288,6 +288,11 @@ class Creation:
         """Whether an item of ours is on its way, so that its place is not known yet."""
         return bool(self._items)
 
+    @property
+    def _unsaid(self) -> frozenset[str]:
+        """Items of ours that a response which shows itself now has not seen: the server has not told of them."""
+        return frozenset([*self._items, *(order.item_id for order in self._queue if order.item_id is not None)])
+
     def output_of(self, call_id: str) -> str | None:
         """The item of this call's output that is on its way."""
         output = {"type": "function_call_output", "call_id": call_id}
@@ -600,13 +605,15 @@ class Creation:
         if not (response.dead or response.own_input):
             self._forget_refused()
             self._core.barge_in.answered(response)
-            self._turns_due = frozenset()
+            unsaid = self._unsaid
+            self._turns_due &= unsaid
             unseen = self._core.tools.seen()
             self._tools_due &= unseen
             self._tools_seen &= unseen
             if self._reserved is not None and self._reserved.asked.plain:
                 # .. and so is the one that was asked for and has no answer yet: refused or lost, it is not asked for again.
-                self._reserved.for_turn = False
+                self._reserved.turn_items &= unsaid
+                self._reserved.for_turn &= bool(self._reserved.turn_items)
                 self._reserved.for_tools &= unseen
         if ours and own_refused:
             self._core.turns.server_could_not_answer()  # what was given up answers nothing

@@ -150,6 +150,8 @@ class AskingAudit:
         """Turns that came in words and whose item was not sent yet ..."""
         self._said: set[str] = set()
         """.. and items of those that no response is known to have seen."""
+        self._untold: dict[str, int] = {}
+        """Items of those that the client has not been told the server has, and when they were sent."""
         self._questions: dict[str, str] = {}
         """By event: the request whose question it was."""
         self._unasked: set[str] = set()
@@ -241,7 +243,10 @@ class AskingAudit:
         self._gave_way = False
         self._look_at_batches()  # what ended before, in messages that came together, is answered by this one as well
         self._before = (self._may_tools, self._must_tools, frozenset(self._outputs))
-        self._must_turn = self._must_tools = self._must_again = False
+        # A turn that the server has said nothing of when a response shows itself has not been seen by it.
+        unsaid = bool(self._recognised) or any(not self._overdue(sent_at) for sent_at in self._untold.values())
+        self._must_turn = self._must_turn and unsaid
+        self._must_tools = self._must_again = False
         if record.created and not (record.doubtful or record.withdrawn):
             accepted = round(served.accepted_at * 1_000_000_000)
             # Of one that the client asked for, accepted in the instant of the commit, nobody can say which came first.
@@ -312,6 +317,7 @@ class AskingAudit:
                 self._unasked.add(asked)
             if event.get("item", {}).get("id") in self._said:
                 self._said.discard(event["item"]["id"])
+                self._untold.pop(event["item"]["id"], None)
                 self._must_turn = False  # a turn in words that the server does not have is answered by nothing
             if event.get("item", {}).get("type") in _OUTPUTS:
                 self._lost.add(str(event["item"].get("id")))
@@ -450,6 +456,7 @@ class AskingAudit:
             if said in self._recognised:
                 self._recognised.remove(said)
                 self._said.add(str(body.get("id")))
+                self._untold[str(body.get("id"))] = self._ledger.now
                 return
             typed = next((typed for typed in self._typed if typed[0] == said), None)
             if typed is not None:
@@ -468,6 +475,7 @@ class AskingAudit:
 
     def _confirmed(self, item_id: str) -> None:
         """The client is told that the server has an item."""
+        self._untold.pop(item_id, None)
         if item_id in self._unconfirmed:
             self._unconfirmed.discard(item_id)
             # What waited for it may be asked for now, though another output of its batch was refused.
