@@ -620,6 +620,37 @@ def test_a_sound_behind_a_summary_keeps_its_place_in_the_conversation() -> None:
     assert [item.id for item in scene.session.history if not item.aside] == order
 
 
+@pytest.mark.parametrize("on_its_way", [False, True])
+def test_a_turn_before_the_server_has_the_summary_stands_behind_all_that_it_tells(on_its_way: bool) -> None:  # B21, C25, C27
+    scene = ready(steady(history="summary"))
+    scene.append(pcm("mic", 400))
+    scene.server(speech_started("u1"), turn("u1"))  # its words do not come: its sound is told behind the summary
+    scene.server(created("r1"), message("m1", 2000, "One two three.", previous="u1"), done("r1"))
+    assert created_events(dropped(scene)) == []  # the message still sounds
+    if not on_its_way:
+        scene.server(turn("u2"), connection=2)
+    effects = scene.at(2.0).played(1, 2000)
+    [summary, sound] = [event for event in sent(effects) if event["type"] == "conversation.item.create"]
+    assert (summary["previous_item_id"], sound["previous_item_id"]) == ("root", summary["item"]["id"])
+    if on_its_way:
+        scene.server(turn("u2"), connection=2)
+    summary, sound = summary["item"], sound["item"]
+    scene.server(announce(summary["id"], summary), announce(sound["id"], sound, previous=summary["id"]), connection=2)
+    scene.server(user_item("u3", previous="u2"), connection=2)
+    assert [item.id for item in scene.session.history] == [summary["id"], "u1", "m1", "u2", "u3"]
+
+
+def test_a_turn_that_ended_before_the_first_item_was_told_again_stands_behind_it() -> None:  # C25, C27, F103
+    scene = ready(steady())
+    scene.server(created("r1"), message("m1", 2000, "One two three."), done("r1"))
+    assert created_events(dropped(scene)) == []  # the message still sounds
+    [item] = [event for event in sent(scene.at(2.0).played(1, 2000)) if event["type"] == "conversation.item.create"]
+    assert item["previous_item_id"] == "root"
+    scene.server(speech_started("u1"), turn("u1"), connection=2)  # said before the server had the message
+    scene.server(announce(item["item"]["id"], item["item"]), connection=2)
+    assert [item.id for item in scene.session.history] == ["m1", "u1"]
+
+
 def test_what_takes_the_place_of_a_sound_behind_a_summary_stands_behind_it_too() -> None:  # B22, C25
     scene, name = with_a_sound_behind_the_summary()
     body = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Two."}]}

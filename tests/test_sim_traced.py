@@ -273,6 +273,7 @@ LINES = [
     71396,  # a sentence that runs on without a pause: later silences, one after the other, are not taken for its end
     90008,  # a turn whose words had not come is told by its sound behind a summary
     81342,  # a voice without pauses: no pace is believed at which nobody speaks
+    7_340_493,  # a turn is over while the summary waits for what sounds: it stands behind all that this tells
 ]
 
 

@@ -356,7 +356,9 @@ class Continuity:
         if core.config.reconnect.history == "summary":
             if any(_sounds(item) for item in self._todo):
                 return
-            told = self._sum_up({item.id for item in self._todo if item.id in self._audio and by_sound(item)})
+            sounds = {item.id for item in self._todo if item.id in self._audio and by_sound(item)}
+            # Where something still sounded, a turn may have come meanwhile: what was said before stands before it.
+            told = self._sum_up(sounds, None if self._empty else "root")
             self._todo = deque(item for item in self._todo if item.id not in told)
         while self._todo and not _sounds(self._todo[0]):
             item = self._todo.popleft()
@@ -472,7 +474,7 @@ class Continuity:
         told = item.line == self._core.history.line and item.wire_id != item.id
         return told and item.type == "message" and not item.delete_sent
 
-    def _sum_up(self, sounds: Container[str], previous: str | None = None) -> set[str]:
+    def _sum_up(self, sounds: Container[str], previous: str | None) -> set[str]:
         """Tell in one message what text can tell. Gives the ids of what need not be told apart: for the rest there are items, as
         behind a summary for a call whose result is owed and for ``sounds``, or a reason."""
         todo = [item for item in self._todo if not self._owes(item)]  # such a call is told itself

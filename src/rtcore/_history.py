@@ -75,9 +75,9 @@ class History:
 
     def _past_lost(self, at: int) -> int:
         """What the server's session does not hold came before anything new: the new goes behind it, and what comes behind the
-        summary behind all that this tells."""
+        summary, which may be on its way, behind all that this tells."""
         order = self._order
-        if at > 0 and order[at - 1] == self.summary:
+        if self.summary and (order[at - 1] == self.summary if at > 0 else not self._is_placed(self.summary)):
             return max((n for n, each in enumerate(order, 1) if self._items[each].line != self.line), default=at)
         while at < len(order) and self._items[order[at]].line != self.line:
             at += 1
@@ -139,17 +139,23 @@ class History:
         self._unconfirmed[item.id] = None
 
     def confirm(self, item: Item, previous_item_id: str | None) -> None:
-        """A replayed item is in the conversation. What the server put behind its predecessor before it came stands behind it now:
-        a turn of the user's that was over in that moment. What was told after it, to stand before it, is on its way. What the
-        server has behind the summary stands here where it was said, among what the summary tells.
+        """A replayed item is in the conversation. What the server put behind its predecessor, or first, before it came stands
+        behind it now: a turn of the user's that was over in that moment. What was told after it, to stand before it, is on its
+        way. What the server has behind the summary stands here where it was said, among what the summary tells.
         """
         if item.id not in self._unconfirmed:
             return
         del self._unconfirmed[item.id]
-        if previous_item_id is None or previous_item_id == self.summary or not self._is_placed(previous_item_id):
-            return
         order = self._order
-        at, before = order.index(item.id), order.index(previous_item_id)
+        at, before = order.index(item.id), -1
+        if previous_item_id is None:
+            ahead = (self._items[each] for each in order[:at])
+            if any(each.line == self.line and each.wire_id != each.id for each in ahead):
+                return  # it was not told first, and that the server names none does not make it so
+        elif previous_item_id == self.summary or not self._is_placed(previous_item_id):
+            return
+        else:
+            before = order.index(previous_item_id)
         if at < before:
             # An output that came between a call and what was said behind it while that still sounded, and could not be told.
             # What follows it and is not told yet goes with it.

@@ -148,6 +148,7 @@ class Told:
         self._check_order(
             number, known, [key for item in items if item.origin == "client" and (key := self._key(item)) is not None]
         )
+        self._check_first(number, items, known)
         if not self._in_time(served):
             return
         # What was taken out may have stood at the server before, to which that was on its way when its line was lost.
@@ -179,6 +180,17 @@ class Told:
                     return
                 latest = place[key]
 
+    def _check_first(self, number: int, items: list[ServerItem], known: list[Key]) -> None:
+        """What was said before stands before what this session's server heard and made itself."""
+        before = {key for key in known if key.who in ("user", "assistant", "call")}
+        new = ""
+        for item in items:
+            if item.origin != "client":
+                new = item.id
+            elif new and self._key(item) in before:
+                self._book.fail(11, f"connection {number} was told {item.id}, which was said before, behind {new}")
+                return
+
     def _check_summary(self, served: Served, items: list[ServerItem]) -> None:
         number = served.number
         notes = [item for item in items if item.origin == "client" and item.role == "system"]
@@ -191,6 +203,8 @@ class Told:
                 return
         if len(notes) > 1:
             self._book.fail(11, f"connection {number} was told {len(notes)} summaries")
+        elif notes and items[0] is not notes[0]:
+            self._book.fail(11, f"connection {number} was told its summary behind what was said later: {items[0].id}")
         if served.before is None or not self._in_time(served):
             return
         # Whatever became of the lines meanwhile: a result is in the summary, or told itself with its call (invariant 10).
