@@ -130,6 +130,18 @@ def test_the_refusal_that_one_leaves_behind_ends_no_other_one_s_wait() -> None: 
     assert [item.full_text for item in scene.session.history if item.id == "m1"] == ["one two"]
 
 
+@pytest.mark.parametrize("ended", ["before", "behind"])
+def test_the_refusal_of_a_cancel_that_was_given_up_is_no_other_one_s(ended: str) -> None:  # C14: it was sent first
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.answering(scene.interrupt(), 500)
+    scene.server(truncated("m1", 500), *([done("r1")] if ended == "before" else []))
+    scene.at(11.1).tick()
+    scene.server(*([done("r1")] if ended == "behind" else []), created("r2"), opened("m2", r="r2"), audio("m2", 2000, r="r2"))
+    scene.interrupt()
+    told_of = [each.response_id for each in told(scene.server(cancel_not_active()), ResponseEnded)]
+    assert (told_of, len(told(scene.server(cancel_not_active()), ResponseEnded))) == ([], 1)
+
+
 def test_a_refusal_that_names_nothing_is_of_the_response_that_was_whole() -> (
     None
 ):  # C14, F022: no end that is still to come is lost

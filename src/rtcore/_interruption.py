@@ -199,13 +199,17 @@ class Interruption:
         )
 
     def refused_cancel(self) -> str | None:
-        """Which cancel "nothing is active" answers where the error does not say: one whose response had ended, or else one of
-        which every item has, so that only the word of its end is missing (F022). None where there is neither."""
-        live = self._core.responses.live
+        """Which cancel "nothing is active" answers where the error does not say: one whose response had ended, then one that was
+        given up, for it was sent before all that wait ("": none of these), or else one of which every item has, so that only the
+        word of its end is missing (F022). None where there is none of them."""
+        responses = self._core.responses
+        live = responses.live
         cancels = self._core.requests.keys("cancel")
-        ended = (key for key in cancels if key not in live or live[key].done)
-        whole = (key for key in cancels if key in live and live[key].items and all(i.done for i in live[key].items.values()))
-        return next(ended, None) or next(whole, None)
+        ended = next((key for key in cancels if key not in live or live[key].done), None)
+        if ended is not None or responses.refusal_awaited:
+            return ended or ""
+        whole = (key for key in cancels if live[key].items and all(item.done for item in live[key].items.values()))
+        return next(whole, None)
 
     def server_cancelled(self, response: Response) -> None:
         """The server's turn detection cancelled it, and its ``speech_started`` has not come: the same interruption (facts

@@ -73,6 +73,7 @@ class Responses:
         self._ended: dict[str, None] = {}
         self._silent: dict[str, Response] = {}
         self._outran = 0
+        """Cancels that were given up and whose response ended by itself: so many refusals are still to come."""
         self._silence_told = False
         self.bound_audio()
 
@@ -278,8 +279,8 @@ class Responses:
             core.accounts.response(usage)
         if response is not None and response.presumed and response.done:
             core.reports.used(body.id, usage)
-            # One that ended by itself leaves the refusal of its cancel behind.
-            self._outran += response.cancel_sent and (status != "cancelled" or reason == "turn_detected")
+            response.outran_cancel = status != "cancelled" or reason == "turn_detected"
+            self._leaves_refusal(response)
             self._ended_at_last(response)
             return
         if response is None or response.done:
@@ -296,6 +297,7 @@ class Responses:
         response.done = True
         response.completed = status == "completed"
         response.outran_cancel = status != "cancelled" or reason == "turn_detected"
+        self._leaves_refusal(response)
         if response.request is None:
             core.creation.named_at_last(response, _metadata(body))
         for shown in output_items(body):
@@ -366,6 +368,22 @@ class Responses:
             oldest.presumed = False
             self.retire(oldest)
         self.presume_done(response)
+
+    def _leaves_refusal(self, response: Response) -> None:
+        """One that ended by itself leaves the refusal of its cancel behind, also of a cancel that was given up by then."""
+        if response.cancel_sent and response.outran_cancel and response.id not in self._core.requests.keys("cancel"):
+            self._outran += 1
+
+    def cancel_overdue(self, response_id: str) -> None:
+        """A cancel had no answer in time. Its refusal is still to come if its response has ended by itself (C14)."""
+        response = self.live.get(response_id)
+        if response is None or response.done:
+            self._outran += 1
+
+    @property
+    def refusal_awaited(self) -> bool:
+        """Whether the refusal of a cancel that was given up is still to come."""
+        return self._outran > 0
 
     def silence_explained(self) -> None:
         """A cancel that was given up is refused after all: its response had ended, and nothing more of it is on its way (C14)."""
