@@ -721,6 +721,15 @@ def test_nobody_says_anything_is_told_once_until_somebody_does() -> None:  # F13
     assert [each.since for each in told(scene.log, ConversationIdle)] == [1.0, 70.0]
 
 
+def test_a_silence_begins_anew_where_the_model_falls_silent_in_the_call_that_would_have_told_it() -> None:  # F130
+    scene = ready(configured(timeouts=Timeouts(idle_ms=6000)))
+    scene.server(created("r1"), message("m1", 500), done("r1"))
+    scene.at(0.1).played(1, 100)
+    late = scene.at(20.0).tick()  # the clock was silent for long, and nobody looked
+    assert (len(told(late, SpeakingStopped)), told(late, ConversationIdle)) == (1, [])
+    assert [each.idle_ms for each in told(scene.at(26.0).tick(), ConversationIdle)] == [6000]
+
+
 def test_a_caller_who_never_says_a_word_is_silent_from_the_beginning() -> None:  # F130
     scene = ready(configured(timeouts=Timeouts(idle_ms=5000)))
     scene.at(5.0).tick()

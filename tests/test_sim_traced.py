@@ -237,6 +237,10 @@ DEFAULT = [
     7_310_404,
     # The refusal of a cancel that was given up, and that names nothing, comes behind the next cancel: it ends no response (C14).
     23_000_355,
+    # The model falls silent by the time-out in whose instant a silence would have been told (F130).
+    20_004_069,
+    # A voice within the guard, and whether what had begun without its response.created was asked for nobody can say (F118).
+    20_005_240,
 ]
 SYNTHETIC = [
     # The same at another server.

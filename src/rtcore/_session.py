@@ -1270,7 +1270,7 @@ class Session:
     def _fire(self, *, inclusive: bool) -> None:
         # Each at most once an input: a timer that is armed again for now waits for the next.
         for why in self._timers.due(self._core.now, inclusive=inclusive):
-            if self._timers.take(why):
+            if self._timers.take(why, self._core.now):
                 TIMERS[why](self._core)
 
     def _read(self, command: str, read: Callable[[], T]) -> T:

@@ -52,11 +52,12 @@ class Timers:
         late = [(at, why) for why, at in self._armed.items() if at < now or (inclusive and at == now)]
         return [why for _, why in sorted(late)]
 
-    def take(self, why: str) -> bool:
-        """Disarm ``why``, to fire it. False where another that fired before it has disarmed it."""
-        armed = why in self._armed
+    def take(self, why: str, now: float) -> bool:
+        """Disarm ``why``, to fire it. False where another that fired before it has disarmed it, or put it off."""
+        if self._armed.get(why, NEVER) > now:
+            return False
         self.cancel(why)
-        return armed
+        return True
 
     def clear(self) -> None:
         """Disarm all."""

@@ -59,7 +59,7 @@ class EchoAudit:
         self._withheld: set[str] = set()
         """Turns of voices that were not taken for interruptions at once: told again, they are still the same turns (F115)."""
         self._guard = GuardAudit(ledger, options)
-        self._begins = self._ends = False
+        self._begins = self._ends = self._either = False
 
     @property
     def open(self) -> bool:
@@ -81,14 +81,15 @@ class EchoAudit:
             speech.items.add(item_id or "")
             self._judge(speech)
             return True
-        active = self._active() is not False
+        active = self._active()
         guard = self._guard
         speech = _Speech(now / _SECOND, now, guard.playout_ms, guard.ms, guard.heard_out, items={item_id or ""})
         self._speech = speech
-        if not active or not speech.playout_ms or speech.playout_ms >= speech.guard_ms:
+        if active is False or not speech.playout_ms or speech.playout_ms >= speech.guard_ms:
             speech.fate = "cut"
             guard.cuts(speech.playout_ms, speech.heard_out)
             return False
+        self._either = active is None
         if self._options.echo_guard == "ignore":
             self._ledger.saw("F118: a voice within the guard, ignored")
             self._dismiss(speech)
@@ -165,6 +166,12 @@ class EchoAudit:
         ledger = self._ledger
         begins = any(type(effect) is InterruptionPending for effect in effects)
         ends = any(type(effect) is FalseInterruption for effect in effects)
+        if self._either and self._speech is not None and not (begins or ends):
+            # Whether there was anything to cut nobody can say (``active``): the client took it that there was not.
+            self._speech.fate = "cut"
+            self._guard.cuts(self._speech.playout_ms, self._speech.heard_out)
+            self._begins = self._ends = False
+        self._either = False
         if begins != self._begins:
             ledger.fail(7, "a voice waits for the guard's end" if begins else "a voice within the guard did not wait for its end")
         if ends != self._ends:
