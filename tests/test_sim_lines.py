@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtcore import Config, Effect, HistoryItem, Session, Verdict
+from rtcore import Config, Effect, HistoryItem, MessageEnded, Session, Verdict
 from rtcore.config import Reconnect
 from rtcore.recording import read, replay
 from rtcore.sim import World, lines, synthetic_voices
@@ -112,6 +112,50 @@ def test_and_in_the_history_till_its_deletion_is_told_or_its_line_is_lost(told: 
     text = "I would rather write that."
     hearing.check_history((HistoryItem("m1", "message", "assistant", "completed", text, text, Verdict.TEXT),), served)
     assert (book.result.problems == []) is (told == "nothing")
+
+
+@pytest.mark.parametrize(
+    ("heard_ms", "estimated", "closing", "right"),
+    [
+        (80, True, True, True),  # what the device does not declare: its buffer, its block, and a report
+        (81, True, True, False),
+        (1, False, True, False),  # and then it is called one
+        (1, True, False, False),  # while it goes on, the clock is waited for
+    ],
+)
+def test_only_what_sounds_when_a_call_ends_is_an_estimate(
+    heard_ms: int, estimated: bool, closing: bool, right: bool
+) -> None:  # C19, invariant 11
+    book = Book(1)
+    hearing = Hearing(book, Speaker(SpeakerOptions(), Rng(1)))
+    ended = MessageEnded("r1", "m1", Verdict.PARTIAL, heard_ms, 500, "", "", 0.0, 1.0, estimated)
+    hearing.over(ended, closing=closing)
+    assert (book.result.problems == []) is right
+
+
+@pytest.mark.parametrize("summary", [True, False])
+@pytest.mark.parametrize("behind", [True, False])
+def test_what_was_said_before_stands_before_what_a_session_heard_itself(behind: bool, summary: bool) -> None:  # invariant 11
+    book = Book(1)
+    hearing = Hearing(book, Speaker(SpeakerOptions(), Rng(1)))
+    served: Any = [serve(number, Rng(number), synthetic_voices(1), LineOptions()) for number in (1, 2)]
+    served[1].before = served[0]
+    told = Told(book, hearing, Pictures(book, Rng(1), 0), summary=summary)
+    told.words("u1", "Hello.")
+    fields: dict[str, Any] = {"type": "message", "call_id": None, "image": None}
+    said = SimpleNamespace(id="u1", role="user", origin="turn", content=(), **fields)
+    again = SimpleNamespace(
+        id="u2",
+        role="system" if summary else "user",
+        origin="client",
+        content=({"type": "input_text", "text": "Hello."},),
+        **fields,
+    )
+    new = SimpleNamespace(id="u3", role="user", origin="turn", content=(), **fields)
+    served[0].server = SimpleNamespace(items={"u1": said}, conversation=["u1"])
+    served[1].server = SimpleNamespace(items={"u2": again, "u3": new}, conversation=["u3", "u2"] if behind else ["u2", "u3"])
+    told.leave(served[1])
+    assert (book.result.problems == []) is not behind
 
 
 SHOWN = LineOptions(seconds=240, drop_every_s=25, show_per_mille=40, image_bytes=2_000, aimed_per_mille=300)

@@ -280,6 +280,7 @@ LINES = [
     90008,  # a turn whose words had not come is told by its sound behind a summary
     81342,  # a voice without pauses: no pace is believed at which nobody speaks
     7_340_493,  # a turn is over while the summary waits for what sounds: it stands behind all that this tells
+    7_330_520,  # nobody is there for another line while a message sounds: what was heard of it is an estimate
 ]
 
 

@@ -237,7 +237,7 @@ class LongCall:
                         self._leave(served)
                 case Notice():
                     came_back = came_back or isinstance(effect, Reconnected)
-                    self._notice(effect)
+                    self._notice(effect, closing=type(effects[-1]) is SessionClosed)
         self._asked.look(over=self._over or self._closing)
         if self._left is not None and not (came_back or self._over or self._closing):
             self.book.fail(15, f"connection {self._left.number} was left before another was there")
@@ -249,12 +249,12 @@ class LongCall:
                 self._sent.check(served_now, payload)
             served_now.up.send(payloads, now=now)
 
-    def _notice(self, notice: Notice) -> None:
+    def _notice(self, notice: Notice, *, closing: bool) -> None:
         result = self.result
         match notice:
             case MessageEnded():
                 self._hearing.listen(self.person.began_at)
-                self._hearing.over(notice, closing=self._closing or self._over)
+                self._hearing.over(notice, closing=closing)
             case ToolCalled():
                 self._tools.called(notice.call_id)
             case ToolEnded():
