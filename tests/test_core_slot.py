@@ -926,6 +926,18 @@ def test_one_that_was_accepted_though_it_seemed_refused_is_not_asked_for_again()
     assert (kinds(effects), outcomes(effects)) == ([], [(1, "done")])
 
 
+def test_of_a_request_that_was_sent_once_more_the_first_refusal_says_nothing() -> None:  # B13, F044; facts 4.10
+    scene = ready()
+    scene.respond()
+    number = scene.request
+    scene.server(created("r_auto"), active_response())  # without our event_id
+    assert acts(scene.server(done("r_auto"))) == [create(number)]
+    # It was never announced, and only its end says whose it is; the server is about to answer the turn meanwhile.
+    scene.answering(scene.server(opened("m2", r="r2"), audio("m2", 100, r="r2"), speech_started("u1"), turn("u1")), 0)
+    ended = scene.server(done("r2", "cancelled", "turn_detected", request=number), deleted("m2"))
+    assert ("response.create" in kinds(ended), outcomes(ended)) == (False, [(number, "cancelled")])
+
+
 def test_beside_a_running_response_the_server_s_own_answer_was_the_one_refused() -> None:  # F044, F046, invariant 1
     scene = ready()
     scene.server(speech_started("u1"), turn("u1"))  # one answer is owed

@@ -241,6 +241,8 @@ DEFAULT = [
     20_004_069,
     # A voice within the guard, and whether what had begun without its response.created was asked for nobody can say (F118).
     20_005_240,
+    # A request sent once more shows at its end whose it is: the answer to a later turn is the server's own (F044).
+    23_010_778,
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -415,6 +415,7 @@ class Creation:
         if "input" in body:
             body = {**body, "input": [self._referring(each) for each in body["input"]]}
         order.due = order.trouble = None
+        order.doubtful = False  # of one that is sent once more no refusal is open
         order.asked_at = core.now
         core.send(
             CreateResponse(event_id, core.dialect.render_response(body)),
