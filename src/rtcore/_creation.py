@@ -101,6 +101,8 @@ class Order(Struct):
     """Dead only because it had no answer in time."""
     due: float | None = None
     """When its turn must have come."""
+    unseen: frozenset[str] = frozenset()
+    """Turns in words that were sent behind it: on one line nothing overtakes."""
     place: int = 0
     """Behind so many of the events that wait for the session to be acknowledged it was asked for."""
 
@@ -151,6 +153,7 @@ class Claim(Struct, frozen=True):
     hold_ms: int | None = None
     text: bool = False
     for_user: bool = False
+    unseen: frozenset[str] = frozenset()
 
 
 class Creation:
@@ -387,6 +390,8 @@ class Creation:
         item_id = order.item_id or ""
         event_id = core.requests.event_id()
         self._items[item_id] = order
+        if self._reserved is not None and order.body.get("role") == "user":
+            self._reserved.unseen |= {item_id}
         core.continuity.images.sent(item_id, order.body)
         # Its predecessor may have been deleted while it waited for its turn.
         previous = order.previous_item_id and core.history.standing(order.previous_item_id)
@@ -560,6 +565,7 @@ class Creation:
             hold_ms=order.hold_ms,
             text="text" in (order.body.get("output_modalities") or ()),
             for_user=order.for_user,
+            unseen=order.unseen,
         )
 
     def _given_up(self, number: int) -> Order | None:
@@ -592,9 +598,11 @@ class Creation:
         self._expired[order.number] = order
         keep_latest(self._expired, _KEPT)
 
-    def response_created(self, response: Response, *, announced: bool, ours: bool, doubtful: bool) -> None:
+    def response_created(
+        self, response: Response, *, announced: bool, ours: bool, doubtful: bool, unseen: frozenset[str]
+    ) -> None:
         """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for. One with an
-        ``input`` of its own has seen nothing of the conversation (facts 5.1)."""
+        ``input`` of its own has seen nothing of the conversation (facts 5.1). ``unseen``: turns that were sent behind it."""
         if response.out_of_band:
             return
         self._slot_shown()
@@ -606,7 +614,7 @@ class Creation:
         if not (response.dead or response.own_input):
             self._forget_refused()
             self._core.barge_in.answered(response)
-            unsaid = self._unsaid
+            unsaid = self._unsaid | unseen
             self._turns_due &= unsaid
             unseen = self._core.tools.seen()
             self._tools_due &= unseen

@@ -265,7 +265,9 @@ class Responses:
         # Of one that was never announced, nobody can say that the server began it by itself while we wait for ours (facts 4.10).
         ours = claim.ours or (body is None and core.creation.awaited)
         core.interruption.response_created(response, ours=ours, dead=claim.dead)
-        core.creation.response_created(response, announced=body is not None, ours=claim.ours, doubtful=claim.doubtful)
+        core.creation.response_created(
+            response, announced=body is not None, ours=claim.ours, doubtful=claim.doubtful, unseen=claim.unseen
+        )
         return response
 
     def done(self, event: ResponseDone) -> None:

@@ -148,8 +148,10 @@ class AskingAudit:
         """Texts whose item was not sent yet, with their requests."""
         self._recognised: list[str] = []
         """Turns that came in words and whose item was not sent yet ..."""
-        self._said: set[str] = set()
-        """.. and items of those that no response is known to have seen."""
+        self._said: dict[str, int] = {}
+        """.. and items of those that no response is known to have seen, and when they were sent."""
+        self._spoken_first: dict[str, bool] = {}
+        """By their words: whether no typed text of the same words waited to be sent when they came."""
         self._untold: dict[str, int] = {}
         """Items of those that the client has not been told the server has, and when they were sent."""
         self._questions: dict[str, str] = {}
@@ -245,6 +247,8 @@ class AskingAudit:
         self._before = (self._may_tools, self._must_tools, frozenset(self._outputs))
         # A turn that the server has said nothing of when a response shows itself has not been seen by it.
         unsaid = bool(self._recognised) or any(not self._overdue(sent_at) for sent_at in self._untold.values())
+        # Nor has one that was asked for before it was sent.
+        unsaid = unsaid or any(sent_at > record.asked_at >= 0 for sent_at in self._said.values())
         self._must_turn = self._must_turn and unsaid
         self._must_tools = self._must_again = False
         if record.created and not (record.doubtful or record.withdrawn):
@@ -316,7 +320,7 @@ class AskingAudit:
             if asked is not None:
                 self._unasked.add(asked)
             if event.get("item", {}).get("id") in self._said:
-                self._said.discard(event["item"]["id"])
+                del self._said[event["item"]["id"]]
                 self._untold.pop(event["item"]["id"], None)
                 self._must_turn = False  # a turn in words that the server does not have is answered by nothing
             if event.get("item", {}).get("type") in _OUTPUTS:
@@ -358,6 +362,7 @@ class AskingAudit:
     def recognised(self, text: str) -> None:
         """The program tells a turn of the user in words: it is answered like one that was committed."""
         self._recognised.append(text)
+        self._spoken_first[text] = not any(typed[0] == text for typed in self._typed)
         self._may_turn = self._must_turn = True
         self._settle()
 
@@ -453,9 +458,10 @@ class AskingAudit:
             self._output_sent(str(body.get("approval_request_id")), str(body.get("id")))
         elif body.get("role") == "user" and message.event_id is not None:
             said = "".join(str(part.get("text", "")) for part in body.get("content", ()))
-            if said in self._recognised:
+            # What is typed may be the same words: items leave in the order in which they were given.
+            if said in self._recognised and (self._spoken_first.get(said) or all(typed[0] != said for typed in self._typed)):
                 self._recognised.remove(said)
-                self._said.add(str(body.get("id")))
+                self._said[str(body.get("id"))] = self._ledger.now
                 self._untold[str(body.get("id"))] = self._ledger.now
                 return
             typed = next((typed for typed in self._typed if typed[0] == said), None)
