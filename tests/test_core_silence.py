@@ -152,3 +152,20 @@ def test_a_refusal_that_names_nothing_is_of_the_response_that_was_whole() -> (
     assert [each.response_id for each in told(scene.log, ResponseEnded)] == ["r2"]
     scene.server(cancelled("r1", by="client_cancelled"))
     assert [each.response_id for each in told(scene.log, ResponseEnded)] == ["r2", "r1"]
+
+
+@pytest.mark.parametrize("how", ["refused", "nothing came", "refused late"])
+def test_what_a_response_used_counts_though_its_end_had_been_presumed(how: str) -> None:  # C14, F022
+    scene = cut_and_silent() if how != "refused" else talking(opened("m1"), audio("m1", 100))
+    if how == "refused":
+        scene.answering(scene.interrupt(), 0)
+        scene.server(deleted("m1"))
+    if how != "nothing came":
+        scene.server(cancel_not_active(), closing("m1"))
+    tokens = {"total_tokens": 20, "input_tokens": 10, "output_tokens": 10}
+    [late] = done("r1")
+    for _ in range(2):
+        scene.server([{**late, "response": {**late["response"], "usage": tokens}}])
+    used = scene.session.usage.session
+    assert (used.responses, used.input_tokens, used.output_tokens) == (1, 10, 10)
+    assert len(told(scene.log, ResponseEnded)) == 1

@@ -172,6 +172,8 @@ DEFAULT = [
     1366,
     # Two cancels on their way, one of a response whose end the server forgot: the refusal that names none is of that (C14, F022).
     2428,
+    # The line stands still until a cancel is given up: its refusal comes behind the next cancel, and names none (C14, F022).
+    7_310_678,
     # A model that hears itself answers itself, and the user never comes to a word (F118).
     6160,
     # What was given up after its time is nothing that a voice could cut, however long nothing is looked at (B18).

@@ -448,6 +448,7 @@ class Response:
         "spoken",
         "text",
         "tools_answered",
+        "used",
     )
 
     def __init__(self, id: str, *, request: int | None, out_of_band: bool, audible: bool) -> None:
@@ -473,6 +474,8 @@ class Response:
         self.cancel_sent = False
         self.context_stale = False
         self.tools_answered = False
+        self.used = False
+        """What the server says that it used is counted."""
         self.gone = False
         """Its connection is lost: nothing more comes of it, and nothing can be said to the server about it."""
         self.quiet_since = 0.0

@@ -70,7 +70,8 @@ class Responses:
         self.live: dict[str, Response] = {}
         self.items: dict[str, Item] = {}
         self.segments: dict[tuple[str, int], Segment] = {}
-        self._ended: dict[str, None] = {}
+        self._ended: dict[str, bool] = {}
+        """Those that are over, and whether it is known what they used."""
         self._silent: dict[str, Response] = {}
         self._outran = 0
         """Cancels that were given up and whose response ended by itself: so many refusals are still to come."""
@@ -277,17 +278,16 @@ class Responses:
         response = self.live.get(body.id)
         status, reason, error = _status(core, body)
         usage = _usage(event)
-        if usage is not None and (body.id not in self._ended and (response is None or response.presumed or not response.done)):
-            core.accounts.response(usage)
+        if usage is not None:
+            self._used(body.id, response, usage)
         if response is not None and response.presumed and response.done:
-            core.reports.used(body.id, usage)
             response.outran_cancel = status != "cancelled" or reason == "turn_detected"
             self._leaves_refusal(response)
             self._ended_at_last(response)
             return
         if response is None or response.done:
             if response is None and body.id not in self._ended:
-                self._remember(body.id)
+                self._remember(body.id, used=usage is not None)
                 if status == "cancelled" and reason == "turn_detected" and not self.running:
                     # Cut before its response.created was sent (facts 4.10); what it says of the user holds all the same. Beside
                     # a response that runs it cannot have had the slot, and changes nothing (C18).
@@ -334,6 +334,19 @@ class Responses:
         if all(other.done for other in self.live.values()):
             core.timers.cancel("end of a response")
         self.retire(response)
+
+    def _used(self, response_id: str, response: Response | None, usage: dict[str, Any]) -> None:
+        """What the server says that a response used counts once, also where its end had been presumed."""
+        ended = response.done if response is not None else response_id in self._ended
+        if response.used if response is not None else self._ended.get(response_id):
+            return
+        self._core.accounts.response(usage)
+        if response is not None:
+            response.used = True
+        elif ended:
+            self._ended[response_id] = True
+        if ended:
+            self._core.reports.used(response_id, usage)
 
     def _notice_silence(self, response: Response, usage: object) -> None:
         """Audio that was paid for and never came, in a session without a sample: its deltas have a name unknown here (F132)."""
@@ -446,7 +459,7 @@ class Responses:
         core = self._core
         if self.live.pop(response.id, None) is None:
             return
-        self._remember(response.id)
+        self._remember(response.id, used=response.used)
         for item in response.items.values():
             for index in item.parts:
                 self.segments.pop((item.id, index), None)
@@ -515,8 +528,8 @@ class Responses:
         """Whether it runs, or has ended a while ago."""
         return response_id in self.live or response_id in self._ended
 
-    def _remember(self, response_id: str) -> None:
-        self._ended[response_id] = None
+    def _remember(self, response_id: str, *, used: bool) -> None:
+        self._ended[response_id] = used
         keep_latest(self._ended, _REMEMBERED)
 
     # -- items -------------------------------------------------------------------------------------------------------------------

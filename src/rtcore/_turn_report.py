@@ -141,10 +141,10 @@ class Reports:
         if turn is not None and turn.first_delta_at is None:
             turn.first_delta_at = self._core.now
 
-    def used(self, response_id: str, usage: dict[str, Any] | None) -> None:
+    def used(self, response_id: str, usage: dict[str, Any]) -> None:
         """What a response had used of which the end, that had been presumed, came after all."""
         turn = self._of.get(response_id)
-        if turn is not None and usage is not None:
+        if turn is not None:
             turn.usage += response_usage(usage)
 
     def silenced(self, responses: Iterable[Response], at: float, *, estimated: bool) -> None:
