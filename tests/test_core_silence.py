@@ -142,6 +142,17 @@ def test_the_refusal_of_a_cancel_that_was_given_up_is_no_other_one_s(ended: str)
     assert (told_of, len(told(scene.server(cancel_not_active()), ResponseEnded))) == ([], 1)
 
 
+def test_what_is_answered_since_shows_that_no_refusal_of_an_earlier_cancel_comes() -> None:  # C14: on one line nothing overtakes
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.answering(scene.interrupt(), 500)
+    scene.server(truncated("m1", 500), done("r1"))
+    scene.at(11.1).tick()
+    scene.respond()
+    scene.server(created("r2", request=scene.request), opened("m2", r="r2"), audio("m2", 2000, r="r2"), closing("m2", r="r2"))
+    scene.interrupt()
+    assert [each.response_id for each in told(scene.server(cancel_not_active()), ResponseEnded)] == ["r2"]
+
+
 def test_a_refusal_that_names_nothing_is_of_the_response_that_was_whole() -> (
     None
 ):  # C14, F022: no end that is still to come is lost

@@ -245,6 +245,10 @@ DEFAULT = [
     20_005_240,
     # A request sent once more shows at its end whose it is: the answer to a later turn is the server's own (F044).
     23_010_778,
+    # A cancel that was given up left no refusal behind: what was answered since shows it (C14).
+    21_001_165,
+    # A turn in words, sent behind the creation for a function's result, which the server takes its time to announce (C15).
+    910_050,
 ]
 SYNTHETIC = [
     # The same at another server.

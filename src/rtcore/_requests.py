@@ -73,6 +73,8 @@ class Requests:
         self._open: dict[int, None] = {}
         self._pending: dict[str, Pending] = {}
         self._edits = 0
+        self.answered = 0
+        """The latest event that was answered, by its number."""
 
     @property
     def issued(self) -> int:
@@ -166,13 +168,18 @@ class Requests:
             self._timers.set_earlier("answer to a command", pending.due)
 
     def take(self, event_id: str | None) -> Pending | None:
-        """The pending event of that id; it is pending no more."""
-        found = self._pending.pop(event_id, None) if event_id else None
+        """The pending event of that id is answered; it is pending no more."""
+        found = self._pending.get(event_id) if event_id else None
         if found is not None:
-            self._edits -= found.edit
-            if self.due is None:
-                self._timers.cancel("answer to a command")
+            self._drop(found)
+            self.answered = max(self.answered, self.event_number(found.event_id))
         return found
+
+    def _drop(self, pending: Pending) -> None:
+        del self._pending[pending.event_id]
+        self._edits -= pending.edit
+        if self.due is None:
+            self._timers.cancel("answer to a command")
 
     def take_first(self, kind: str, key: str | None = None) -> Pending | None:
         """The oldest pending event of a kind (and key)."""
@@ -221,5 +228,5 @@ class Requests:
         """Take out what was not answered in time."""
         late = [p for p in self._pending.values() if p.due is not None and p.due <= now]
         for pending in late:
-            self.take(pending.event_id)
+            self._drop(pending)
         return late

@@ -74,7 +74,9 @@ class Responses:
         """Those that are over, and whether it is known what they used."""
         self._silent: dict[str, Response] = {}
         self._outran = 0
-        """Cancels that were given up and whose response ended by itself: so many refusals are still to come."""
+        """Cancels that were given up and whose response ended by itself: so many refusals are still to come ..."""
+        self._outran_before = 0
+        """.. before the answer to anything that was sent behind so many events."""
         self._silence_told = False
         self.bound_audio()
 
@@ -387,23 +389,30 @@ class Responses:
     def _leaves_refusal(self, response: Response) -> None:
         """One that ended by itself leaves the refusal of its cancel behind, also of a cancel that was given up by then."""
         if response.cancel_sent and response.outran_cancel and response.id not in self._core.requests.keys("cancel"):
-            self._outran += 1
+            self._await_refusal()
 
     def cancel_overdue(self, response_id: str) -> None:
         """A cancel had no answer in time. Its refusal is still to come if its response has ended by itself (C14)."""
         response = self.live.get(response_id)
         if response is None or response.done:
-            self._outran += 1
+            self._await_refusal()
+
+    def _await_refusal(self) -> None:
+        self._outran += 1
+        self._outran_before = self._core.requests.issued
 
     @property
     def refusal_awaited(self) -> bool:
-        """Whether the refusal of a cancel that was given up is still to come."""
+        """Whether the refusal of a cancel that was given up is still to come. It was none if something is answered that was sent
+        since: on one line it would have come before."""
+        if self._core.requests.answered > self._outran_before:
+            self._outran = 0
         return self._outran > 0
 
     def silence_explained(self) -> None:
         """A cancel that was given up is refused after all: its response had ended, and nothing more of it is on its way (C14)."""
         cancelled = next((response for response in self._silent.values() if response.cancel_sent), None)
-        if self._outran:
+        if self.refusal_awaited:
             self._outran -= 1
         elif cancelled is not None:
             self._ended_at_last(cancelled)
