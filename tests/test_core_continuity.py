@@ -640,6 +640,27 @@ def test_a_turn_before_the_server_has_the_summary_stands_behind_all_that_it_tell
     assert [item.id for item in scene.session.history] == [summary["id"], "u1", "m1", "u2", "u3"]
 
 
+def test_a_turn_that_ended_while_a_call_is_told_late_stands_behind_the_calls_that_are_told_later_still() -> None:  # C25, C27
+    scene = ready(steady())
+    scene.server(created("r1"), message("m1", 500, "One."), done("r1"))
+    scene.server(created("r2"), call("c1", r="r2", previous="m1"), call("c2", r="r2", index=1, previous="f_c1"), done("r2"))
+    scene.at(0.5).played(1, 500)
+    [told_m1] = created_events(dropped(scene))
+    scene.server(announce(told_m1["id"], told_m1), connection=2)
+    late = [event for event in sent(scene.tool_result("c1", "42")) if event["type"] == "conversation.item.create"]
+    assert [event["item"]["type"] for event in late] == ["function_call", "function_call_output"]
+    wire = told_m1["id"]
+    scene.server(speech_started("u1"), turn("u1", previous=wire), connection=2)
+    scene.server(announce(late[0]["item"]["id"], late[0]["item"], previous=wire), connection=2)
+    kinds_of = [(item.type, item.call_id or item.id) for item in scene.session.history]
+    assert [each for each in kinds_of if each[0] != "function_call_output"] == [
+        ("message", "m1"),
+        ("function_call", "c1"),
+        ("function_call", "c2"),
+        ("message", "u1"),
+    ]
+
+
 def test_a_turn_that_ended_before_the_first_item_was_told_again_stands_behind_it() -> None:  # C25, C27, F103
     scene = ready(steady())
     scene.server(created("r1"), message("m1", 2000, "One two three."), done("r1"))

@@ -289,6 +289,7 @@ LINES = [
     81342,  # a voice without pauses: no pace is believed at which nobody speaks
     7_340_493,  # a turn is over while the summary waits for what sounds: it stands behind all that this tells
     7_330_520,  # nobody is there for another line while a message sounds: what was heard of it is an estimate
+    22_010_279,  # a turn is over while one of several open calls is told late: it stands behind those told later still
 ]
 
 

@@ -162,8 +162,14 @@ class History:
             moved = [item.id, *(each for each in order[at + 1 : before] if self._items[each].line != self.line)]
             order[at : before + 1] = [each for each in order[at : before + 1] if each not in moved] + moved
         elif any(self._items[each].line == self.line and each not in self._unconfirmed for each in order[before + 1 : at]):
-            del order[at]
-            order.insert(self._past_lost(before + 1), item.id)
+            # What follows it and is not told yet goes with it, here too: it was said before what is behind it now.
+            untold = at + 1
+            while untold < len(order) and self._items[order[untold]].line != self.line:
+                untold += 1
+            moved = order[at:untold]
+            del order[at:untold]
+            to = self._past_lost(before + 1)
+            order[to:to] = moved
 
     def by_wire(self, wire_id: str) -> Item | None:
         """The item that was replayed under this name."""

@@ -182,7 +182,7 @@ class Told:
 
     def _check_first(self, number: int, items: list[ServerItem], known: list[Key]) -> None:
         """What was said before stands before what this session's server heard and made itself."""
-        before = {key for key in known if key.who in ("user", "assistant")}  # a call may be told long after
+        before = {key for key in known if key.who in ("user", "assistant", "call")}
         new = ""
         for item in items:
             if item.origin != "client":
