@@ -828,11 +828,17 @@ def test_an_answer_asked_for_behind_a_turn_that_the_program_made(by: str, option
         scene.say("And tomorrow?", respond=False)
     scene.respond(options)
     scene.server(*([committed("u1"), user_item("u1")] if by in ("commit", "end_turn") else []))
-    scene.server(created("r1", request=scene.request), opened("m1"))
-    scene.at(0.5).local_speech()
-    scene.server(done("r1", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m1"}])
-    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    _coughs_into(scene, "r1", "m1")
     assert kinds(scene.at(2.7).tick()) == (["response.create"] if options is None else []), "with options it is the program's"
+
+
+def _coughs_into(scene: Scene, response: str, message: str) -> None:
+    """The response that was asked for last is cut, before anything of it is heard, by what is no turn."""
+    scene.server(created(response, request=scene.request), opened(message))
+    scene.at(0.5).local_speech()
+    cut = done(response, "cancelled", "client_cancelled")
+    scene.server(cut, [{"type": "conversation.item.deleted", "item_id": message}])
+    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
 
 
 def test_what_has_an_input_of_its_own_leaves_the_answer_to_the_turn_to_the_next_request() -> None:  # F120, C15; facts 5.1
@@ -842,10 +848,7 @@ def test_what_has_an_input_of_its_own_leaves_the_answer_to_the_turn_to_the_next_
     scene.server(created("r1", request=scene.request), message("m1", 100), done("r1"))
     scene.at(0.2).played(1, 100)
     scene.respond()
-    scene.server(created("r2", request=scene.request), opened("m2"))
-    scene.at(0.5).local_speech()
-    scene.server(done("r2", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m2"}])
-    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    _coughs_into(scene, "r2", "m2")
     assert kinds(scene.at(2.7).tick()) == ["response.create"]
 
 
@@ -853,10 +856,7 @@ def test_an_answer_that_a_guardrail_holds_back_is_not_asked_for_again_without_it
     scene = ready(configured(), turn_detection=None)
     scene.say("And tomorrow?", respond=False)
     scene._issued(scene.session.respond(hold_ms=800, now=scene.now))
-    scene.server(created("r1", request=scene.request), opened("m1"))
-    scene.at(0.5).local_speech()
-    scene.server(done("r1", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m1"}])
-    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    _coughs_into(scene, "r1", "m1")
     assert kinds(scene.at(9.0).tick()) == []
 
 
@@ -867,10 +867,7 @@ def test_a_second_answer_to_the_same_turn_is_the_programs_affair() -> None:  # F
     scene.server(created("r1", request=scene.request), message("m1", 100), done("r1"))
     scene.at(0.2).played(1, 100)
     scene.respond()
-    scene.server(created("r2", request=scene.request), opened("m2"))
-    scene.at(0.5).local_speech()
-    scene.server(done("r2", "cancelled", "client_cancelled"), [{"type": "conversation.item.deleted", "item_id": "m2"}])
-    scene.at(0.7)._took(scene.session.speech("stopped", now=0.7))
+    _coughs_into(scene, "r2", "m2")
     assert kinds(scene.at(9.0).tick()) == []
 
 

@@ -473,12 +473,12 @@ class BargeIn:
 
     def turn_overdue(self) -> None:
         """No turn came of what cut the answer: the turn before it is answered after all."""
-        core, speech = self._core, self._speech
-        missing, touched = self._missing, self._touched is not None
+        core, missing = self._core, self._missing
+        speech = None if self._touched is not None else self._speech
         self._forget_lost()
-        if missing and core.config.answer_turns and (touched or speech is not None):
-            cause: Cause = "program" if touched or speech is None else speech.cause
-            item_id = None if touched or speech is None else speech.item_id
+        # Without speech it was the button: what is missing is waited for because of the one or the other.
+        if missing and core.config.answer_turns:
+            cause, item_id = ("program", None) if speech is None else (speech.cause, speech.item_id)
             core.news.append(FalseInterruption(cause, item_id, 0, answered=False))
             core.creation.ask_answer()
             core.creation.pump()
