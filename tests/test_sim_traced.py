@@ -249,6 +249,7 @@ DEFAULT = [
     21_001_165,
     # A turn in words, sent behind the creation for a function's result, which the server takes its time to announce (C15).
     910_050,
+    30_002_749,  # what never began ends as cancelled by a turn beside the one that sounds: that says nothing of the user (C18)
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -285,6 +285,7 @@ class Arrivals:
             return
         ledger = self._ledger
         before = ledger.responses.get(body.id)
+        begun = before is not None and before.known
         if before is None or not before.known:
             ledger.saw("C18: the end of a response that never began")
         elif before.done and not before.presumed:
@@ -296,7 +297,10 @@ class Arrivals:
         if record.presumed:
             ledger.saw("F022: the end of a response that had passed for ended")
         elif message.cancel_reason == "turn_detected" and not record.dead and not record.out_of_band:
-            self._cut("server", None)
+            # Beside one that runs, what never began for the client had no slot, and its end says nothing of the user (C18).
+            others = any(each is not record and not each.out_of_band for each in ledger.running.values())
+            if begun or not others:
+                self._cut("server", None)
         if record.out_of_band and len(ledger.running) > 1:
             ledger.saw("C17: an out-of-band response ended while another ran")
         if body.status == "failed" and not record.dead and not record.done:
