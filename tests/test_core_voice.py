@@ -539,6 +539,20 @@ def test_nor_is_one_whose_answer_is_on_its_way_when_another_begins() -> None:  #
     assert "response.create" in kinds(effects)
 
 
+def test_a_request_that_is_sent_once_more_answers_the_turn_behind_which_it_stands_now() -> None:  # C15, B13
+    scene = ready(configured(interruption="ignore"), turn_detection=None)
+    scene.respond()
+    refused = event_id(scene.log, "response.create")
+    hears(scene)
+    turn = sent(scene.log)[-1]["item"]["id"]
+    scene.server(created("r0", metadata={"by": "another"}), active_response(refused), announce(turn))
+    scene.server(message("m0", 100, r="r0"), done("r0"))
+    again = sent(scene.log)[-1]
+    scene.server(created("r1", request=int(again["response"]["metadata"]["rtcore_request"])))
+    effects = scene.server(message("m1", 100, r="r1"), done("r1")) + scene.at(30).tick()
+    assert again["type"] == "response.create" and "response.create" not in kinds(effects)
+
+
 def test_words_of_the_user_interrupt_nothing_and_speech_does() -> None:  # F128: speech_started, never a transcript or an item
     scene = talking(opened("m1"), audio("m1", 2000), heard_ms=100, at=0.1)
     before = len(scene.log)

@@ -138,6 +138,9 @@ TRACED = [
     ("interruption=pause", 14_004_626),
     # A clock falls silent with sound handed over behind its last word: what waits behind a stalled message waits longer (F078).
     ("context=exact", 9502),
+    # A request is sent once more, now behind a turn in words: it answers that as well (C15, B13).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 40_002_372),
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 40_003_055),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).
@@ -250,6 +253,7 @@ DEFAULT = [
     # A turn in words, sent behind the creation for a function's result, which the server takes its time to announce (C15).
     910_050,
     30_002_749,  # what never began ends as cancelled by a turn beside the one that sounds: that says nothing of the user (C18)
+    3_205_286,  # a turn is refused, its answer called back, and the result that was to be answered with it is answered by another
 ]
 SYNTHETIC = [
     # The same at another server.
@@ -291,6 +295,7 @@ LINES = [
     7_340_493,  # a turn is over while the summary waits for what sounds: it stands behind all that this tells
     7_330_520,  # nobody is there for another line while a message sounds: what was heard of it is an estimate
     22_010_279,  # a turn is over while one of several open calls is told late: it stands behind those told later still
+    24_000_554,  # the first two samples of a message are those with which the one before it, which was cut, would have gone on
 ]
 
 

@@ -421,6 +421,7 @@ class Creation:
             body = {**body, "input": [self._referring(each) for each in body["input"]]}
         order.due = order.trouble = None
         order.doubtful = False  # of one that is sent once more no refusal is open
+        order.unseen = frozenset()  # .. and what was sent behind the one that was refused stands before it
         order.asked_at = core.now
         core.send(
             CreateResponse(event_id, core.dialect.render_response(body)),

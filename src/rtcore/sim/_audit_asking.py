@@ -270,6 +270,14 @@ class AskingAudit:
         self._outputs |= outputs
         self._settle()
 
+    def called_back(self) -> None:
+        """An answer is cancelled because the turn that it was for was refused: results that it was to answer as well may be
+        answered by another."""
+        if self._asked_for:
+            self._may_tools = True
+            self._outputs |= self._asked_for
+            self._asked_for.clear()
+
     def over(self, response_id: str) -> None:
         """A response is over of whose end nobody was told."""
         self._over(response_id)

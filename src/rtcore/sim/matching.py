@@ -209,6 +209,11 @@ class Matcher:
         # No further than what the client has: behind that, another's first samples may agree by chance.
         want = min(len(span.pcm) - offset, current.received - current.heard)
         taken = self._common(sent, current.heard, span.pcm[offset : offset + want]) if want > 0 else 0
+        if current.dismissed and 0 < taken <= self._signature and offset + taken < len(span.pcm):
+            # So little more of what was over: these may be the first samples of what begins here, as one silence is like another.
+            place = Place(span.generation, span.index + offset // self._width)
+            another, _ = self._search(span.pcm[offset:], place, current)
+            taken = 0 if another is not None else taken
         if taken:
             self._take(current, span, offset, taken)
             if current.heard > self._signature:
