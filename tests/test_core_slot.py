@@ -896,6 +896,18 @@ def test_one_whose_request_was_only_given_up_is_heard_to_its_end() -> None:  # B
     assert (outcomes(gave_up), [e for e in effects if isinstance(e, Flush)], sent(effects)) == ([(1, "timed_out")], [], [])
 
 
+def test_what_was_asked_for_before_the_cut_of_the_one_that_passed_for_it_is_not_heard_and_not_called_stale() -> None:
+    """B14, B15: two were asked for, the first was given up, and comes unannounced in the place of the second."""
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    scene.server(speech_started("u1"), speech_stopped("u1"), committed("u1"), user_item("u1"))
+    again = sent(scene.at(10.0).tick())[-1]
+    scene.at(11.0).server(opened("m1"), audio("m1", 2_000), closing("m1"), done("r1", request=1))
+    scene.at(11.5).barge_in(400, "u2")
+    number = int(again["response"]["metadata"]["rtcore_request"])
+    late = scene.server(created("r2", request=number), opened("m2", r="r2"), audio("m2", 500, r="r2"))
+    assert (number, cancel("r2") in sent(late), told(late, ContextStale), sounded(late)) == (2, True, [], b"")
+
+
 def test_the_turn_that_it_seemed_to_answer_is_answered_then() -> None:  # F061, facts 4.10, invariant 15
     scene = ready()
     scene.respond()

@@ -141,6 +141,10 @@ TRACED = [
     # A request is sent once more, now behind a turn in words: it answers that as well (C15, B13).
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 40_002_372),
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 40_003_055),
+    # What was asked for before the cut of another that passed for it is ours, and is not heard (B14, B15).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_007_588),
+    # Words for a wait fall due in the very instant in which somebody begins to speak (C26).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_010_587),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).
@@ -296,6 +300,7 @@ LINES = [
     7_330_520,  # nobody is there for another line while a message sounds: what was heard of it is an estimate
     22_010_279,  # a turn is over while one of several open calls is told late: it stands behind those told later still
     24_000_554,  # the first two samples of a message are those with which the one before it, which was cut, would have gone on
+    41_002_538,  # the button goes down in the instant in which a session was due to be renewed: the renewal comes first
 ]
 
 

@@ -990,6 +990,9 @@ class Creation:
         for order in self._expired.values():
             if (order.interruptible or not sparing) and order.asked_at <= since:
                 order.interrupted(cause)
+        for order in self._passed_for.values():
+            if (order.interruptible or not sparing) and order.asked_at <= since:
+                order.due, order.cut_cause = core.now, cause  # what was heard in its place is cut: it is not heard after that
         doubtful = [o for o in self._queue if o.doubtful and not o.silent]
         for order in [o for o in doubtful if (o.interruptible or not sparing) and o.asked_at <= since]:
             # Perhaps it was not ours that was refused, and it runs already.

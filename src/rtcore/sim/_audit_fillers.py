@@ -114,7 +114,7 @@ class FillerAudit:
             (self._reports and ledger.stream.unheard > 0, "sound is left"),
             (ledger.talking and ledger.talking_since < ledger.now, "the user speaks"),
             (ledger.here.surely(ledger.now), "a button or a local detector says that the user speaks"),
-            (self._undecided(), "it is open whether the user interrupts"),
+            (self._undecided() and ledger.talking_since < ledger.now, "it is open whether the user interrupts"),
             (runs, "a response runs"),
             (any(each.filler and not each.killed and each is not creation for each in ledger.creations), "another is asked for"),
         )

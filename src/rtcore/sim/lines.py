@@ -344,7 +344,8 @@ class LongCall:
         book.saw("lines: an utterance carried over", turn is not None)
         self._microphone.back(turn, self._button.earliest() if self._button is not None else None)
         chosen = notice.planned and self._left is not None
-        speaks = self.person.speaks and self.person.noticed
+        # Who begins in this very instant comes behind what was due in it.
+        speaks = self.person.speaks and self.person.noticed and self.person.began_at < book.now
         self._dialling.begins(planned=chosen, quiet=not (speaks or self.sounds or self._tools.running))
         if chosen:
             result.renewed += 1
