@@ -30,14 +30,18 @@ from helpers.wire import (
     active_response,
     announce,
     audio,
+    audio_done,
     call,
     cancelled,
     closing,
     committed,
     created,
     done,
+    item_done,
     message,
     opened,
+    part_added,
+    part_done,
     pcm,
     session_created,
     session_updated,
@@ -303,6 +307,20 @@ def test_the_last_sample_of_a_message_that_counts_as_heard_is_not_heard_after_th
         b"",
         [ended("m2", "skipped", 0)],
     )
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_of_a_part_behind_which_its_message_goes_on_the_last_sample_is_heard_after_a_pause(left: int) -> None:  # B02, B18, F083
+    scene = ready(clock=Clock(pause=False))
+    first = opened("m1") + audio("m1", 500) + audio_done("m1") + part_done("m1")
+    second = part_added("m1", part=1) + audio("m1", 300, part=1) + audio_done("m1", part=1) + part_done("m1", part=1)
+    scene.server(created("r1"), first, second, item_done("m1"), done("r1"))
+    scene.at(0.5).pause()
+    scene.flushed_samples(1, 12_000 - left)
+    effects = scene.at(1.0).resume()
+    assert sounded(effects) == pcm("m1", 500)[24_000 - 2 * left :] + pcm("m1", 300, part=1)
+    over = scene.at(1.5).played_samples(2, 7_200 + left)
+    assert [(notice.verdict.value, notice.heard_ms) for notice in told(over, MessageEnded)] == [("full", 800)]
 
 
 # -- beside other interruptions and pauses -----------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from helpers.wire import (
     SERVER_VAD,
     Script,
     active_response,
+    announce,
     audio,
     cancel_not_active,
     cancelled,
@@ -37,13 +38,16 @@ from helpers.wire import (
     deleted,
     done,
     error,
+    item_added,
     item_done,
     message,
     opened,
+    part_added,
     pcm,
     session_updated,
     speech_started,
     speech_stopped,
+    text_delta,
     transcript,
     truncated,
     turn,
@@ -894,6 +898,20 @@ def test_one_whose_request_was_only_given_up_is_heard_to_its_end() -> None:  # B
     gave_up = scene.at(10.0).tick()
     effects = scene.at(11.0).server(done("r1", request=scene.request))
     assert (outcomes(gave_up), [e for e in effects if isinstance(e, Flush)], sent(effects)) == ([(1, "timed_out")], [], [])
+
+
+@pytest.mark.parametrize("words", ["", "Well, "])
+def test_a_message_of_which_no_word_came_before_its_line_stood_still_is_taken_out_before_the_next_answer(words: str) -> None:
+    """F022, B07, C16: what the server had said of it by then nobody knows, and sound may have followed the text."""
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    scene.server(created("r1"), message("m1", 500), item_added("m2", index=1), announce("m2", previous="m1"))
+    scene.server(part_added("m2", index=1, kind="text"), text_delta("m2", words, index=1) if words else [])
+    scene.at(0.2).barge_in(200, "u2")
+    scene.server(truncated("m1", 200), speech_stopped("u2"), committed("u2"))
+    effects = scene.at(10.2).tick() + scene.server([] if words else deleted("m2"))
+    gone = scene.server(part_added("m2", index=1, part=1), audio("m2", 100, index=1, part=1), done("r1", status="cancelled"))
+    taken_out = [event["item_id"] for event in sent(effects) if event["type"] == "conversation.item.delete"]
+    assert (taken_out, kinds(effects)[-1], sounded(effects + gone)) == ([] if words else ["m2"], "response.create", b"")
 
 
 def test_what_was_asked_for_before_the_cut_of_the_one_that_passed_for_it_is_not_heard_and_not_called_stale() -> None:

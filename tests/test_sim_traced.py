@@ -145,6 +145,12 @@ TRACED = [
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_007_588),
     # Words for a wait fall due in the very instant in which somebody begins to speak (C26).
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_010_587),
+    # The clock stops one sample before the end of a part behind which its message goes on: it is heard after a pause (B02).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_016_522),
+    # A line stands still behind the beginning of a text. Sound came behind that, and the next answer knew of it (F022).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_017_892),
+    # Neither the end of a response is told nor that its item is in the conversation: that is kept for whichever comes (F022).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_019_662),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

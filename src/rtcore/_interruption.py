@@ -362,9 +362,13 @@ class Interruption:
         if verdict is Verdict.TEXT:
             # Sound may still follow in an item that is open; what was read before the cut makes it a text all the same.
             over = item.done or (response.done and not response.presumed)
-            if over or any(part.kind == "text" and part.text_at_cut for part in item.parts.values()):
+            if over or _was_read(item) or (response.done and item.full_text):
                 core.speech.end(item, verdict)
-            return
+                return
+            if not response.done:
+                return
+            # Its response counts as over, and nobody has read a word: what the server has of it by now is not known.
+            verdict = Verdict.SKIPPED
         if verdict is Verdict.FULL:
             core.speech.await_text(item)
             core.speech.check_ended(item)
@@ -613,6 +617,8 @@ def _was_read(item: Item) -> bool:
 
 
 def _is_text(item: Item) -> bool:
-    """A message that turned out to be text is never deleted by an interruption (DESIGN 3)."""
+    """A message that turned out to be text is never deleted by an interruption (DESIGN 3); one of which not a word came before
+    its response was taken for over has turned out to be nothing."""
     kinds = {part.kind for part in item.parts.values()}
-    return item.type == "message" and "text" in kinds and "audio" not in kinds
+    presumed = item.response is not None and item.response.presumed
+    return item.type == "message" and "text" in kinds and "audio" not in kinds and bool(item.full_text or not presumed)

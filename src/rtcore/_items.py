@@ -38,6 +38,7 @@ class Segment:
         "heard",
         "item_id",
         "odd_told",
+        "over",
         "pacing",
         "received",
         "received_at_cut",
@@ -65,6 +66,8 @@ class Segment:
         self.torn = False
         """Its connection was lost before it was complete: what came of it is all that can be heard."""
         self.estimated = False
+        self.over = False
+        """Its message has ended: what there may be of it is not sounded any more."""
         self.carry = b""
         self.odd_told = False
         self.waiting: deque[tuple[bytes | memoryview, int]] = deque()

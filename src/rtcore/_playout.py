@@ -12,7 +12,7 @@ Everything is counted in samples. No milliseconds, no events, no policy here.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rtcore._clock import Clock
 from rtcore._effects import Drain, Effect, Flush, Pause, Play, Resume
@@ -384,6 +384,13 @@ class Playout:
             sound.append(Resume(generation.number))
         self.release(now, sound)
 
+    def ended(self, segments: Iterable[Segment]) -> None:
+        """Their message has ended. It counts as heard without its last sample (B02), which is not sounded behind its end."""
+        for segment in segments:
+            segment.over = True
+        while self._replay and self._replay[0][0].over:
+            self._discard(*self._replay.popleft()[::2])
+
     def drop_hold(self, sound: list[Effect]) -> None:
         """An interruption ends a pause: a flush silences the clock; where none was due, the clock is told to go on."""
         self._held = False
@@ -401,7 +408,7 @@ class Playout:
             if source is None:
                 break
             segment, pcm, count = source
-            if self._replay and segment.all_heard:
+            if self._replay and segment.over:
                 self._discard(*self._replay.popleft()[::2])
                 continue
             if not self._same_format(segment.format, now, sound):
@@ -532,8 +539,7 @@ class Playout:
         for segment, start, end, pcm, _ in generation.runs:
             skip = max(0, generation.confirmed - start)
             count = end - start - skip
-            if segment.cut or segment.all_heard:
-                # A message counts as heard without its last sample (B02): that is not sounded behind its end.
+            if segment.cut or segment.over:
                 self._discard(segment, count)
             else:
                 again.append((segment, memoryview(pcm)[skip * segment.width :] if skip else pcm, count))

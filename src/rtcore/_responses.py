@@ -315,7 +315,7 @@ class Responses:
                     self._fill(adopted, shown)
                     core.tools.item_done(adopted, response, shown.status)
         for item in response.items.values():
-            item.done = True
+            item.done = item.done or not response.presumed
             for part in item.parts.values():
                 part.complete = True
                 part.final = part.final or not response.presumed
