@@ -151,6 +151,8 @@ TRACED = [
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_017_892),
     # Neither the end of a response is told nor that its item is in the conversation: that is kept for whichever comes (F022).
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_019_662),
+    # What the program says waits behind a message without sound, and is heard in the instant in which that is cut (B07).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_021_344),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

@@ -261,7 +261,9 @@ class CutAudit:
             place = ledger.stream.end
         for response in cut.responses:
             response.cut = cut
-            self.kill(response, place)
+            # Where no sound of it had come, none is among what was handed over.
+            came = flush is not None or any(segment.received for segment in response.segments)
+            self.kill(response, place if came else Place(place.generation, 0))
 
     @property
     def _guessed(self) -> bool:
