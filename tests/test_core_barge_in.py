@@ -309,6 +309,17 @@ def test_the_last_sample_of_a_message_that_counts_as_heard_is_not_heard_after_th
     )
 
 
+def test_a_clock_that_was_held_for_long_has_all_its_time_when_the_cut_lets_it_go_on() -> None:  # B18, B29: it reports no silence
+    scene = ready(configured(interruption="pause", barge_in={"min_duration_ms": 6000}), turn_detection=CLIENT_VAD)
+    scene.server(created("r1"), message("m1", 500), done("r1"))
+    scene.at(0.5).played_samples(1, 11_999)
+    scene.respond()
+    held = scene.server(created("r2", request=1), opened("m2", r="r2"), speech_started())
+    cut = scene.at(7.0).tick()
+    later = scene.at(7.02).tick() + scene.at(7.04).played_samples(1, 12_000)
+    assert (acts(held)[:1], Resume(1) in cut, told(cut + later, ClockFault)) == ([Pause(1)], True, [])
+
+
 @pytest.mark.parametrize("left", [0, 1, 2])
 def test_of_a_part_behind_which_its_message_goes_on_the_last_sample_is_heard_after_a_pause(left: int) -> None:  # B02, B18, F083
     scene = ready(clock=Clock(pause=False))

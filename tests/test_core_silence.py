@@ -142,6 +142,18 @@ def test_the_refusal_of_a_cancel_that_was_given_up_is_no_other_one_s(ended: str)
     assert (told_of, len(told(scene.server(cancel_not_active()), ResponseEnded))) == ([], 1)
 
 
+@pytest.mark.parametrize("waits_s", [1.0, 11.0])
+def test_nor_does_the_refusal_of_one_that_still_waits(waits_s: float) -> None:  # C14: the next one is that of a later cancel
+    scene = talking(opened("m1"), audio("m1", 2000), heard_ms=500, at=0.5)
+    scene.answering(scene.interrupt(), 500)
+    scene.server(truncated("m1", 500), done("r1"))
+    scene.respond()
+    scene.server(created("r2", request=scene.request), opened("m2", r="r2"), audio("m2", 20_000, r="r2"), closing("m2", r="r2"))
+    scene.at(waits_s).tick()
+    scene.interrupt()
+    assert [each.response_id for each in told(scene.server(cancel_not_active()), ResponseEnded)] == ["r2"]
+
+
 def test_what_is_answered_since_shows_that_no_refusal_of_an_earlier_cancel_comes() -> None:  # C14: on one line nothing overtakes
     scene = talking(opened("m1"), audio("m1", 2000), heard_ms=500, at=0.5)
     scene.answering(scene.interrupt(), 500)

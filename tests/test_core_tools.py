@@ -95,6 +95,18 @@ def test_a_result_of_which_no_word_comes_is_answered_all_the_same() -> None:  # 
     assert kinds(scene.server(done("r2"))) == ["response.create"]
 
 
+@pytest.mark.parametrize("announced", ["before", "after"])
+def test_a_result_is_answered_by_no_response_that_was_asked_for_before_it(announced: str) -> None:  # B28, C15, F061, F062
+    scene = talking(call("c1"), done("r1"), turn_detection=None)
+    asked = scene.respond()
+    [item] = [event["item"]["id"] for event in sent(scene.tool_result("c1", "sunny"))]
+    confirmation = announce(item, {"id": item, "type": "function_call_output", "call_id": "c1"})
+    number = int(sent(asked)[-1]["response"]["metadata"]["rtcore_request"])
+    scene.server(confirmation if announced == "before" else [], created("r2", request=number))
+    effects = scene.server(confirmation if announced == "after" else [], message("m2", 100, r="r2"), done("r2", request=number))
+    assert kinds(effects) == ["response.create"]
+
+
 def refused(scene: Scene, effects: list[Effect]) -> list[Effect]:
     """The server refuses the item that was just sent."""
     return scene.server(error("server_error", "The server had an error.", event_id=event_id(effects, "conversation.item.create")))

@@ -153,6 +153,20 @@ TRACED = [
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_019_662),
     # What the program says waits behind a message without sound, and is heard in the instant in which that is cut (B07).
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_021_344),
+    # The refusal of a cancel got lost: what a later create led to shows it, and the next refusal is another's (C14).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_001_033),
+    # A clock that was held for long has all its time when a cut lets it go on (B18, B29).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_002_501),
+    # A result that was sent behind a creation is answered by another, though it was announced first (C15, F062).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_003_671),
+    # An answer that the device's loss cut before it began leaves results owed (F100).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_005_237),
+    # Who speaks in the instant in which words for a wait are asked for has them dropped (C26).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_007_740),
+    # Sound comes in the very instant of a decision: behind it (B18).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_008_025),
+    # A nameless refusal of a truncate that was given up is taken for that of the next (F046).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_010_629),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

@@ -102,7 +102,7 @@ class Order(Struct):
     due: float | None = None
     """When its turn must have come."""
     unseen: frozenset[str] = frozenset()
-    """Turns in words that were sent behind it: on one line nothing overtakes."""
+    """Items that were sent behind it: on one line nothing overtakes."""
     place: int = 0
     """Behind so many of the events that wait for the session to be acknowledged it was asked for."""
 
@@ -390,7 +390,7 @@ class Creation:
         item_id = order.item_id or ""
         event_id = core.requests.event_id()
         self._items[item_id] = order
-        if self._reserved is not None and order.body.get("role") == "user":
+        if self._reserved is not None:
             self._reserved.unseen |= {item_id}
         core.continuity.images.sent(item_id, order.body)
         # Its predecessor may have been deleted while it waited for its turn.
@@ -603,7 +603,7 @@ class Creation:
         self, response: Response, *, announced: bool, ours: bool, doubtful: bool, unseen: frozenset[str]
     ) -> None:
         """A response runs: an unnamed answer that was due is given by it, if it can have seen what it was due for. One with an
-        ``input`` of its own has seen nothing of the conversation (facts 5.1). ``unseen``: turns that were sent behind it."""
+        ``input`` of its own has seen nothing of the conversation (facts 5.1). ``unseen``: items that were sent behind it."""
         if response.out_of_band:
             return
         self._slot_shown()
@@ -617,7 +617,7 @@ class Creation:
             self._core.barge_in.answered(response)
             unsaid = self._unsaid | unseen
             self._turns_due &= unsaid
-            unseen = self._core.tools.seen()
+            unseen = self._core.tools.seen(behind=unseen)
             self._tools_due &= unseen
             self._tools_seen &= unseen
             if self._reserved is not None and self._reserved.asked.plain:

@@ -204,7 +204,7 @@ class Interruption:
         word of its end is missing (F022). None where there is none of them."""
         responses = self._core.responses
         live = responses.live
-        cancels = self._core.requests.keys("cancel")
+        cancels = self._core.requests.cancels()
         ended = next((key for key in cancels if key not in live or live[key].done), None)
         if ended is not None or responses.refusal_awaited:
             return ended or ""

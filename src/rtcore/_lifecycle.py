@@ -368,7 +368,7 @@ class Lifecycle:
             elif pending.kind == "item":
                 core.creation.item_failed(pending, told, "timed_out")
             elif pending.kind == "cancel":
-                core.responses.cancel_overdue(pending.key)
+                core.responses.cancel_overdue(pending.key, lost=core.requests.outrun(pending))
                 core.interruption.overdue_responses()
             else:
                 self._late(pending, told)

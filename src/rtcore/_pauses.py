@@ -46,4 +46,4 @@ class Pauses:
         if self._by:
             self._by.clear()
             self.silent_at = None
-            self._core.playout.drop_hold(self._core.sound)
+            self._core.playout.drop_hold(self._core.now, self._core.sound)

@@ -377,11 +377,7 @@ class Playout:
     def resume(self, now: float, sound: list[Effect]) -> None:
         """Go on with the next sample."""
         self._held = False
-        generation = self.generation
-        if generation.paused:
-            generation.paused = False
-            generation.anchor_at = now
-            sound.append(Resume(generation.number))
+        self._go_on(now, sound)
         self.release(now, sound)
 
     def ended(self, segments: Iterable[Segment]) -> None:
@@ -391,12 +387,17 @@ class Playout:
         while self._replay and self._replay[0][0].over:
             self._discard(*self._replay.popleft()[::2])
 
-    def drop_hold(self, sound: list[Effect]) -> None:
+    def drop_hold(self, now: float, sound: list[Effect]) -> None:
         """An interruption ends a pause: a flush silences the clock; where none was due, the clock is told to go on."""
         self._held = False
-        if self.generation.paused:
-            self.generation.paused = False
-            sound.append(Resume(self.generation.number))
+        self._go_on(now, sound)
+
+    def _go_on(self, now: float, sound: list[Effect]) -> None:
+        generation = self.generation
+        if generation.paused:
+            generation.paused = False
+            generation.anchor_at = now
+            sound.append(Resume(generation.number))
 
     # -- handing over ------------------------------------------------------------------------------------------------------------
 

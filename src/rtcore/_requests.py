@@ -75,6 +75,8 @@ class Requests:
         self._edits = 0
         self.answered = 0
         """The latest event that was answered, by its number."""
+        self.created = 0
+        """The latest ``response.create`` that was answered, by its number."""
 
     @property
     def issued(self) -> int:
@@ -172,7 +174,10 @@ class Requests:
         found = self._pending.get(event_id) if event_id else None
         if found is not None:
             self._drop(found)
-            self.answered = max(self.answered, self.event_number(found.event_id))
+            number = self.event_number(found.event_id)
+            self.answered = max(self.answered, number)
+            if found.kind == "response":
+                self.created = max(self.created, number)
         return found
 
     def _drop(self, pending: Pending) -> None:
@@ -191,6 +196,15 @@ class Requests:
     def keys(self, kind: Kind) -> list[str]:
         """What the pending events of a kind are about, oldest first."""
         return [pending.key for pending in self._pending.values() if pending.kind == kind]
+
+    def outrun(self, pending: Pending) -> bool:
+        """Whether a response that was asked for behind it has its answer: "nothing is active" of a cancel would have come before,
+        because it holds of the moment in which the server reads it."""
+        return self.event_number(pending.event_id) < self.created
+
+    def cancels(self) -> list[str]:
+        """The responses whose cancels may still be answered, oldest first."""
+        return [each.key for each in self._pending.values() if each.kind == "cancel" and not self.outrun(each)]
 
     def only(self, kind: Kind) -> Pending | None:
         """The pending event of a kind, where no other is pending of any."""

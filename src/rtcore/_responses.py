@@ -391,10 +391,11 @@ class Responses:
         if response.cancel_sent and response.outran_cancel and response.id not in self._core.requests.keys("cancel"):
             self._await_refusal()
 
-    def cancel_overdue(self, response_id: str) -> None:
-        """A cancel had no answer in time. Its refusal is still to come if its response has ended by itself (C14)."""
+    def cancel_overdue(self, response_id: str, *, lost: bool) -> None:
+        """A cancel had no answer in time. Its refusal is still to come if its response has ended by itself (C14). ``lost``: that
+        refusal would have come by now."""
         response = self.live.get(response_id)
-        if response is None or response.done:
+        if not lost and (response is None or response.done):
             self._await_refusal()
 
     def _await_refusal(self) -> None:

@@ -374,10 +374,10 @@ class Tools:
             call.output = None
         self._unseen.clear()
 
-    def seen(self) -> frozenset[str]:
+    def seen(self, *, behind: frozenset[str]) -> frozenset[str]:
         """A response of the conversation shows itself: it answers the outputs that it saw. Gives those that it may not have seen,
-        because the server has not confirmed them, nor a later one."""
-        unseen = frozenset(self._outputs.keys() - self._passed)
+        because the server has not confirmed them, nor a later one, or that were sent ``behind`` its ``response.create``."""
+        unseen = behind | (self._outputs.keys() - self._passed)
         for call in self._calls.values():
             call.seen |= call.state == "answered" and call.output_id not in unseen
         return unseen

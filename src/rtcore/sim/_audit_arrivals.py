@@ -5,7 +5,7 @@ names nothing that is known, nothing is written: the core owes it the same silen
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Protocol
+from typing import Any, Protocol
 
 from rtcore.sim._audit_line import LineAudit
 from rtcore.sim._audit_order import OrderAudit
@@ -223,6 +223,8 @@ class Arrivals:
             item.audio_at = ledger.now
         size = message.audio_bytes
         segment.received += size
+        at, just = segment.latest
+        segment.latest = ledger.now, size + (just if at == ledger.now else 0)
         if self._reference is not None:
             self._reference.audio(item, segment, size)
         if response.dead:
@@ -457,6 +459,8 @@ class Arrivals:
                     # Whose item a nameless refusal means, no client can know: a note counts as on its way for as long as it may.
                     blind = refusal.event_id is None
                     ledger.edits = [e for e in ledger.edits if e.event_id != event_id or (blind and e.kind == "note")]
+                    if blind and refusal.event is not None:
+                        self._taken_for_later(refusal.event, event_id)
                     ended = self._line.creation_answered(event_id=event_id)
                     if ended is not None and ended.expired and refusal.event_id is None:
                         for creation in ledger.creations:
@@ -471,6 +475,13 @@ class Arrivals:
                 if refusal.injected and refusal.event.get("type") == "conversation.item.create":
                     self._line.take_back()
                 return
+
+    def _taken_for_later(self, event: Mapping[str, Any], event_id: str) -> None:
+        """A nameless refusal of an edit that was given up: another of the same item that is on its way has it for its answer."""
+        edits = self._ledger.edits
+        if event.get("type") == "conversation.item.truncate" and all(edit.event_id != event_id for edit in edits):
+            taken = next((each for each in edits if each.kind == "truncate" and each.item_id == event.get("item_id")), None)
+            self._ledger.edits = [edit for edit in edits if edit is not taken]
 
     def _cancelled_beside(self, response_id: str) -> bool:
         """Whether a refused cancel that does not say whose it is may be that of another response, which ended by itself (C14)."""

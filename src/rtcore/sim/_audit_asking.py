@@ -241,6 +241,7 @@ class AskingAudit:
         self._begun_ids.add(record.id)
         self._taken_until = self._awaited_until = 0
         if record.dead:
+            self.called_back()  # interrupted before it began: it answers nothing
             return
         self._gave_way = False
         self._look_at_batches()  # what ended before, in messages that came together, is answered by this one as well
@@ -271,8 +272,8 @@ class AskingAudit:
         self._settle()
 
     def called_back(self) -> None:
-        """An answer is cancelled because the turn that it was for was refused: results that it was to answer as well may be
-        answered by another."""
+        """An answer is not to be heard, because it was interrupted before it began, or because the turn that it was for was
+        refused: results that it was to answer may be answered by another."""
         if self._asked_for:
             self._may_tools = True
             self._outputs |= self._asked_for
@@ -574,6 +575,7 @@ class AskingAudit:
         """The program interrupted everything: it decides itself what comes next."""
         self._let_go = self._gave_way = False
         self._may_turn = self._may_tools = self._must_turn = self._must_tools = self._must_again = False
+        self._asked_for.clear()
         self._settle()
 
     def request_ended(self, notice: RequestEnded) -> None:

@@ -118,7 +118,9 @@ class CutAudit:
                 (cut.closed_items if item.done else cut.open_items).add(item.id)
                 cut.texts[item.id] = item.characters
                 for segment in item.segments:
-                    cut.snapshots[id(segment)] = Snapshot(segment.received, segment.complete)
+                    at, just = segment.latest
+                    just = just if at == ledger.now else 0
+                    cut.snapshots[id(segment)] = Snapshot(segment.received, segment.complete, just)
         self._cutting = cut
         self._note(cut, unconfirmed)
 

@@ -121,6 +121,8 @@ class FillerAudit:
         for so, why in in_the_way:
             if so:
                 ledger.fail(1, f"a filler is asked for while {why}")
+        # .. and who begins to speak in it has it dropped before it begins.
+        creation.withdrawn = creation.withdrawn or (ledger.talking and ledger.talking_since == ledger.now)
         self._wants(creation.request or "")
 
     def _find_own(self, filler: int, tried: set[str]) -> bool:

@@ -65,6 +65,8 @@ class Snapshot(Struct, gc=False):
 
     received: int
     complete: bool
+    just: int = 0
+    """So many of them in the very instant of the cut: whether before it or behind it, is open."""
 
 
 class Cut(Struct, eq=False):

@@ -48,6 +48,8 @@ class Segment(Struct, eq=False):
     """Bytes of it that were audible."""
     received: int = 0
     """Bytes of it that reached the client."""
+    latest: tuple[int, int] = (-1, 0)
+    """When bytes of it last reached the client, and how many in that instant."""
     complete: bool = False
     """Its end reached the client."""
     lost: bool = False
