@@ -167,6 +167,10 @@ TRACED = [
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_008_025),
     # A nameless refusal of a truncate that was given up is taken for that of the next (F046).
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_010_629),
+    # A turn of which no word came has been dealt with when one is told that was sent behind it (C15).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_018_743),
+    # A response is interrupted by its name while the program holds the sound: what is left is held still (F052).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_021_787),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

@@ -490,7 +490,12 @@ class AskingAudit:
 
     def _confirmed(self, item_id: str) -> None:
         """The client is told that the server has an item."""
-        self._untold.pop(item_id, None)
+        if item_id in self._untold:
+            # What was sent before it has been dealt with, whether or not a word of that came.
+            for earlier in list(self._untold):
+                del self._untold[earlier]
+                if earlier == item_id:
+                    break
         if item_id in self._unconfirmed:
             self._unconfirmed.discard(item_id)
             # What waited for it may be asked for now, though another output of its batch was refused.

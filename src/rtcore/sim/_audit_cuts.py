@@ -62,7 +62,7 @@ class CutAudit:
         self._due = False
         self._cause = ""
         self._expected = 0
-        self._allowed = False
+        self._allowed = self._named = False
         self._last = -_SOON
         self._width = ledger.audio.sample_width
 
@@ -91,6 +91,7 @@ class CutAudit:
         if since is not None:
             affected = [each for each in affected if (each.asked_at if each.asked_at >= 0 else each.begun_at) <= since]
         self._due = True
+        self._named = responses is not None
         self._cause = cause
         if responses is None:
             for creation in ledger.creations:
@@ -222,7 +223,7 @@ class CutAudit:
                 self.held = self.may_hold = True
                 self.pausing = False
             return
-        self.held = False
+        self.held = self.held and self._named  # by its name one ends, and the program still holds what is left
         self._due = False
         self.settles = self._cause in _SETTLED_AT_ONCE
         if self.settles:
@@ -248,7 +249,7 @@ class CutAudit:
         if cut is None:
             return
         # A response that was over before it had an item was nothing to be cut.
-        self.may_hold = self.may_hold and not any(response.items for response in cut.responses)
+        self.may_hold = self.may_hold and (self._named or not any(response.items for response in cut.responses))
         one = cut.interruption
         if self._cause != "end":
             ledger.recent = [*ledger.recent[-3:], cut]
