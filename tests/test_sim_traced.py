@@ -171,6 +171,10 @@ TRACED = [
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_018_743),
     # A response is interrupted by its name while the program holds the sound: what is left is held still (F052).
     ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_021_787),
+    # A result is sent behind a request for an answer that the server refuses: another is asked for it (C15, F061).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_011_702),
+    # Words for a wait, once more: somebody speaks in their very instant, and their text is not told (C26).
+    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_016_217),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

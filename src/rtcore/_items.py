@@ -67,7 +67,7 @@ class Segment:
         """Its connection was lost before it was complete: what came of it is all that can be heard."""
         self.estimated = False
         self.over = False
-        """Its message has ended: what there may be of it is not sounded any more."""
+        """Its message was heard to its end: the sample that there may be of it is not sounded any more."""
         self.carry = b""
         self.odd_told = False
         self.waiting: deque[tuple[bytes | memoryview, int]] = deque()

@@ -380,7 +380,7 @@ class Playout:
         self._go_on(now, sound)
         self.release(now, sound)
 
-    def ended(self, segments: Iterable[Segment]) -> None:
+    def heard_out(self, segments: Iterable[Segment]) -> None:
         """Their message has ended. It counts as heard without its last sample (B02), which is not sounded behind its end."""
         for segment in segments:
             segment.over = True

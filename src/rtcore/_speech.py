@@ -189,8 +189,8 @@ class Speech:
             response.speaks.spoken = True
         if verdict is Verdict.FULL:
             core.barge_in.heard_out(response)
+            core.playout.heard_out(segments)
         core.running_text.ended(item, verdict)
-        core.playout.ended(segments)
         if response.gone and verdict in (Verdict.PARTIAL, Verdict.SKIPPED) and core.state != "closed":
             item.told = "replay"
         core.responses.went_quiet(response)
