@@ -14,6 +14,8 @@ from rtcore.sim.campaign import policy_world
 from rtcore.sim.policy import Policy, parse_policy
 from rtcore_adapters.voices import load_voices
 
+MANY_CUTS = "context=exact,echo_ms=0,guard_ms=0,interruptions=60"
+"""The policy of the million cuts (docs/benchmarks.md)."""
 TRACED = [
     # On a call a clear empties the line, and what waited behind what it was meant for was told as heard (F030, B01).
     ("context=exact", 5_001_677),
@@ -139,42 +141,42 @@ TRACED = [
     # A clock falls silent with sound handed over behind its last word: what waits behind a stalled message waits longer (F078).
     ("context=exact", 9502),
     # A request is sent once more, now behind a turn in words: it answers that as well (C15, B13).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 40_002_372),
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 40_003_055),
+    (MANY_CUTS, 40_002_372),
+    (MANY_CUTS, 40_003_055),
     # What was asked for before the cut of another that passed for it is ours, and is not heard (B14, B15).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_007_588),
+    (MANY_CUTS, 41_007_588),
     # Words for a wait fall due in the very instant in which somebody begins to speak (C26).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_010_587),
+    (MANY_CUTS, 41_010_587),
     # The clock stops one sample before the end of a part behind which its message goes on: it is heard after a pause (B02).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_016_522),
+    (MANY_CUTS, 41_016_522),
     # A line stands still behind the beginning of a text. Sound came behind that, and the next answer knew of it (F022).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_017_892),
+    (MANY_CUTS, 41_017_892),
     # Neither the end of a response is told nor that its item is in the conversation: that is kept for whichever comes (F022).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_019_662),
+    (MANY_CUTS, 41_019_662),
     # What the program says waits behind a message without sound, and is heard in the instant in which that is cut (B07).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 41_021_344),
+    (MANY_CUTS, 41_021_344),
     # The refusal of a cancel got lost: what a later create led to shows it, and the next refusal is another's (C14).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_001_033),
+    (MANY_CUTS, 42_001_033),
     # A clock that was held for long has all its time when a cut lets it go on (B18, B29).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_002_501),
+    (MANY_CUTS, 42_002_501),
     # A result that was sent behind a creation is answered by another, though it was announced first (C15, F062).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_003_671),
+    (MANY_CUTS, 42_003_671),
     # An answer that the device's loss cut before it began leaves results owed (F100).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_005_237),
+    (MANY_CUTS, 42_005_237),
     # Who speaks in the instant in which words for a wait are asked for has them dropped (C26).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_007_740),
+    (MANY_CUTS, 42_007_740),
     # Sound comes in the very instant of a decision: behind it (B18).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_008_025),
+    (MANY_CUTS, 42_008_025),
     # A nameless refusal of a truncate that was given up is taken for that of the next (F046).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_010_629),
+    (MANY_CUTS, 42_010_629),
     # A turn of which no word came has been dealt with when one is told that was sent behind it (C15).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_018_743),
+    (MANY_CUTS, 42_018_743),
     # A response is interrupted by its name while the program holds the sound: what is left is held still (F052).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_021_787),
+    (MANY_CUTS, 42_021_787),
     # A result is sent behind a request for an answer that the server refuses: another is asked for it (C15, F061).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_011_702),
+    (MANY_CUTS, 42_011_702),
     # Words for a wait, once more: somebody speaks in their very instant, and their text is not told (C26).
-    ("context=exact,echo_ms=0,guard_ms=0,interruptions=60", 42_016_217),
+    (MANY_CUTS, 42_016_217),
 ]
 DEFAULT = [
     # What sounded to its end before the device stopped was not silenced: the turn's silence is that of another cut (C01).

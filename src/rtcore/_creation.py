@@ -13,7 +13,7 @@ model must not answer from words that nobody heard (DESIGN 3). Out-of-band respo
 """
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -981,20 +981,20 @@ class Creation:
         but for those that were asked for as uninterruptible. Gives whether it was to answer a turn, or outputs.
         """
         core = self._core
+
+        def reached(orders: Iterable[Order]) -> list[Order]:
+            return [order for order in orders if (order.interruptible or not sparing) and order.asked_at <= since]
+
         self.drop_filler()
         answer = False
-        for order in self._unheard():
-            if (order.interruptible or not sparing) and order.asked_at <= since:
-                answer |= not order.dead and (order.for_turn or order.for_user or bool(order.for_tools))
-                order.interrupted(cause)
-        for order in self._expired.values():
-            if (order.interruptible or not sparing) and order.asked_at <= since:
-                order.interrupted(cause)
-        for order in self._passed_for.values():
-            if (order.interruptible or not sparing) and order.asked_at <= since:
-                order.due, order.cut_cause = core.now, cause  # what was heard in its place is cut: it is not heard after that
-        doubtful = [o for o in self._queue if o.doubtful and not o.silent]
-        for order in [o for o in doubtful if (o.interruptible or not sparing) and o.asked_at <= since]:
+        for order in reached(self._unheard()):
+            answer |= not order.dead and (order.for_turn or order.for_user or bool(order.for_tools))
+            order.interrupted(cause)
+        for order in reached(self._expired.values()):
+            order.interrupted(cause)
+        for order in reached(self._passed_for.values()):
+            order.due = core.now  # what was heard in its place is cut: it is not heard after that
+        for order in reached(o for o in self._queue if o.doubtful and not o.silent):
             # Perhaps it was not ours that was refused, and it runs already.
             self._queue.remove(order)
             order.interrupted(cause)

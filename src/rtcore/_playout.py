@@ -376,8 +376,7 @@ class Playout:
 
     def resume(self, now: float, sound: list[Effect]) -> None:
         """Go on with the next sample."""
-        self._held = False
-        self._go_on(now, sound)
+        self.drop_hold(now, sound)
         self.release(now, sound)
 
     def heard_out(self, segments: Iterable[Segment]) -> None:
@@ -390,9 +389,6 @@ class Playout:
     def drop_hold(self, now: float, sound: list[Effect]) -> None:
         """An interruption ends a pause: a flush silences the clock; where none was due, the clock is told to go on."""
         self._held = False
-        self._go_on(now, sound)
-
-    def _go_on(self, now: float, sound: list[Effect]) -> None:
         generation = self.generation
         if generation.paused:
             generation.paused = False

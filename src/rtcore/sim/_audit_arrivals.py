@@ -287,10 +287,10 @@ class Arrivals:
             return
         ledger = self._ledger
         before = ledger.responses.get(body.id)
-        begun = before is not None and before.known
-        if before is None or not before.known:
+        begun = before if before is not None and before.known else None
+        if begun is None:
             ledger.saw("C18: the end of a response that never began")
-        elif before.done and not before.presumed:
+        elif begun.done and not begun.presumed:
             ledger.saw("C18: a response ended twice")
             return
         record = self._known(body.id)
@@ -301,7 +301,7 @@ class Arrivals:
         elif message.cancel_reason == "turn_detected" and not record.dead and not record.out_of_band:
             # Beside one that runs, what never began for the client had no slot, and its end says nothing of the user (C18).
             others = any(each is not record and not each.out_of_band for each in ledger.running.values())
-            if begun or not others:
+            if begun is not None or not others:
                 self._cut("server", None)
         if record.out_of_band and len(ledger.running) > 1:
             ledger.saw("C17: an out-of-band response ended while another ran")

@@ -193,8 +193,8 @@ class EditAudit:
                 cut.estimated = True
         self.text.ended(item, notice)
         if item.response.audible:
-            received = sum(ledger.ms(self._received(item, segment)) for segment in item.segments)
             states = [self._snapshot(item, segment) for segment in item.segments]
+            received = sum(ledger.ms(state.received) for state in states)
             surely = sum(ledger.ms(state.received - state.just) for state in states)
             if notice.received_ms not in (received, surely):
                 ledger.fail(
