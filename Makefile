@@ -61,8 +61,9 @@ mutants: $(VENV)/test.stamp  ## plant bugs in the core, one by one: does the sim
 behaviours: $(VENV)/test.stamp  ## which planted bug breaks which behaviour's tests (many minutes)
 	$(BIN)/python -m mutants --behaviours
 
-soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session, on one line and on lines that drop: nothing grows, nothing is lost
+soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session, on one line and on lines that drop; what make test takes a sample of, whole
 	RTCORE_SOAK=required $(BIN)/python -m pytest -q -rP tests/test_soak.py tests/test_sim_lines.py
+	RTCORE_SOAK=required $(BIN)/python -m pytest -q $(addprefix tests/test_,$(addsuffix .py,benchmark_live dialect_worlds fuzzing_messages mutants prop_machine sim_program sim_scenario sim_shrink sim_situations sim_traced sim_words sim_world))
 
 lines: $(VENV)/test.stamp  ## three minutes on the real clock: each runtime talks to a server that is killed, hung up, stopped and started again
 	RTCORE_LINES=required $(BIN)/python -m pytest -q -rP tests/lines

@@ -9,6 +9,7 @@ from mutants.behaviours import Claim, read_notes, read_tests
 from mutants.hunt import Found, Report, hunt, table
 from mutants.planted import Bug, FormatError, read_all, read_bugs
 from mutants.tree import ROOT, AnchorError, check, patched, planted, snapshot
+from samples import later
 
 BUGS = {bug.name: bug for bug in read_all()}
 HARMLESS = Bug(
@@ -101,6 +102,7 @@ def test_the_copy_differs_in_one_line_and_the_sources_do_not() -> None:
     assert (ROOT / "src" / "rtcore" / bug.file).read_text(encoding="utf-8") == before
 
 
+@later
 def test_two_bugs_are_found_and_a_harmless_change_is_not() -> None:
     report = hunt([BUGS["one-millisecond-more"], BUGS["both-cancel"], HARMLESS], jobs=2, limit=6)
     first, second, harmless = report.found
@@ -111,6 +113,7 @@ def test_two_bugs_are_found_and_a_harmless_change_is_not() -> None:
     assert table(report)[-1] == "found 2 of 3"
 
 
+@later
 def test_what_a_demo_would_show_and_what_only_raises_do_not_count() -> None:
     raises = HARMLESS._replace(new=("    audio = item.audio_parts", "    if not audio[99]:"))
     append = "        playout.append(segment, event.delta, core.now, core.sound)"

@@ -1,12 +1,14 @@
 """Worlds in which something once broke and was traced to its cause: they stay as they are, and nothing may break in them.
 
 Each is a race that a campaign of many thousand worlds found; the behaviour it showed has a test of its own where one instant
-of it is enough (``test_core_calls`` and others). Seeds are of the default mix, with the policy in front laid over.
+of it is enough (``test_core_calls`` and others). ``make test`` runs a sample of them, ``make soak`` all. Seeds are of the
+default mix, with the policy in front laid over.
 """
 
 from collections.abc import Sequence
 
 import pytest
+from samples import sample
 
 from rtcore.sim import Voice, World, scenario_of, synthetic_voices
 from rtcore.sim._line_world import LineWorld
@@ -290,6 +292,7 @@ DEFAULT = [
     910_050,
     30_002_749,  # what never began ends as cancelled by a turn beside the one that sounds: that says nothing of the user (C18)
     3_205_286,  # a turn is refused, its answer called back, and the result that was to be answered with it is answered by another
+    31_003_115,  # an answer is cut by name while a voice is put to the test, which then cuts the one that goes on from it
 ]
 SYNTHETIC = [
     # The same at another server.
@@ -341,22 +344,22 @@ def run(policy: str, seed: int, voices: Sequence[Voice]) -> tuple[list[object], 
     return list(result.violations), result.turns_unanswered
 
 
-@pytest.mark.parametrize(("policy", "seed"), TRACED)
+@pytest.mark.parametrize(("policy", "seed"), sample(TRACED, 8))
 def test_what_was_traced_does_not_come_back(policy: str, seed: int) -> None:
     assert run(policy, seed, load_voices()) == ([], 0)
 
 
-@pytest.mark.parametrize("seed", DEFAULT)
+@pytest.mark.parametrize("seed", sample(DEFAULT, 8))
 def test_nor_does_it_in_the_default_mix(seed: int) -> None:
     result = policy_world(seed, load_voices(), Policy()).run()
     assert (list(result.violations), result.turns_unanswered) == ([], 0)
 
 
-@pytest.mark.parametrize(("policy", "seed"), SYNTHETIC)
+@pytest.mark.parametrize(("policy", "seed"), sample(SYNTHETIC, 8))
 def test_nor_does_it_with_synthetic_voices(policy: str, seed: int) -> None:
     assert run(policy, seed, synthetic_voices(1)) == ([], 0)
 
 
-@pytest.mark.parametrize("seed", LINES)
+@pytest.mark.parametrize("seed", sample(LINES, 8))
 def test_nor_does_it_in_a_long_call(seed: int) -> None:  # B24, F095
     assert list(LineWorld(seed, load_voices()).run().violations) == []

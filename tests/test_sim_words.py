@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from msgspec import structs
+from samples import WHOLE
 
 from rtcore import (
     ApprovalRequested,
@@ -36,11 +37,11 @@ def world_of(seed: int, *faults: str) -> Scenario:
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_each_part_of_the_vocabulary_comes_up_and_holds(fault: str) -> None:  # C26, B27, C29, F103, F116, F062
     seen = 0
-    for seed in range(8):
+    for seed in range(8 if WHOLE else 3):
         result = World(seed, VOICES, scenario=world_of(seed, fault)).run()
         assert result.violations == () and result.turns_unanswered == 0, seed
         seen += result.situations.get(fault, 0)
-    assert seen or fault == "server: idle time-out"
+    assert seen or not WHOLE or fault == "server: idle time-out"
 
 
 def test_a_silence_is_told_and_answered() -> None:  # facts 4.12
@@ -70,7 +71,7 @@ def test_a_server_that_goes_on_by_itself_comes_to_its_end() -> None:  # facts 4.
 
 def test_all_of_it_together_holds() -> None:
     parts = set(FAULTS) - {"server: only transcribes"}
-    for seed in range(10):
+    for seed in range(10 if WHOLE else 4):
         result = World(seed, VOICES, scenario=world_of(seed, *parts, "server: duplicate event", "server: unknown event")).run()
         assert result.violations == () and result.turns_unanswered == 0, seed
 

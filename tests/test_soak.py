@@ -1,8 +1,7 @@
 """Eight hours in one session (make soak): about a minute, so ``make test`` leaves it out."""
 
-import os
-
 import pytest
+from samples import later
 
 from rtcore.sim import synthetic_voices
 from rtcore.sim.soak import Hour, problems, soak
@@ -11,7 +10,7 @@ pytestmark = pytest.mark.soak
 HOURS = 8
 
 
-@pytest.mark.skipif("RTCORE_SOAK" not in os.environ, reason="a minute or more; make soak runs it")
+@later
 @pytest.mark.parametrize("seed", [2036])
 def test_nothing_grows_in_eight_hours_but_the_conversation(seed: int) -> None:  # invariants 13 and 15, F150
     outcome = soak(seed, HOURS, synthetic_voices(1))

@@ -234,6 +234,7 @@ class ReportAudit:
         if not cuts:
             return
         latest = 0
+        by_name = {id(record.cut.flush) for record in cuts if record.cut is not None and record.cut.cause == "program"}
         for record in cuts:
             assert record.cut is not None
             flush = record.cut.flush
@@ -242,8 +243,8 @@ class ReportAudit:
             if any(each.answered_at is None and record.cut.at <= each.asked_at + self._ledger.allowance for each in answers):
                 return  # .. and where that had no answer in time, with the end of the wait for it
             latest = max(latest, *(each.answered_at - record.cut.since for each in answers if each.answered_at is not None), 0)
-            if not any(each.asked_at >= record.cut.since for each in answers):
-                # All that sounded was heard while the voice was put to the test.
+            if not any(each.asked_at >= record.cut.since and id(each) not in by_name for each in answers):
+                # All that sounded was heard, or cut by name, while the voice was put to the test.
                 latest = max(latest, record.cut.at - record.cut.since)
             if not self._verdicts.get(record.id, set()) & _UNHEARD:
                 continue  # what sounded to its end before the device stopped was not silenced
