@@ -914,6 +914,21 @@ def test_a_message_of_which_no_word_came_before_its_line_stood_still_is_taken_ou
     assert (taken_out, kinds(effects)[-1], sounded(effects + gone)) == ([] if words else ["m2"], "response.create", b"")
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_message_whose_line_stood_still_behind_its_cut_is_truncated_once_more_before_the_next_answer(ended: bool) -> None:
+    """C10, C16, F022: the server may have spoken on behind our truncate, and nothing of that arrived; not one that had ended."""
+    scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)
+    scene.server(created("r1"), opened("m1"), audio("m1", 500))
+    scene.at(0.2).barge_in(200, "u2")
+    scene.server(truncated("m1", 200), item_done("m1", status="incomplete") if ended else [])
+    scene.server(speech_stopped("u2"), committed("u2"))
+    effects = scene.at(10.2).tick()
+    assert [event for event in sent(effects) if event["type"] == "conversation.item.truncate"] == (
+        [] if ended else [truncate("m1", 200)]
+    )
+    assert kinds(effects + ([] if ended else scene.server(truncated("m1", 200))))[-1] == "response.create"
+
+
 def test_what_was_asked_for_before_the_cut_of_the_one_that_passed_for_it_is_not_heard_and_not_called_stale() -> None:
     """B14, B15: two were asked for, the first was given up, and comes unannounced in the place of the second."""
     scene = ready(turn_detection=SERVER_INTERRUPTS_CLIENT_CREATES)

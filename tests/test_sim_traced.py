@@ -293,6 +293,8 @@ DEFAULT = [
     30_002_749,  # what never began ends as cancelled by a turn beside the one that sounds: that says nothing of the user (C18)
     3_205_286,  # a turn is refused, its answer called back, and the result that was to be answered with it is answered by another
     31_003_115,  # an answer is cut by name while a voice is put to the test, which then cuts the one that goes on from it
+    32_001_367,  # a line stands still behind a truncate, and the server spoke on: it is said once more before the next answer
+    32_002_703,  # an error that names nothing was that of a request, or of the server's own second answer: nobody can say which
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -519,7 +519,8 @@ class Interruption:
                 self._judge(item, response)
             if item.type == "function_call" and not self._deletable:
                 core.tools.explain(item, response)
-            if item.late_audio:
+            if item.late_audio or (response.presumed and not item.done):
+                # Of one whose end is only presumed more may have been made behind our truncate, and be on its way (C10, C16).
                 item.late_audio = False
                 self._send_truncate(item)
         self.pump_deletes()

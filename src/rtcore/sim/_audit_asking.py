@@ -166,6 +166,8 @@ class AskingAudit:
         """The last error that reached the client said what it answers."""
         self._blind_until = 0
         """A refusal that named nothing answered a creation: so long the core may take it for unanswered."""
+        self._refused_for = ""
+        """The text of an error that may have refused the server's own attempt: it names what held the slot."""
         self._awaited_until = 0
         """The server is about to answer a turn by itself, or to commit one that the core answers."""
         self._since: int | None = None
@@ -257,6 +259,8 @@ class AskingAudit:
             # Of one that the client asked for, accepted in the instant of the commit, nobody can say which came first.
             after = ROUNDING if record.asked_at >= 0 else -ROUNDING
             seen = all(self._held(item_id, served.accepted_at) for item_id in self._said)
+            # What held the slot while one of the server's own may have been refused is not the answer that was refused.
+            seen = seen and record.id not in self._refused_for
             if accepted > self._committed_at + after and not self._recognised and seen:
                 self._may_turn = False
                 self._said.clear()
@@ -308,6 +312,7 @@ class AskingAudit:
             if unnamed and self._creates and creation is not None:
                 # It may have been the server's own attempt that was refused: only what comes next shows it.
                 self._blind_until = self._ledger.now + _SLOT_WAIT
+                self._refused_for = told
             elif not self._running():
                 self._taken_until = self._ledger.now + _SLOT_WAIT
             if refusal.event is None or (unnamed and self._creates):
