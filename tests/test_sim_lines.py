@@ -161,6 +161,13 @@ def test_what_was_said_before_stands_before_what_a_session_heard_itself(behind: 
 SHOWN = LineOptions(seconds=240, drop_every_s=25, show_per_mille=40, image_bytes=2_000, aimed_per_mille=300)
 
 
+def test_a_server_that_closes_on_the_configuration_is_told_and_dialled_again() -> None:  # F102, B25; invariant 15
+    options = LineOptions(seconds=240, drop_every_s=25, limit_s=40.0, turned_away_per_mille=500)
+    results = [LongCall(seed, options).run() for seed in range(2)]
+    assert [problem for result in results for problem in result.problems] == []
+    assert all(result.situations["F102: a server closed on the configuration"] > 3 for result in results)
+
+
 def test_pictures_are_shown_again_the_newest_of_them() -> None:  # C27, S08, B23: as many as reconnect.image_bytes allows
     results = [LongCall(seed, SHOWN).run() for seed in range(4)]
     assert [problem for result in results for problem in result.problems] == []

@@ -1,9 +1,13 @@
 """Situations with a rule of their own: worlds that have them keep every invariant, and really meet them."""
 
+import json
+from typing import Any
+
 import pytest
 from samples import WHOLE
 
-from rtcore.sim import World, synthetic_voices
+from rtcore import Effect, Session
+from rtcore.sim import World, scenario_of, synthetic_voices
 from rtcore.sim._rng import Rng
 from rtcore.sim.scenario import draw_with
 
@@ -51,3 +55,33 @@ def test_the_rule_holds_where_it_comes_up(fault: str, met: tuple[str, ...]) -> N
         for name, count in result.situations.items():
             seen[name] = seen.get(name, 0) + count
     assert [name for name in met if not seen.get(name)] == []
+
+
+def test_calls_and_their_results_meet_what_is_told_before_them() -> None:  # F059, F072, F074, F076, F090
+    wanted = {
+        "B28: a tool's result while sound is left",
+        "F074: a call was told while the words before it sounded",
+        "F076: a result that is no text",
+        "F090: a message of a connection that is gone",
+    }
+    for seed in range(60):
+        if scenario_of(seed).stale_per_mille:
+            result = World(seed, VOICES).run()
+            assert (result.violations, result.turns_unanswered) == ((), 0)
+            wanted -= set(result.situations)
+        if not wanted:
+            return
+    raise AssertionError(wanted)
+
+
+class EncodesTwice(Session):
+    """What is no text is a text when it comes to be encoded."""
+
+    def tool_result(self, call_id: str, output: Any, *, now: float, **options: Any) -> list[Effect]:
+        return super().tool_result(call_id, json.dumps(json.dumps(output)), now=now, **options)
+
+
+def test_a_result_that_is_encoded_twice_is_found() -> None:  # F076, invariant 10
+    seeds = (seed for seed in range(20) if scenario_of(seed).tools)
+    found = (World(seed, VOICES, session_factory=EncodesTwice).run().violations for seed in seeds)
+    assert any(violation.invariant == 10 and "encoded twice" in violation.text for each in found for violation in each)

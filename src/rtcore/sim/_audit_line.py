@@ -7,6 +7,8 @@ each call, and a deadline wherever something is waited for.
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
+import msgspec
+
 from rtcore._effects import Deadline
 from rtcore._notices import RequestEnded, ToolCalled
 from rtcore.sim._audit_truncates import excused
@@ -136,6 +138,7 @@ class LineAudit:
             self._outputs[call_id] = self._outputs.get(call_id, 0) + 1
             self._ledger.called.discard(call_id)
             self._note_output(call_id)
+            self._look_at_output(call_id, str(body.get("output")))
             if self._outputs[call_id] > 1:
                 self._ledger.fail(10, f"{call_id} got {self._outputs[call_id]} outputs")
             if call_id not in self._called and not self._explained(call_id):
@@ -155,6 +158,17 @@ class LineAudit:
     def edited(self) -> None:
         """An item that is part of an edit of the program's leaves the core."""
         self._edits_first("an edit of the program's", None)
+
+    def _look_at_output(self, call_id: str, output: str) -> None:
+        """A text stays as it is, and everything else is encoded once (F076)."""
+        try:
+            value = msgspec.json.decode(output)
+        except msgspec.DecodeError:
+            return
+        if isinstance(value, str):
+            self._ledger.fail(10, f"the output of {call_id} was encoded twice: {output}")
+        elif isinstance(value, dict | list):
+            self._ledger.saw("F076: a result that is no text")
 
     def _note_output(self, call_id: str) -> None:
         ledger = self._ledger
@@ -356,6 +370,8 @@ class LineAudit:
             self._responses_of_calls[notice.call_id] = item.response
             if sum(each.type == "function_call" for each in item.response.items.values()) == 2:
                 ledger.saw("C26: several calls in one response")
+            if ledger.stream.unconfirmed > 0 and any(each.segments for each in item.response.items.values()):
+                ledger.saw("F074: a call was told while the words before it sounded")
         if item is None or not item.call_done:
             ledger.fail(10, f"{notice.call_id} was called before it was complete")
 

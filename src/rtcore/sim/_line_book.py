@@ -61,6 +61,8 @@ class LineOptions(Struct, frozen=True):
     """Of quiet moments: the program shows a picture."""
     image_bytes: int = 4_000_000
     """The newest pictures are shown again up to so many (``reconnect.image_bytes``)."""
+    turned_away_per_mille: int = 0
+    """So many attempts to dial find a server that closes in order on the configuration (F102)."""
 
     @property
     def calm_at(self) -> int:
@@ -149,6 +151,7 @@ def draw_lines(seed: int) -> LineOptions:
     """What such a world draws for itself: some minutes in which much is lost."""
     rng = Rng(seed).fork("options of lines")
     pictures = Rng(seed).fork("pictures on lines")
+    turned = Rng(seed).fork("turned away")
     shows = pictures.chance(200)
     renews = rng.chance(450)
     poisoned = rng.chance(350)
@@ -178,4 +181,5 @@ def draw_lines(seed: int) -> LineOptions:
         button=Rng(seed).fork("button of lines").chance(_BUTTON),
         show_per_mille=pictures.choice((10, 30)) if shows else 0,
         image_bytes=pictures.choice((0, 6_000, 6_000, 4_000_000)) if shows else 4_000_000,
+        turned_away_per_mille=turned.choice((150, 400)) if turned.chance(100) else 0,
     )

@@ -119,6 +119,8 @@ class LongCall:
         self._served: dict[int, Served] = {}
         self._current: Served | None = None
         self._left: Served | None = None
+        self._turned_away = False
+        """The line was lost to a server that closed on the configuration, and the program has not been told yet."""
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []
         self._count = 0
         self._over = self._closing = False
@@ -289,6 +291,9 @@ class LongCall:
             case UserTranscript():
                 self._told.words(notice.item_id, notice.text)
             case Reconnecting():
+                if self._turned_away and notice.problem.code != "configuration_refused":
+                    self.book.fail(15, f"a server closed on the configuration, and the program was told {notice.problem.code}")
+                self._turned_away = False
                 self._dialling.waits(notice, ended=self._current is not None and self._current.closing)
             case SessionReady():
                 self._current = self._served[notice.connection]
@@ -316,7 +321,8 @@ class LongCall:
         self._over = True
         if notice.reason == "closed":
             return
-        if notice.reason == "lost" and self.options.attempts < 100:
+        # The last attempt may have been one at a server that closed on the configuration.
+        if notice.reason in ("lost", "not_acknowledged") and self.options.attempts < 100:
             self._dialling.spent()
         else:
             self.book.fail(15, f"the session ended: {notice.reason}, {notice.problem}")
@@ -388,6 +394,14 @@ class LongCall:
             self.person.waits_on()
             self.at(at, lambda: self._nobody(number, cause, second=second))
             return
+        if (
+            number > 1
+            and options.turned_away_per_mille
+            and self._network.beside("turned away").chance(options.turned_away_per_mille)
+        ):
+            self.person.waits_on()
+            self.at(at, lambda: self._turn_away(number, second=second))
+            return
         if second and options.aimed_per_mille and self._network.beside("aimed").chance(options.aimed_per_mille):
             book.saw("lines: the present line was lost while a second came")
             self.at(book.now + self._network.beside("moment").between(0, 400) * MILLISECOND, self.drop)
@@ -397,6 +411,14 @@ class LongCall:
         if second and self.session.state == "ready":
             self._dialling.second_refused()
         self.call(self.session.disconnected(number, cause, now=self.book.seconds))
+
+    def _turn_away(self, number: int, *, second: bool) -> None:
+        """A server takes the line, and closes it in order instead of acknowledging the configuration (F102)."""
+        self.book.saw("F102: a server closed on the configuration")
+        self._turned_away = not second
+        self.call(self.session.connected(number, now=self.book.seconds))
+        cause = Disconnection(close_code=1000)
+        self.at(self.book.now + 60 * MILLISECOND, lambda: self._nobody(number, cause, second=second))
 
     def _open(self, number: int) -> None:
         served = self._served[number] = serve(number, self._network, self._voices, self.options)

@@ -349,6 +349,7 @@ class World:
                 self.story.client_received(self.now, seen)
             self._call(self.session.receive(1, payload, now=self.seconds))
             if self.scenario.stale_per_mille and self._chance.chance(self.scenario.stale_per_mille):
+                self.saw("F090: a message of a connection that is gone")
                 self.auditor.replayed(self.session.receive(0, payload, now=self.seconds))
 
     def _run_up(self) -> None:
