@@ -1,12 +1,11 @@
 """Situations with a rule of their own: worlds that have them keep every invariant, and really meet them."""
 
 import json
-from typing import Any
 
 import pytest
 from samples import WHOLE
 
-from rtcore import Effect, Session
+from rtcore import Issued, Session
 from rtcore.sim import World, scenario_of, synthetic_voices
 from rtcore.sim._rng import Rng
 from rtcore.sim.scenario import draw_with
@@ -77,8 +76,8 @@ def test_calls_and_their_results_meet_what_is_told_before_them() -> None:  # F05
 class EncodesTwice(Session):
     """What is no text is a text when it comes to be encoded."""
 
-    def tool_result(self, call_id: str, output: Any, *, now: float, **options: Any) -> list[Effect]:
-        return super().tool_result(call_id, json.dumps(json.dumps(output)), now=now, **options)
+    def tool_result(self, call_id: str, output: object, *, respond: bool = True, now: float) -> Issued:
+        return super().tool_result(call_id, json.dumps(json.dumps(output)), respond=respond, now=now)
 
 
 def test_a_result_that_is_encoded_twice_is_found() -> None:  # F076, invariant 10
