@@ -75,6 +75,8 @@ class Arrivals:
         self._errors = 0
         self.creates = False
         """The server answers turns by itself."""
+        self._laid_to: list[Creation] = []
+        """What an error that refused an attempt of the server's own may be laid to: it names nothing."""
         self.named: ResponseRecord | None = None
         """A response whose very end said that it had been interrupted before it began: it may be cut now, or go on."""
         self.stale: list[ResponseRecord] = []
@@ -250,6 +252,11 @@ class Arrivals:
             ledger.saw("B08: the next response began before the last cut was settled")
         served = self._truth.responses.get(record.id)
         by_itself = served is not None and served.cause == "turn" and not record.out_of_band
+        if by_itself:
+            # Ours would have come before it: one that waited when something was refused counts as what that was (B13).
+            for creation in self._laid_to:
+                creation.doubted = True
+            self._laid_to.clear()
         if by_itself and not ledger.creations and (self._line.editing or ledger.flush_open):
             self.stale.append(record)
         if record.out_of_band and len(ledger.running) > 1:
@@ -465,6 +472,8 @@ class Arrivals:
                     if ended is not None and ended.expired and refusal.event_id is None:
                         for creation in ledger.creations:
                             creation.doubted = True
+                if refusal.event is None:
+                    self._laid_to = [creation for creation in ledger.creations if not creation.out_of_band]
                 self.refused(refusal, ended)
                 if isinstance(refusal.event, dict) and refusal.event.get("type") == "response.cancel":
                     cancelled = str(refusal.event.get("response_id"))

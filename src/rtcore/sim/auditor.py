@@ -944,8 +944,7 @@ class Auditor:
                 taken_back = self.line.cancel(message)
                 if taken_back is not None:
                     self.cuts.kill(taken_back, self.ledger.stream.end)
-                    if taken_back.withdrawn:
-                        self.asking.called_back()
+                    self.asking.called_back()
             case "response.create":
                 self.line.create_response(message)
                 self.asking.create_response(message, self.ledger.creations[-1])
