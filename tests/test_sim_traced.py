@@ -295,7 +295,7 @@ DEFAULT = [
     31_003_115,  # an answer is cut by name while a voice is put to the test, which then cuts the one that goes on from it
     32_001_367,  # a line stands still behind a truncate, and the server spoke on: it is said once more before the next answer
     32_002_703,  # an error that names nothing was that of a request, or of the server's own second answer: nobody can say which
-    32_016_980,  # the server's own attempt is refused while ours waits, and it begins one all the same: ours would have come before
+    32_016_980,  # the server's own attempt is refused while ours waits, and it begins one: ours would have come before
     32_020_708,  # an answer of which nobody knows whose it is goes with the turn that was refused, and the results are answered
 ]
 SYNTHETIC = [
