@@ -926,7 +926,8 @@ def test_a_message_whose_line_stood_still_behind_its_cut_is_truncated_once_more_
     assert [event for event in sent(effects) if event["type"] == "conversation.item.truncate"] == (
         [] if ended else [truncate("m1", 200)]
     )
-    assert kinds(effects + ([] if ended else scene.server(truncated("m1", 200))))[-1] == "response.create"
+    acknowledged = [] if ended else scene.server(truncated("m1", 200))
+    assert ("response.create" in kinds(effects), "response.create" in kinds(acknowledged)) == (ended, not ended)
 
 
 def test_what_was_asked_for_before_the_cut_of_the_one_that_passed_for_it_is_not_heard_and_not_called_stale() -> None:

@@ -14,7 +14,6 @@ from fuzzing import campaign, mutation, vocabulary
 from fuzzing.__main__ import main
 from fuzzing.campaign import State, advance, begun
 from fuzzing.rounds import Broken, Tally, run
-from samples import later
 
 from rtcore import Effect, Problem, Session
 from rtcore._history import History
@@ -117,7 +116,6 @@ def test_a_message_that_ends_the_session_without_a_right_to_is_noticed(monkeypat
     assert broke(range(1, 60, 3)) > 5
 
 
-@later
 def test_a_session_that_remembers_every_message_is_noticed(monkeypatch: Any) -> None:
     """Memory of one session, at the end of a long round; and of the process, over the rounds."""
     kept: list[bytes] = []

@@ -1,12 +1,15 @@
 """Results of worlds add up exactly, in any grouping, and survive being written down."""
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from rtcore.sim import CampaignResult, KindResult, WorldResult, run_campaign, synthetic_voices
 from rtcore.sim.faults import NAMES
 from rtcore.sim.results import FaultResult, Violation, word_errors
-from rtcore.sim.sometimes import SOMETIMES, UNREACHED, Sometimes, missed
+from rtcore.sim.sometimes import FAILURES_UNREACHED, SOMETIMES, UNREACHED, Sometimes, missed
 from rtcore_adapters.cli._judgement import campaign_problems
 
 
@@ -95,6 +98,18 @@ def test_every_behaviour_and_every_fault_comes_up_or_is_said_not_to() -> None:
     assert covered | set(UNREACHED) == behaviours
     assert covered.isdisjoint(UNREACHED) and all(UNREACHED.values())
     assert {one.id for one in SOMETIMES}.issuperset(NAMES)
+
+
+def test_every_failure_of_turns_tools_lines_and_words_comes_up_or_is_said_not_to() -> None:
+    """Groups D to I of what broke for real users; the page on the simulated world gives the same list."""
+    unused = {48, 53, 58, 63, 68, 73, 77, 79, 84, 89, 94, 99, 104, 109, 114, 119, 124, 129}  # numbers that no failure has
+    failures = {f"F{number:03}" for number in range(44, 132) if number not in unused}
+    covered = {name for one in SOMETIMES for name in one.covers} & failures
+    assert covered | set(FAILURES_UNREACHED) == failures
+    assert covered.isdisjoint(FAILURES_UNREACHED) and all(FAILURES_UNREACHED.values())
+    page = (Path(__file__).parent.parent / "docs" / "world.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (F\d{3}) \| (.+) \|$", page, re.MULTILINE))
+    assert rows == FAILURES_UNREACHED
 
 
 def test_errors_in_words_keep_their_sign_in_the_mean_and_lose_it_in_the_ranks() -> None:  # invariant 11

@@ -5,7 +5,7 @@ import json
 import pytest
 from samples import WHOLE
 
-from rtcore import Issued, Session
+from rtcore import Effect, Issued, ResponseEnded, Session, ToolCalled
 from rtcore.sim import World, scenario_of, synthetic_voices
 from rtcore.sim._rng import Rng
 from rtcore.sim.scenario import draw_with
@@ -84,3 +84,23 @@ def test_a_result_that_is_encoded_twice_is_found() -> None:  # F076, invariant 1
     seeds = (seed for seed in range(20) if scenario_of(seed).tools)
     found = (World(seed, VOICES, session_factory=EncodesTwice).run().violations for seed in seeds)
     assert any(violation.invariant == 10 and "encoded twice" in violation.text for each in found for violation in each)
+
+
+class TellsCallsLate(Session):
+    """A call waits for the end of its response."""
+
+    def receive(self, connection: int, payload: bytes, *, now: float) -> list[Effect]:
+        effects = super().receive(connection, payload, now=now)
+        held: list[Effect] = vars(self).setdefault("_held_calls", [])
+        held += [effect for effect in effects if isinstance(effect, ToolCalled)]
+        told = [effect for effect in effects if not isinstance(effect, ToolCalled)]
+        if any(isinstance(effect, ResponseEnded) for effect in effects):
+            told += held[::-1]
+            held.clear()
+        return told
+
+
+def test_a_call_that_is_told_late_is_found() -> None:  # F074, invariant 10
+    seeds = (seed for seed in range(20) if scenario_of(seed).tools)
+    found = (World(seed, VOICES, session_factory=TellsCallsLate).run().violations for seed in seeds)
+    assert any(violation.invariant == 10 and "after it was complete" in violation.text for each in found for violation in each)

@@ -75,6 +75,7 @@ class Arrivals:
         self._errors = 0
         self.creates = False
         """The server answers turns by itself."""
+        self._calls = 0
         self._laid_to: list[Creation] = []
         """What an error that refused an attempt of the server's own may be laid to: it names nothing."""
         self.named: ResponseRecord | None = None
@@ -232,7 +233,7 @@ class Arrivals:
         if response.dead:
             ledger.saw("B10: late audio after a cut")
             if item.truncates:
-                item.late_audio = True
+                item.late_audio, item.repeated_unseen = True, False
         elif len(ledger.running) > 1 and any(r is not response and r.audible for r in ledger.running.values()):
             ledger.saw("B11: audio while two responses run")
         if self._width == 2 and segment.received & 1:
@@ -341,7 +342,7 @@ class Arrivals:
             self._complete(item, None)
         item.call_id = body.call_id or item.call_id
         if body.type == "function_call" and body.status == "completed":
-            item.call_done = True
+            self._complete_call(item)
 
     def _conversation_item(self, message: ServerSeen) -> None:
         if message.type == "conversation.item.added" and message.item is not None:
@@ -395,7 +396,12 @@ class Arrivals:
     def _call_done(self, message: ServerSeen) -> None:
         item = self._item(message.response_id, message.item_id, "function_call")
         if item is not None:
-            item.call_done = True
+            self._complete_call(item)
+
+    def _complete_call(self, item: ItemRecord) -> None:
+        if not item.call_done:
+            self._calls += 1
+            item.call_done, item.call_done_at, item.call_order = True, self._ledger.now, self._calls
 
     def _words(self, message: ServerSeen) -> None:
         if self._ledger.running:
@@ -473,7 +479,8 @@ class Arrivals:
                         for creation in ledger.creations:
                             creation.doubted = True
                 if refusal.event is None:
-                    self._laid_to = [creation for creation in ledger.creations if not creation.out_of_band]
+                    before = round(refusal.at * 1_000_000_000)
+                    self._laid_to = [one for one in ledger.creations if not one.out_of_band and one.sent.sent_at < before]
                 self.refused(refusal, ended)
                 if isinstance(refusal.event, dict) and refusal.event.get("type") == "response.cancel":
                     cancelled = str(refusal.event.get("response_id"))

@@ -108,11 +108,15 @@ class EditAudit:
             before = item.truncates[-1]
             if ms > before.audio_end_ms or index != before.content_index:
                 ledger.fail(4, f"{told}: it had been told {before.audio_end_ms} ms of part {before.content_index} before")
-            elif not item.late_audio and (item.done or ledger.now + ROUNDING < self._presumed_at(item.response)):
+            elif not item.late_audio and (
+                item.done or item.repeated_unseen or ledger.now + ROUNDING < self._presumed_at(item.response)
+            ):
                 ledger.fail(5, f"{told}: told before, and no audio came since")
             elif not item.response.done and ledger.now + ROUNDING < self._presumed_at(item.response):
                 ledger.fail(5, f"{told}: told again before the response was done")
-            ledger.saw("C10: truncate repeated for late audio")
+            if item.late_audio:
+                ledger.saw("C10: truncate repeated for late audio")
+            item.repeated_unseen = not item.late_audio
         elif not item.guessed:
             self._record_error(item, ms - ledger.ms(min(segment.heard, received)), misled=heard != segment.heard)
         if index:

@@ -372,6 +372,13 @@ class LineAudit:
                 ledger.saw("C26: several calls in one response")
             if ledger.stream.unconfirmed > 0 and any(each.segments for each in item.response.items.values()):
                 ledger.saw("F074: a call was told while the words before it sounded")
+            if ledger.now > item.call_done_at >= 0:
+                ledger.fail(
+                    10, f"{notice.call_id} was told {(ledger.now - item.call_done_at) // MILLISECOND} ms after it was complete"
+                )
+            others = (each for each in item.response.items.values() if each.call_done and not (each.called or each.deletes))
+            if any(each.call_order < item.call_order for each in others):
+                ledger.fail(10, f"{notice.call_id} was told before another that was complete first (F074)")
         if item is None or not item.call_done:
             ledger.fail(10, f"{notice.call_id} was called before it was complete")
 

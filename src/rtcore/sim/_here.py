@@ -38,6 +38,10 @@ class Here:
         """Whether nothing is to be asked for by itself because of it."""
         return self._told and now < self._since + _LONGEST - _ROUNDING
 
+    def just(self, now: int) -> bool:
+        """Whether it was said in this very instant: the timers that fall due in it come first."""
+        return self._told and self._since >= now
+
     def perhaps(self, now: int) -> bool:
         """Whether it may still be a reason to wait."""
         return self._told and now <= self._since + _LONGEST + _ROUNDING

@@ -121,6 +121,8 @@ class ItemRecord(Struct, eq=False):
     ended_at: int = -1
     segments: list[Segment] = field(default_factory=list)
     truncates: list[Truncate] = field(default_factory=list)
+    repeated_unseen: bool = False
+    """Truncated once more because the end of its response was only presumed, and nothing came of it since."""
     late_audio: bool = False
     """Audio of it reached the client after the last truncate was sent."""
     deletes: int = 0
@@ -132,6 +134,9 @@ class ItemRecord(Struct, eq=False):
     """By the clock's words more than one number is possible."""
     call_id: str | None = None
     call_done: bool = False
+    call_done_at: int = -1
+    call_order: int = -1
+    """The how many-th call it was whose arguments were complete."""
     called: bool = False
     """The program was told of the call."""
 

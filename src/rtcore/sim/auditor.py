@@ -821,7 +821,8 @@ class Auditor:
         if any(not (each.out_of_band or each.dead) and each.known_at < ledger.now for each in ledger.running.values()):
             return "a response runs"
         talks = ledger.talking and ledger.talking_since < ledger.now
-        return "the user speaks" if talks or ledger.here.surely(ledger.now) else ""
+        here = ledger.here.surely(ledger.now) and not ledger.here.just(ledger.now)
+        return "the user speaks" if talks or here else ""
 
     def _quiescent(self) -> bool:
         ledger = self.ledger

@@ -35,7 +35,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("network", "latency", "every message takes 20 ms or longer", ("B15", "C14", "F049", "F050")),
     Fault("network", "jitter", "messages take a different time each", ("B15", "C14", "F147")),
     Fault("network", "stall", "a lost packet holds up everything behind it, for seconds at worst", ("C19", "F147")),
-    Fault("network", "split", "a message arrives in pieces, cut at any byte", ("C29", "F096")),
+    Fault("network", "split", "a message arrives in pieces, cut at any byte", ("C29",)),
     Fault("network", "merge", "many messages arrive in the same instant", ("B08", "F010")),
     Fault("network", "cut mid-frame", "the line is gone in the middle of a message", ("B24", "F093", "F101")),
     Fault("network", "half-open", "nothing arrives any more, and nothing says so until a keepalive fails", ("B24", "F095")),
@@ -72,8 +72,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("server", "sounds by itself", "a call: the server plays the audio and knows what was heard", ("F030", "F031")),
     Fault("server", "preview dialect", "the older names and shapes of events", ("C28", "S02", "F132", "F133")),
     Fault("server", "remote tools", "it calls tools of remote (MCP) servers, fails, and asks whether it may", ("C26", "F062")),
-    Fault("server", "idle time-out", "a silence is told, committed and answered by the server", ("F127", "B14")),
-    Fault("server", "only transcribes", "a transcription session, which never answers", ("F116", "F103")),
+    Fault("server", "idle time-out", "a silence is told, committed and answered by the server", ("B14",)),
+    Fault("server", "only transcribes", "a transcription session, which never answers", ("F116",)),
     # What the audio clock does.
     Fault("speaker", "large buffer", "the device holds 200 to 500 ms of sound", ("C01", "F019")),
     Fault("speaker", "drift", "its crystal runs fast or slow by 50 ppm or more", ("B02", "F017")),
@@ -110,7 +110,7 @@ FAULTS: tuple[Fault, ...] = (
     # What the program on top does.
     Fault("program", "slow tools", "functions take seconds, some until long after the turn", ("B28", "C26", "F065")),
     Fault("program", "failing tools", "functions answer with an error", ("C26", "F069")),
-    Fault("program", "answer to a dead call", "an answer to a call that is unknown, answered or gone", ("C26", "F064", "F070")),
+    Fault("program", "answer to a dead call", "an answer to a call that is unknown, answered or gone", ("C26", "F064")),
     Fault("program", "interrupt before response.created", "a request is interrupted before it is a response", ("B15", "F049")),
     Fault("program", "update in mid-response", "options change while the model speaks", ("S09", "F135")),
     Fault("program", "stops listening", "the consumer is away for seconds; its reactions come late and together", ("B31", "C16")),

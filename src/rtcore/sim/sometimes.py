@@ -137,12 +137,7 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("B22: an unchanged history costs nothing", "its list says what is so already", ("B22",), 100),
     Sometimes("F067: what is being said or heard stays", "an edit leaves it alone", ("F067",), 20),
     Sometimes("B27: a message that cannot be read", "it means nothing, and nothing may come of it", ("B27", "C29"), 54_000),
-    Sometimes(
-        "B28: a tool's result while sound is left",
-        "the preamble still played, and its words are in the history",
-        ("B28", "F059", "F066", "F072", "F117"),
-        14_000,
-    ),
+    Sometimes("B28: a tool's result while sound is left", "the preamble still played", ("B28", "F066"), 14_000),
     Sometimes("B29: a flush answered too late", "after the core had gone on with its estimate", ("B29", "C21"), 4_000),
     Sometimes("B29: a flush answered twice", "the second answer means nothing", ("B29", "C21"), 5_600),
     Sometimes("B29: a flush never answered", "a later one was, or none", ("B29", "F031"), 2_000),
@@ -220,9 +215,14 @@ SITUATIONS: tuple[Sometimes, ...] = (
     Sometimes("C21: a stale report", "of a settled generation, or smaller than before", ("C21",), 170_000),
     Sometimes("C22: half a sample carried", "a delta ended in the middle of a sample", ("C22", "B27"), 37_000),
     Sometimes("C23: a later content part truncated", "not the first part of its item", ("C23", "F163"), 2_800),
-    Sometimes("C25: the user's words came after the answer began", "a late transcript finds its item", ("C25",), 110_000),
+    Sometimes("C25: the user's words came after the answer began", "a late transcript finds its item", ("C25", "F103"), 110_000),
     Sometimes("C26: a cut while a function runs", "its result comes after the interruption", ("C26",), 17_000),
-    Sometimes("F074: a call was told while the words before it sounded", "in the order of the output", ("F074", "B28"), 17_000),
+    Sometimes(
+        "F074: a call was told while the words before it sounded",
+        "as soon as it is complete, in that order",
+        ("F074", "B28"),
+        17_000,
+    ),
     Sometimes("F076: a result that is no text", "encoded once", ("F076",), 40_000),
     Sometimes("C26: several calls in one response", "one answer for all of them", ("C26",), 7_900),
     Sometimes("C26: a function takes long, and the program is told", "once, when it is slow", ("C26", "B28"), 4_000),
@@ -406,6 +406,20 @@ UNREACHED: dict[str, str] = {
     "S10": "the options of speech to text are no situation of an interruption; tests of configuration and dialects show them",
 }
 """Behaviours that no campaign meets, and why: tests alone show them, if anything does. Every other one has an entry above."""
+
+FAILURES_UNREACHED: dict[str, str] = {
+    "F059": "a choice of the program's: whether results are answered after words of the model's own (`function_calls.answer`)",
+    "F070": "the model calls declared functions alone",
+    "F072": "the history is the server's, with one entry per item: there is no second copy that could lose an order",
+    "F075": "audio without end takes minutes of it: one test of the bound says as much as a thousand worlds",
+    "F082": "a hand-off between agents is not the core's; that it listens at the end is asked of every world (15)",
+    "F096": "no message is as large as that, and no server closes with 1009",
+    "F111": "the history is the server's: there is no second copy that could hold an item of another type",
+    "F117": "the history is the server's: there is no second copy that could be overwritten",
+    "F122": "a turn detection that is sent whole: what a session is configured with before the first word",
+    "F127": "a speech whose end is never told is let go after a minute, and no world waits for that on purpose",
+}
+"""Failures of the groups D to I that no campaign meets as they were reported, and why: tests alone show them."""
 
 
 def missed(result: Met, table: Sequence[Sometimes] = SOMETIMES) -> list[str]:
