@@ -856,6 +856,26 @@ def test_where_it_is_ours_the_turn_that_the_server_could_not_answer_is_answered_
     assert kinds(late)[-1] == "response.create"
 
 
+def test_what_the_server_named_holds_the_slot_also_where_our_request_is_given_up_before_it_shows_itself() -> None:
+    """B13, C14, F046: it said so six seconds later, and so much longer it is waited for."""
+    scene = ready()
+    scene.respond()
+    scene.at(6.0).server(speech_started("u1"), turn("u1"), active_response())
+    assert kinds(scene.at(10.0).tick()) == []
+    assert kinds(scene.at(16.0).tick()) == ["response.create"]
+
+
+def test_an_interruption_by_the_program_ends_it_also_where_ours_was_never_announced() -> None:  # C12, F044; facts 4.10
+    scene = ready()
+    scene.respond()
+    scene.interrupt()
+    scene.at(0.5).server(speech_started("u1"), turn("u1"), active_response())
+    scene.at(0.6).interrupt()
+    text = item_added("m1") + announce("m1") + part_added("m1", kind="text") + text_delta("m1", "Well.")
+    late = scene.at(0.7).server(text, done("r1", request=scene.request))
+    assert "response.create" not in kinds(late)
+
+
 def test_where_nothing_shows_itself_the_turn_is_answered_all_the_same() -> None:  # F061, invariant 15
     scene = ready()
     scene.respond()

@@ -5,6 +5,7 @@ is installed, and adds an extra to that by name, wherever it came from (``rtcore
 """
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -29,6 +30,7 @@ NEEDED = {
 }
 """What is imported by itself, the package that it needs, and the extra that brings it."""
 IMPORTS = """
+import os
 import importlib, sys
 for module, package in {!r}:
     sys.modules[package] = None
@@ -95,6 +97,7 @@ def test_an_extra_is_added_to_the_rtcore_that_is_installed() -> None:
     except PackageNotFoundError:
         pytest.skip("rtcore is on the path, and not installed")
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "--disable-pip-version-check", "rtcore[cli]"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    spoken = {name: value for name, value in os.environ.items() if name != "PIP_QUIET"}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=spoken)
     assert ran.returncode == 0, ran.stderr
     assert "Requirement already satisfied: rtcore[cli]" in ran.stdout

@@ -87,6 +87,7 @@ class Order(Struct):
     """A refusal that named no event may have been its own, or that of a creation of the server's."""
     suspected: Problem | None = None
     """That refusal, while what holds the slot has not shown itself."""
+    suspected_at: float = 0.0
     trouble: Problem | None = None
     """An error that named nothing, and that may have been its refusal: it is, should nothing of its response be seen soon."""
     turns: int = 0
@@ -171,6 +172,8 @@ class Creation:
         """Items of edits that had no answer in time: the same edit is not sent once more while they are on their way."""
         self._items: dict[str, Order] = {}
         self._foreign = False
+        self._dropped_at = float("-inf")
+        """When the program last interrupted everything: what was due by then is its own to decide."""
         self._turns_due: frozenset[str] = frozenset()
         """The items of the turns to which an answer is due; "": of one that is none of the program's."""
         self._tools_due: frozenset[str] = frozenset()
@@ -647,8 +650,8 @@ class Creation:
         if order.dead and not order.given_up and not response.dead:
             self._core.interruption.barge_in("program", response.id)
             response.cut_cause = order.cut_cause  # who interrupted it decides whether what it called is answered (F064)
-        if order.suspected is not None and self._core.config.answer_turns:
-            # It passed for the server's answer to the turn whose own creation was the one refused.
+        if order.suspected is not None and self._core.config.answer_turns and order.suspected_at >= self._dropped_at:
+            # It passed for the server's answer to the turn whose own creation was the one refused, and nobody dropped that since.
             self.ask_answer()
         elif order.doubtful:
             self._core.turns.server_could_not_answer()
@@ -851,7 +854,7 @@ class Creation:
             if owed:
                 core.turns.server_could_not_answer()
             return owed
-        order.suspected, order.turns = problem, core.turns.automatic_turns
+        order.suspected, order.suspected_at, order.turns = problem, core.now, core.turns.automatic_turns
         return True
 
     def troubled(self, problem: Problem) -> None:
@@ -923,6 +926,11 @@ class Creation:
                 self._vain = order
             order.dead = order.given_up = True
             self._keep(order)
+            shows_by = order.suspected_at + core.config.timeouts.create_ms / 1000
+            if order.suspected is not None and named_response(order.suspected.message) is not None and shows_by > core.now:
+                # The server had named what runs, which has not shown itself: that holds the slot as after any refusal.
+                self._foreign = True
+                core.timers.set("response that holds the slot", shows_by)
             if order.suspected is not None and order.turns == core.turns.automatic_turns:
                 core.turns.server_could_not_answer()
             elif order.suspected is not None:
@@ -1010,6 +1018,7 @@ class Creation:
             core.turns.interrupted_by_program()
             core.continuity.interrupted_by_program()
             self._forget_refused()
+            self._dropped_at = core.now
             for order in queued:
                 self._queue.remove(order)
                 core.requests.end(order.request, "cancelled")

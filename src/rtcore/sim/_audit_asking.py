@@ -315,6 +315,9 @@ class AskingAudit:
                 self._refused_for = told
             elif not self._running():
                 self._taken_until = self._ledger.now + _SLOT_WAIT
+            elif unnamed and not any(known in told for known in self._begun_ids):
+                # What it names has not shown itself, whatever else runs.
+                self._blind_until = self._ledger.now + _SLOT_WAIT
             if refusal.event is None or (unnamed and self._creates):
                 self._may_turn = self._may_turn or self._answers
             if refusal.event is None:
