@@ -117,6 +117,16 @@ def test_a_segment_that_goes_on_from_a_guess_is_lost_sight_of() -> None:
     assert model.stray == []
 
 
+def test_what_may_be_either_of_two_is_known_of_neither() -> None:  # seed 32036861
+    model = Reference(PCM16_24K)
+    for key in (KEY, OTHER):
+        model.received(key, Sent(A), len(A))
+    model.played(1, A[:4000])
+    model.settled(1, answered=False)
+    model.played(2, A[:4000])  # KEY may go on with it, and OTHER begin
+    assert model.heard(KEY) is None and model.heard(OTHER) is None and model.stray == []
+
+
 def test_late_audio_never_loosens_a_clamp() -> None:  # C10
     model = Reference(PCM16_24K)
     model.received(KEY, Sent(A), 480)

@@ -298,8 +298,9 @@ DEFAULT = [
     32_016_980,  # the server's own attempt is refused while ours waits, and it begins one: ours would have come before
     32_020_708,  # an answer of which nobody knows whose it is goes with the turn that was refused, and the results are answered
     32_033_630,  # what the program interrupted was never announced, and passed for the answer to a turn that it dropped, too
+    32_036_861,  # what a segment that was lost sight of may go on with is word for word the next one's beginning
     32_036_199,  # a detector hears somebody in the instant in which a silence is told
-    32_041_106,  # a request is given up while the server says that something runs, which has not shown itself
+    32_041_106,  # a request is given up while the server says that something runs that has not shown itself
 ]
 SYNTHETIC = [
     # The same at another server.

@@ -140,12 +140,11 @@ class Reference:
         for known in candidates:
             if known.lost:
                 if self._goes_on(known, pcm, count):
+                    self._doubt(candidates, generation, pcm, count)
                     return
                 continue
-            at = self._next(known, generation)
-            if at is None or (at + count) * self._width > sum(known.received):
-                continue
-            if known.sent.source.startswith(pcm, known.sent.start + at * self._width):
+            at = self._fits(known, generation, pcm, count)
+            if at is not None:
                 last = known.pieces[-1] if known.pieces else None
                 if last is not None and (last.generation, last.first + last.size, last.at + last.size) == (generation, first, at):
                     known.pieces[-1] = Piece(generation, last.first, last.at, last.size + count)  # more of the same
@@ -155,6 +154,20 @@ class Reference:
                 return
         if not any(known.lost for known in candidates):
             self.stray.append(f"{count} samples at {first} of generation {generation} are no segment's next ones")
+
+    def _fits(self, known: Known, generation: int, pcm: bytes | memoryview, count: int) -> int | None:
+        """Where in the segment these are, if they are its next samples."""
+        at = self._next(known, generation)
+        if at is None or (at + count) * self._width > sum(known.received):
+            return None
+        return at if known.sent.source.startswith(pcm, known.sent.start + at * self._width) else None
+
+    def _doubt(self, candidates: Sequence[Known], generation: int, pcm: bytes | memoryview, count: int) -> None:
+        """What a segment that was lost may go on with is another's next sound as well: that one is lost sight of, too."""
+        for other in candidates:
+            at = None if other.lost else self._fits(other, generation, pcm, count)
+            if at is not None:
+                other.lost, other.lost_at = True, at + count
 
     def _goes_on(self, known: Known, pcm: bytes | memoryview, count: int) -> bool:
         """Whether these are the next samples of a segment that was lost sight of; nobody knows where it went on at first."""
