@@ -242,6 +242,9 @@ class Player:
         if self._through <= self._index:
             self._frame += self._framed(self._index)
             self._through = self._index + 1
+        if not self._frame:
+            self._index = self._through  # the client has hung up: whatever was to come is dropped
+            return
         if random is None:
             far.raw(self._frame)
             self._frame, self._index = b"", self._through
@@ -264,7 +267,7 @@ class Player:
         self._index = self._through
         if random.random() < _AHEAD and self._is_message(self._index) and self._steps[self._index].at - at < _AHEAD_S:
             frame = self._framed(self._index)
-            size = random.randint(1, len(frame) - 1)
+            size = random.randint(1, len(frame) - 1) if frame else 0
             data += frame[:size]
             self._frame = frame[size:]
             self._through = self._index + 1
