@@ -64,7 +64,7 @@ class FarEnd:
             self._flush()
 
     def frames(self, payload: bytes, cuts: list[int]) -> bytes:
-        """The bytes of a message in several frames, cut at these places, to be given to ``raw``; none where the line is closing."""
+        """The bytes of a message in several frames, cut at these places, for ``raw``; none where the line is closing."""
         if self._protocol.state is not State.OPEN:
             return b""
         edges = [0, *cuts, len(payload)]
