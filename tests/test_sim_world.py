@@ -9,7 +9,6 @@ from typing import Literal
 import msgspec
 import pytest
 from msgspec import structs
-from samples import later
 
 from rtcore import Effect, Session
 from rtcore.sim import (
@@ -101,7 +100,6 @@ def test_where_the_byte_stream_is_cut_changes_nothing(seed: int) -> None:  # inv
     assert len({world.digest for world in worlds}) == 1
 
 
-@later
 def test_hash_seeds_change_nothing() -> None:
     """No decision hangs on the order of a set."""
     code = (
