@@ -63,7 +63,7 @@ behaviours: $(VENV)/test.stamp  ## which planted bug breaks which behaviour's te
 
 soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session, on one line and on lines that drop; what make test takes a sample of, whole
 	RTCORE_SOAK=required $(BIN)/python -m pytest -q -rP tests/test_soak.py tests/test_sim_lines.py
-	RTCORE_SOAK=required $(BIN)/python -m pytest -q $(addprefix tests/test_,$(addsuffix .py,dialect_worlds mutants prop_machine sim_program sim_scenario sim_shrink sim_traced sim_words))
+	RTCORE_SOAK=required $(BIN)/python -m pytest -q $(addprefix tests/test_,$(addsuffix .py,dialect_worlds mutants sim_shrink sim_traced sim_words))
 
 lines: $(VENV)/test.stamp  ## three minutes on the real clock: each runtime talks to a server that is killed, hung up, stopped and started again
 	RTCORE_LINES=required $(BIN)/python -m pytest -q -rP tests/lines
@@ -97,7 +97,6 @@ cluster: $(VENV)/cluster.stamp  ## the same campaign on a Dask cluster of two wo
 
 conformance: $(VENV)/test.stamp  ## a thousand worlds of the simulated network through asyncio and trio, in virtual time
 	cd tests && PYTHONPATH=.. ../$(BIN)/python -m conformance
-	RTCORE_SOAK=required $(BIN)/python -m pytest -q tests/conformance/test_worlds.py -k "not real_clock"
 
 wheels: $(VENV)/test.stamp  ## the wheel alone, then with its extras, in an empty environment of every Python that is supported
 	$(BIN)/python .ci/wheels.py

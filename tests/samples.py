@@ -8,7 +8,7 @@ import pytest
 
 Case = TypeVar("Case")
 WHOLE = "RTCORE_SOAK" in os.environ
-later = pytest.mark.skipif(not WHOLE, reason="make soak or make conformance runs it")
+later = pytest.mark.skipif(not WHOLE, reason="make soak runs it")
 
 
 def sample(cases: Sequence[Case], every: int) -> list[Case]:

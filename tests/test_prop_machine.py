@@ -16,7 +16,6 @@ from helpers.scene import Scene, configured, ready, sent, told
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
-from samples import later
 
 from rtcore import Clock, Flush, MessageEnded, Pause, Play, RequestEnded, Resume, Send, ToolCalled
 from rtcore._interruption import Interruption
@@ -356,7 +355,6 @@ TestConversation = Conversation.TestCase
 """B01 to B09, B11, B13, B15, B16, B31, C01 to C15, C21; DESIGN 6, invariants 1, 2, 4 to 8, 10, 12."""
 
 
-@later
 def test_a_core_that_never_deletes_is_found_and_shrinks_to_a_handful_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
 
