@@ -63,7 +63,7 @@ behaviours: $(VENV)/test.stamp  ## which planted bug breaks which behaviour's te
 
 soak: $(VENV)/test.stamp  ## eight hours of virtual time in one session, on one line and on lines that drop; what make test takes a sample of, whole
 	RTCORE_SOAK=required $(BIN)/python -m pytest -q -rP tests/test_soak.py tests/test_sim_lines.py
-	RTCORE_SOAK=required $(BIN)/python -m pytest -q $(addprefix tests/test_,$(addsuffix .py,dialect_worlds mutants sim_shrink sim_traced sim_words))
+	RTCORE_SOAK=required $(BIN)/python -m pytest -q $(addprefix tests/test_,$(addsuffix .py,dialect_worlds mutants sim_shrink sim_situations sim_traced sim_words)) tests/conformance/test_worlds.py -k "not real_clock"
 
 lines: $(VENV)/test.stamp  ## three minutes on the real clock: each runtime talks to a server that is killed, hung up, stopped and started again
 	RTCORE_LINES=required $(BIN)/python -m pytest -q -rP tests/lines

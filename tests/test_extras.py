@@ -30,7 +30,6 @@ NEEDED = {
 }
 """What is imported by itself, the package that it needs, and the extra that brings it."""
 IMPORTS = """
-import os
 import importlib, sys
 for module, package in {!r}:
     sys.modules[package] = None

@@ -88,6 +88,7 @@ class Order(Struct):
     suspected: Problem | None = None
     """That refusal, while what holds the slot has not shown itself."""
     suspected_at: float = 0.0
+    """When it came."""
     trouble: Problem | None = None
     """An error that named nothing, and that may have been its refusal: it is, should nothing of its response be seen soon."""
     turns: int = 0
@@ -905,8 +906,11 @@ class Creation:
         """
         core = self._core
         if self._free or self._foreign:  # told once more, it still runs: its time begins again
-            self._foreign = True
-            core.timers.set("response that holds the slot", core.now + core.config.timeouts.create_ms / 1000)
+            self._hold_slot(core.now + core.config.timeouts.create_ms / 1000)
+
+    def _hold_slot(self, until: float) -> None:
+        self._foreign = True
+        self._core.timers.set("response that holds the slot", until)
 
     def response_overdue(self, pending: Pending, problem: Problem) -> None:
         """No response.created in time: the request ends; should it still come, it is cancelled and never heard (B14)."""
@@ -929,8 +933,7 @@ class Creation:
             shows_by = order.suspected_at + core.config.timeouts.create_ms / 1000
             if order.suspected is not None and named_response(order.suspected.message) is not None and shows_by > core.now:
                 # The server had named what runs, which has not shown itself: that holds the slot as after any refusal.
-                self._foreign = True
-                core.timers.set("response that holds the slot", shows_by)
+                self._hold_slot(shows_by)
             if order.suspected is not None and order.turns == core.turns.automatic_turns:
                 core.turns.server_could_not_answer()
             elif order.suspected is not None:

@@ -401,7 +401,7 @@ class Arrivals:
     def _complete_call(self, item: ItemRecord) -> None:
         if not item.call_done:
             self._calls += 1
-            item.call_done, item.call_done_at, item.call_order = True, self._ledger.now, self._calls
+            item.call_done_at, item.call_order = self._ledger.now, self._calls
 
     def _words(self, message: ServerSeen) -> None:
         if self._ledger.running:

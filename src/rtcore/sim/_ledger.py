@@ -133,12 +133,17 @@ class ItemRecord(Struct, eq=False):
     unsure: bool = False
     """By the clock's words more than one number is possible."""
     call_id: str | None = None
-    call_done: bool = False
     call_done_at: int = -1
-    call_order: int = -1
-    """The how many-th call it was whose arguments were complete."""
+    """When its arguments were complete."""
+    call_order: int = 0
+    """The how many-th call that was."""
     called: bool = False
     """The program was told of the call."""
+
+    @property
+    def call_done(self) -> bool:
+        """Its arguments are complete."""
+        return self.call_done_at >= 0
 
     @property
     def guessed(self) -> bool:
